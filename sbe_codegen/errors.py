@@ -1,0 +1,39 @@
+"""What the compiler says about a schema that it can't compile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SchemaError(Exception):
+    """One fault in a schema, as ``file:line: element: sentence``.
+
+    A schema with several faults raises one ``SchemaError``, whose ``errors`` holds all of them in
+    the order of the file and whose text has a line for each; ``file``, ``line``, ``element`` and
+    ``sentence`` are those of the first.
+    """
+
+    def __init__(self, file: str, line: int, element: str, sentence: str) -> None:
+        self.file = file
+        self.line = line
+        self.element = element
+        self.sentence = sentence
+        self.errors: tuple[SchemaError, ...] = (self,)
+        super().__init__(file, line, element, sentence)
+
+    def __str__(self) -> str:
+        return "\n".join(error._text() for error in self.errors)
+
+    def _text(self) -> str:
+        place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
+        element = f"{self.element}: " if self.element else ""
+        return f"{place}{element}{self.sentence}"
+
+    @classmethod
+    def of(cls, errors: Sequence[SchemaError]) -> SchemaError:
+        """One error that stands for all of ``errors`` (at least one), sorted by line."""
+        ordered = sorted(errors, key=lambda error: (error.file, error.line))
+        first = ordered[0]
+        whole = cls(first.file, first.line, first.element, first.sentence)
+        whole.errors = tuple(ordered)
+        return whole

@@ -1,0 +1,1 @@
+"""What generated decoders stand on: needs numpy, knows no schema."""

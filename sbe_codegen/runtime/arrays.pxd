@@ -1,0 +1,9 @@
+"""numpy arrays over memory that something else owns."""
+
+from libc.stdint cimport uint8_t
+
+
+cdef object view_array(
+    object dtype, const uint8_t* data, Py_ssize_t count, Py_ssize_t stride, object owner
+)
+cdef object own_array(object dtype, void* data, Py_ssize_t count)

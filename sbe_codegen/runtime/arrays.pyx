@@ -1,0 +1,56 @@
+"""numpy arrays over a frame (views), and over memory that was written here (owned)."""
+
+cimport numpy as np
+from cpython.ref cimport Py_INCREF
+from libc.stdlib cimport free
+
+from .frames cimport is_writable
+
+np.import_array()
+
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewFromDescr(
+        type subtype, np.dtype descr, int nd, np.npy_intp* dims, np.npy_intp* strides,
+        void* data, int flags, object obj
+    )
+
+
+cdef object view_array(
+    object dtype, const uint8_t* data, Py_ssize_t count, Py_ssize_t stride, object owner
+):
+    """``count`` items of ``dtype``, ``stride`` bytes apart, that keep ``owner`` alive.
+
+    Writable where the owner's bytes are.
+    """
+    cdef np.npy_intp dims = count
+    cdef np.npy_intp strides = stride
+    cdef int flags = np.NPY_ARRAY_WRITEABLE if is_writable(owner) else 0
+    Py_INCREF(dtype)
+    array = PyArray_NewFromDescr(
+        np.ndarray, <np.dtype>dtype, 1, &dims, &strides, <void*>data, flags, None
+    )
+    np.set_array_base(array, owner)
+    return array
+
+
+cdef class Storage:
+    """Owns one block of C memory; arrays over it keep it as their base."""
+
+    cdef void* data
+
+    def __dealloc__(self):
+        free(self.data)
+
+
+cdef object own_array(object dtype, void* data, Py_ssize_t count):
+    """A writable array over ``data`` (from malloc), which it frees in the end."""
+    cdef np.npy_intp dims = count
+    cdef Storage storage = Storage.__new__(Storage)
+    storage.data = data
+    Py_INCREF(dtype)
+    array = PyArray_NewFromDescr(
+        np.ndarray, <np.dtype>dtype, 1, &dims, NULL, data, np.NPY_ARRAY_WRITEABLE, None
+    )
+    np.set_array_base(array, storage)
+    return array

@@ -1,0 +1,32 @@
+"""The descriptors behind the attributes of a message: each reads one element of a frame."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from .cursor cimport sbe_block, sbe_root
+
+
+cdef class View:
+    """An object over the bytes of a validated frame, which live as long as it does."""
+
+    cdef object owner           # bytes, or a Lease on another buffer
+    cdef const sbe_root* root       # NULL in an object that no decode has made
+
+
+cdef class Element:
+    cdef readonly str name
+    cdef readonly str schema_name
+    cdef readonly object __objclass__
+    cdef str doc
+    cdef uint64_t since
+
+    cdef object read(self, const sbe_root* root, object owner)
+    cdef object plain(self, const sbe_root* root, object owner)
+
+
+cdef class IntField(Element):
+    cdef uint64_t offset
+    cdef int code
+    cdef bint optional
+    cdef int64_t null           # its bits, whatever the sign
+
+    cdef object number(self, const sbe_block* block)

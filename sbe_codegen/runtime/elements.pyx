@@ -1,0 +1,360 @@
+"""The descriptors behind the attributes of a message.
+
+Each descriptor knows one element: where it is, how to read it as the attribute's value (`read`),
+and as `to_dict` shows it (`plain`). A generated module declares them as data; `layout` makes them.
+Bounds are not checked here: a message has been validated by the time that it can be looked at, and
+the version rule (SBE 1.0, "Message schema extension") decides whether an element is there.
+"""
+
+from libc.math cimport isnan
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport Py_TYPE, PyObject
+from cpython.unicode cimport PyUnicode_Decode, PyUnicode_DecodeUTF8
+
+from .arrays cimport view_array
+from .cursor cimport sbe_block, sbe_data, sbe_group, sbe_root
+from .frames cimport start_of
+from .loads cimport *
+from .scaling cimport decimal_of, float_of
+
+from .errors import MalformedMessage
+
+cdef enum:
+    INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, FLOAT, DOUBLE
+    BIG = 16
+
+CODES = {
+    "int8": INT8, "int16": INT16, "int32": INT32, "int64": INT64,
+    "uint8": UINT8, "uint16": UINT16, "uint32": UINT32, "uint64": UINT64, "char": UINT8,
+    "float": FLOAT, "double": DOUBLE,
+}
+
+
+cdef uint64_t load_bits(const uint8_t* at, int code) noexcept nogil:
+    """A whole number of any width, sign-extended to 64 bits."""
+    if code == INT64: return <uint64_t>load_int64_le(at)
+    if code == INT8 or code == INT8 + BIG: return <uint64_t>load_int8_le(at)
+    if code == INT16: return <uint64_t>load_int16_le(at)
+    if code == INT32: return <uint64_t>load_int32_le(at)
+    if code == UINT8 or code == UINT8 + BIG: return load_uint8_le(at)
+    if code == UINT16: return load_uint16_le(at)
+    if code == UINT32: return load_uint32_le(at)
+    if code == UINT64: return load_uint64_le(at)
+    if code == INT16 + BIG: return <uint64_t>load_int16_be(at)
+    if code == INT32 + BIG: return <uint64_t>load_int32_be(at)
+    if code == INT64 + BIG: return <uint64_t>load_int64_be(at)
+    if code == UINT16 + BIG: return load_uint16_be(at)
+    if code == UINT32 + BIG: return load_uint32_be(at)
+    return load_uint64_be(at)
+
+
+cdef class View:
+    pass
+
+
+cdef class Element:
+    """One attribute of a message class. Read-only; on the class itself it is this descriptor."""
+
+    def __init__(self, str name, str schema_name, str doc, since):
+        self.name = name
+        self.schema_name = schema_name
+        self.doc = doc
+        self.since = since
+
+    @property
+    def __doc__(self):
+        return self.doc
+
+    @property
+    def __name__(self):
+        return self.name
+
+    def bind(self, owner):
+        """Ties the descriptor to the class whose layout it knows; done once."""
+        self.__objclass__ = owner
+
+    def __get__(self, instance, owner):
+        if instance is None:
+            return self
+        if <PyObject*>Py_TYPE(instance) != <PyObject*>self.__objclass__:
+            raise TypeError(f"'{self.name}' is not an attribute of {type(instance).__name__}")
+        cdef View view = <View>instance
+        if view.root == NULL:
+            raise TypeError(f"this {type(instance).__name__} was not made by decode")
+        return self.read(view.root, view.owner)
+
+    def __set__(self, instance, value):
+        raise AttributeError(f"'{self.name}' is read-only: messages are views of a frame")
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.name}>"
+
+    cdef object read(self, const sbe_root* root, object owner):
+        raise NotImplementedError
+
+    cdef object plain(self, const sbe_root* root, object owner):
+        return self.read(root, owner)
+
+
+cdef class IntField(Element):
+    """A whole number; None where it is null or absent."""
+
+    def __init__(self, name, schema_name, doc, since, offset, code, null):
+        Element.__init__(self, name, schema_name, doc, since)
+        self.offset = offset
+        self.code = code
+        self.optional = null is not None
+        self.null = <int64_t>(<uint64_t>((null or 0) & 0xFFFFFFFFFFFFFFFF))
+
+    cdef object number(self, const sbe_block* block):
+        cdef uint64_t bits
+        if block.version < self.since:
+            return None
+        bits = load_bits(block.data + self.offset, self.code)
+        if self.optional and <int64_t>bits == self.null:
+            return None
+        if self.code == UINT64 or self.code == UINT64 + BIG:
+            return bits
+        return <int64_t>bits
+
+    cdef object read(self, const sbe_root* root, object owner):
+        return self.number(&root.block)
+
+
+cdef class FloatField(Element):
+    """A float or a double; None where it is optional and NaN, or absent."""
+
+    cdef uint64_t offset
+    cdef int code
+    cdef bint optional
+
+    def __init__(self, name, schema_name, doc, since, offset, code, optional):
+        Element.__init__(self, name, schema_name, doc, since)
+        self.offset = offset
+        self.code = code
+        self.optional = optional
+
+    cdef object read(self, const sbe_root* root, object owner):
+        cdef double value
+        cdef const uint8_t* at = root.block.data + self.offset
+        if root.block.version < self.since:
+            return None
+        if self.code == FLOAT:
+            value = load_float_le(at)
+        elif self.code == DOUBLE:
+            value = load_double_le(at)
+        elif self.code == FLOAT + BIG:
+            value = load_float_be(at)
+        else:
+            value = load_double_be(at)
+        if self.optional and isnan(value):
+            return None
+        return value
+
+
+cdef class EnumField(IntField):
+    """An enum's member; None for its null, required or not; an int where the schema has no name."""
+
+    cdef dict members           # wire value -> member, or bool
+    cdef dict labels            # wire value -> name as in the schema
+
+    def __init__(self, name, schema_name, doc, since, offset, code, null, members, labels):
+        IntField.__init__(self, name, schema_name, doc, since, offset, code, null)
+        self.members = members
+        self.labels = labels
+
+    cdef object read(self, const sbe_root* root, object owner):
+        value = self.number(&root.block)
+        return None if value is None else self.members.get(value, value)
+
+    cdef object plain(self, const sbe_root* root, object owner):
+        value = self.number(&root.block)
+        return None if value is None else self.labels.get(value, value)
+
+
+cdef class ConstantField(Element):
+    """A value that the schema gives and the wire does not carry."""
+
+    cdef object value
+    cdef object label
+
+    def __init__(self, name, schema_name, doc, since, value, label):
+        Element.__init__(self, name, schema_name, doc, since)
+        self.value = value
+        self.label = label
+
+    cdef object read(self, const sbe_root* root, object owner):
+        return None if root.block.version < self.since else self.value
+
+    cdef object plain(self, const sbe_root* root, object owner):
+        return None if root.block.version < self.since else self.label
+
+
+cdef class FloatOf(Element):
+    """A mantissa scaled by its exponent to the nearest float64; None where either is null."""
+
+    cdef IntField mantissa, exponent
+
+    def __init__(self, name, schema_name, doc, mantissa, exponent):
+        Element.__init__(self, name, schema_name, doc, 0)
+        self.mantissa = mantissa
+        self.exponent = exponent
+
+    cdef object read(self, const sbe_root* root, object owner):
+        mantissa = self.mantissa.number(&root.block)
+        exponent = self.exponent.number(&root.block)
+        if mantissa is None or exponent is None:
+            return None
+        return float_of(mantissa, exponent)
+
+
+cdef class DecimalOf(FloatOf):
+    """A mantissa scaled by its exponent to an exact Decimal; None where either is null."""
+
+    cdef object read(self, const sbe_root* root, object owner):
+        mantissa = self.mantissa.number(&root.block)
+        exponent = self.exponent.number(&root.block)
+        if mantissa is None or exponent is None:
+            return None
+        return decimal_of(mantissa, exponent)
+
+
+cdef class BlockView(Element):
+    """The root block: a structured array of shape (1,), a view unless the sender is older."""
+
+    cdef object layout
+
+    def __init__(self, name, doc, layout):
+        Element.__init__(self, name, name, doc, 0)
+        self.layout = layout
+
+    cdef object read(self, const sbe_root* root, object owner):
+        return block_array(self.layout, &root.block, 1, root.block.length, owner)
+
+
+cdef class GroupView(Element):
+    """A group of fixed-size entries: a structured array of shape (n,), a view over the frame."""
+
+    cdef uint64_t slot          # of its Group in the message's C struct
+    cdef object layout
+    cdef tuple elements
+
+    def __init__(self, name, schema_name, doc, since, slot, layout, elements):
+        Element.__init__(self, name, schema_name, doc, since)
+        self.slot = slot
+        self.layout = layout
+        self.elements = elements
+
+    cdef object read(self, const sbe_root* root, object owner):
+        cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
+        cdef sbe_block first = sbe_block(group.data, group.stride, group.version)
+        return block_array(self.layout, &first, group.count, group.stride, owner)
+
+    cdef object plain(self, const sbe_root* root, object owner):
+        cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
+        cdef sbe_root entry
+        cdef Element element
+        cdef uint64_t i
+        entry.frame = root.frame
+        entry.block.length = group.stride
+        entry.block.version = group.version
+        result = []
+        for i in range(group.count):
+            entry.block.data = group.data + i * group.stride
+            result.append({
+                element.name: element.plain(&entry, owner) for element in self.elements
+            })
+        return result
+
+
+cdef class GroupFloats(Element):
+    """A copy of a group in which the mantissas are the nearest float64."""
+
+    cdef GroupView group
+    cdef object to_floats
+
+    def __init__(self, name, schema_name, doc, group, to_floats):
+        Element.__init__(self, name, schema_name, doc, 0)
+        self.group = group
+        self.to_floats = to_floats
+
+    cdef object read(self, const sbe_root* root, object owner):
+        cdef Element element
+        outer = {}
+        for element in self.to_floats.outer_exponents:
+            outer[element.name] = element.read(root, owner)
+        return self.to_floats(self.group.read(root, owner), outer)
+
+
+cdef class DataField(Element):
+    """Var data: str where the schema gives an encoding, else bytes."""
+
+    cdef uint64_t slot          # of its Data in the message's C struct
+    cdef str encoding
+    cdef bytes codec
+    cdef bint utf8
+
+    def __init__(self, name, schema_name, doc, since, slot, encoding):
+        Element.__init__(self, name, schema_name, doc, since)
+        self.slot = slot
+        self.encoding = encoding
+        self.codec = (encoding or "").encode("ascii")
+        self.utf8 = encoding == "utf-8"
+
+    cdef object read(self, const sbe_root* root, object owner):
+        cdef const sbe_data* data = <const sbe_data*>(<const char*>root + self.slot)
+        cdef const char* text = <const char*>data.data
+        if data.data == NULL and self.since > root.block.version:
+            return None
+        if self.encoding is None:
+            return PyBytes_FromStringAndSize(text, data.length)
+        try:
+            if self.utf8:
+                return PyUnicode_DecodeUTF8(text, data.length, NULL)
+            return PyUnicode_Decode(text, data.length, self.codec, NULL)
+        except UnicodeDecodeError as error:
+            self.raise_text(error, data, owner)
+
+    cdef raise_text(self, error, const sbe_data* data, object owner):
+        message = self.__objclass__.__name__
+        offset = (data.data - start_of(owner)) + error.start
+        raise MalformedMessage(
+            f"{message}: {self.schema_name} is not {self.encoding} text at offset {offset} "
+            f"({error.reason}); {self.name}_bytes gives the bytes",
+            offset=offset,
+            template_id=self.__objclass__.TEMPLATE_ID,
+            message=message,
+            element=self.schema_name,
+        ) from None
+
+    cdef object plain(self, const sbe_root* root, object owner):
+        return self.read(root, owner)
+
+
+cdef class DataBytes(Element):
+    """Var data as the raw bytes, a copy."""
+
+    cdef uint64_t slot
+
+    def __init__(self, name, schema_name, doc, since, slot):
+        Element.__init__(self, name, schema_name, doc, since)
+        self.slot = slot
+
+    cdef object read(self, const sbe_root* root, object owner):
+        cdef const sbe_data* data = <const sbe_data*>(<const char*>root + self.slot)
+        if data.data == NULL and self.since > root.block.version:
+            return None
+        return PyBytes_FromStringAndSize(<const char*>data.data, data.length)
+
+
+cdef object block_array(
+    object layout, const sbe_block* first, uint64_t count, uint64_t stride, object owner
+):
+    """Blocks as a structured array: a view, or a copy with nulls where the sender is older."""
+    if first.data == NULL:
+        return layout.empty()
+    if stride >= <uint64_t>layout.length and first.version >= <uint64_t>layout.since:
+        return view_array(layout.dtype, first.data, count, stride, owner)
+    older = layout.older_dtype(first.version, stride)
+    return layout.filled(view_array(older, first.data, count, stride, owner))

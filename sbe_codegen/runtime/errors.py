@@ -1,0 +1,105 @@
+"""What decoding raises.
+
+::
+
+    SbeError
+      DecodeError (also a ValueError)
+        TruncatedMessage        the frame ends before an element it declares
+        MalformedMessage        lengths or counts that contradict the schema, or text that is none
+        UnknownTemplate         this schema's id, a template that is not in it
+        UnexpectedTemplate      another template than the class asked for
+        SchemaMismatch          another schema's id
+
+The cases are those of the SBE rules on truncated and malformed messages; see each class.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+
+class SbeError(Exception):
+    """Anything that goes wrong with SBE messages."""
+
+
+class DecodeError(SbeError, ValueError):
+    """Bytes that are not a message of the schema.
+
+    ``offset`` is the byte in the buffer given where decoding stopped, ``template_id`` and
+    ``message`` say which message it was, ``element`` which part of it; ``wanted`` and
+    ``available`` are byte counts, or for templates and schema ids what was asked for and what
+    came. Each is None where it does not apply. ``frame`` is the index of the frame in the input
+    of a decoder of many frames.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        offset: int | None = None,
+        template_id: int | None = None,
+        message: str | None = None,
+        element: str | None = None,
+        wanted: int | None = None,
+        available: int | None = None,
+        frame: int | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.offset = offset
+        self.template_id = template_id
+        self.message = message
+        self.element = element
+        self.wanted = wanted
+        self.available = available
+        self.frame = frame
+
+    def __str__(self) -> str:
+        text = str(self.args[0])
+        return text if self.frame is None else f"frame {self.frame}: {text}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), self.args, self.__dict__)
+
+
+class TruncatedMessage(DecodeError):
+    """The frame ends before an element that it declares."""
+
+
+class MalformedMessage(DecodeError):
+    """A length, a count or a text contradicts the schema."""
+
+
+class UnknownTemplate(DecodeError):
+    """The schema id is right, but the schema has no message with this template id."""
+
+
+class UnexpectedTemplate(DecodeError):
+    """A message of the schema, but not the one that the class decodes."""
+
+
+class SchemaMismatch(DecodeError):
+    """The frame names another schema id: it belongs to another decoder."""
+
+
+class ErrorCode(IntEnum):
+    """The numbers for these errors in ``Batch.rejected`` and in the C interface."""
+
+    TRUNCATED = 1
+    MALFORMED = 2
+    UNKNOWN_TEMPLATE = 3
+    UNEXPECTED_TEMPLATE = 4
+    SCHEMA_MISMATCH = 5
+
+    @property
+    def error(self) -> type[DecodeError]:
+        return _CLASSES[self]
+
+
+_CLASSES = {
+    ErrorCode.TRUNCATED: TruncatedMessage,
+    ErrorCode.MALFORMED: MalformedMessage,
+    ErrorCode.UNKNOWN_TEMPLATE: UnknownTemplate,
+    ErrorCode.UNEXPECTED_TEMPLATE: UnexpectedTemplate,
+    ErrorCode.SCHEMA_MISMATCH: SchemaMismatch,
+}

@@ -1,0 +1,77 @@
+"""The forms in which many frames can be given to `decode_many`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def contiguous(frames: Any) -> tuple[Any, np.ndarray[Any, np.dtype[np.int64]]] | None:
+    """``(buffer, offsets)`` where the input is one run of bytes, None where it is a sequence.
+
+    ``frames`` is a list or tuple of buffers, a tuple of a buffer and n + 1 int64 offsets, or an
+    Arrow ``binary`` or ``large_binary`` array. Raises TypeError for anything else, ValueError for
+    offsets that do not lie in order inside the buffer, and for Arrow arrays with nulls.
+    """
+    if _is_arrow(frames):
+        return _arrow(frames)
+    if isinstance(frames, tuple) and len(frames) == 2 and _is_offsets(frames[1]):
+        buffer, offsets = frames
+        return buffer, _checked(offsets, memoryview(buffer).nbytes)
+    if isinstance(frames, (list, tuple)):
+        return None
+    hint = "; for one frame use decode" if isinstance(frames, (bytes, bytearray)) else ""
+    raise TypeError(
+        "frames is a list or tuple of buffers, a tuple (buffer, int64 offsets), or an Arrow "
+        f"binary array, not {type(frames).__name__}{hint}"
+    )
+
+
+def _is_offsets(value: Any) -> bool:
+    """Whether ``value`` is meant as offsets: an array of numbers that are not bytes."""
+    if isinstance(value, (bytes, bytearray)):
+        return False
+    try:
+        view = memoryview(value)
+    except TypeError:
+        return False
+    return view.itemsize > 1
+
+
+def _checked(given: Any, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    offsets = np.asarray(given)
+    if offsets.dtype != np.int64 or offsets.ndim != 1:
+        raise TypeError(
+            f"offsets are int64 in one dimension, not {offsets.dtype} in {offsets.ndim}"
+        )
+    if len(offsets) == 0:
+        raise ValueError("offsets has no items: n frames have n + 1 offsets, the first one 0")
+    if offsets[0] < 0 or offsets[-1] > size:
+        raise ValueError(
+            f"offsets go from {offsets[0]} to {offsets[-1]}, and the buffer has {size} bytes"
+        )
+    falling = np.flatnonzero(np.diff(offsets) < 0)
+    if len(falling):
+        at = int(falling[0])
+        raise ValueError(f"offsets[{at + 1}] = {offsets[at + 1]} is below offsets[{at}]")
+    return np.ascontiguousarray(offsets)
+
+
+def _is_arrow(value: Any) -> bool:
+    return hasattr(value, "buffers") and hasattr(value, "type") and hasattr(value, "null_count")
+
+
+def _arrow(array: Any) -> tuple[Any, np.ndarray[Any, np.dtype[np.int64]]]:
+    widths = {"binary": np.int32, "large_binary": np.int64}
+    kind = str(array.type)
+    if kind not in widths:
+        raise TypeError(f"an Arrow array of frames is binary or large_binary, not {kind}")
+    if array.null_count:
+        raise ValueError(f"{array.null_count} of {len(array)} Arrow values are null, not frames")
+    _, ends, data = array.buffers()
+    if len(array) == 0:
+        return b"", np.zeros(1, np.int64)
+    offsets = np.frombuffer(ends, widths[kind])[array.offset : array.offset + len(array) + 1]
+    buffer = b"" if data is None else data
+    return buffer, _checked(offsets.astype(np.int64), memoryview(buffer).nbytes)

@@ -1,0 +1,58 @@
+"""Numbers out of bytes at any address, in either byte order (SBE 1.0, "Primitive types")."""
+
+from libc.stdint cimport (
+    int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+)
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    #error "binance-sbe decodes in place and needs a little-endian machine (and gcc or clang)."
+    #endif
+    #define SBE_LOAD(type, name, bits)                                    \
+        static inline type load_##name##_le(const uint8_t *at)            \
+        { type value; memcpy(&value, at, sizeof value); return value; }   \
+        static inline type load_##name##_be(const uint8_t *at)            \
+        { uint##bits##_t raw; type value; memcpy(&raw, at, sizeof raw);   \
+          raw = SBE_SWAP_##bits(raw); memcpy(&value, &raw, sizeof raw); return value; }
+    #define SBE_SWAP_8(x) (x)
+    #define SBE_SWAP_16(x) __builtin_bswap16(x)
+    #define SBE_SWAP_32(x) __builtin_bswap32(x)
+    #define SBE_SWAP_64(x) __builtin_bswap64(x)
+    SBE_LOAD(int8_t, int8, 8)
+    SBE_LOAD(uint8_t, uint8, 8)
+    SBE_LOAD(int16_t, int16, 16)
+    SBE_LOAD(uint16_t, uint16, 16)
+    SBE_LOAD(int32_t, int32, 32)
+    SBE_LOAD(uint32_t, uint32, 32)
+    SBE_LOAD(int64_t, int64, 64)
+    SBE_LOAD(uint64_t, uint64, 64)
+    SBE_LOAD(float, float, 32)
+    SBE_LOAD(double, double, 64)
+    #define load_char_le load_uint8_le
+    #define load_char_be load_uint8_be
+    """
+    uint8_t load_char_le(const uint8_t* at) noexcept nogil
+    uint8_t load_char_be(const uint8_t* at) noexcept nogil
+    int8_t load_int8_le(const uint8_t* at) noexcept nogil
+    int8_t load_int8_be(const uint8_t* at) noexcept nogil
+    uint8_t load_uint8_le(const uint8_t* at) noexcept nogil
+    uint8_t load_uint8_be(const uint8_t* at) noexcept nogil
+    int16_t load_int16_le(const uint8_t* at) noexcept nogil
+    int16_t load_int16_be(const uint8_t* at) noexcept nogil
+    uint16_t load_uint16_le(const uint8_t* at) noexcept nogil
+    uint16_t load_uint16_be(const uint8_t* at) noexcept nogil
+    int32_t load_int32_le(const uint8_t* at) noexcept nogil
+    int32_t load_int32_be(const uint8_t* at) noexcept nogil
+    uint32_t load_uint32_le(const uint8_t* at) noexcept nogil
+    uint32_t load_uint32_be(const uint8_t* at) noexcept nogil
+    int64_t load_int64_le(const uint8_t* at) noexcept nogil
+    int64_t load_int64_be(const uint8_t* at) noexcept nogil
+    uint64_t load_uint64_le(const uint8_t* at) noexcept nogil
+    uint64_t load_uint64_be(const uint8_t* at) noexcept nogil
+    float load_float_le(const uint8_t* at) noexcept nogil
+    float load_float_be(const uint8_t* at) noexcept nogil
+    double load_double_le(const uint8_t* at) noexcept nogil
+    double load_double_be(const uint8_t* at) noexcept nogil

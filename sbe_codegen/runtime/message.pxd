@@ -1,0 +1,20 @@
+"""The base of generated message classes."""
+
+from .cursor cimport sbe_root
+from .elements cimport View
+
+
+cdef class Message(View):
+    cdef const sbe_root* seen(self) except NULL
+
+
+cdef class Schema:
+    """What a generated module knows about itself at run time."""
+
+    cdef readonly object package
+    cdef readonly object id
+    cdef readonly object version
+    cdef readonly dict messages
+
+
+cdef int install(type owner, dict attributes) except -1

@@ -1,0 +1,131 @@
+"""The base of generated message classes: what does not depend on the schema."""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.string cimport memcmp
+
+from .cursor cimport sbe_root
+from .elements cimport Element, View
+from .frames cimport is_writable
+
+cdef extern from "Python.h":
+    void PyType_Modified(PyTypeObject* type)
+    int PyDict_SetItem(PyObject* mapping, object key, object value) except -1
+    ctypedef struct TypeStruct "PyTypeObject":
+        PyObject* tp_dict
+
+
+cdef class Schema:
+    def __init__(self, package, id, version):
+        self.package = package
+        self.id = id
+        self.version = version
+        self.messages = {}
+
+
+cdef int install(type owner, dict attributes) except -1:
+    """Gives an extension class its attributes, at import and before anyone has seen the class."""
+    for name, value in attributes.items():
+        PyDict_SetItem((<TypeStruct*>owner).tp_dict, name, value)
+    PyType_Modified(<PyTypeObject*>owner)
+    return 0
+
+
+cdef class Message(View):
+    """A decoded message: a validated view over its frame.
+
+    It holds the frame and copies nothing; attributes are read from the bytes when they are asked
+    for. Messages are equal if they are of one class and their bytes are; they hash where the frame
+    can't change; a copy, deep copy or pickle owns its bytes. ``bytes(message)`` is the message
+    alone, header included.
+    """
+
+    def __init__(self, *args, **kwargs):
+        name = type(self).__name__
+        raise TypeError(f"{name} is made by {name}.decode(frame)")
+
+    cdef const sbe_root* seen(self) except NULL:
+        if self.root == NULL:
+            raise TypeError(f"this {type(self).__name__} was not made by decode")
+        return self.root
+
+    @property
+    def version(self):
+        """The acting version: that of the sender's schema, from the header."""
+        return self.seen().block.version
+
+    @property
+    def encoded_length(self):
+        """Bytes from the first of the header to the end of the last element known here."""
+        return self.seen().encoded_length
+
+    def astuple(self):
+        """The root fields and var data in schema order, with the values of the attributes."""
+        cdef const sbe_root* root = self.seen()
+        cdef tuple elements = type(self)._TUPLE
+        cdef tuple result = PyTuple_New(len(elements))
+        cdef Py_ssize_t i
+        for i in range(len(elements)):
+            value = (<Element>elements[i]).read(root, self.owner)
+            Py_INCREF(value)
+            PyTuple_SET_ITEM(result, i, value)
+        return result
+
+    def to_dict(self):
+        """Everything in schema order, nested, in plain Python objects and raw numbers.
+
+        Enums are the schema's names (or the number, where it has none), groups are lists of
+        dicts, constants are included, and what is null or absent is None.
+        """
+        cdef const sbe_root* root = self.seen()
+        cdef Element element
+        return {element.name: element.plain(root, self.owner) for element in type(self)._ELEMENTS}
+
+    def __bytes__(self):
+        cdef const sbe_root* root = self.seen()
+        return PyBytes_FromStringAndSize(<const char*>root.frame, root.encoded_length)
+
+    def __eq__(self, other):
+        if type(self) is not type(other):
+            return NotImplemented
+        cdef const sbe_root* one = self.seen()
+        cdef const sbe_root* two = (<Message>other).seen()
+        return one.encoded_length == two.encoded_length and (
+            memcmp(one.frame, two.frame, one.encoded_length) == 0
+        )
+
+    def __hash__(self):
+        self.seen()
+        if is_writable(self.owner):
+            raise TypeError(f"this {type(self).__name__} is over a frame that can change")
+        return hash(bytes(self))
+
+    def __reduce__(self):
+        return type(self).decode, (bytes(self),)
+
+    def __copy__(self):
+        return type(self).decode(bytes(self))
+
+    def __deepcopy__(self, memo):
+        return type(self).decode(bytes(self))
+
+    def __repr__(self):
+        cdef const sbe_root* root = self.seen()
+        cdef Element element
+        parts = []
+        for element in type(self)._ELEMENTS:
+            try:
+                value = element.read(root, self.owner)
+            except ValueError:
+                value = getattr(self, f"{element.name}_bytes")
+            shape = getattr(value, "shape", None)
+            parts.append(f"{element.name}={value!r}" if shape is None else
+                         f"{element.name}=<{shape[0]} entries>")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def set_attributes(owner, attributes):
+    """`install` for `layout`, which builds the attributes."""
+    install(owner, attributes)

@@ -1,0 +1,149 @@
+"""mantissa x 10^exponent, as a correctly rounded float64 or an exact Decimal. Only here.
+
+A float is correctly rounded when it is the float64 nearest to the exact decimal value, ties to
+even: what ``float("94123.45")`` gives. Multiplying by ``1e-8`` does not do that.
+"""
+
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+
+cimport numpy as np
+from libc.stdint cimport int64_t
+
+import numpy
+
+np.import_array()
+
+cdef extern from *:
+    """
+    #include <math.h>
+    #include <stdint.h>
+
+    static const double SBE_TEN[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+    /* Below 2**53, and with a power of ten up to 10**22, both numbers are exact as doubles, so that
+       one division or multiplication rounds once. Larger mantissas are divided as 128-bit
+       integers, which keeps 64 bits of quotient and the remainder: enough to round once. */
+    static int sbe_scale(int64_t mantissa, int64_t exponent, double *result)
+    {
+        uint64_t size = mantissa < 0 ? 0 - (uint64_t)mantissa : (uint64_t)mantissa;
+        if (size <= (1ull << 53) && exponent >= -22 && exponent <= 22) {
+            *result = exponent < 0 ? (double)mantissa / SBE_TEN[-exponent]
+                                   : (double)mantissa * SBE_TEN[exponent];
+            return 1;
+        }
+        if (size != 0 && exponent >= -19 && exponent <= 0) {
+            uint64_t ten = 1;
+            int shift = __builtin_clzll(size);
+            unsigned __int128 numerator = (unsigned __int128)(size << shift) << 64, quotient;
+            for (int64_t i = exponent; i < 0; i++) ten *= 10;
+            quotient = numerator / ten;
+            if (numerator % ten) quotient |= 1;
+            *result = ldexp((double)quotient, -64 - shift);
+            if (mantissa < 0) *result = -*result;
+            return 1;
+        }
+        return 0;
+    }
+    """
+    bint sbe_scale(int64_t mantissa, int64_t exponent, double* result) noexcept nogil
+
+
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_LIMIT = 1000
+INTEGER = (int, numpy.integer)
+
+
+cdef object float_of(int64_t mantissa, int64_t exponent):
+    """The float64 nearest to mantissa x 10^exponent."""
+    cdef double result
+    if sbe_scale(mantissa, exponent, &result):
+        return result
+    return exact_float(mantissa, exponent)
+
+
+cdef object decimal_of(object mantissa, object exponent):
+    """Exactly mantissa x 10^exponent."""
+    return Decimal(mantissa).scaleb(exponent, _EXACT)
+
+
+cdef double exact_float(object mantissa, object exponent) except? -1.0:
+    """The same for any ints, by way of Python's integers, whose division rounds correctly."""
+    if exponent < 0:
+        return mantissa / 10 ** -exponent
+    return float(mantissa * 10 ** exponent)
+
+
+def to_float(mantissa, exponent):
+    """``mantissa`` x 10^``exponent`` as the nearest float64 (ties to even).
+
+    Two ints give a float. With an integer array for either, both are broadcast and a float64 array
+    comes back, a new one that shares no memory with the input. None for either gives None.
+
+    Raises TypeError for anything but integers, ValueError for an exponent beyond +-1000, and
+    OverflowError where the result is too large for a float64.
+    """
+    if mantissa is None or exponent is None:
+        return None
+    if isinstance(mantissa, INTEGER) and isinstance(exponent, INTEGER):
+        mantissa, exponent = int(mantissa), int(exponent)
+        check_exponent(exponent)
+        if -2**63 <= mantissa < 2**63:
+            return float_of(mantissa, exponent)
+        return exact_float(mantissa, exponent)
+    return scale_array(mantissa, exponent)
+
+
+def to_decimal(mantissa, exponent):
+    """``mantissa`` x 10^``exponent`` as a Decimal, exactly, whatever the decimal context is.
+
+    Two ints give a Decimal. With an integer array for either, both are broadcast and an object
+    array of Decimals comes back. None for either gives None. Errors as for `to_float`.
+    """
+    if mantissa is None or exponent is None:
+        return None
+    if isinstance(mantissa, INTEGER) and isinstance(exponent, INTEGER):
+        check_exponent(exponent)
+        return decimal_of(int(mantissa), int(exponent))
+    mantissas, exponents = integers(mantissa, exponent)
+    result = numpy.empty(mantissas.shape, dtype=object)
+    for index in numpy.ndindex(mantissas.shape):
+        result[index] = decimal_of(int(mantissas[index]), int(exponents[index]))
+    return result
+
+
+cdef int check_exponent(object exponent) except -1:
+    if not -_LIMIT <= exponent <= _LIMIT:
+        raise ValueError(f"exponent {exponent} is not from -{_LIMIT} to {_LIMIT}")
+    return 0
+
+
+cdef tuple integers(object mantissa, object exponent):
+    """Both as integer arrays of one shape."""
+    arrays = []
+    for name, given in (("mantissa", mantissa), ("exponent", exponent)):
+        array = numpy.asarray(given)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"{name} is integers, not {array.dtype}")
+        arrays.append(array)
+    for extreme in (arrays[1].min(initial=0), arrays[1].max(initial=0)):
+        check_exponent(int(extreme))
+    return tuple(numpy.broadcast_arrays(*arrays))
+
+
+cdef object scale_array(object mantissa, object exponent):
+    mantissas, exponents = integers(mantissa, exponent)
+    shape = mantissas.shape
+    if mantissas.dtype.kind == "u" and mantissas.dtype.itemsize == 8:
+        if mantissas.max(initial=0) > numpy.uint64(2**63 - 1):
+            pairs = zip(mantissas.ravel().tolist(), exponents.ravel().tolist(), strict=True)
+            return numpy.array([exact_float(m, e) for m, e in pairs]).reshape(shape)
+    cdef np.ndarray result = numpy.empty(mantissas.size)
+    cdef const int64_t[:] flat = mantissas.astype(numpy.int64, copy=False).ravel()
+    cdef const int64_t[:] powers = exponents.astype(numpy.int64, copy=False).ravel()
+    cdef double* out = <double*>np.PyArray_DATA(result)
+    cdef Py_ssize_t i
+    for i in range(flat.shape[0]):
+        if not sbe_scale(flat[i], powers[i], &out[i]):
+            out[i] = exact_float(flat[i], powers[i])
+    return result.reshape(shape)

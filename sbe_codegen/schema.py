@@ -1,0 +1,133 @@
+"""A schema as its XML states it: defaults made explicit, references still names, nothing computed.
+
+Every element keeps its line, and the attributes that SBE does not know (``mbx:exponent``, ...)
+as ``metadata``, by local name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Element:
+    """What all elements have. ``line`` is the 1-based line of the element's start tag."""
+
+    name: str
+    line: int
+    since_version: int = 0
+    deprecated: int | None = None
+    description: str = ""
+    semantic_type: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Type(Element):
+    """A simple encoding. ``presence`` is None where the XML does not say."""
+
+    primitive: str = ""
+    length: int | None = None
+    presence: str | None = None
+    null_value: str | None = None
+    min_value: str | None = None
+    max_value: str | None = None
+    character_encoding: str | None = None
+    value_ref: str | None = None
+    offset: int | None = None
+    constant: str = ""
+
+
+@dataclass(frozen=True)
+class Ref(Element):
+    """A member of a composite that is defined elsewhere."""
+
+    type: str = ""
+    offset: int | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A ``validValue`` of an enum or a ``choice`` of a set; ``text`` is its value as written."""
+
+    name: str
+    line: int
+    text: str
+    since_version: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Enum(Element):
+    encoding_type: str = ""
+    null_value: str | None = None
+    offset: int | None = None
+    values: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True)
+class Set(Element):
+    encoding_type: str = ""
+    offset: int | None = None
+    choices: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True)
+class Composite(Element):
+    offset: int | None = None
+    members: tuple[Type | Ref | Enum | Set | Composite, ...] = ()
+
+
+AnyType = Type | Enum | Set | Composite
+
+
+@dataclass(frozen=True)
+class Field(Element):
+    id: int = 0
+    type: str = ""
+    offset: int | None = None
+    presence: str | None = None
+    value_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class Data(Element):
+    id: int = 0
+    type: str = ""
+    presence: str | None = None
+
+
+@dataclass(frozen=True)
+class Group(Element):
+    id: int = 0
+    dimension_type: str = "groupSizeEncoding"
+    block_length: int | None = None
+    fields: tuple[Field, ...] = ()
+    groups: tuple[Group, ...] = ()
+    data: tuple[Data, ...] = ()
+
+
+@dataclass(frozen=True)
+class Message(Element):
+    id: int = 0
+    block_length: int | None = None
+    fields: tuple[Field, ...] = ()
+    groups: tuple[Group, ...] = ()
+    data: tuple[Data, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A whole schema. ``types`` and ``messages`` are in document order, duplicates included."""
+
+    file: str
+    line: int
+    package: str
+    id: int
+    version: int
+    semantic_version: str
+    byte_order: str
+    header_type: str
+    types: tuple[AnyType, ...]
+    messages: tuple[Message, ...]

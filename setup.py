@@ -1,0 +1,24 @@
+"""The part of the build that pyproject.toml can't say: decoders are generated, then compiled."""
+
+import sys
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # the compiler that is being built compiles the schemas
+
+from sbe_codegen import builder  # noqa: E402
+
+SCHEMAS = {"binance_sbe.spot_stream": HERE / "schemas" / "stream_1_0.xml"}
+
+
+def extensions() -> list:
+    sources = builder.runtime_sources()
+    for module, schema in SCHEMAS.items():
+        package, _, name = module.rpartition(".")
+        sources[module] = builder.generate(schema, HERE / package, name)
+    return builder.cythonized(sources, HERE)
+
+
+setup(ext_modules=extensions())
