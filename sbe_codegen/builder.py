@@ -20,7 +20,7 @@ from . import parser, renderer, resolver
 
 SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
 _HERE = Path(__file__).resolve().parent
-_RUNTIME = ("arrays", "batch", "cursor", "elements", "frames", "message", "scaling", "tables")
+_RUNTIME = ("arrays", "batch", "cursor", "elements", "frames", "message", "scaling", "tables", "values")
 
 
 def switches() -> frozenset[str]:

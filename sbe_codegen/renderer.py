@@ -122,8 +122,29 @@ class _Renderer:
             "texts": texts,
             "slots": [each.c_name for each in (*message.groups, *message.data)],
             "spec": self.spec(message),
+            "values": self.tuple_values(message),
+            "tuple_names": ", ".join(e.name for e in (*message.block.fields, *message.data)),
             "properties": self.properties(message),
         }
+
+    def tuple_values(self, message: ir.Message) -> list[str]:
+        """The expressions that ``astuple`` consists of: plain numbers straight from the block."""
+        return [
+            self.tuple_value(message, i, element)
+            for i, element in enumerate((*message.block.fields, *message.data))
+        ]
+
+    def tuple_value(self, message: ir.Message, i: int, element: ir.Field | ir.Data) -> str:
+        if isinstance(element, ir.Data) or element.constant is not None or element.enum:
+            return f"read_element(ELEMENTS_{message.template_id}, {i}, root, self.owner)"
+        if element.optional or element.since:
+            return f"read_element(ELEMENTS_{message.template_id}, {i}, root, self.owner)"
+        value = f"{message.name}_{element.name}(&self.frame)"
+        if element.primitive.size == 1:
+            return f"byte_int({value})"
+        if element.exponent and element.primitive.name != "uint64":
+            return f"mantissa_int({value})"
+        return value
 
     def field(self, field: ir.Field, prefix: str) -> dict[str, Any]:
         return {

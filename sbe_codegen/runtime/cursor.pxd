@@ -1,7 +1,7 @@
 """The walk over a frame: every byte is reached through `take`, which is the one bounds check.
 
-All of this runs without the GIL. A function that returns a bint returns False after it has
-described what is wrong in ``cursor.fault``; nothing raises here.
+All of this runs without the GIL. A function that returns a bint returns False, and `take` NULL,
+after it has described what is wrong in ``cursor.fault``; nothing raises here.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -67,11 +67,14 @@ cdef struct sbe_root:
 cdef const uint8_t* truncated(
     sbe_cursor* cursor, uint64_t wanted, const char* element
 ) noexcept nogil
-cdef bint malformed(
+cdef void note_malformed(
     sbe_cursor* cursor, uint64_t wanted, uint64_t available, const char* element
 ) noexcept nogil
-cdef bint refused(
+cdef void note_refused(
     sbe_cursor* cursor, int code, uint64_t wanted, uint64_t available
+) noexcept nogil
+cdef void note_entries(
+    sbe_cursor* cursor, const sbe_group* group, const char* element
 ) noexcept nogil
 cdef int raise_fault(const sbe_fault* fault, object schema, object frame=*) except -1
 cdef object new_error(const sbe_fault* fault, object schema, object frame)
@@ -87,6 +90,14 @@ cdef inline const uint8_t* take(
     return position
 
 
+cdef inline bint refused(
+    sbe_cursor* cursor, int code, uint64_t wanted, uint64_t available
+) noexcept nogil:
+    """False, after noting a template or a schema that is not the one wanted."""
+    note_refused(cursor, code, wanted, available)
+    return False
+
+
 cdef inline bint take_root(
     sbe_cursor* cursor, const sbe_header* header, uint64_t header_size, uint64_t minimum, sbe_root* root
 ) noexcept nogil:
@@ -95,7 +106,8 @@ cdef inline bint take_root(
     root.block.version = header.version
     root.block.length = header.block_length
     if header.block_length < minimum:
-        return malformed(cursor, minimum, header.block_length, b"root block")
+        note_malformed(cursor, minimum, header.block_length, b"root block")
+        return False
     root.block.data = take(cursor, header.block_length, b"root block")
     return root.block.data != NULL
 
@@ -107,19 +119,14 @@ cdef inline bint take_entries(
     group.data = cursor.position
     if group.count == 0:
         return True
-    if group.stride < minimum:
-        return malformed(cursor, minimum, group.stride, element)
-    if group.stride == 0:
-        return malformed(cursor, 1, 0, element)
+    if group.stride < minimum or group.stride == 0:
+        note_malformed(cursor, minimum or 1, group.stride, element)
+        return False
     if group.count > <uint64_t>(cursor.end - cursor.position) / group.stride:
-        return truncated_entries(cursor, group, element)
+        note_entries(cursor, group, element)
+        return False
     cursor.position += group.count * group.stride
     return True
-
-
-cdef bint truncated_entries(
-    sbe_cursor* cursor, const sbe_group* group, const char* element
-) noexcept nogil
 
 
 cdef inline void skip_group(sbe_group* group, uint64_t version) noexcept nogil:

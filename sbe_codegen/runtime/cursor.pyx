@@ -10,29 +10,25 @@ cdef const uint8_t* truncated(
     return NULL
 
 
-cdef bint truncated_entries(
+cdef void note_entries(
     sbe_cursor* cursor, const sbe_group* group, const char* element
 ) noexcept nogil:
     cdef uint64_t wanted = group.count * group.stride
-    if group.stride and wanted / group.stride != group.count:
+    if wanted / group.stride != group.count:
         wanted = <uint64_t>-1
     truncated(cursor, wanted, element)
-    return False
 
 
-cdef bint malformed(
+cdef void note_malformed(
     sbe_cursor* cursor, uint64_t wanted, uint64_t available, const char* element
 ) noexcept nogil:
     note(cursor, FAULT_MALFORMED, wanted, available, element)
-    return False
 
 
-cdef bint refused(
+cdef void note_refused(
     sbe_cursor* cursor, int code, uint64_t wanted, uint64_t available
 ) noexcept nogil:
-    """A template or a schema that is not the one wanted."""
     note(cursor, code, wanted, available, b"header")
-    return False
 
 
 cdef void note(
@@ -60,7 +56,7 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
     element = fault.element.decode("ascii")
     template_id = fault.template_id if fault.has_template else None
     names = {number: message.__name__ for number, message in schema.messages.items()}
-    message = names.get(template_id)
+    message = None if code == ErrorCode.SCHEMA_MISMATCH else names.get(template_id)
     wanted, available, offset = fault.wanted, fault.available, fault.offset
     place = f"{message or schema.package}: {element}"
     if code == ErrorCode.TRUNCATED:

@@ -1,10 +1,12 @@
 """The descriptors behind the attributes of a message: each reads one element of a frame."""
 
+cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from .cursor cimport sbe_block, sbe_root
 
 
+@cython.no_gc
 cdef class View:
     """An object over the bytes of a validated frame, which live as long as it does."""
 
@@ -30,3 +32,7 @@ cdef class IntField(Element):
     cdef int64_t null           # its bits, whatever the sign
 
     cdef object number(self, const sbe_block* block)
+
+
+cdef inline object read_element(tuple elements, Py_ssize_t i, const sbe_root* root, object owner):
+    return (<Element>elements[i]).read(root, owner)

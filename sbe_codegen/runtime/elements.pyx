@@ -6,19 +6,27 @@ Bounds are not checked here: a message has been validated by the time that it ca
 the version rule (SBE 1.0, "Message schema extension") decides whether an element is there.
 """
 
+cimport cython
 from libc.math cimport isnan
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.object cimport Py_TYPE, PyObject
-from cpython.unicode cimport PyUnicode_Decode, PyUnicode_DecodeUTF8
+from cpython.object cimport Py_TYPE, PyObject, PyTypeObject
+from cpython.unicode cimport PyUnicode_Decode
 
 from .arrays cimport view_array
 from .cursor cimport sbe_block, sbe_data, sbe_group, sbe_root
 from .frames cimport start_of
 from .loads cimport *
 from .scaling cimport decimal_of, float_of
+from .values cimport utf8_text
 
 from .errors import MalformedMessage
+
+cdef extern from "Python.h":
+    void PyType_Modified(PyTypeObject* type)
+    int PyDict_SetItem(PyObject* mapping, object key, object value) except -1
+    ctypedef struct TypeStruct "PyTypeObject":
+        PyObject* tp_dict
 
 cdef enum:
     INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, FLOAT, DOUBLE
@@ -31,25 +39,41 @@ CODES = {
 }
 
 
-cdef uint64_t load_bits(const uint8_t* at, int code) noexcept nogil:
+cdef inline uint64_t load_bits(const uint8_t* at, int code) noexcept nogil:
     """A whole number of any width, sign-extended to 64 bits."""
-    if code == INT64: return <uint64_t>load_int64_le(at)
-    if code == INT8 or code == INT8 + BIG: return <uint64_t>load_int8_le(at)
-    if code == INT16: return <uint64_t>load_int16_le(at)
-    if code == INT32: return <uint64_t>load_int32_le(at)
-    if code == UINT8 or code == UINT8 + BIG: return load_uint8_le(at)
-    if code == UINT16: return load_uint16_le(at)
-    if code == UINT32: return load_uint32_le(at)
-    if code == UINT64: return load_uint64_le(at)
-    if code == INT16 + BIG: return <uint64_t>load_int16_be(at)
-    if code == INT32 + BIG: return <uint64_t>load_int32_be(at)
-    if code == INT64 + BIG: return <uint64_t>load_int64_be(at)
-    if code == UINT16 + BIG: return load_uint16_be(at)
-    if code == UINT32 + BIG: return load_uint32_be(at)
-    return load_uint64_be(at)
+    if code == INT64:
+        return <uint64_t>load_int64_le(at)
+    elif code == INT8 or code == INT8 + BIG:
+        return <uint64_t>load_int8_le(at)
+    elif code == INT16:
+        return <uint64_t>load_int16_le(at)
+    elif code == INT32:
+        return <uint64_t>load_int32_le(at)
+    elif code == UINT8 or code == UINT8 + BIG:
+        return load_uint8_le(at)
+    elif code == UINT16:
+        return load_uint16_le(at)
+    elif code == UINT32:
+        return load_uint32_le(at)
+    elif code == INT16 + BIG:
+        return <uint64_t>load_int16_be(at)
+    elif code == INT32 + BIG:
+        return <uint64_t>load_int32_be(at)
+    elif code == INT64 + BIG:
+        return <uint64_t>load_int64_be(at)
+    elif code == UINT16 + BIG:
+        return load_uint16_be(at)
+    elif code == UINT32 + BIG:
+        return load_uint32_be(at)
+    elif code == UINT64 + BIG:
+        return load_uint64_be(at)
+    else:
+        return load_uint64_le(at)
 
 
+@cython.no_gc
 cdef class View:
+    # A frame does not refer to the views of it, so that reference counts alone free both.
     pass
 
 
@@ -311,7 +335,7 @@ cdef class DataField(Element):
             return PyBytes_FromStringAndSize(text, data.length)
         try:
             if self.utf8:
-                return PyUnicode_DecodeUTF8(text, data.length, NULL)
+                return utf8_text(text, data.length)
             return PyUnicode_Decode(text, data.length, self.codec, NULL)
         except UnicodeDecodeError as error:
             self.raise_text(error, data, owner)
@@ -358,3 +382,17 @@ cdef object block_array(
         return view_array(layout.dtype, first.data, count, stride, owner)
     older = layout.older_dtype(first.version, stride)
     return layout.filled(view_array(older, first.data, count, stride, owner))
+
+
+def set_attributes(type owner, dict attributes):
+    """Gives an extension class its attributes, at import and before anyone has seen the class."""
+    for name, value in attributes.items():
+        PyDict_SetItem((<TypeStruct*>owner).tp_dict, name, value)
+    PyType_Modified(<PyTypeObject*>owner)
+
+
+for kind in (BlockView, IntField, FloatField, EnumField, ConstantField, FloatOf, DecimalOf,
+             GroupView, GroupFloats, DataField, DataBytes):
+    # A class's own docstring would hide the property that gives each descriptor's.
+    set_attributes(kind, {"__doc__": Element.__dict__["__doc__"]})
+del kind

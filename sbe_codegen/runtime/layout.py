@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from . import elements
-from .message import set_attributes
 from .scaling import to_float
 
 Spec = Mapping[str, Any]
@@ -132,11 +131,12 @@ def declare(
     enums: Mapping[str, Any],
     slots: Sequence[int],
     row_sizes: Sequence[int],
-) -> None:
+) -> tuple[Any, ...]:
     """Gives the message class ``message`` the attributes that the JSON ``text`` describes.
 
     ``slots`` are the offsets of its groups and data in its C struct, ``row_sizes`` the sizes of
     the C structs for its table rows and group rows: checked against what is computed here.
+    Returns the descriptors of the root fields and var data, in the order of ``astuple``.
     """
     spec = json.loads(text)
     big = spec["order"] == ">"
@@ -165,7 +165,6 @@ def declare(
         made = _data(each, next(where))
         attributes |= made
         data.append(made[each["name"]])
-    attributes["_TUPLE"] = (*fields, *data)
     attributes["_ELEMENTS"] = (*ordered, *data)
     attributes["_LAYOUT"] = layouts = MessageLayout(spec, block, groups)
     for attribute in attributes.values():
@@ -174,8 +173,9 @@ def declare(
     sizes = [layouts.row_dtype(()).itemsize, *(d.itemsize for d in layouts.group_dtypes())]
     if sizes != list(row_sizes) or block.dtype.itemsize != spec["block_length"]:
         raise SystemError(f"{spec['name']}: the C rows are {row_sizes}, numpy's are {sizes}")
-    set_attributes(message, attributes)
+    elements.set_attributes(message, attributes)
     schema.messages[spec["template_id"]] = message
+    return (*fields, *data)
 
 
 def _field(spec: Spec, enums: Mapping[str, Any], big: bool) -> Any:

@@ -1,9 +1,12 @@
 """The base of generated message classes."""
 
+cimport cython
+
 from .cursor cimport sbe_root
 from .elements cimport View
 
 
+@cython.no_gc
 cdef class Message(View):
     cdef const sbe_root* seen(self) except NULL
 
@@ -15,6 +18,3 @@ cdef class Schema:
     cdef readonly object id
     cdef readonly object version
     cdef readonly dict messages
-
-
-cdef int install(type owner, dict attributes) except -1

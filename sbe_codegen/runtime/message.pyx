@@ -1,21 +1,12 @@
 """The base of generated message classes: what does not depend on the schema."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.object cimport PyObject, PyTypeObject
-from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.string cimport memcmp
 
 from .cursor cimport sbe_root
 from .elements cimport Element, View
 from .frames cimport is_writable
-
-cdef extern from "Python.h":
-    void PyType_Modified(PyTypeObject* type)
-    int PyDict_SetItem(PyObject* mapping, object key, object value) except -1
-    ctypedef struct TypeStruct "PyTypeObject":
-        PyObject* tp_dict
-
 
 cdef class Schema:
     def __init__(self, package, id, version):
@@ -25,14 +16,7 @@ cdef class Schema:
         self.messages = {}
 
 
-cdef int install(type owner, dict attributes) except -1:
-    """Gives an extension class its attributes, at import and before anyone has seen the class."""
-    for name, value in attributes.items():
-        PyDict_SetItem((<TypeStruct*>owner).tp_dict, name, value)
-    PyType_Modified(<PyTypeObject*>owner)
-    return 0
-
-
+@cython.no_gc
 cdef class Message(View):
     """A decoded message: a validated view over its frame.
 
@@ -60,18 +44,6 @@ cdef class Message(View):
     def encoded_length(self):
         """Bytes from the first of the header to the end of the last element known here."""
         return self.seen().encoded_length
-
-    def astuple(self):
-        """The root fields and var data in schema order, with the values of the attributes."""
-        cdef const sbe_root* root = self.seen()
-        cdef tuple elements = type(self)._TUPLE
-        cdef tuple result = PyTuple_New(len(elements))
-        cdef Py_ssize_t i
-        for i in range(len(elements)):
-            value = (<Element>elements[i]).read(root, self.owner)
-            Py_INCREF(value)
-            PyTuple_SET_ITEM(result, i, value)
-        return result
 
     def to_dict(self):
         """Everything in schema order, nested, in plain Python objects and raw numbers.
@@ -124,8 +96,3 @@ cdef class Message(View):
             parts.append(f"{element.name}={value!r}" if shape is None else
                          f"{element.name}=<{shape[0]} entries>")
         return f"{type(self).__name__}({', '.join(parts)})"
-
-
-def set_attributes(owner, attributes):
-    """`install` for `layout`, which builds the attributes."""
-    install(owner, attributes)
