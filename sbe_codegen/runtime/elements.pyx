@@ -18,7 +18,7 @@ from .cursor cimport sbe_block, sbe_data, sbe_group, sbe_root
 from .frames cimport start_of
 from .loads cimport *
 from .scaling cimport decimal_of, float_of
-from .values cimport utf8_text
+from .values cimport known_text, utf8_text
 
 from .errors import MalformedMessage
 
@@ -329,8 +329,13 @@ cdef class DataField(Element):
     cdef object read(self, const sbe_root* root, object owner):
         cdef const sbe_data* data = <const sbe_data*>(<const char*>root + self.slot)
         cdef const char* text = <const char*>data.data
+        cdef PyObject* found
         if data.data == NULL and self.since > root.block.version:
             return None
+        if self.utf8:
+            found = known_text(text, data.length)
+            if found != NULL:
+                return <object>found
         if self.encoding is None:
             return PyBytes_FromStringAndSize(text, data.length)
         try:

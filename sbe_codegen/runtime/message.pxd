@@ -8,7 +8,7 @@ from .elements cimport View
 
 @cython.no_gc
 cdef class Message(View):
-    cdef const sbe_root* seen(self) except NULL
+    pass
 
 
 cdef class Schema:
@@ -18,3 +18,6 @@ cdef class Schema:
     cdef readonly object id
     cdef readonly object version
     cdef readonly dict messages
+
+
+cdef const sbe_root* seen(Message message) except NULL

@@ -16,6 +16,13 @@ cdef class Schema:
         self.messages = {}
 
 
+cdef const sbe_root* seen(Message message) except NULL:
+    """Where the message is; TypeError for an object that no decode has made."""
+    if message.root == NULL:
+        raise TypeError(f"this {type(message).__name__} was not made by decode")
+    return message.root
+
+
 @cython.no_gc
 cdef class Message(View):
     """A decoded message: a validated view over its frame.
@@ -30,20 +37,15 @@ cdef class Message(View):
         name = type(self).__name__
         raise TypeError(f"{name} is made by {name}.decode(frame)")
 
-    cdef const sbe_root* seen(self) except NULL:
-        if self.root == NULL:
-            raise TypeError(f"this {type(self).__name__} was not made by decode")
-        return self.root
-
     @property
     def version(self):
         """The acting version: that of the sender's schema, from the header."""
-        return self.seen().block.version
+        return seen(self).block.version
 
     @property
     def encoded_length(self):
         """Bytes from the first of the header to the end of the last element known here."""
-        return self.seen().encoded_length
+        return seen(self).encoded_length
 
     def to_dict(self):
         """Everything in schema order, nested, in plain Python objects and raw numbers.
@@ -51,25 +53,25 @@ cdef class Message(View):
         Enums are the schema's names (or the number, where it has none), groups are lists of
         dicts, constants are included, and what is null or absent is None.
         """
-        cdef const sbe_root* root = self.seen()
+        cdef const sbe_root* root = seen(self)
         cdef Element element
         return {element.name: element.plain(root, self.owner) for element in type(self)._ELEMENTS}
 
     def __bytes__(self):
-        cdef const sbe_root* root = self.seen()
+        cdef const sbe_root* root = seen(self)
         return PyBytes_FromStringAndSize(<const char*>root.frame, root.encoded_length)
 
     def __eq__(self, other):
         if type(self) is not type(other):
             return NotImplemented
-        cdef const sbe_root* one = self.seen()
-        cdef const sbe_root* two = (<Message>other).seen()
+        cdef const sbe_root* one = seen(self)
+        cdef const sbe_root* two = seen(<Message>other)
         return one.encoded_length == two.encoded_length and (
             memcmp(one.frame, two.frame, one.encoded_length) == 0
         )
 
     def __hash__(self):
-        self.seen()
+        seen(self)
         if is_writable(self.owner):
             raise TypeError(f"this {type(self).__name__} is over a frame that can change")
         return hash(bytes(self))
@@ -84,7 +86,7 @@ cdef class Message(View):
         return type(self).decode(bytes(self))
 
     def __repr__(self):
-        cdef const sbe_root* root = self.seen()
+        cdef const sbe_root* root = seen(self)
         cdef Element element
         parts = []
         for element in type(self)._ELEMENTS:

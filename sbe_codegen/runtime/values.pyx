@@ -14,61 +14,67 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from .loads cimport load_uint32_le, load_uint64_le
 
 cdef enum:
-    SLOTS = 4096                # a power of two
+    SLOTS = 4096                # 2**12: slots are the top 12 bits of a hash
     LONGEST = 16                # bytes of a text that is remembered
-
-cdef struct Number:
-    int64_t value
-    PyObject* object
 
 cdef struct Text:
     uint64_t first, last        # all of the text, overlapping where it is short
     size_t length
     PyObject* object
 
-cdef Number[SLOTS] NUMBERS
+cdef sbe_number[SLOTS] NUMBER_SLOTS
+cdef PyObject *BYTE_INTS[384]
 cdef Text[SLOTS] TEXTS
-cdef tuple BYTES = tuple(range(-128, 256))
+
+NUMBERS = NUMBER_SLOTS
+BYTES = BYTE_INTS
+for number in range(-128, 256):
+    replace(&BYTE_INTS[number + 128], number)
 
 
-cdef object byte_int(int64_t value):
-    """A number of one byte, signed or not."""
-    return BYTES[value + 128]
-
-
-cdef object mantissa_int(int64_t value):
-    """A price or a quantity."""
-    cdef Number* slot = &NUMBERS[(<uint64_t>value * 0x9E3779B97F4A7C15u) >> 52]
-    if slot.value == value and slot.object != NULL:
-        return <object>slot.object
+cdef object remember_int(sbe_number* slot, int64_t value):
     result = value
     replace(&slot.object, result)
     slot.value = value
     return result
 
 
-cdef object utf8_text(const char* text, size_t length):
-    """A str; UnicodeDecodeError where the text is not UTF-8."""
-    cdef uint64_t first, last
-    cdef const uint8_t* at = <const uint8_t*>text
+cdef inline Text* text_slot(const uint8_t* text, size_t length, Text* key) noexcept:
+    """Where a text of 1 to LONGEST bytes is or will be; ``key`` gets what tells it from others."""
+    if length >= 8:
+        key.first = load_uint64_le(text)
+        key.last = load_uint64_le(text + length - 8)
+    elif length >= 4:
+        key.first = load_uint32_le(text)
+        key.last = load_uint32_le(text + length - 4)
+    else:
+        key.first = text[0]
+        key.last = text[length - 1] * 256 + text[length // 2]
+    key.length = length
+    return &TEXTS[((key.first ^ (key.last * 0xD6E8FEB86659FD93u)) * 0x9E3779B97F4A7C15u) >> 52]
+
+
+cdef PyObject* known_text(const char* text, size_t length) noexcept:
+    """The str of a text that has been seen, borrowed, or NULL."""
+    cdef Text key
     cdef Text* slot
     if length == 0 or length > LONGEST:
-        return PyUnicode_DecodeUTF8(text, length, NULL)
-    if length >= 8:
-        first = load_uint64_le(at)
-        last = load_uint64_le(at + length - 8)
-    elif length >= 4:
-        first = load_uint32_le(at)
-        last = load_uint32_le(at + length - 4)
-    else:
-        first = at[0]
-        last = at[length - 1] * 256 + at[length // 2]
-    slot = &TEXTS[((first ^ (last * 0xD6E8FEB86659FD93u)) * 0x9E3779B97F4A7C15u) >> 52]
-    if slot.first == first and slot.last == last and slot.length == length:
-        return <object>slot.object
+        return NULL
+    slot = text_slot(<const uint8_t*>text, length, &key)
+    if slot.first == key.first and slot.last == key.last and slot.length == length:
+        return slot.object
+    return NULL
+
+
+cdef object utf8_text(const char* text, size_t length):
+    """A str; UnicodeDecodeError where the text is not UTF-8."""
+    cdef Text key
+    cdef Text* slot
     result = PyUnicode_DecodeUTF8(text, length, NULL)
-    replace(&slot.object, result)
-    slot.first, slot.last, slot.length = first, last, length
+    if 0 < length <= LONGEST:
+        slot = text_slot(<const uint8_t*>text, length, &key)
+        replace(&slot.object, result)
+        slot.first, slot.last, slot.length = key.first, key.last, length
     return result
 
 
