@@ -1,5 +1,6 @@
 """The part of the build that pyproject.toml can't say: decoders are generated, then compiled."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,4 +22,4 @@ def extensions() -> list:
     return builder.cythonized(sources, HERE)
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions(), options={"build_ext": {"parallel": os.cpu_count()}})

@@ -57,7 +57,7 @@ def flags() -> tuple[list[str], list[str]]:
     elif "sanitize" in on:
         compile_flags += ["-O1", "-g"]
     else:
-        compile_flags += ["-O2", "-g0"]
+        compile_flags += ["-O3", "-g0", "-fno-plt"]
     if "sanitize" in on:
         sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
         compile_flags += [*sanitizers, "-fno-omit-frame-pointer"]

@@ -1,0 +1,216 @@
+"""The `binance-sbe` command.
+
+Exit codes: 0 done (Ctrl-C included), 1 the feed or the exchange failed, 2 wrong arguments or no
+API key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from sbe_codegen.version import __version__
+
+from .errors import FeedError, MissingKey
+from .streams import KINDS, stream_name
+
+DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
+_REFRESH = 0.25
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return asyncio.run(options.run(options))
+    except KeyboardInterrupt:
+        return 0
+    except MissingKey as error:
+        print(f"binance-sbe: {error}.", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(f"binance-sbe: {error}", file=sys.stderr)
+        return 2
+    except (FeedError, OSError) as error:
+        print(f"binance-sbe: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="binance-sbe", description="Binance SBE market data: live views and a local exchange."
+    )
+    parser.add_argument("--version", action="version", version=f"binance-sbe {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo", help="a local exchange and a client of it, for about ten seconds; needs no key"
+    )
+    demo.add_argument("symbols", nargs="*", default=DEMO_SYMBOLS, metavar="SYMBOL")
+    demo.add_argument("--seconds", type=_positive, default=10.0)
+    demo.add_argument("--rate", type=_positive, default=1000.0, help="orders a second")
+    demo.add_argument("--seed", type=int, default=0)
+    demo.set_defaults(run=_demo)
+
+    watch = commands.add_parser("watch", help="a live view of the exchange; needs BINANCE_API_KEY")
+    watch.add_argument("symbols", nargs="+", metavar="SYMBOL")
+    watch.add_argument("--seconds", type=_positive, default=None, help="stop after this long")
+    watch.add_argument("--environment", choices=("prod", "testnet", "demo"), default="prod")
+    watch.add_argument("--url", help="another exchange, such as ws://127.0.0.1:9443")
+    watch.set_defaults(run=_watch)
+
+    simulate = commands.add_parser("simulate", help="a local exchange, until Ctrl-C")
+    simulate.add_argument("symbols", nargs="*", default=DEMO_SYMBOLS, metavar="SYMBOL")
+    simulate.add_argument("--host", default="127.0.0.1")
+    simulate.add_argument("--port", type=_port, default=9443, help="0 takes a free one")
+    simulate.add_argument("--rate", type=_positive, default=1000.0, help="orders a second")
+    simulate.add_argument("--seed", type=int, default=0)
+    simulate.add_argument("--key", action="append", help="an API key to let in (default: any)")
+    simulate.set_defaults(run=_simulate)
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port: 0 to 65535")
+    return value
+
+
+async def _demo(options: argparse.Namespace) -> int:
+    streams = _streams(options.symbols)
+    async with _exchange_process(options) as url:
+        print(f"local exchange on {url}, {len(streams)} streams")
+        return await _show(streams, "local exchange", options.seconds, url=url, api_key="demo")
+
+
+@contextlib.asynccontextmanager
+async def _exchange_process(options: argparse.Namespace) -> AsyncIterator[str]:
+    """`binance-sbe simulate` on a free port, in a process of its own; gives its URL."""
+    command = [
+        sys.executable, "-m", "binance_sbe", "simulate", *options.symbols, "--port", "0",
+        "--rate", str(options.rate), "--seed", str(options.seed),
+    ]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us; we end it
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        first = (await process.stdout.readline()).decode()
+        if "ws://" not in first:
+            failure = (await process.stderr.read()).decode().strip()
+            raise FeedError(f"the local exchange did not start: {failure or 'no output'}")
+        yield first.split()[-1]
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def _watch(options: argparse.Namespace) -> int:
+    title = options.url or options.environment
+    return await _show(
+        _streams(options.symbols),
+        title,
+        options.seconds,
+        url=options.url,
+        environment=options.environment,
+    )
+
+
+def _streams(symbols: Sequence[str]) -> list[str]:
+    return [stream_name(f"{symbol}@{kind}") for symbol in symbols for kind in KINDS]
+
+
+async def _show(streams: list[str], title: str, seconds: float | None, **where: Any) -> int:
+    """The live view of a feed until the time is over or Ctrl-C, then the summary."""
+    from .client import connect
+    from .display import Market, summary
+
+    market = Market()
+    async with connect(*streams, **where) as feed:
+        loop = asyncio.get_running_loop()
+        closing: list[asyncio.Task[None]] = []
+
+        def stop() -> None:
+            closing.append(loop.create_task(feed.close()))
+
+        loop.add_signal_handler(signal.SIGINT, stop)
+        if seconds is not None:
+            loop.call_later(seconds, stop)
+        try:
+            await _view(feed, market, f"Binance SBE, {title}")
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+            print(summary(market, feed.stats))
+    return 0
+
+
+async def _view(feed: Any, market: Any, title: str) -> None:
+    from .display import Rates, plain_lines, rich_table, status
+
+    rates = Rates()
+    live = _live()
+    with live if live is not None else contextlib.nullcontext():
+        shown = 0.0
+        async for batch in feed.batches(max_delay=_REFRESH):
+            market.update(batch)
+            now = asyncio.get_running_loop().time()
+            if now - shown < (_REFRESH if live else 1.0):
+                continue
+            shown = now
+            text = status(feed.stats, rates.since(feed.stats))
+            if live is not None:
+                live.update(rich_table(market, text, title), refresh=True)
+            else:
+                print("\n".join(plain_lines(market, text)), flush=True)
+
+
+def _live() -> Any:
+    """A rich Live on a terminal where rich is installed, else None."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        from rich.live import Live
+    except ImportError:
+        print("(for a live table: pip install 'binance-sbe[cli]')", file=sys.stderr)
+        return None
+    return Live(auto_refresh=False)
+
+
+async def _simulate(options: argparse.Namespace) -> int:
+    from .simulator import Exchange
+
+    exchange = Exchange(
+        options.symbols,
+        rate=options.rate,
+        seed=options.seed,
+        api_keys=options.key,
+        host=options.host,
+        port=options.port,
+    )
+    async with exchange:
+        print(f"serving {', '.join(exchange.markets)} on {exchange.url}", flush=True)
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, ended.set)
+        await ended.wait()
+    print(f"{exchange.events_sent:,} frames sent")
+    return 0

@@ -1,0 +1,358 @@
+"""A live feed: asyncio and websockets around `Session`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import websockets
+from sbe_codegen.runtime.errors import DecodeError
+from sbe_codegen.runtime.results import Batch
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_websocket
+
+from . import spot_stream
+from .errors import (
+    KEY_HELP,
+    ConnectionLost,
+    ConnectionRefused,
+    FeedError,
+    MissingKey,
+    SubscriptionRefused,
+    Unreachable,
+)
+from .session import Accepted, Refused, Request, ServerShutdown, Session, Stats
+from .streams import stream_names
+
+ENVIRONMENTS = {
+    "prod": "wss://stream-sbe.binance.com:9443",
+    "testnet": "wss://stream-sbe.testnet.binance.vision:9443",
+    "demo": "wss://demo-stream-sbe.binance.com:9443",
+}
+_BATCH_OF_STREAMS = 200
+_LOG = logging.getLogger("binance_sbe")
+
+Message = (
+    spot_stream.TradesStreamEvent
+    | spot_stream.BestBidAskStreamEvent
+    | spot_stream.DepthSnapshotStreamEvent
+    | spot_stream.DepthDiffStreamEvent
+)
+
+
+def connect(
+    *streams: str,
+    api_key: str | None = None,
+    environment: Literal["prod", "testnet", "demo"] = "prod",
+    url: str | None = None,
+    on_error: Literal["raise", "collect"] = "raise",
+    open_timeout: float = 10.0,
+    reply_timeout: float = 10.0,
+    max_queue: int = 65536,
+) -> Feed:
+    """A feed of SBE streams, to be used as ``async with connect("btcusdt@trade") as feed``.
+
+    ``api_key`` is an Ed25519 key's id; None reads BINANCE_API_KEY. ``url`` (ws:// or wss://, host
+    and port) overrides ``environment``. ``on_error`` says what iteration does with a frame that is
+    no message: raise its DecodeError (the feed stays open, and iterating again goes on with the
+    next frame), or keep it in ``feed.errors``, count it and go on. ``max_queue`` is the number of
+    frames held for a slow consumer; beyond it the feed stops reading, and the exchange waits.
+    Times are in seconds.
+
+    Raises ValueError for a stream, an environment or a url that can't be one. Entering the block
+    raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
+    """
+    if environment not in ENVIRONMENTS:
+        known = ", ".join(ENVIRONMENTS)
+        raise ValueError(f"environment '{environment}' is not one of {known}")
+    if on_error not in ("raise", "collect"):
+        raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+    base = ENVIRONMENTS[environment] if url is None else _checked_url(url)
+    return Feed(
+        stream_names(streams), base, api_key, on_error, open_timeout, reply_timeout, max_queue
+    )
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.username:
+        raise ValueError(f"url '{url}' is not ws:// or wss:// with a host and a port")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class Feed:
+    """Open streams. Made by `connect`; one consumer iterates over it, or over its batches."""
+
+    def __init__(
+        self,
+        streams: list[str],
+        url: str,
+        api_key: str | None,
+        on_error: str,
+        open_timeout: float,
+        reply_timeout: float,
+        max_queue: int,
+    ) -> None:
+        self.url = url
+        self.errors: deque[DecodeError] = deque(maxlen=1000)
+        self._wanted = streams
+        self._key = api_key
+        self._on_error = on_error
+        self._open_timeout = open_timeout
+        self._reply_timeout = reply_timeout
+        self._max_queue = max_queue
+        self._session = Session()
+        self._frames: deque[tuple[bytes, int]] = deque()
+        self._arrived = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._replies: dict[int, asyncio.Future[Accepted | Refused]] = {}
+        self._socket: ClientConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._ended: FeedError | None = None
+        self._closing = False
+
+    def __repr__(self) -> str:
+        return f"<Feed {self.url}, {len(self.streams)} streams, {self.stats.frames} frames>"
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams that the exchange has acknowledged."""
+        return self._session.streams
+
+    @property
+    def stats(self) -> Stats:
+        """Counters since the feed was opened."""
+        return self._session.stats
+
+    # opening and closing
+
+    async def __aenter__(self) -> Feed:
+        if self._socket is not None:
+            raise RuntimeError("this feed was opened before: call connect again")
+        self._socket = await self._open()
+        self._reader = asyncio.create_task(self._read(self._socket))
+        try:
+            await self.subscribe(*self._wanted)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection; iteration ends after the frames that have arrived."""
+        self._closing = True
+        if self._socket is not None:
+            await self._socket.close()
+        if self._reader is not None:
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _open(self) -> ClientConnection:
+        key = os.environ.get("BINANCE_API_KEY", "") if self._key is None else self._key
+        if not key.strip():
+            raise MissingKey(KEY_HELP)
+        url = f"{self.url}/ws"
+        try:
+            return await open_websocket(
+                url,
+                additional_headers={"X-MBX-APIKEY": key.strip()},
+                compression=None,
+                open_timeout=self._open_timeout,
+                max_size=16 * 1024 * 1024,
+                logger=_quiet(),
+            )
+        except websockets.InvalidStatus as error:
+            body = error.response.body.decode("utf-8", "replace") if error.response.body else ""
+            raise ConnectionRefused(url, error.response.status_code, body) from None
+        except TimeoutError:
+            raise Unreachable(f"{url}: no answer within {self._open_timeout:g} s") from None
+        except (OSError, websockets.WebSocketException, EOFError) as error:
+            raise Unreachable(f"{url}: {error}") from None
+
+    # requests
+
+    async def subscribe(self, *streams: str) -> None:
+        """Adds streams; returns when the exchange has acknowledged them.
+
+        Raises ValueError for a stream that can't be one or for too many, SubscriptionRefused where
+        the exchange refuses, and FeedError where it does not answer in time.
+        """
+        for names in _portions(stream_names(streams)):
+            await self._ask(self._session.subscribe(names))
+
+    async def unsubscribe(self, *streams: str) -> None:
+        """Removes streams; frames already on their way still come. Errors as for `subscribe`."""
+        for names in _portions(stream_names(streams)):
+            await self._ask(self._session.unsubscribe(names))
+
+    async def _ask(self, request: Request) -> None:
+        if self._socket is None:
+            raise RuntimeError("the feed is not open: use it as 'async with connect(...) as feed'")
+        if self._ended is not None:
+            raise self._ended
+        reply: asyncio.Future[Accepted | Refused]
+        reply = self._replies[request.id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._socket.send(request.text)
+            answer = await asyncio.wait_for(reply, self._reply_timeout)
+        except websockets.ConnectionClosed as error:
+            raise _lost(error) from None
+        except TimeoutError:
+            named = ", ".join(request.streams[:5])
+            raise FeedError(
+                f"{request.method} {named}: no reply within {self._reply_timeout:g} s"
+            ) from None
+        finally:
+            del self._replies[request.id]
+        if isinstance(answer, Refused):
+            raise SubscriptionRefused(request.method, request.streams, answer.code, answer.reason)
+
+    # frames
+
+    async def _read(self, socket: ClientConnection) -> None:
+        """Takes frames off the socket until it closes, and wakes who waits for them."""
+        try:
+            async for message in socket:
+                if isinstance(message, str):
+                    self._read_text(message)
+                    continue
+                self._frames.append((message, time.time_ns()))
+                self._session.receive_frame(len(message))
+                self._arrived.set()
+                while len(self._frames) >= self._max_queue:
+                    self._drained.clear()
+                    await self._drained.wait()
+            self._ended = ConnectionLost(socket.close_code, socket.close_reason or "")
+        except websockets.ConnectionClosed as error:
+            self._ended = _lost(error)
+        finally:
+            if self._ended is None:
+                self._ended = ConnectionLost(None, "the reader was cancelled")
+            self._arrived.set()
+            for reply in self._replies.values():
+                if not reply.done():
+                    reply.set_exception(self._ended)
+
+    def _read_text(self, text: str) -> None:
+        event = self._session.receive_text(text)
+        if isinstance(event, Accepted | Refused) and event.request is not None:
+            reply = self._replies.get(event.request.id)
+            if reply is not None and not reply.done():
+                reply.set_result(event)
+        elif isinstance(event, ServerShutdown):
+            _LOG.warning("%s: the exchange is about to close the connection", self.url)
+        else:
+            _LOG.warning("%s: text frame that answers no request: %.200s", self.url, text)
+
+    async def _wait(self, until: float | None = None) -> bool:
+        """Waits for a frame; False where the time ``until`` comes first, or the feed has ended."""
+        while not self._frames:
+            if self._ended is not None or self._socket is None:
+                return False
+            self._arrived.clear()
+            if until is None:
+                await self._arrived.wait()
+                continue
+            try:
+                await asyncio.wait_for(self._arrived.wait(), until - time.monotonic())
+            except TimeoutError:
+                return False
+        return True
+
+    def _pop(self) -> tuple[bytes, int]:
+        frame = self._frames.popleft()
+        if not self._drained.is_set() and len(self._frames) < self._max_queue // 2 + 1:
+            self._drained.set()
+        return frame
+
+    def _end(self) -> None:
+        """What happens when the last frame is consumed."""
+        if self._socket is None:
+            raise RuntimeError("the feed is not open: use it as 'async with connect(...) as feed'")
+        if self._ended is not None and not self._closing:
+            raise self._ended
+
+    def __aiter__(self) -> Feed:
+        return self
+
+    async def __anext__(self) -> Message:
+        """The next message. Raises ConnectionLost when the exchange has closed the connection."""
+        stats = self.stats
+        while await self._wait():
+            frame, _ = self._pop()
+            started = time.perf_counter_ns()
+            try:
+                message = spot_stream.decode(frame)
+            except DecodeError as error:
+                stats.rejected += 1
+                if self._on_error == "raise":
+                    raise
+                self.errors.append(error)
+                continue
+            stats.decode_samples.append(time.perf_counter_ns() - started)
+            if message.version <= spot_stream.SCHEMA_VERSION:
+                stats.left_over_bytes += len(frame) - message.encoded_length
+            return message
+        self._end()
+        raise StopAsyncIteration
+
+    async def batches(
+        self, max_messages: int = 10_000, max_delay: float = 0.1
+    ) -> AsyncIterator[Batch]:
+        """Batches of frames as tables, each with a ``received_ns`` column (time.time_ns()).
+
+        A batch is handed over when it has ``max_messages`` frames, or ``max_delay`` seconds after
+        its first; it is never empty. Frames that are no messages are in its ``rejected``,
+        whatever ``on_error`` is. Raises ConnectionLost, after the last batch, when the exchange
+        has closed the connection.
+        """
+        if max_messages < 1:
+            raise ValueError(f"max_messages is at least 1, not {max_messages}")
+        stats = self.stats
+        collector = spot_stream.Collector(min(max_messages, 4096), "collect")
+        while await self._wait():
+            until = time.monotonic() + max_delay
+            while len(collector) < max_messages and await self._wait(until):
+                frame, received_ns = self._pop()
+                started = time.perf_counter_ns()
+                collector.append(frame, received_ns)
+                stats.decode_samples.append(time.perf_counter_ns() - started)
+                if time.monotonic() >= until:
+                    break
+            batch = collector.take()
+            stats.rejected += len(batch.rejected)
+            stats.left_over_bytes += batch.left_over_bytes
+            self.errors.extend(batch.errors)
+            yield batch
+        self._end()
+
+
+def _portions(names: list[str]) -> list[list[str]]:
+    """Requests of a few hundred streams each: the exchange counts requests, not streams."""
+    size = _BATCH_OF_STREAMS
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def _lost(error: websockets.ConnectionClosed) -> ConnectionLost:
+    if error.rcvd is not None:
+        return ConnectionLost(error.rcvd.code, error.rcvd.reason)
+    return ConnectionLost(None, "no close frame came")
+
+
+def _quiet() -> Any:
+    """A logger that never writes handshake headers, the API key among them."""
+    logger = logging.getLogger("binance_sbe.websocket")
+    logger.setLevel(logging.INFO)
+    return logger

@@ -1,0 +1,194 @@
+"""The WebSocket server: connections, timers and sockets around `Market` and `Subscriptions`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from ..streams import KINDS, stream_name
+from .control import Subscriptions
+from .encoder import encode
+from .events import BestBidAsk, Depth, Diff, Trades
+from .market import Market
+
+SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
+DIFF_SECONDS = 0.020
+DEPTH_SECONDS = 0.050
+_TICK_SECONDS = 0.002
+_MAX_BACKLOG = 64 * 1024 * 1024
+_KIND = {Trades: "trade", BestBidAsk: "bestBidAsk", Depth: "depth20", Diff: "depth"}
+
+
+class Exchange:
+    """A local exchange: ``async with Exchange() as exchange`` serves until the block ends.
+
+    ``rate`` is the number of orders a second that arrive over all symbols; each makes no, one or
+    two events of the real-time streams, and depth events come by the clock. ``api_keys`` are the
+    keys let in; with None any key is, but there must be one. Port 0 takes a free one.
+
+    Raises OSError where the port is taken, and ValueError for a symbol that can't be one.
+    """
+
+    def __init__(
+        self,
+        symbols: Iterable[str] = SYMBOLS,
+        *,
+        rate: float = 1000.0,
+        seed: int = 0,
+        api_keys: Iterable[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ping_interval: float = 20.0,
+    ) -> None:
+        if not rate > 0:
+            raise ValueError(f"rate is a positive number of orders a second, not {rate}")
+        names = [stream_name(f"{symbol}@trade").partition("@")[0] for symbol in symbols]
+        if not names:
+            raise ValueError("an exchange has at least one symbol")
+        self.markets = {name: Market(name, seed) for name in dict.fromkeys(names)}
+        self.rate = rate
+        self.api_keys = None if api_keys is None else frozenset(api_keys)
+        self.host = host
+        self.port = port
+        self.events_sent = 0
+        self._ping_interval = ping_interval
+        self._random = random.Random(seed)
+        self._connections: dict[ServerConnection, Subscriptions] = {}
+        self._server: Server | None = None
+        self._ticking: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """What to give to ``connect(url=...)``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ws://{host}:{self.port}"
+
+    async def __aenter__(self) -> Exchange:
+        self._server = await serve(
+            self._serve_connection,
+            self.host,
+            self.port,
+            process_request=self._check_request,
+            compression=None,
+            ping_interval=self._ping_interval,
+            ping_timeout=60.0,
+        )
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
+        self._ticking = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        assert self._ticking is not None
+        self._ticking.cancel()
+        await asyncio.gather(self._ticking, return_exceptions=True)
+        self._server.close()
+        await self._server.wait_closed()
+
+    def exists(self, stream: str) -> bool:
+        symbol, _, kind = stream.partition("@")
+        return symbol in self.markets and kind in KINDS
+
+    # connections
+
+    def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        key = request.headers.get("X-MBX-APIKEY")
+        if not key or (self.api_keys is not None and key not in self.api_keys):
+            body = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+            return connection.respond(HTTPStatus.UNAUTHORIZED, json.dumps(body))
+        streams = _streams_of(request.path)
+        if streams is None:
+            return connection.respond(HTTPStatus.NOT_FOUND, f"no such path: {request.path}\n")
+        for stream in streams:
+            if not self.exists(stream):
+                body = {"code": 2, "msg": f"Invalid request: no stream `{stream}`"}
+                return connection.respond(HTTPStatus.BAD_REQUEST, json.dumps(body))
+        return None
+
+    async def _serve_connection(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        path = connection.request.path
+        subscriptions = Subscriptions(
+            self.exists, _streams_of(path) or [], path.startswith("/stream")
+        )
+        self._connections[connection] = subscriptions
+        try:
+            async for message in connection:
+                if isinstance(message, bytes):
+                    await connection.close(1003, "requests are JSON text")
+                else:
+                    await connection.send(subscriptions.answer(message))
+        except ConnectionClosed:
+            pass
+        finally:
+            del self._connections[connection]
+
+    # the market
+
+    async def _tick(self) -> None:
+        """Lets as many orders arrive as are due, and sends what they cause, until cancelled."""
+        started = time.monotonic()
+        steps = 0
+        next_diff = next_depth = 0.0
+        markets = list(self.markets.values())
+        while True:
+            elapsed = time.monotonic() - started
+            now = time.time_ns() // 1000
+            due = int(elapsed * self.rate)
+            if due - steps > self.rate:  # the machine was asleep: time is not caught up
+                steps = due - int(self.rate)
+            for _ in range(due - steps):
+                for event in self._random.choice(markets).step(now):
+                    self.publish(event)
+            steps = due
+            if elapsed >= next_diff:
+                next_diff = elapsed + DIFF_SECONDS
+                for market in markets:
+                    if diff := market.diff(now):
+                        self.publish(diff)
+            if elapsed >= next_depth:
+                next_depth = elapsed + DEPTH_SECONDS
+                for market in markets:
+                    self.publish(market.depth(now))
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def publish(self, event: Trades | BestBidAsk | Depth | Diff) -> None:
+        """Sends one event to every connection that has subscribed to its stream."""
+        stream = f"{event.symbol.lower()}@{_KIND[type(event)]}"
+        self.send(stream, encode(event))
+
+    def send(self, stream: str, frame: bytes) -> None:
+        """Sends a frame, whatever its bytes are, to the subscribers of a stream."""
+        receivers = [c for c, each in self._connections.items() if stream in each.streams]
+        for connection in receivers:
+            if connection.transport.get_write_buffer_size() > _MAX_BACKLOG:
+                connection.transport.abort()  # it does not read: as the exchange would drop it
+        broadcast(receivers, frame)
+        self.events_sent += len(receivers)
+
+    def send_text(self, message: Any) -> None:
+        """Sends a JSON text frame, such as serverShutdown, to every connection."""
+        broadcast(list(self._connections), json.dumps(message))
+
+
+def _streams_of(path: str) -> list[str] | None:
+    """The streams that a path asks for, or None where there is no such path."""
+    parts = urlsplit(path)
+    if parts.path in ("/ws", "/ws/"):
+        return []
+    if parts.path.startswith("/ws/"):
+        return [unquote(name) for name in parts.path[4:].split("/")]
+    if parts.path in ("/stream", "/stream/"):
+        given = parse_qs(parts.query).get("streams", [""])[0]
+        return [name for name in given.split("/") if name]
+    return None

@@ -1,0 +1,75 @@
+"""Modules compiled for the tests, and where the published files are."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from oracle import Schema
+from random_schema import random_schema
+from sbe_codegen import builder
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
+)
+settings.register_profile("long", parent=settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    path = SHARED / "published-schemas"
+    if not path.is_dir():
+        pytest.skip("the published schema files are not beside the project")
+    return path
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], ModuleType]:
+    """Compiles the text of a schema to an importable module, without optimisation."""
+
+    def build(name: str, text: str) -> ModuleType:
+        directory = tmp_path_factory.mktemp(name)
+        schema = directory / f"{name}.xml"
+        schema.write_text(text, encoding="utf-8")
+        before = os.environ.get("SBE_BUILD", "")
+        os.environ["SBE_BUILD"] = before or "debug"
+        try:
+            path = builder.build(schema, directory, name)
+        finally:
+            os.environ["SBE_BUILD"] = before
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return build
+
+
+@pytest.fixture(scope="session", params=[("littleEndian", 1), ("bigEndian", 2)], ids=["le", "be"])
+def random_module(request: pytest.FixtureRequest, compiled: Any) -> tuple[ModuleType, Schema]:
+    """A module of random messages, and the oracle for the same schema."""
+    order, seed = request.param
+    text = random_schema(seed, order)
+    return compiled(f"random_{seed}", text), Schema(text)
