@@ -1,0 +1,53 @@
+"""Every code block of the README runs, in order, and shows what its comments say."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_code_blocks_run_as_one_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(BLOCKS) >= 6
+    names: dict[str, Any] = {}
+    for block in BLOCKS:
+        exec(compile(block, "README.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "symbol needs 7 bytes at offset 67, 6 are left" in printed
+    assert "BTCUSDT BestBidAskStreamEvent" in printed or "ETHUSDT DepthDiff" in printed
+    assert "<Batch: " in printed
+
+
+def test_the_comments_say_what_the_expressions_give() -> None:
+    names: dict[str, Any] = {}
+    checked = 0
+    for block in BLOCKS:
+        if "asyncio.run" in block:
+            continue
+        exec(compile(block, "README.md", "exec"), names)
+        for line in block.splitlines():
+            code, _, comment = line.partition("#")
+            shown = re.match(r"\s*('[^']*'|-?\d[\d.]*|Decimal\('.*?'\)|array\(.*?\)(?=$|:)|\[.*?\]|\(.*\))",
+                             comment)  # fmt: skip
+            if line.startswith(" ") or not shown or "=" in code:
+                continue
+            value = eval(compile(ast.parse(code.strip(), mode="eval"), "README.md", "eval"), names)
+            assert repr(value) == shown.group(1), line
+            checked += 1
+    assert checked >= 10
+
+
+def test_the_table_of_messages_is_right() -> None:
+    import binance_sbe
+
+    for message in binance_sbe.spot_stream.MESSAGES.values():
+        row = next(line for line in README.splitlines() if f"`{message.__name__}` |" in line)
+        cells = [cell.strip() for cell in row.split("|")]
+        assert cells[1] == str(message.TEMPLATE_ID)
+        assert cells[4].split(", ") == list(message.DTYPE.names)
