@@ -381,7 +381,7 @@ cdef object block_array(
     object layout, const sbe_block* first, uint64_t count, uint64_t stride, object owner
 ):
     """Blocks as a structured array: a view, or a copy with nulls where the sender is older."""
-    if first.data == NULL:
+    if first.data == NULL or count == 0:
         return layout.empty()
     if stride >= <uint64_t>layout.length and first.version >= <uint64_t>layout.since:
         return view_array(layout.dtype, first.data, count, stride, owner)
