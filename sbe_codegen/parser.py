@@ -51,7 +51,10 @@ def parse_bytes(content: bytes, file: str = "<bytes>") -> schema.Schema:
         root = etree.fromstring(content, xml)
     except etree.XMLSyntaxError as error:
         line = error.lineno or 0
-        raise SchemaError(file, line, "", f"is not well-formed XML: {error.msg}") from None
+        reason = error.msg or "the file is empty"
+        raise SchemaError(file, line, "", f"is not well-formed XML: {reason}") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise SchemaError(file, 1, "DOCTYPE", "a schema has none: entities are not expanded")
     reader = _Reader(file)
     result = reader.read_schema(root)
     if reader.errors:

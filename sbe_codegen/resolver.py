@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from . import ir, names, schema
 from .errors import SchemaError
@@ -46,7 +47,8 @@ class _Resolver:
             self.check(each, each.name)
         for each in self.source.types:
             if isinstance(each, schema.Enum):
-                self.enum(each)
+                with suppress(_Stop):
+                    self.enum(each)
         header = self.header()
         messages = [self.attempt(message) for message in self.source.messages]
         self.unique(
@@ -211,10 +213,8 @@ class _Resolver:
             if needed not in present:
                 self.fault(name, line, f"the message header lacks '{needed}'")
             else:
-                try:
+                with suppress(_Stop):
                     self.framing(present[needed], name, line)
-                except _Stop:
-                    pass
         return None if self.errors else ir.Header(size, members)
 
     def dimension(self, name: str, path: str, line: int) -> ir.Dimension:

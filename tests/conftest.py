@@ -73,3 +73,7 @@ def random_module(request: pytest.FixtureRequest, compiled: Any) -> tuple[Module
     order, seed = request.param
     text = random_schema(seed, order)
     return compiled(f"random_{seed}", text), Schema(text)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
