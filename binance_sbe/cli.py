@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return asyncio.run(options.run(options))
+        return int(asyncio.run(options.run(options)))
     except KeyboardInterrupt:
         return 0
     except MissingKey as error:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import websockets
-from sbe_codegen.runtime.errors import DecodeError
-from sbe_codegen.runtime.results import Batch
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
+
+from sbe_codegen.runtime.errors import DecodeError
+from sbe_codegen.runtime.results import Batch
 
 from . import spot_stream
 from .errors import (
@@ -27,6 +27,7 @@ from .errors import (
     SubscriptionRefused,
     Unreachable,
 )
+from .logs import LOG, websocket_logger
 from .session import Accepted, Refused, Request, ServerShutdown, Session, Stats
 from .streams import stream_names
 
@@ -36,7 +37,6 @@ ENVIRONMENTS = {
     "demo": "wss://demo-stream-sbe.binance.com:9443",
 }
 _BATCH_OF_STREAMS = 200
-_LOG = logging.getLogger("binance_sbe")
 
 Message = (
     spot_stream.TradesStreamEvent
@@ -171,7 +171,7 @@ class Feed:
                 compression=None,
                 open_timeout=self._open_timeout,
                 max_size=16 * 1024 * 1024,
-                logger=_quiet(),
+                logger=websocket_logger(),
             )
         except websockets.InvalidStatus as error:
             body = error.response.body.decode("utf-8", "replace") if error.response.body else ""
@@ -252,9 +252,9 @@ class Feed:
             if reply is not None and not reply.done():
                 reply.set_result(event)
         elif isinstance(event, ServerShutdown):
-            _LOG.warning("%s: the exchange is about to close the connection", self.url)
+            LOG.warning("%s: the exchange is about to close the connection", self.url)
         else:
-            _LOG.warning("%s: text frame that answers no request: %.200s", self.url, text)
+            LOG.warning("%s: text frame that answers no request: %.200s", self.url, text)
 
     async def _wait(self, until: float | None = None) -> bool:
         """Waits for a frame; False where the time ``until`` comes first, or the feed has ended."""
@@ -349,10 +349,3 @@ def _lost(error: websockets.ConnectionClosed) -> ConnectionLost:
     if error.rcvd is not None:
         return ConnectionLost(error.rcvd.code, error.rcvd.reason)
     return ConnectionLost(None, "no close frame came")
-
-
-def _quiet() -> Any:
-    """A logger that never writes handshake headers, the API key among them."""
-    logger = logging.getLogger("binance_sbe.websocket")
-    logger.setLevel(logging.INFO)
-    return logger

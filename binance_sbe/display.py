@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from sbe_codegen.runtime.results import Batch
 
 from .session import Stats

@@ -28,7 +28,7 @@ def stream_name(text: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"a stream is a str such as 'btcusdt@trade', not {type(text).__name__}")
     symbol, separator, kind = text.partition("@")
-    if not separator or not symbol or any(c.isspace() or c in "/?&#,\"" for c in symbol):
+    if not separator or not symbol or any(c.isspace() or c in '/?&#,"' for c in symbol):
         raise ValueError(f"stream '{text}' is not '<symbol>@<kind>', such as 'btcusdt@trade'")
     if kind not in KINDS:
         raise ValueError(

@@ -20,7 +20,17 @@ from . import parser, renderer, resolver
 
 SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
 _HERE = Path(__file__).resolve().parent
-_RUNTIME = ("arrays", "batch", "cursor", "elements", "frames", "message", "scaling", "tables", "values")
+_RUNTIME = (
+    "arrays",
+    "batch",
+    "cursor",
+    "elements",
+    "frames",
+    "message",
+    "scaling",
+    "tables",
+    "values",
+)
 
 
 def switches() -> frozenset[str]:
@@ -69,9 +79,7 @@ def flags() -> tuple[list[str], list[str]]:
 
 def runtime_sources() -> dict[str, Path]:
     """Module name -> source of the hand-written Cython modules."""
-    return {
-        f"sbe_codegen.runtime.{name}": _HERE / "runtime" / f"{name}.pyx" for name in _RUNTIME
-    }
+    return {f"sbe_codegen.runtime.{name}": _HERE / "runtime" / f"{name}.pyx" for name in _RUNTIME}
 
 
 def cythonized(sources: dict[str, Path], root: Path, force: bool = False) -> list[Any]:
@@ -99,7 +107,7 @@ def cythonized(sources: dict[str, Path], root: Path, force: bool = False) -> lis
         for name, path in sources.items()
     ]
     return list(
-        cythonize(
+        cythonize(  # type: ignore[no-untyped-call]
             extensions,
             include_path=[str(root), str(_HERE.parent)],
             compiler_directives={
@@ -139,4 +147,4 @@ def build(schema_file: Path, directory: Path, name: str | None = None) -> Path:
         command.run()
     finally:
         os.chdir(previous)
-    return directory / command.get_ext_filename(source.stem)
+    return directory / str(command.get_ext_filename(source.stem))

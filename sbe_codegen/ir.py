@@ -46,7 +46,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class VarData:
-    """How var data says its length; the bytes begin at ``data_offset``. ``encoding`` None: bytes."""
+    """How var data says its length; the bytes begin at ``data_offset``. No ``encoding``: bytes."""
 
     name: str
     length: Scalar

@@ -25,7 +25,7 @@ _C_NAMES = frozenset(
     do double enum extern float fused gil goto include inline int long namespace new nogil object
     packed public readonly register restrict short signed sizeof static struct switch template
     this typedef union unsigned void volatile
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 

@@ -1,9 +1,8 @@
-"""`ir` -> the text of the generated files. What can be decided is decided here, not in templates."""
+"""`ir` -> the text of the generated files. Decisions are made here, not in templates."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import jinja2
@@ -12,9 +11,8 @@ from . import ir, names
 from .version import __version__
 
 
-
 def render(module: ir.Module, source: str, name: str) -> dict[str, str]:
-    """File name -> text of ``<name>.pxd``, ``.pyx`` and ``.pyi``; ``source`` names the schema file."""
+    """File name -> text of ``<name>.pxd``, ``.pyx`` and ``.pyi``; ``source`` names the schema."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sbe_codegen", "templates"),
         undefined=jinja2.StrictUndefined,
@@ -70,7 +68,7 @@ class _Renderer:
             ],
             "messages": messages,
             "union": " | ".join(message["name"] for message in messages),
-            "decimal_import": "\nfrom decimal import Decimal" if decimals else "",
+            "decimal_import": "from decimal import Decimal\n" if decimals else "",
         }
 
     def load(self, primitive_name: str) -> str:
@@ -120,10 +118,12 @@ class _Renderer:
             "groups": [self.group(group, message.name) for group in message.groups],
             "data": [self.data(each) for each in message.data],
             "texts": texts,
-            "slots": [each.c_name for each in (*message.groups, *message.data)],
+            "match_args": "".join(f'"{field.name}", ' for field in message.block.fields).strip(),
+            "slots": [g.c_name for g in message.groups] + [d.c_name for d in message.data],
             "spec": self.spec(message),
             "values": self.tuple_values(message),
-            "tuple_names": ", ".join(e.name for e in (*message.block.fields, *message.data)),
+            "tuple_names": ", ".join(each.name for each in _tuple_elements(message)),
+            "tuple_types": ", ".join(map(_stub_type, _tuple_elements(message))) or "()",
             "properties": self.properties(message),
         }
 
@@ -131,7 +131,7 @@ class _Renderer:
         """The expressions that ``astuple`` consists of: plain numbers straight from the block."""
         return [
             self.tuple_value(message, i, element)
-            for i, element in enumerate((*message.block.fields, *message.data))
+            for i, element in enumerate(_tuple_elements(message))
         ]
 
     def tuple_value(self, message: ir.Message, i: int, element: ir.Field | ir.Data) -> str:
@@ -252,13 +252,18 @@ class _Renderer:
                 result.append({"name": f"{group.name}_float", "type": "NDArray[np.void]"})
         for each in message.data:
             none = " | None" if each.since else ""
-            text = "str" if each.var_data.encoding else "bytes"
-            result.append({"name": each.name, "type": text + none})
+            result.append({"name": each.name, "type": _stub_type(each)})
             result.append({"name": f"{each.name}_bytes", "type": "bytes" + none})
         return result
 
 
-def _stub_type(field: ir.Field) -> str:
+def _tuple_elements(message: ir.Message) -> list[ir.Field | ir.Data]:
+    return [*message.block.fields, *message.data]
+
+
+def _stub_type(field: ir.Field | ir.Data) -> str:
+    if isinstance(field, ir.Data):
+        return ("str" if field.var_data.encoding else "bytes") + (" | None" if field.since else "")
     none = " | None" if field.optional or field.since else ""
     if field.enum is None:
         return ("float" if field.primitive.is_float else "int") + none
@@ -307,5 +312,3 @@ def _c_null(field: ir.Field) -> str:
         return "NAN"
     bits = field.null & ((1 << (8 * field.primitive.size)) - 1)
     return f"<{field.primitive.c_type}>0x{bits:X}ULL"
-
-

@@ -288,9 +288,7 @@ class _Resolver:
         path = source.name
         self.check(source, path)
         root = self.block(source, path, ())
-        groups = [
-            self.group(group, f"{path}.{group.name}", root.fields) for group in source.groups
-        ]
+        groups = [self.group(group, f"{path}.{group.name}", root.fields) for group in source.groups]
         data = [self.data(each, f"{path}.{each.name}") for each in source.data]
         self.attributes(source, path)
         return ir.Message(
@@ -310,8 +308,7 @@ class _Resolver:
             *source.fields, *source.groups, *source.data
         ]  # fmt: skip
         keyed = [
-            (f"attribute '{names.attribute(e.name)}'", f"{path}.{e.name}", e.line)
-            for e in elements
+            (f"attribute '{names.attribute(e.name)}'", f"{path}.{e.name}", e.line) for e in elements
         ]
         self.unique(keyed)
         self.unique([(f"id {e.id}", f"{path}.{e.name}", e.line) for e in elements])
@@ -332,7 +329,9 @@ class _Resolver:
             if found.constant is None:
                 position = found.end
         if source.block_length and source.block_length < position:
-            sentence = f"blockLength {source.block_length} is less than the {position} of its fields"
+            sentence = (
+                f"blockLength {source.block_length} is less than the {position} of its fields"
+            )
             self.fault(path, source.line, sentence)
         length = max(position, source.block_length or 0)
         return ir.Block(length, tuple(fields), _minimums(fields))
@@ -487,4 +486,3 @@ def _minimums(fields: Sequence[ir.Field]) -> tuple[ir.Minimum, ...]:
         else:
             result.append(minimum)
     return tuple(result)
-

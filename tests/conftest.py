@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from oracle import Schema
 from random_schema import random_schema
+
 from sbe_codegen import builder
 
 ROOT = Path(__file__).resolve().parent.parent

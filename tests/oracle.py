@@ -1,4 +1,4 @@
-"""An SBE encoder written from the specification, in plain Python: what the decoders are held against.
+"""An SBE encoder written from the specification, in plain Python: the judge of the decoders.
 
 It reads schemas with the standard library's XML parser and shares no code with the compiler, so
 that one mistake can't hide in both. It covers what its users, the tests, need of SBE 1.0: scalars,
@@ -47,7 +47,9 @@ class Field:
                 primitive = kind.get("encodingType", "")
                 for value in kind:
                     text = (value.text or "").strip()
-                    self.labels[ord(text) if primitive == "char" else int(text)] = value.get("name", "")
+                    self.labels[ord(text) if primitive == "char" else int(text)] = value.get(
+                        "name", ""
+                    )
             else:
                 primitive = kind.get("primitiveType", "")
                 presence = presence or kind.get("presence")
@@ -122,7 +124,7 @@ class Schema:
         for member in self.types[name]:
             if member.get("length") == "0":
                 continue
-            code, size, _ = PRIMITIVES[member.get("primitiveType", "")]
+            code, _, _ = PRIMITIVES[member.get("primitiveType", "")]
             out += bytes(max(0, int(member.get("offset", len(out))) - len(out)))
             out += struct.pack(self.order + code, values.get(member.get("name", ""), 0))
         return bytes(out)
@@ -131,7 +133,7 @@ class Schema:
         self, message: str, values: dict[str, Any], version: int | None = None,
         surplus: bytes = b"", entry_surplus: bytes = b"",
     ) -> bytes:  # fmt: skip
-        """A frame. ``surplus`` bytes lengthen the root block and each entry, as newer senders do."""
+        """A frame. ``surplus`` lengthens the root block and each entry, as newer senders do."""
         version = self.version if version is None else version
         node = self.messages[message]
         body = Block(self, node).encode(values, version, surplus)

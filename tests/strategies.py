@@ -16,7 +16,9 @@ def field_values(field: Field) -> st.SearchStrategy[Any]:
         low, high = (-(2**15), 2**15 - 1) if field.code == "h" else (0, 255)
         return st.one_of(known, known, st.none(), st.integers(low, high))
     if field.code in "fd":
-        value: st.SearchStrategy[Any] = st.floats(allow_nan=False, width=32 if field.code == "f" else 64)
+        value: st.SearchStrategy[Any] = st.floats(
+            allow_nan=False, width=32 if field.code == "f" else 64
+        )
     else:
         bits = 8 * field.size
         low = -(2 ** (bits - 1)) if field.code in "bhiq" else 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import vectors
+
 from binance_sbe import (
     BestBidAskStreamEvent,
     DecodeError,
@@ -50,7 +51,9 @@ def test_what_is_no_buffer_is_named(wrong: Any) -> None:
 
 
 def test_another_schema_is_named() -> None:
-    with pytest.raises(SchemaMismatch, match="schema id 3 where this decoder has schema 1") as caught:
+    with pytest.raises(
+        SchemaMismatch, match="schema id 3 where this decoder has schema 1"
+    ) as caught:
         decode(with_header(vectors.TRADES, 4, 3))
     assert (caught.value.wanted, caught.value.available) == (1, 3)
     assert caught.value.message is None
@@ -71,7 +74,9 @@ def test_an_unexpected_template_is_named() -> None:
 
 def test_a_count_without_entries_allocates_nothing_and_says_what_is_missing() -> None:
     frame = with_header(vectors.DEPTH_SNAPSHOT[: 8 + 18 + 4], 8 + 18 + 2, 65535)
-    with pytest.raises(TruncatedMessage, match=r"bids needs 1048560 bytes at offset 30, 0 are left"):
+    with pytest.raises(
+        TruncatedMessage, match=r"bids needs 1048560 bytes at offset 30, 0 are left"
+    ):
         decode(frame)
     trades = vectors.TRADES[: 8 + 18 + 2] + b"\xff\xff\xff\xff"
     with pytest.raises(TruncatedMessage) as caught:

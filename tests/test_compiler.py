@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sbe_codegen import SchemaError, builder, ir, names, parser, renderer, resolver
 
 STREAM = Path(__file__).parent.parent / "schemas" / "stream_1_0.xml"
@@ -147,7 +148,9 @@ TYPES = """<composite name="messageHeader"><type name="blockLength" primitiveTyp
 def schema(message: str = "", types: str = "", root: str = 'id="1" version="1"') -> str:
     """A schema whose message begins at line 13, where there are no extra types."""
     text = f'<messageSchema package="p" {root}><types>\n{TYPES}</types>\n<types>\n{types}</types>\n'
-    message = message or '<message name="M" id="1">\n<field name="a" id="1" type="uint8"/></message>'
+    message = (
+        message or '<message name="M" id="1">\n<field name="a" id="1" type="uint8"/></message>'
+    )
     return f"{text}{message}\n</messageSchema>"
 
 
@@ -290,7 +293,12 @@ def test_all_faults_are_reported_in_the_order_of_the_file() -> None:
         "<field name='b' id='2' type='y'/></message>\n<message name='M' id='1'/>"
     )
     found = faults(text)
-    assert [line.split(": ")[0] for line in found] == ["s.xml:13", "s.xml:14", "s.xml:15", "s.xml:15"]
+    assert [line.split(": ")[0] for line in found] == [
+        "s.xml:13",
+        "s.xml:14",
+        "s.xml:15",
+        "s.xml:15",
+    ]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -317,7 +325,9 @@ def test_namespaces_and_prefixes_do_not_matter() -> None:
     for uri in ("http://fixprotocol.io/2016/sbe", "urn:other"):
         prefixed = schema().replace("<messageSchema", f'<x:messageSchema xmlns:x="{uri}"')
         prefixed = prefixed.replace("</messageSchema", "</x:messageSchema")
-        prefixed = prefixed.replace("<message ", "<x:message ").replace("</message>", "</x:message>")
+        prefixed = prefixed.replace("<message ", "<x:message ").replace(
+            "</message>", "</x:message>"
+        )
         assert facts(module_of(prefixed)) == facts(plain)
 
 

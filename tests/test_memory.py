@@ -7,10 +7,11 @@ import mmap
 import sys
 from pathlib import Path
 
-import binance_sbe
 import numpy as np
 import pytest
 import vectors
+
+import binance_sbe
 from binance_sbe import decode
 
 
@@ -32,7 +33,9 @@ def test_a_message_over_bytes_copies_nothing_and_holds_one_reference() -> None:
     assert sys.getrefcount(frame) == before + 1
     view = message.bids
     assert view.base is frame
-    assert view.__array_interface__["data"][0] - np.frombuffer(frame, "u1").ctypes.data == 8 + 18 + 4
+    assert (
+        view.__array_interface__["data"][0] - np.frombuffer(frame, "u1").ctypes.data == 8 + 18 + 4
+    )
     del message, view
     assert sys.getrefcount(frame) == before
 

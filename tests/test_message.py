@@ -7,10 +7,11 @@ import pickle
 from decimal import Decimal
 from types import ModuleType
 
-import binance_sbe
 import numpy as np
 import pytest
 import vectors
+
+import binance_sbe
 from binance_sbe import (
     BestBidAskStreamEvent,
     DepthDiffStreamEvent,
@@ -171,7 +172,7 @@ def test_only_decode_makes_messages() -> None:
     for look in (
         lambda: empty.bid_price, lambda: empty.symbol, lambda: empty.block, lambda: bytes(empty),
         empty.astuple, empty.to_dict, lambda: empty.version, lambda: repr(empty),
-        lambda: empty == empty, lambda: hash(empty), lambda: pickle.dumps(empty),  # noqa: PLR0124
+        lambda: empty == empty, lambda: hash(empty), lambda: pickle.dumps(empty),
     ):  # fmt: skip
         with pytest.raises(TypeError, match="not made by decode"):
             look()

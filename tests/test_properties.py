@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from binance_sbe import DecodeError, MalformedMessage, TruncatedMessage, spot_stream
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Block, Schema, local, snake
 from strategies import messages
+
+from binance_sbe import DecodeError, MalformedMessage, TruncatedMessage, spot_stream
 
 STREAM = Schema(Path(__file__).parent.parent / "schemas" / "stream_1_0.xml")
 surplus = st.binary(max_size=5)
@@ -97,9 +98,7 @@ def test_a_damaged_frame_is_a_value_or_a_decode_error(
 @given(st.binary(max_size=200), st.sampled_from([10000, 10001, 10002, 10003]))
 def test_random_bytes_are_a_value_or_a_decode_error(tail: bytes, template: int) -> None:
     look_at_everything(tail)
-    look_at_everything(
-        bytes([18, 0]) + template.to_bytes(2, "little") + bytes([1, 0, 0, 0]) + tail
-    )
+    look_at_everything(bytes([18, 0]) + template.to_bytes(2, "little") + bytes([1, 0, 0, 0]) + tail)
 
 
 def look_at_everything(frame: bytes) -> None:

@@ -12,6 +12,8 @@ import pytest
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
+SHOWN = re.compile(r"\s*('[^']*'|-?\d[\d.]*|Decimal\('.*?'\)|array\(.*?\)(?=$|:)|\[.*?\]|\(.*\))")
+
 
 def test_the_code_blocks_run_as_one_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(BLOCKS) >= 6
@@ -33,8 +35,7 @@ def test_the_comments_say_what_the_expressions_give() -> None:
         exec(compile(block, "README.md", "exec"), names)
         for line in block.splitlines():
             code, _, comment = line.partition("#")
-            shown = re.match(r"\s*('[^']*'|-?\d[\d.]*|Decimal\('.*?'\)|array\(.*?\)(?=$|:)|\[.*?\]|\(.*\))",
-                             comment)  # fmt: skip
+            shown = SHOWN.match(comment)
             if line.startswith(" ") or not shown or "=" in code:
                 continue
             value = eval(compile(ast.parse(code.strip(), mode="eval"), "README.md", "eval"), names)

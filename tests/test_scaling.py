@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from binance_sbe import to_decimal, to_float
 from hypothesis import given
 from hypothesis import strategies as st
+
+from binance_sbe import to_decimal, to_float
 
 int64s = st.one_of(
     st.integers(-(2**63), 2**63 - 1), st.integers(-(10**12), 10**12),

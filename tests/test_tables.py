@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import binance_sbe
 import numpy as np
 import pytest
 import vectors
+
+import binance_sbe
 from binance_sbe import (
     BestBidAskStreamEvent,
     Collector,
@@ -57,9 +58,10 @@ def test_a_class_that_did_not_come_has_an_empty_table() -> None:
     batch = decode_many([vectors.TRADES])
     table = batch[DepthSnapshotStreamEvent]
     assert table.records.shape == (0,)
-    assert table.records.dtype == decode_many([vectors.DEPTH_SNAPSHOT])[
-        DepthSnapshotStreamEvent
-    ].records.dtype
+    assert (
+        table.records.dtype
+        == decode_many([vectors.DEPTH_SNAPSHOT])[DepthSnapshotStreamEvent].records.dtype
+    )
     assert table.groups["bids"].records.shape == (0,)
     assert table.groups["bids"].offsets.tolist() == [0]
     assert table.symbols == []

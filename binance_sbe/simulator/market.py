@@ -19,7 +19,7 @@ _PRICES = {
 
 
 class Market:
-    """One symbol's book. ``symbol`` is in lower case, as in stream names; events have it in upper."""
+    """One symbol's book. ``symbol`` may be in any case; events have it in upper case."""
 
     def __init__(self, symbol: str, seed: int = 0) -> None:
         self.symbol = symbol.upper()

@@ -15,6 +15,7 @@ from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from ..logs import websocket_logger
 from ..streams import KINDS, stream_name
 from .control import Subscriptions
 from .encoder import encode
@@ -80,6 +81,7 @@ class Exchange:
             self.port,
             process_request=self._check_request,
             compression=None,
+            logger=websocket_logger(),
             ping_interval=self._ping_interval,
             ping_timeout=60.0,
         )

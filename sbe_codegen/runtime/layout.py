@@ -63,7 +63,7 @@ class BlockLayout:
         return result
 
     def row_dtype(self, prefix: Sequence[str], codes: Sequence[str]) -> np.dtype[Any]:
-        """The naturally aligned native row: ``prefix`` as int64, the fields, ``codes`` as uint32."""
+        """A naturally aligned row: ``prefix`` as int64, the fields, ``codes`` as uint32."""
         columns = [(name, "i8") for name in prefix]
         columns += [(field["name"], _NUMPY[field["type"]]) for field in self.fields]
         columns += [(name, "u4") for name in codes]
@@ -228,13 +228,14 @@ def _group(
 ) -> dict[str, Any]:
     name, schema_name = spec["name"], spec["schema_name"]
     inner = tuple(_field(field, enums, big) for field in spec["fields"])
+    columns = ", ".join(field["name"] for field in layout.fields)
     doc = (
-        f"{schema_name}: structured array of shape (n,), columns {', '.join(layout.dtype.names)}. "
+        f"{schema_name}: structured array of shape (n,), columns {columns}. "
         "A view over the frame that keeps it alive; a copy with nulls where the sender's version "
         "lacks fields."
     )
     view = elements.GroupView(name, schema_name, doc, spec["since"], slot, layout, inner)
-    result = {name: view}
+    result: dict[str, Any] = {name: view}
     if layout.mantissas:
         wanted = {e["field"] for e in layout.mantissas.values() if e["levels"]}
         to_floats = ToFloats(layout, [field for field in outer if field.name in wanted])
@@ -248,7 +249,11 @@ def _data(spec: Spec, slot: int) -> dict[str, Any]:
     name, schema_name, since = spec["name"], spec["schema_name"], spec["since"]
     encoding = spec["encoding"]
     kind = f"{encoding} text; MalformedMessage where it is not" if encoding else "bytes"
-    doc = f"{schema_name}: {kind}. None before version {since}." if since else f"{schema_name}: {kind}."
+    doc = (
+        f"{schema_name}: {kind}. None before version {since}."
+        if since
+        else f"{schema_name}: {kind}."
+    )
     full = f"{name}_bytes"
     return {
         name: elements.DataField(name, schema_name, doc, since, slot, encoding),
@@ -257,7 +262,7 @@ def _data(spec: Spec, slot: int) -> dict[str, Any]:
 
 
 class EnumTable:
-    """An enum as fields read it: what a number on the wire becomes, and the schema's name for it."""
+    """An enum as fields read it: what a number becomes, and the schema's name for it."""
 
     def __init__(self, members: Mapping[int, Any], labels: Mapping[int, str]) -> None:
         self.members = dict(members)
@@ -272,6 +277,7 @@ def enum_table(enum: Any, labels: Mapping[int, str], is_bool: bool) -> EnumTable
 
 def header_class(module: str, members: Sequence[str]) -> Any:
     """The named tuple that `decode_header` of ``module`` gives."""
-    header = namedtuple("Header", members, module=module)  # type: ignore[misc]
+    factory: Any = namedtuple  # whose members mypy wants to see written out
+    header = factory("Header", members, module=module)
     header.__doc__ = "The message header, member by member as the schema orders them."
     return header

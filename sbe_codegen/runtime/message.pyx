@@ -9,9 +9,9 @@ from .elements cimport Element, View
 from .frames cimport is_writable
 
 cdef class Schema:
-    def __init__(self, package, id, version):
+    def __init__(self, package, schema_id, version):
         self.package = package
-        self.id = id
+        self.id = schema_id
         self.version = version
         self.messages = {}
 

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Builds the extensions with AddressSanitizer and UBSan beside the normal ones, and runs the tests
+# marked "fuzz", and those of memory, messages, bad input and tables, over them.
+set -eu
+python=$(cd "$(dirname "${PYTHON:-.venv/bin/python}")" && pwd)/$(basename "${PYTHON:-.venv/bin/python}")
+cd "$(dirname "$0")/.."
+tree=build/sanitized
+mkdir -p "$tree"
+for part in binance_sbe sbe_codegen schemas tests; do
+    rm -rf "${tree:?}/$part.new"
+    mkdir -p "$tree/$part"
+    (cd "$part" && find . \( -name '*.so' -o -name '*.c' -o -name '__pycache__' \) -prune -o -type f -print |
+        while read -r file; do
+            mkdir -p "../$tree/$part/$(dirname "$file")"
+            cmp -s "$file" "../$tree/$part/$file" || cp "$file" "../$tree/$part/$file"
+        done)
+done
+cp setup.py pyproject.toml README.md LICENSE "$tree"
+cd "$tree"
+export SBE_BUILD=sanitize
+"$python" setup.py -q build_ext --inplace
+runtime=$(${CC:-gcc} -print-file-name=libasan.so)
+undefined=$(${CC:-gcc} -print-file-name=libubsan.so)
+export LD_PRELOAD="$runtime $undefined" PYTHONPATH="$PWD" PYTHONMALLOC=malloc
+# Python itself leaks at exit; leaks of ours are tested by counting (test_memory).
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+"$python" -c "import binance_sbe.spot_stream as m; assert 'sanitized' in m.__file__, m.__file__"
+exec "$python" -m pytest tests/test_properties.py tests/test_memory.py tests/test_message.py \
+    tests/test_bad_input.py tests/test_tables.py tests/test_scaling.py \
+    -q -p no:cacheprovider "$@"

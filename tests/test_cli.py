@@ -1,0 +1,207 @@
+"""The commands, as processes: what a person sees, and the exit codes."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "binance_sbe"]
+
+
+def run(
+    *arguments: str, key: str | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "BINANCE_API_KEY"}
+    if key is not None:
+        environment["BINANCE_API_KEY"] = key
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        **options,
+    )
+
+
+@pytest.fixture
+def exchange() -> Iterator[str]:
+    """The URL of `binance-sbe simulate` as a process."""
+    process = subprocess.Popen(
+        [*COMMAND, "simulate", "btcusdt", "--port", "0", "--key", "good"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("serving btcusdt on ws://127.0.0.1:")
+    yield line.split()[-1]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "frames sent" in out
+    assert err == ""
+
+
+def test_the_demo_shows_a_market_and_what_arrived() -> None:
+    done = run("demo", "--seconds", "2", "btcusdt", "ethusdt")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("local exchange on ws://127.0.0.1:")
+    assert any(line.startswith("  BTCUSDT") and " bid " in line for line in lines)
+    assert any("messages/s" in line and "median" in line and "p99" in line for line in lines)
+    for name in ("Trades", "BestBidAsk", "DepthSnapshot", "DepthDiff"):
+        shape = next(line for line in lines if line.startswith(f"{name}StreamEvent: shape ("))
+        assert int(shape.split("(")[1].split(",")[0]) > 10
+    assert any(line.startswith("  trades: shape (") for line in lines)
+    assert any(line.strip().startswith("dtype frame i8, received_ns i8") for line in lines)
+    assert lines[-1].startswith("rejected frames: 0; left-over bytes: 0;")
+
+
+def test_the_demo_on_a_terminal_is_a_live_table() -> None:
+    pytest.importorskip("rich")
+    master, slave = pty.openpty()
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--seconds", "2"], stdout=slave, stderr=slave, env=environment
+    )
+    os.close(slave)
+    shown = read_all(master, 30)
+    assert process.wait(20) == 0
+    for text in ("Binance SBE, local exchange", "last trade", "BTCUSDT", "\x1b["):
+        assert text in shown
+    assert "rejected frames: 0" in shown
+    assert "Traceback" not in shown
+
+
+def read_all(terminal: int, seconds: float) -> str:
+    shown, until = b"", time.monotonic() + seconds
+    while time.monotonic() < until:
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                part = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            shown += part
+    os.close(terminal)
+    return shown.decode(errors="replace")
+
+
+@pytest.mark.parametrize("to_group", [False, True], ids=["process", "terminal"])
+def test_ctrl_c_ends_the_demo_cleanly(to_group: bool) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--seconds", "60"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("local exchange")
+    process.stdout.readline()
+    time.sleep(1)
+    if to_group:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert err == ""
+    assert "rejected frames: 0" in out
+
+
+def test_watch_needs_a_key_and_says_so_in_one_sentence() -> None:
+    done = run("watch", "btcusdt")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    for text in ("API key", "Ed25519", "BINANCE_API_KEY", "api-management"):
+        assert text in done.stderr
+
+
+def test_watch_shows_another_exchange(exchange: str) -> None:
+    done = run("watch", "BTCUSDT", "--seconds", "1.5", "--url", exchange, key="good")
+    assert done.returncode == 0, done.stderr
+    assert "  BTCUSDT" in done.stdout
+    assert "rejected frames: 0" in done.stdout
+
+
+def test_what_the_exchange_refuses_is_said_and_exits_1(exchange: str) -> None:
+    refused = run("watch", "btcusdt", "--url", exchange, key="bad")
+    assert refused.returncode == 1
+    assert "HTTP 401" in refused.stderr
+    unknown = run("watch", "nosuch", "--url", exchange, key="good")
+    assert unknown.returncode == 1
+    assert "SUBSCRIBE nosuch@trade, " in unknown.stderr
+    assert "Traceback" not in refused.stderr + unknown.stderr
+
+
+def test_an_exchange_that_stops_is_said_and_exits_1() -> None:
+    server = subprocess.Popen(
+        [*COMMAND, "simulate", "btcusdt", "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    url = server.stdout.readline().split()[-1]
+    environment = os.environ | {"BINANCE_API_KEY": "k"}
+    watch = subprocess.Popen(
+        [*COMMAND, "watch", "btcusdt", "--url", url],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    assert watch.stdout is not None
+    watch.stdout.readline()
+    server.terminate()
+    server.communicate(timeout=20)
+    out, err = watch.communicate(timeout=20)
+    assert watch.returncode == 1
+    assert "the exchange closed with 1001" in err
+    assert "as record arrays" in out
+
+
+def test_a_port_in_use_is_said_and_exits_1() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run("simulate", "--port", port)
+    assert done.returncode == 1
+    assert port in done.stderr
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "COMMAND"),
+        (("fly",), "invalid choice: 'fly'"),
+        (("demo", "--seconds", "0"), "'0' is not a positive number"),
+        (("demo", "--seconds", "x"), "invalid"),
+        (("demo", "a/b"), "stream 'a/b@trade' is not"),
+        (("watch",), "SYMBOL"),
+        (("watch", "btcusdt", "--environment", "moon"), "invalid choice: 'moon'"),
+        (("watch", "btcusdt", "--url", "http://x"), "url 'http://x' is not ws:// or wss://"),
+        (("simulate", "--port", "70000"), "'70000' is not a port"),
+        (("simulate", "--rate", "-5"), "'-5' is not a positive number"),
+        (("simulate", "bad symbol"), "stream 'bad symbol@trade' is not"),
+    ],
+)
+def test_wrong_arguments_are_said_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments, key="k")
+    assert done.returncode == 2, done
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_shown() -> None:
+    import binance_sbe
+
+    assert run("--version").stdout == f"binance-sbe {binance_sbe.__version__}\n"

@@ -1,0 +1,150 @@
+"""A clean clone gives an sdist, the sdist a wheel, and the wheel decodes in an empty environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import vectors
+
+ROOT = Path(__file__).parent.parent
+
+PROGRAM = f"""
+import binance_sbe
+message = binance_sbe.decode(bytes.fromhex("{vectors.BEST_BID_ASK.hex()}"))
+assert message.bid_price_float == 94123.45
+assert len(binance_sbe.decode_many([bytes(message)])) == 1
+import importlib.util
+for absent in ("Cython", "lxml", "jinja2", "rich"):
+    assert importlib.util.find_spec(absent) is None, absent
+print(binance_sbe.__file__)
+"""
+
+CONSUMER = """
+# cython: language_level=3
+from libc.stdint cimport int64_t, uint8_t
+from binance_sbe.spot_stream cimport (
+    BestBidAskStreamEventFrame, BestBidAskStreamEvent_bid_price, DepthSnapshotStreamEventFrame,
+    DepthSnapshotStreamEvent_bids_qty, parse_BestBidAskStreamEvent, parse_DepthSnapshotStreamEvent,
+)
+from sbe_codegen.runtime.cursor cimport sbe_fault
+
+cdef int64_t best_bid(const uint8_t* data, size_t size) noexcept nogil:
+    cdef BestBidAskStreamEventFrame frame
+    cdef sbe_fault fault
+    if not parse_BestBidAskStreamEvent(data, size, &frame, &fault):
+        return -fault.code
+    return BestBidAskStreamEvent_bid_price(&frame)
+
+cdef int64_t total(const uint8_t* data, size_t size) noexcept nogil:
+    cdef DepthSnapshotStreamEventFrame frame
+    cdef sbe_fault fault
+    cdef int64_t result = 0
+    cdef size_t i
+    if not parse_DepthSnapshotStreamEvent(data, size, &frame, &fault):
+        return -fault.code
+    for i in range(frame.bids.count):
+        result += DepthSnapshotStreamEvent_bids_qty(&frame, i)
+    return result
+
+def best_bid_of(bytes frame):
+    cdef const uint8_t* data = frame
+    cdef size_t size = len(frame)
+    cdef int64_t result
+    with nogil:
+        result = best_bid(data, size)
+    return result
+
+def total_of(bytes frame):
+    return total(frame, len(frame))
+"""
+
+
+def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
+    done = subprocess.run(
+        list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False,
+        env=os.environ | environment,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_a_clean_clone_becomes_a_wheel_that_decodes(tmp_path: Path) -> None:
+    clone, dist, empty = tmp_path / "clone", tmp_path / "dist", tmp_path / "empty"
+    run("git", "clone", "-q", ROOT, clone)
+    for changed in run("git", "ls-files", "-m", "-o", "--exclude-standard", cwd=ROOT).split():
+        if (ROOT / changed).exists():  # what is not committed yet is tested too
+            (clone / changed).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / changed, clone / changed)
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", dist, clone)
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    for needed in (
+        "schemas/stream_1_0.xml", "sbe_codegen/runtime/batch.pyx", "README.md", "LICENSE",
+        "sbe_codegen/templates/module.pyx.jinja", "CHANGELOG.md", "tests/oracle.py",
+    ):  # fmt: skip
+        assert needed in inside
+    assert not [name for name in inside if name.endswith((".so", ".c"))]
+
+    source = tmp_path / "source"
+    with tarfile.open(sdist) as archive:
+        archive.extractall(source, filter="data")
+    (unpacked,) = source.iterdir()
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", dist, unpacked)
+    (wheel,) = dist.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for needed in (
+        "binance_sbe/spot_stream.pyi", "binance_sbe/spot_stream.pxd", "binance_sbe/py.typed",
+        "sbe_codegen/py.typed", "sbe_codegen/runtime/cursor.pxd", "sbe_codegen/runtime/batch.pyi",
+        "sbe_codegen/templates/module.pyx.jinja",
+    ):  # fmt: skip
+        assert needed in names
+    assert not [n for n in names if n.endswith(".c") or n.startswith(("tests", "benchmarks"))]
+
+    venv.create(empty, with_pip=True)
+    python = empty / "bin" / "python"
+    run(python, "-m", "pip", "install", "-q", wheel)
+    installed = run(python, "-m", "pip", "list", "--format=freeze")
+    assert {line.partition("==")[0] for line in installed.split()} - {"pip", "setuptools"} == {
+        "binance-sbe", "numpy", "websockets",
+    }  # fmt: skip
+    assert str(empty) in run(python, "-c", PROGRAM, cwd=tmp_path, PYTHONPATH="")
+    assert "demo" in run(empty / "bin" / "binance-sbe", "--help", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_other_cython_code_can_cimport_the_decoders(tmp_path: Path) -> None:
+    (tmp_path / "consumer.pyx").write_text(CONSUMER)
+    (tmp_path / "setup.py").write_text(
+        "from setuptools import setup\nfrom Cython.Build import cythonize\n"
+        "setup(ext_modules=cythonize('consumer.pyx'))\n"
+    )
+    run(sys.executable, "setup.py", "-q", "build_ext", "--inplace", cwd=tmp_path)
+    program = (
+        "import consumer, sys\n"
+        f"assert consumer.best_bid_of(bytes.fromhex('{vectors.BEST_BID_ASK.hex()}')) == 9412345\n"
+        f"assert consumer.best_bid_of(bytes.fromhex('{vectors.BEST_BID_ASK.hex()}')[:-1]) == -1\n"
+        f"assert consumer.best_bid_of(bytes.fromhex('{vectors.TRADES.hex()}')) == -4\n"
+        f"assert consumer.total_of(bytes.fromhex('{vectors.NEWER_SNAPSHOT.hex()}')) == 31210000\n"
+    )
+    run(sys.executable, "-c", program, cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_an_unknown_build_switch_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "setup.py", "--version"], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"SBE_BUILD": "turbo"}, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "SBE_BUILD: no switch turbo; there are annotate, coverage" in done.stderr
