@@ -1,4 +1,4 @@
-"""A clean clone gives an sdist, the sdist a wheel, and the wheel decodes in an empty environment."""
+"""A clean clone gives an sdist, that a wheel, and that decodes in an empty environment."""
 
 from __future__ import annotations
 
@@ -76,32 +76,43 @@ def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
-def test_a_clean_clone_becomes_a_wheel_that_decodes(tmp_path: Path) -> None:
-    clone, dist, empty = tmp_path / "clone", tmp_path / "dist", tmp_path / "empty"
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The sdist of a clean clone, and the wheel that is built of it."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    base = tmp_path_factory.mktemp("packaging")
+    clone, out, source = base / "clone", base / "dist", base / "source"
     run("git", "clone", "-q", ROOT, clone)
     for changed in run("git", "ls-files", "-m", "-o", "--exclude-standard", cwd=ROOT).split():
         if (ROOT / changed).exists():  # what is not committed yet is tested too
             (clone / changed).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / changed, clone / changed)
-    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", dist, clone)
-    (sdist,) = dist.glob("*.tar.gz")
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", out, clone)
+    (sdist,) = out.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
+        archive.extractall(source, filter="data")
+    (unpacked,) = source.iterdir()
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, unpacked)
+    (wheel,) = out.glob("*.whl")
+    return sdist, wheel
+
+
+@pytest.mark.slow
+def test_the_sdist_has_what_a_build_needs_and_nothing_built(dist: tuple[Path, Path]) -> None:
+    with tarfile.open(dist[0]) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     for needed in (
         "schemas/stream_1_0.xml", "sbe_codegen/runtime/batch.pyx", "README.md", "LICENSE",
         "sbe_codegen/templates/module.pyx.jinja", "CHANGELOG.md", "tests/oracle.py",
     ):  # fmt: skip
         assert needed in inside
-    assert not [name for name in inside if name.endswith((".so", ".c"))]
+    assert not [name for name in inside if name.endswith((".so", ".c")) or "spot_stream." in name]
 
-    source = tmp_path / "source"
-    with tarfile.open(sdist) as archive:
-        archive.extractall(source, filter="data")
-    (unpacked,) = source.iterdir()
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", dist, unpacked)
-    (wheel,) = dist.glob("*.whl")
+
+@pytest.mark.slow
+def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_path: Path) -> None:
+    _, wheel = dist
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "binance_sbe/spot_stream.pyi", "binance_sbe/spot_stream.pxd", "binance_sbe/py.typed",
@@ -110,7 +121,7 @@ def test_a_clean_clone_becomes_a_wheel_that_decodes(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert needed in names
     assert not [n for n in names if n.endswith(".c") or n.startswith(("tests", "benchmarks"))]
-
+    empty = tmp_path / "empty"
     venv.create(empty, with_pip=True)
     python = empty / "bin" / "python"
     run(python, "-m", "pip", "install", "-q", wheel)
@@ -123,21 +134,34 @@ def test_a_clean_clone_becomes_a_wheel_that_decodes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_other_cython_code_can_cimport_the_decoders(tmp_path: Path) -> None:
+def test_other_cython_code_can_cimport_the_installed_decoders(
+    dist: tuple[Path, Path], tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, dist[1])
     (tmp_path / "consumer.pyx").write_text(CONSUMER)
     (tmp_path / "setup.py").write_text(
         "from setuptools import setup\nfrom Cython.Build import cythonize\n"
         "setup(ext_modules=cythonize('consumer.pyx'))\n"
     )
-    run(sys.executable, "setup.py", "-q", "build_ext", "--inplace", cwd=tmp_path)
+    run(
+        sys.executable,
+        "setup.py",
+        "-q",
+        "build_ext",
+        "--inplace",
+        cwd=tmp_path,
+        PYTHONPATH=str(site),
+    )
     program = (
-        "import consumer, sys\n"
+        "import consumer, binance_sbe\n"
+        f"assert {str(site)!r} in binance_sbe.__file__\n"
         f"assert consumer.best_bid_of(bytes.fromhex('{vectors.BEST_BID_ASK.hex()}')) == 9412345\n"
         f"assert consumer.best_bid_of(bytes.fromhex('{vectors.BEST_BID_ASK.hex()}')[:-1]) == -1\n"
         f"assert consumer.best_bid_of(bytes.fromhex('{vectors.TRADES.hex()}')) == -4\n"
         f"assert consumer.total_of(bytes.fromhex('{vectors.NEWER_SNAPSHOT.hex()}')) == 31210000\n"
     )
-    run(sys.executable, "-c", program, cwd=tmp_path)
+    run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(site))
 
 
 @pytest.mark.slow
