@@ -4,6 +4,7 @@ Frames of a list are read under the GIL. One buffer with offsets is read with th
 for the whole call. In both, a frame is validated exactly as `decode` validates it.
 """
 
+cimport numpy as cnp
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
@@ -50,7 +51,7 @@ cdef class Builder:
         self.tables.items = <sbe_table*>checked(calloc(max(len(self.schema.messages), 1), sizeof(sbe_table)))
         for message in self.schema.messages.values():
             layout = message._LAYOUT
-            dtypes = layout.group_dtypes()
+            dtypes = layout.group_dtypes
             table = &self.tables.items[self.tables.count]
             self.tables.count += 1
             table.prefix = prefix
@@ -102,12 +103,15 @@ cdef class Builder:
         return 0
 
     cdef int add_run(self, object buffer, object offsets) except -1:
-        """The frames ``buffer[offsets[i]:offsets[i + 1]]``, checked to be in order and inside."""
+        """The frames ``buffer[offsets[i]:offsets[i + 1]]``, checked to be in order and inside.
+
+        ``offsets`` is an aligned, contiguous int64 array.
+        """
         cdef sbe_cursor cursor
         cdef sbe_fault fault
         cdef const uint8_t* data
-        cdef const int64_t[::1] ends = offsets
-        cdef Py_ssize_t i = 0, count = ends.shape[0] - 1
+        cdef const int64_t* ends = <const int64_t*>cnp.PyArray_DATA(<cnp.ndarray>offsets)
+        cdef Py_ssize_t i = 0, count = len(offsets) - 1
         cdef Lease lease = Lease(buffer)
         cdef bint good
         data = <const uint8_t*>lease.view.buf
@@ -137,7 +141,7 @@ cdef class Builder:
             raise MemoryError()
         if not self.collect:
             raise_fault(fault, self.schema, self.tables.frame)
-        if not reserve(&self.faults, sizeof(Rejection), 0):
+        if not reserve(&self.tables, &self.faults, sizeof(Rejection), 0):
             raise MemoryError()
         rejection = <Rejection*>(self.faults.data + self.faults.used)
         rejection.frame = self.tables.frame
@@ -158,7 +162,7 @@ cdef class Builder:
                 continue
             rows = hand_over(layout.row_dtype(columns), &table.rows, table.itemsize)
             groups = []
-            for j, dtype in enumerate(layout.group_dtypes()):
+            for j, dtype in enumerate(layout.group_dtypes):
                 entries = hand_over(dtype, &table.groups[j].entries, dtype.itemsize)
                 groups.append((entries, hand_over(INT64, &table.groups[j].offsets, 8)))
             dictionaries = []
@@ -273,7 +277,8 @@ cdef object decode_frames(Schema schema, append_t append, object frames, object 
     cdef Builder builder = Builder.__new__(Builder)
     run = contiguous(frames)
     count = len(frames) if run is None else len(run[1]) - 1
-    builder.open(schema, append, max(count, 1), on_error, 8)
+    builder.open(schema, append, min(max(count, 1), 256), on_error, 8)
+    builder.tables.expected = count
     if run is not None:
         builder.add_run(run[0], run[1])
         return builder.finish()

@@ -116,12 +116,14 @@ class MessageLayout:
         self.groups = dict(groups)
         self.data = [each["name"] for each in spec["data"]]
         self.dictionaries = [each["name"] for each in spec["data"] if each["encoding"]]
+        self.group_dtypes = [group.row_dtype((), ()) for group in self.groups.values()]
+        self._row_dtypes: dict[tuple[str, ...], np.dtype[Any]] = {}
 
-    def row_dtype(self, prefix: Sequence[str]) -> np.dtype[Any]:
-        return self.block.row_dtype(prefix, self.dictionaries)
-
-    def group_dtypes(self) -> list[np.dtype[Any]]:
-        return [group.row_dtype((), ()) for group in self.groups.values()]
+    def row_dtype(self, prefix: tuple[str, ...]) -> np.dtype[Any]:
+        """The dtype of a table's rows; each is made once."""
+        if prefix not in self._row_dtypes:
+            self._row_dtypes[prefix] = self.block.row_dtype(prefix, self.dictionaries)
+        return self._row_dtypes[prefix]
 
 
 def declare(
@@ -170,7 +172,7 @@ def declare(
     for attribute in attributes.values():
         if isinstance(attribute, elements.Element):
             attribute.bind(message)
-    sizes = [layouts.row_dtype(()).itemsize, *(d.itemsize for d in layouts.group_dtypes())]
+    sizes = [layouts.row_dtype(()).itemsize, *(d.itemsize for d in layouts.group_dtypes)]
     if sizes != list(row_sizes) or block.dtype.itemsize != spec["block_length"]:
         raise SystemError(f"{spec['name']}: the C rows are {row_sizes}, numpy's are {sizes}")
     elements.set_attributes(message, attributes)

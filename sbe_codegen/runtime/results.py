@@ -111,7 +111,7 @@ class Tables(Mapping[type, Table]):
             empty = np.zeros(1, np.int64)
             found = (
                 np.empty(0, layout.row_dtype(self._prefix)),
-                [(np.empty(0, dtype), empty) for dtype in layout.group_dtypes()],
+                [(np.empty(0, dtype), empty) for dtype in layout.group_dtypes],
                 [[] for _ in layout.dictionaries],
             )
         records, groups, dictionaries = found

@@ -7,7 +7,9 @@ even: what ``float("94123.45")`` gives. Multiplying by ``1e-8`` does not do that
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 
 cimport numpy as np
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
+
+from .loads cimport load_int64_le
 
 import numpy
 
@@ -51,6 +53,7 @@ cdef extern from *:
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _LIMIT = 1000
+INT64 = numpy.dtype(numpy.int64)
 INTEGER = (int, numpy.integer)
 
 
@@ -131,19 +134,42 @@ cdef tuple integers(object mantissa, object exponent):
     return tuple(numpy.broadcast_arrays(*arrays))
 
 
+cdef object scale_column(np.ndarray mantissas, int64_t exponent):
+    """int64 in one dimension, at any distance and address: a column of a frame's group."""
+    cdef Py_ssize_t i, count = np.PyArray_DIM(mantissas, 0)
+    cdef Py_ssize_t stride = np.PyArray_STRIDE(mantissas, 0)
+    cdef const uint8_t* data = <const uint8_t*>np.PyArray_DATA(mantissas)
+    cdef np.npy_intp length = count
+    cdef np.ndarray result = np.PyArray_SimpleNew(1, &length, np.NPY_DOUBLE)
+    cdef double* out = <double*>np.PyArray_DATA(result)
+    cdef int64_t mantissa
+    for i in range(count):
+        mantissa = load_int64_le(data + i * stride)
+        if not sbe_scale(mantissa, exponent, &out[i]):
+            out[i] = exact_float(mantissa, exponent)
+    return result
+
+
 cdef object scale_array(object mantissa, object exponent):
+    if isinstance(exponent, INTEGER) and isinstance(mantissa, np.ndarray):
+        if mantissa.ndim == 1 and mantissa.dtype == INT64:
+            check_exponent(exponent)
+            return scale_column(mantissa, exponent)
     mantissas, exponents = integers(mantissa, exponent)
     shape = mantissas.shape
     if mantissas.dtype.kind == "u" and mantissas.dtype.itemsize == 8:
         if mantissas.max(initial=0) > numpy.uint64(2**63 - 1):
             pairs = zip(mantissas.ravel().tolist(), exponents.ravel().tolist(), strict=True)
             return numpy.array([exact_float(m, e) for m, e in pairs]).reshape(shape)
-    cdef np.ndarray result = numpy.empty(mantissas.size)
-    cdef const int64_t[:] flat = mantissas.astype(numpy.int64, copy=False).ravel()
-    cdef const int64_t[:] powers = exponents.astype(numpy.int64, copy=False).ravel()
+    # Views of frames are neither aligned nor end to end; these are.
+    cdef np.ndarray mantissa_array = numpy.require(mantissas, numpy.int64, "CA")
+    cdef np.ndarray exponent_array = numpy.require(exponents, numpy.int64, "CA")
+    cdef np.ndarray result = numpy.empty(shape)
+    cdef const int64_t* flat = <const int64_t*>np.PyArray_DATA(mantissa_array)
+    cdef const int64_t* powers = <const int64_t*>np.PyArray_DATA(exponent_array)
     cdef double* out = <double*>np.PyArray_DATA(result)
     cdef Py_ssize_t i
-    for i in range(flat.shape[0]):
+    for i in range(np.PyArray_SIZE(result)):
         if not sbe_scale(flat[i], powers[i], &out[i]):
             out[i] = exact_float(flat[i], powers[i])
-    return result.reshape(shape)
+    return result

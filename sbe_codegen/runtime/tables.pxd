@@ -50,6 +50,7 @@ cdef struct sbe_tables:
     sbe_table* items
     size_t count
     size_t capacity             # rows to make room for at first
+    int64_t expected            # frames in all, where that is known, else 0
     int64_t frame               # of the message being appended
     int64_t received_ns
     uint64_t left_over          # bytes after the last element, from senders that are not newer
@@ -58,23 +59,27 @@ cdef struct sbe_tables:
 ctypedef bint (*append_t)(sbe_tables* tables, sbe_cursor* cursor) noexcept nogil
 
 
-cdef bint grow(sbe_buffer* buffer, size_t wanted, size_t least) noexcept nogil
-cdef bint open_offsets(sbe_buffer* offsets, size_t rows) noexcept nogil
+cdef bint grow(
+    const sbe_tables* tables, sbe_buffer* buffer, size_t wanted, size_t least
+) noexcept nogil
+cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil
 cdef bint look_up(
     sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
 ) noexcept nogil
 
 
-cdef inline bint reserve(sbe_buffer* buffer, size_t size, size_t least) noexcept nogil:
+cdef inline bint reserve(
+    const sbe_tables* tables, sbe_buffer* buffer, size_t size, size_t least
+) noexcept nogil:
     """Room for ``size`` more bytes; ``least`` is the capacity that a first allocation gets."""
     if size <= buffer.capacity - buffer.used:
         return True
-    return grow(buffer, size, least)
+    return grow(tables, buffer, size, least)
 
 
 cdef inline void* reserve_row(const sbe_tables* tables, sbe_table* table) noexcept nogil:
     """Where the next row goes, past the prefix; NULL without memory."""
-    if not reserve(&table.rows, table.itemsize, tables.capacity * table.itemsize):
+    if not reserve(tables, &table.rows, table.itemsize, tables.capacity * table.itemsize):
         return NULL
     return table.rows.data + table.rows.used + table.prefix
 
@@ -92,10 +97,10 @@ cdef inline void* reserve_entries(
 ) noexcept nogil:
     """Where the next ``count`` entries go; NULL without memory (so there is always room for one)."""
     if group.offsets.capacity - group.offsets.used < sizeof(int64_t):
-        if not open_offsets(&group.offsets, tables.capacity):
+        if not open_offsets(tables, &group.offsets):
             return NULL
     if not reserve(
-        &group.entries, (count or 1) * group.itemsize, tables.capacity * group.itemsize
+        tables, &group.entries, (count or 1) * group.itemsize, tables.capacity * group.itemsize
     ):
         return NULL
     return group.entries.data + group.entries.used
@@ -109,7 +114,9 @@ cdef inline void commit_entries(sbe_group_rows* group, uint64_t count) noexcept 
     group.offsets.used += sizeof(int64_t)
 
 
-cdef inline bint intern(sbe_dictionary* dictionary, const sbe_data* data, uint32_t* code) noexcept nogil:
+cdef inline bint intern(
+    sbe_dictionary* dictionary, const sbe_data* data, uint32_t* code
+) noexcept nogil:
     """The code of a text, a new one if it has none yet; NO_TEXT where the sender has none."""
     if data.data == NULL:
         code[0] = NO_TEXT

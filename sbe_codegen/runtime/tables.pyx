@@ -6,24 +6,63 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+cdef sbe_tables UNKNOWN         # dictionaries grow by themselves
 cdef uint64_t SEED = int.from_bytes(os.urandom(8), "little") | 1
 
 
-cdef bint grow(sbe_buffer* buffer, size_t wanted, size_t least) noexcept nogil:
-    """At least doubles, so that appending is linear; pages not written to take no memory."""
-    cdef size_t capacity = max(buffer.capacity * 2, buffer.used + wanted, least, <size_t>64)
-    cdef char* data = <char*>realloc(buffer.data, capacity)
+cdef extern from *:
+    """
+    #ifdef __linux__
+    #include <sys/mman.h>
+    #endif
+    #define SBE_HUGE (1u << 22)
+
+    /* Large buffers are asked for in huge pages, as numpy does: a fault for each 4 KiB page takes
+       longer than writing the rows that go there. */
+    static void sbe_advise(char *data, size_t size)
+    {
+    #if defined(__linux__) && defined(MADV_HUGEPAGE)
+        if (size >= SBE_HUGE) {
+            uintptr_t start = ((uintptr_t)data + 4095) & ~(uintptr_t)4095;
+            size_t whole = ((uintptr_t)data + size - start) & ~(size_t)4095;
+            (void)madvise((void *)start, whole, MADV_HUGEPAGE);
+        }
+    #else
+        (void)data; (void)size;
+    #endif
+    }
+    """
+    void sbe_advise(char* data, size_t size) noexcept nogil
+
+
+cdef bint grow(
+    const sbe_tables* tables, sbe_buffer* buffer, size_t wanted, size_t least
+) noexcept nogil:
+    """At least doubles, so that appending is linear; where the number of frames is known, makes
+    room for what the rest will take if it is like the frames so far."""
+    cdef size_t needed = buffer.used + wanted
+    cdef size_t capacity = max(buffer.capacity * 2, needed, least, <size_t>64)
+    cdef double whole
+    cdef char* data
+    if buffer.capacity and tables.expected > tables.frame:
+        whole = 1.05 * <double>needed * tables.expected / (tables.frame + 1)
+        capacity = max(capacity, <size_t>whole)
+    data = <char*>realloc(buffer.data, capacity)
+    if data == NULL and capacity > needed:
+        capacity = needed
+        data = <char*>realloc(buffer.data, capacity)
     if data == NULL:
         return False
+    sbe_advise(data, capacity)
     buffer.data = data
     buffer.capacity = capacity
     return True
 
 
-cdef bint open_offsets(sbe_buffer* offsets, size_t rows) noexcept nogil:
+cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil:
     """Room for one more offset, and the leading 0 at the first time."""
     cdef bint first = offsets.used == 0
-    if not grow(offsets, 2 * sizeof(int64_t), (rows + 1) * sizeof(int64_t)):
+    if not grow(tables, offsets, 2 * sizeof(int64_t), (tables.capacity + 1) * sizeof(int64_t)):
         return False
     if first:
         (<int64_t*>offsets.data)[0] = 0
@@ -105,9 +144,9 @@ cdef bint look_up(
     slot = find_slot(dictionary, text, length)
     slots = <uint32_t*>dictionary.slots.data
     if not slots[slot]:
-        if not reserve(&dictionary.text, length + 1, 1024):
+        if not reserve(&UNKNOWN, &dictionary.text, length + 1, 1024):
             return False
-        if not reserve(&dictionary.ends, sizeof(size_t), 64 * sizeof(size_t)):
+        if not reserve(&UNKNOWN, &dictionary.ends, sizeof(size_t), 64 * sizeof(size_t)):
             return False
         memcpy(dictionary.text.data + dictionary.text.used, text, length)
         dictionary.text.used += length
