@@ -4,6 +4,7 @@ Frames of a list are read under the GIL. One buffer with offsets is read with th
 for the whole call. In both, a frame is validated exactly as `decode` validates it.
 """
 
+cimport cython
 cimport numpy as cnp
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -255,6 +256,9 @@ cdef void clear_dictionary(sbe_dictionary* dictionary) noexcept:
 cdef class Collector(Builder):
     """Frames as they arrive, into tables that `take` hands over. See the generated modules."""
 
+    @cython.binding(False)
+    @cython.embedsignature(True)
+    @cython.embedsignature.format("clinic")
     def append(self, frame, int64_t received_ns=0):
         """Adds one frame, with the time it was received (ns since the epoch, or any clock).
 

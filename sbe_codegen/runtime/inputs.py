@@ -55,7 +55,7 @@ def _checked(given: Any, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     if len(falling):
         at = int(falling[0])
         raise ValueError(f"offsets[{at + 1}] = {offsets[at + 1]} is below offsets[{at}]")
-    return np.require(offsets, np.int64, "CA")
+    return np.require(offsets, np.int64, ["C", "A"])
 
 
 def _is_arrow(value: Any) -> bool:
