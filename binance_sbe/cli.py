@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -158,7 +159,7 @@ async def _show(streams: list[str], title: str, seconds: float | None, **where: 
             await _view(feed, market, f"Binance SBE, {title}")
         finally:
             loop.remove_signal_handler(signal.SIGINT)
-            print(summary(market, feed.stats))
+            print(summary(market, feed.stats, shutil.get_terminal_size((100, 24)).columns))
     return 0
 
 
@@ -177,7 +178,8 @@ async def _view(feed: Any, market: Any, title: str) -> None:
             shown = now
             text = status(feed.stats, rates.since(feed.stats))
             if live is not None:
-                live.update(rich_table(market, text, title), refresh=True)
+                width = live.console.width
+                live.update(rich_table(market, text, title, width), refresh=True)
             else:
                 print("\n".join(plain_lines(market, text)), flush=True)
 

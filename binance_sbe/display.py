@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,8 +64,8 @@ class Market:
         for code, row in _latest(table):
             line = self.lines[table.symbols[code]]
             price, qty = int(row["price_exponent"]), int(row["qty_exponent"])
-            line.bid, line.bid_qty = decimal(row["bid_price"], price), decimal(row["bid_qty"], qty)
-            line.ask, line.ask_qty = decimal(row["ask_price"], price), decimal(row["ask_qty"], qty)
+            line.bid, line.bid_qty = decimal(row["bid_price"], price), short(row["bid_qty"], qty)
+            line.ask, line.ask_qty = decimal(row["ask_price"], price), short(row["ask_qty"], qty)
 
     def _trades(self, batch: Batch) -> None:
         table = batch[TradesStreamEvent]
@@ -75,7 +76,7 @@ class Market:
                 last = entries[-1]
                 side = "sell" if last["is_buyer_maker"] else "buy"
                 price = decimal(last["price"], int(row["price_exponent"]))
-                qty = decimal(last["qty"], int(row["qty_exponent"]))
+                qty = short(last["qty"], int(row["qty_exponent"]))
                 self.lines[table.symbols[code]].trade = f"{side} {qty} at {price}"
 
 
@@ -93,6 +94,13 @@ def decimal(mantissa: Any, exponent: int) -> str:
     digits = str(abs(int(mantissa))).rjust(1 - exponent, "0")
     sign = "-" if mantissa < 0 else ""
     return f"{sign}{digits[:exponent]}.{digits[exponent:]}"
+
+
+def short(mantissa: Any, exponent: int) -> str:
+    """The same with at most eight digits, but never without the whole ones: for looking at."""
+    whole, _, places = decimal(mantissa, exponent).partition(".")
+    places = places[: max(0, 8 - len(whole))]
+    return f"{whole}.{places}" if places else whole
 
 
 class Rates:
@@ -129,28 +137,53 @@ def plain_lines(market: Market, text: str) -> list[str]:
     return lines
 
 
-def rich_table(market: Market, text: str, title: str) -> Any:
-    from rich.console import Group
-    from rich.table import Table
+# What is left out, step by step, where the terminal is too narrow for the whole table.
+_OMITTED = (
+    (),
+    ("messages",),
+    ("messages", "bid qty", "ask qty"),
+    ("messages", "bid qty", "ask qty", "last trade"),
+)
+_COLUMNS = {
+    "symbol": "bold", "bid qty": "green", "bid": "bold green", "ask": "bold red",
+    "ask qty": "red", "last trade": "", "messages": "",
+}  # fmt: skip
+
+
+def rich_table(market: Market, text: str, title: str, width: int) -> Any:
+    """The live view as a rich renderable, with the columns that fit into ``width``."""
+    from rich.console import Console, Group
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", expand=False)
-    table.add_column("symbol", style="bold")
-    for name, style in (("bid qty", "green"), ("bid", "bold green"), ("ask", "bold red"),
-                        ("ask qty", "red")):  # fmt: skip
-        table.add_column(name, style=style, justify="right", no_wrap=True)
-    table.add_column("last trade", no_wrap=True)
-    table.add_column("messages", justify="right")
-    for symbol, line in sorted(market.lines.items()):
-        style = "green" if line.trade.startswith("buy") else "red"
-        table.add_row(
-            symbol, line.bid_qty, line.bid, line.ask, line.ask_qty,
-            Text(line.trade, style=style), f"{line.messages:,}",
-        )  # fmt: skip
+    console = Console(width=10_000)
+    for omitted in _OMITTED:
+        table = _table(market, title, omitted)
+        if console.measure(table).maximum <= width:
+            break
     return Group(table, Text(text))
 
 
-def summary(market: Market, stats: Stats) -> str:
+def _table(market: Market, title: str, omitted: tuple[str, ...]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", expand=False)
+    for name, style in _COLUMNS.items():
+        if name not in omitted:
+            left = name in ("symbol", "last trade")
+            justify: Any = "left" if left else "right"
+            table.add_column(name, style=style, justify=justify, no_wrap=True)
+    for symbol, line in sorted(market.lines.items()):
+        color = "green" if line.trade.startswith("buy") else "red"
+        cells = {
+            "symbol": symbol, "bid qty": line.bid_qty, "bid": line.bid, "ask": line.ask,
+            "ask qty": line.ask_qty, "messages": f"{line.messages:,}",
+            "last trade": f"[{color}]{line.trade}[/{color}]",
+        }  # fmt: skip
+        table.add_row(*(cells[name] for name in _COLUMNS if name not in omitted))
+    return table
+
+
+def summary(market: Market, stats: Stats, width: int = 100) -> str:
     """What arrived, as the record arrays show it."""
     rows = sum(market.rows.values())
     passed = time.monotonic() - market.started
@@ -162,22 +195,32 @@ def summary(market: Market, stats: Stats) -> str:
             continue
         records = np.concatenate([table.records for table in tables])
         out.append(f"\n{message.__name__}: shape {records.shape}, {records.itemsize} bytes a row")
-        out.append(f"  dtype {_dtype(records.dtype)}")
+        if len(records) < market.rows[message]:
+            out.append(f"  (the first of {market.rows[message]:,})")
+        out.append(_folded("  dtype   ", _dtype(records.dtype), width))
         first = tables[0]
         for row in first.records[:2].tolist():
-            out.append(f"  row   {row}")
-        out.append(f"        symbol codes: {dict(enumerate(first.symbols))}")
+            out.append(_folded("  row     ", ", ".join(map(str, row)), width))
+        symbols = ", ".join(f"{code} {text}" for code, text in enumerate(first.symbols))
+        out.append(_folded("  symbol  ", symbols, width))
         for name in first.groups:
             entries = np.concatenate([table.groups[name].records for table in tables])
-            out.append(f"  {name}: shape {entries.shape}, dtype {_dtype(entries.dtype)}")
+            out.append(f"  {name}: shape {entries.shape}")
+            out.append(_folded("    dtype ", _dtype(entries.dtype), width))
             for entry in entries[:2].tolist():
-                out.append(f"        {entry}")
+                out.append(_folded("    entry ", ", ".join(map(str, entry)), width))
     out.append(
-        f"\nrejected frames: {market.rejected}; left-over bytes: {stats.left_over_bytes}; decode "
-        f"per message: median {stats.decode_ns(50) / 1e3:.2f} us, "
+        f"\nrejected frames: {market.rejected}; left-over bytes: {stats.left_over_bytes}\n"
+        f"decode per message: median {stats.decode_ns(50) / 1e3:.2f} us, "
         f"p99 {stats.decode_ns(99) / 1e3:.2f} us"
     )
     return "\n".join(out)
+
+
+def _folded(label: str, text: str, width: int) -> str:
+    return textwrap.fill(
+        text, max(width - 1, 40), initial_indent=label, subsequent_indent=" " * len(label)
+    )
 
 
 def _dtype(dtype: np.dtype[Any]) -> str:

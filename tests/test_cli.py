@@ -64,14 +64,17 @@ def test_the_demo_shows_a_market_and_what_arrived() -> None:
         shape = next(line for line in lines if line.startswith(f"{name}StreamEvent: shape ("))
         assert int(shape.split("(")[1].split(",")[0]) > 10
     assert any(line.startswith("  trades: shape (") for line in lines)
-    assert any(line.strip().startswith("dtype frame i8, received_ns i8") for line in lines)
-    assert lines[-1].startswith("rejected frames: 0; left-over bytes: 0;")
+    assert any(line.strip().startswith("dtype   frame i8, received_ns i8") for line in lines)
+    assert lines[-2] == "rejected frames: 0; left-over bytes: 0"
+    assert lines[-1].startswith("decode per message: median ")
+    assert max(map(len, lines[-60:])) <= 110
 
 
-def test_the_demo_on_a_terminal_is_a_live_table() -> None:
+@pytest.mark.parametrize("columns", [120, 80])
+def test_the_demo_on_a_terminal_is_a_live_table_that_fits(columns: int) -> None:
     pytest.importorskip("rich")
     master, slave = pty.openpty()
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
     process = subprocess.Popen(
         [*COMMAND, "demo", "--seconds", "2"], stdout=slave, stderr=slave, env=environment
     )
@@ -82,6 +85,7 @@ def test_the_demo_on_a_terminal_is_a_live_table() -> None:
         assert text in shown
     assert "rejected frames: 0" in shown
     assert "Traceback" not in shown
+    assert "…" not in shown
 
 
 def read_all(terminal: int, seconds: float) -> str:
