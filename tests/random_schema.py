@@ -19,6 +19,8 @@ class _Writer:
         self.order = byte_order
         self.scalars = [*_SCALARS, "optionalInt", "nullAt7", "sinceTwo", "optionalFloat"]
         self.exponents = ["int8", "optionalExponent"]
+        self.exponent: str | None = None  # the latest field that can be one, and the root's
+        self.outer: str | None = None
 
     def schema(self, seed: int, messages: int) -> str:
         header = ["blockLength", "templateId", "schemaId", "version"]
@@ -59,7 +61,9 @@ class _Writer:
     def message(self, number: int) -> str:
         rng = self.rng
         parts = [f'<s:message name="Message{number}" id="{number + 1}" {self.padding()}>']
+        self.outer = None
         parts += self.fields("f", rng.randrange(0, 9))
+        self.outer = self.exponent
         since = 0
         for i in range(rng.randrange(0, 3)):
             since = max(since, rng.choice((0, 0, 0, 2, 3)))
@@ -81,7 +85,7 @@ class _Writer:
     def fields(self, prefix: str, count: int) -> list[str]:
         """Fields whose versions do not fall, mantissas with the exponent they name, constants."""
         rng = self.rng
-        since, out, exponent = 0, [], None
+        since, out, self.exponent = 0, [], self.outer
         for i in range(count):
             if since == 0 or rng.random() < 0.3:
                 since = max(since, rng.choice((0, 0, 0, 0, 1, 2, 3)))
@@ -94,10 +98,11 @@ class _Writer:
             elif roll < 0.3:
                 out.append(head + f'type="{rng.choice(("yesNo", "side", "wide"))}"/>')
             elif roll < 0.4:
-                exponent = f"{prefix}{i}Value"
+                self.exponent = f"{prefix}{i}Value"
                 out.append(head + f'type="{rng.choice(self.exponents)}"/>')
-            elif roll < 0.6 and exponent:
-                out.append(head + f'type="int64" presence="optional" x:exponent="{exponent}"/>')
+            elif roll < 0.6 and self.exponent:
+                presence = rng.choice(('presence="optional"', ""))
+                out.append(head + f'type="int64" {presence} x:exponent="{self.exponent}"/>')
             else:
                 scalars = [s for s in self.scalars if i or s != "sinceTwo"]
                 optional = 'presence="optional"' if rng.random() < 0.3 else ""

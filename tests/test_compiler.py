@@ -320,6 +320,19 @@ def test_entities_are_not_expanded_and_files_not_read(tmp_path: Path) -> None:
             parser.parse_bytes(text.encode())
 
 
+def test_a_big_endian_machine_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.byteorder", "big")
+    with pytest.raises(SystemExit, match="needs a little-endian machine"):
+        builder.cythonized({}, Path())
+
+
+def test_builds_are_portable_unless_asked_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SBE_BUILD", raising=False)
+    assert not [flag for flag in builder.flags()[0] if flag.startswith("-march")]
+    monkeypatch.setenv("SBE_BUILD", "native, debug")
+    assert {"-march=native", "-O0"} <= set(builder.flags()[0])
+
+
 def test_namespaces_and_prefixes_do_not_matter() -> None:
     plain = module_of(schema())
     for uri in ("http://fixprotocol.io/2016/sbe", "urn:other"):

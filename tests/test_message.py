@@ -234,6 +234,8 @@ SCHEMA = """<messageSchema package="p" id="5" version="4">
 <composite name="messageHeader"><type name="blockLength" primitiveType="uint16"/>
 <type name="templateId" primitiveType="uint16"/><type name="schemaId" primitiveType="uint16"/>
 <type name="version" primitiveType="uint16"/></composite>
+<composite name="groupSizeEncoding"><type name="blockLength" primitiveType="uint16"/>
+<type name="numInGroup" primitiveType="uint16"/></composite>
 <enum name="side" encodingType="char"><validValue name="Buy">B</validValue>
 <validValue name="NonRepresentable">~</validValue></enum>
 <enum name="yes" encodingType="uint8"><validValue name="False">0</validValue>
@@ -248,6 +250,8 @@ SCHEMA = """<messageSchema package="p" id="5" version="4">
 <field name="price" id="5" type="int64" presence="optional" xmlns:m="urn:m" m:exponent="scale"/>
 <field name="double" id="6" type="double" sinceVersion="4"/>
 </message>
+<message name="Later" id="2"><group name="legs" id="1">
+<field name="ratio" id="1" type="int32" sinceVersion="4"/></group></message>
 </messageSchema>"""
 
 
@@ -291,3 +295,17 @@ def test_an_older_block_is_a_copy_with_nulls(orders: ModuleType) -> None:
     assert message.block.base is None or message.block.flags.owndata
     padded = bytes([20, 0, 1, 0, 5, 0, 3, 0]) + order(ord("B"), 1, -3, -1500)[8:]
     assert orders.decode(padded).double is None
+
+
+def test_entries_that_take_no_bytes_are_null_and_few(orders: ModuleType) -> None:
+    def frame(version: int, length: int, count: int) -> bytes:
+        header = [0, 2, 5, version, length, count]
+        return b"".join(number.to_bytes(2, "little") for number in header)
+
+    message = orders.decode(frame(3, 0, 3))
+    assert message.to_dict() == {"legs": [{"ratio": None}] * 3}
+    assert message.legs["ratio"].tolist() == [-(2**31)] * 3
+    assert orders.decode_many([frame(3, 0, 1024)])[orders.Later].groups["legs"].offsets[-1] == 1024
+    for wrong in (frame(3, 0, 1025), frame(3, 0, 65535), frame(4, 0, 1), frame(4, 3, 1)):
+        with pytest.raises(MalformedMessage, match="legs at offset 12"):
+            orders.decode(wrong)

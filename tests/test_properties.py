@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -145,6 +146,7 @@ def test_random_schemas_round_trip_in_every_version(
         getattr(message, key) for key in expected if not key.startswith("group")
     )
     check_views(message, schema, name, expected)
+    check_scaled(message, schema, name, expected)
     check_table(module.decode_many([frame, frame]), message, schema, name, expected)
 
 
@@ -159,6 +161,39 @@ def check_views(message: Any, schema: Schema, name: str, expected: dict[str, Any
             group = snake(child.get("name", ""))
             compare(getattr(message, group), expected[group], Block(schema, child))
             assert getattr(message, group).dtype == getattr(message, f"{group.upper()}_DTYPE")
+
+
+def check_scaled(message: Any, schema: Schema, name: str, expected: dict[str, Any]) -> None:
+    """Every mantissa as float64 and as Decimal, by way of fractions."""
+    node = schema.messages[name]
+    for field, exponent in mantissas(node):
+        exact = scaled(expected[field], expected[exponent])
+        assert getattr(message, f"{field}_float") == (None if exact is None else float(exact))
+        decimal = getattr(message, f"{field}_decimal")
+        assert decimal is None if exact is None else Fraction(decimal) == exact
+    for child in node:
+        if local(child) != "group" or not mantissas(child):
+            continue
+        group = snake(child.get("name", ""))
+        floats = getattr(message, f"{group}_float")
+        assert len(floats) == len(expected[group])
+        for field, exponent in mantissas(child):
+            assert floats.dtype[field] == np.float64
+            for value, entry in zip(floats[field].tolist(), expected[group], strict=True):
+                exact = scaled(entry[field], (expected | entry)[exponent])
+                assert np.isnan(value) if exact is None else value == float(exact)
+
+
+def mantissas(node: Any) -> list[tuple[str, str]]:
+    """(mantissa, exponent) by name, for the fields of a message or a group."""
+    tied = [(child, child.get("{urn:x}exponent")) for child in node if local(child) == "field"]
+    return [(snake(child.get("name")), snake(exponent)) for child, exponent in tied if exponent]
+
+
+def scaled(mantissa: int | None, exponent: int | None) -> Fraction | None:
+    if mantissa is None or exponent is None:
+        return None
+    return Fraction(mantissa) * Fraction(10) ** exponent
 
 
 def check_table(

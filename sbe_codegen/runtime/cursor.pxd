@@ -13,6 +13,7 @@ cdef enum:
     FAULT_UNKNOWN_TEMPLATE = 3
     FAULT_UNEXPECTED_TEMPLATE = 4
     FAULT_SCHEMA_MISMATCH = 5
+    MOST_EMPTY = 1024           # entries that take no bytes: a count alone must not take memory
 
 
 cdef struct sbe_fault:
@@ -119,9 +120,11 @@ cdef inline bint take_entries(
     group.data = cursor.position
     if group.count == 0:
         return True
-    if group.stride < minimum or group.stride == 0:
+    if group.stride < minimum or (group.stride == 0 and group.count > MOST_EMPTY):
         note_malformed(cursor, minimum or 1, group.stride, element)
         return False
+    if group.stride == 0:
+        return True
     if group.count > <uint64_t>(cursor.end - cursor.position) / group.stride:
         note_entries(cursor, group, element)
         return False
