@@ -27,6 +27,7 @@ _RUNTIME = (
     "elements",
     "frames",
     "message",
+    "rows",
     "scaling",
     "tables",
     "values",

@@ -46,7 +46,10 @@ class Dimension:
 
 @dataclass(frozen=True)
 class VarData:
-    """How var data says its length; the bytes begin at ``data_offset``. No ``encoding``: bytes."""
+    """How var data says its length; the bytes begin at ``data_offset``.
+
+    ``encoding`` is Python's name for the text encoding; None where the data are bytes.
+    """
 
     name: str
     length: Scalar
@@ -70,6 +73,7 @@ class Enum:
     primitive: Primitive
     null: int
     values: tuple[EnumValue, ...]
+    line: int
 
     @property
     def is_bool(self) -> bool:
@@ -143,11 +147,14 @@ class Group:
     c_name: str
     schema_name: str
     id: int
-    entry_name: str
     since: int
     dimension: Dimension
     block: Block
     line: int
+
+    def row_name(self, message_name: str) -> str:
+        """The C struct of the group's rows in tables."""
+        return f"{message_name}{self.schema_name[:1].upper()}{self.schema_name[1:]}Row"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _C_NAMES = frozenset(
     auto bint bool break by case cdef char complex const continue cpdef ctypedef cimport default
     do double enum extern float fused gil goto include inline int long namespace new nogil object
     packed public readonly register restrict short signed sizeof static struct switch template
-    this typedef union unsigned void volatile
+    this typedef union unsigned void volatile root errno stdin stdout stderr linux unix assert
     """.split()  # noqa: SIM905
 )
 
@@ -58,13 +58,3 @@ def type_name(name: str) -> str:
 def constant(name: str) -> str:
     """A member of an enum or a set."""
     return snake(name).upper()
-
-
-def singular(name: str) -> str:
-    """The name of one entry of a group: ``bids`` -> ``Bid``, ``trades`` -> ``Trade``."""
-    pascal = type_name(name)
-    if pascal.endswith("ies") and len(pascal) > 4:
-        return f"{pascal[:-3]}y"
-    if pascal.endswith("s") and not pascal.endswith("ss") and len(pascal) > 1:
-        return pascal[:-1]
-    return f"{pascal}Entry"

@@ -15,13 +15,6 @@ from lxml import etree
 from . import schema
 from .errors import SchemaError
 
-_OWN = {
-    "name", "id", "type", "offset", "presence", "valueRef", "primitiveType", "length", "nullValue",
-    "minValue", "maxValue", "characterEncoding", "semanticType", "sinceVersion", "deprecated",
-    "description", "dimensionType", "blockLength", "encodingType", "epoch", "timeUnit",
-    "package", "version", "semanticVersion", "byteOrder", "headerType", "variableLength",
-}  # fmt: skip
-
 
 def parse(source: str | Path) -> schema.Schema:
     """Read the schema file ``source``.
@@ -106,7 +99,7 @@ class _Reader:
         metadata: Mapping[str, str] = {
             etree.QName(key).localname: value
             for key, value in node.attrib.items()
-            if key not in _OWN
+            if etree.QName(key).namespace
         }
         return {
             "name": self.required(node, "name"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from . import ir, names, schema
+from . import collisions, ir, names, schema
 from .errors import SchemaError
 from .primitives import Primitive
 from .types import Stop, TypeResolver
@@ -22,6 +22,9 @@ def resolve(source: schema.Schema) -> ir.Module:
 
 class _Resolver(TypeResolver):
     def module(self) -> ir.Module | None:
+        if not all(map(names.is_identifier, self.source.package.split("."))):
+            sentence = f"package '{self.source.package}' is not names with dots between them"
+            self.fault("messageSchema", self.source.line, sentence)
         for each in self.source.types:
             if each.name in self.types:
                 self.fault(each.name, each.line, f"type '{each.name}' is defined twice")
@@ -40,7 +43,7 @@ class _Resolver(TypeResolver):
         self.unique([(f"name '{m.name}'", m.name, m.line) for m in self.source.messages])
         if self.errors or header is None:
             return None
-        return ir.Module(
+        module = ir.Module(
             package=self.source.package,
             schema_id=self.source.id,
             version=self.source.version,
@@ -52,6 +55,8 @@ class _Resolver(TypeResolver):
             var_data=tuple(var_data for var_data in self.var_data.values() if var_data),
             messages=tuple(message for message in messages if message),
         )
+        self.errors += collisions.find(module, self.source.file)
+        return module
 
     def attempt(self, source: schema.Message) -> ir.Message | None:
         before = len(self.errors)
@@ -64,7 +69,7 @@ class _Resolver(TypeResolver):
         root = self.block(source, path, ())
         groups = [self.group(group, f"{path}.{group.name}", root.fields) for group in source.groups]
         data = [self.data(each, f"{path}.{each.name}") for each in source.data]
-        self.attributes(source, path)
+        self.identities(source, path)
         return ir.Message(
             name=source.name,
             template_id=source.id,
@@ -76,15 +81,12 @@ class _Resolver(TypeResolver):
             line=source.line,
         )
 
-    def attributes(self, source: schema.Message | schema.Group, path: str) -> None:
-        """One attribute for each element, and one element for each id, at this level."""
+    def identities(self, source: schema.Message | schema.Group, path: str) -> None:
+        """One element for each name and id at this level."""
         elements: list[schema.Field | schema.Group | schema.Data] = [
             *source.fields, *source.groups, *source.data
         ]  # fmt: skip
-        keyed = [
-            (f"attribute '{names.attribute(e.name)}'", f"{path}.{e.name}", e.line) for e in elements
-        ]
-        self.unique(keyed)
+        self.unique([(f"name '{e.name}'", f"{path}.{e.name}", e.line) for e in elements])
         self.unique([(f"id {e.id}", f"{path}.{e.name}", e.line) for e in elements])
 
     def block(
@@ -137,6 +139,9 @@ class _Resolver(TypeResolver):
         else:
             kind = type(found).__name__.lower()
             raise self.fault(path, source.line, f"a {kind} as field is not supported yet")
+        exponent = self.exponent(source, path, before, outer)
+        if exponent and (primitive.is_float or enum is not None):
+            raise self.fault(path, source.line, "only a whole number has an exponent")
         offset = position
         if source.offset is not None and constant is None:
             if source.offset < position:
@@ -155,7 +160,7 @@ class _Resolver(TypeResolver):
             optional=presence == "optional",
             null=null,
             enum=enum,
-            exponent=self.exponent(source, path, before, outer),
+            exponent=exponent,
             constant=constant,
             description=source.description or found.description,
             line=source.line,
@@ -195,8 +200,8 @@ class _Resolver(TypeResolver):
         for levels, scope in enumerate((before, outer)):
             for field in scope:
                 if field.schema_name == wanted:
-                    if field.primitive.is_float or field.enum is not None:
-                        sentence = f"the exponent '{wanted}' is not a whole number"
+                    if field.primitive.size != 1 or field.enum is not None:
+                        sentence = f"the exponent '{wanted}' is not an int8"
                         raise self.fault(path, source.line, sentence)
                     return ir.Exponent(field.name, levels)
         sentence = f"no field '{wanted}' before it or above it to be its exponent"
@@ -209,7 +214,7 @@ class _Resolver(TypeResolver):
         if source.groups or source.data:
             self.fault(path, source.line, "groups and data inside a group are not supported yet")
         block = self.block(source, path, outer)
-        self.attributes(source, path)
+        self.identities(source, path)
         name = names.attribute(source.name)
         try:
             dimension = self.dimension(source.dimension_type, path, source.line)
@@ -222,7 +227,6 @@ class _Resolver(TypeResolver):
             c_name=names.c_member(name),
             schema_name=source.name,
             id=source.id,
-            entry_name=names.singular(source.name),
             since=source.since_version,
             dimension=dimension,
             block=block,

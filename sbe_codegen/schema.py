@@ -1,7 +1,7 @@
 """A schema as its XML states it: defaults made explicit, references still names, nothing computed.
 
-Every element keeps its line, and the attributes that SBE does not know (``mbx:exponent``, ...)
-as ``metadata``, by local name.
+Every element keeps its line, and the attributes of foreign namespaces (``mbx:exponent``, ...) as
+``metadata``, by local name.
 """
 
 from __future__ import annotations

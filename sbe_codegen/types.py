@@ -5,6 +5,8 @@ Nothing here knows of messages; `resolver` builds on it.
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -14,6 +16,7 @@ from .primitives import PRIMITIVES, Primitive
 
 HEADER_MEMBERS = ("blockLength", "templateId", "schemaId", "version")
 _MAX_COUNT = 2**31 - 1
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
 class Stop(Exception):
@@ -72,10 +75,9 @@ class TypeResolver:
         raise self.fault(path, line, f"'{name}' is no primitive type ({known})")
 
     def integer(self, text: str, primitive: Primitive, path: str, line: int) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise self.fault(path, line, f"'{text}' is not a whole number") from None
+        if not _INTEGER.fullmatch(text.strip()):
+            raise self.fault(path, line, f"'{text}' is not a whole number")
+        value = int(text)
         if not primitive.lowest <= value <= primitive.highest:
             raise self.fault(path, line, f"{value} does not fit {primitive.name}")
         return value
@@ -111,15 +113,19 @@ class TypeResolver:
         values = []
         for value in source.values:
             self.check_value(value, path)
+            if value.name.startswith("_"):
+                self.fault(path, value.line, f"member '{value.name}' begins with an underscore")
             number = self.enum_number(value, primitive, path)
             if number == null:
                 self.fault(path, value.line, f"value {value.name} is {null}, which means null")
             values.append(ir.EnumValue(names.constant(value.name), value.name, number))
         self.unique([(f"name '{v.name}'", f"{path}.{v.name}", v.line) for v in source.values])
-        self.unique([(f"value {v.text}", f"{path}.{v.name}", v.line) for v in source.values])
+        made = list(zip(values, source.values, strict=True))
+        self.unique([(f"value {v.value}", f"{path}.{s.name}", s.line) for v, s in made])
+        self.unique([(f"member {v.name}", f"{path}.{s.name}", s.line) for v, s in made])
         if not values:
             self.fault(path, source.line, "an enum needs at least one validValue")
-        return ir.Enum(names.type_name(path), path, primitive, null, tuple(values))
+        return ir.Enum(names.type_name(path), path, primitive, null, tuple(values), source.line)
 
     def check_value(self, value: schema.Value, path: str) -> None:
         self.check(
@@ -145,6 +151,7 @@ class TypeResolver:
         position = 0
         for member in found.members:
             place = f"{name}.{member.name}"
+            self.check(member, place)
             target: object = member
             if isinstance(member, schema.Ref):
                 target = self.lookup(member.type, place, member.line)
@@ -230,7 +237,18 @@ class TypeResolver:
         self.limit(name, "length", length.primitive)
         member = composite.members[1]
         encoding = member.character_encoding if isinstance(member, schema.Type) else None
+        if encoding is not None:
+            encoding = self.codec(encoding, name, member.line)
         return ir.VarData(name, length, payload.offset, encoding)
+
+    def codec(self, encoding: str, path: str, line: int) -> str:
+        """Python's name for a characterEncoding."""
+        try:
+            found = codecs.lookup(encoding.strip())
+            b"".decode(found.name)  # some codecs are not of text
+            return found.name
+        except LookupError:
+            raise self.fault(path, line, f"characterEncoding '{encoding}' is not known") from None
 
     def var_data_type(self, name: str, path: str, line: int) -> ir.VarData:
         if name not in self.var_data:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_the_stream_schema_has_the_published_layout() -> None:
     assert (last.name, last.constant, last.since) == ("is_best_match", 1, 0)
     assert trades.block.fields[1].exponent == ir.Exponent("price_exponent", 1)
     assert module.messages[1].block.fields[4].exponent == ir.Exponent("price_exponent", 0)
-    assert module.messages[0].data[0].var_data.encoding == "UTF-8"
+    assert module.messages[0].data[0].var_data.encoding == "utf-8"
 
 
 def facts(value: Any) -> Any:
@@ -126,12 +127,9 @@ def test_names_become_snake_case_and_keep_off_what_is_taken(schema: str, attribu
     assert names.attribute(schema) == attribute
 
 
-def test_names_of_enums_and_entries() -> None:
+def test_names_of_enums() -> None:
     assert names.constant("NonRepresentable") == "NON_REPRESENTABLE"
     assert names.type_name("boolEnum") == "BoolEnum"
-    assert [names.singular(n) for n in ("bids", "trades", "entries", "data", "class")] == [
-        "Bid", "Trade", "Entry", "DataEntry", "ClassEntry"
-    ]  # fmt: skip
 
 
 TYPES = """<composite name="messageHeader"><type name="blockLength" primitiveType="uint16"/>
@@ -200,7 +198,7 @@ def enum(attributes: str, values: str) -> str:
          "enum 'side' has no value 'Up'"),
         (field('name="a" id="1" type="side" presence="constant" valueRef="other.Buy"'),
          "does not name a value of 'side'"),
-        (field('name="a" id="1" type="int64" exponent="e"'), "no field 'e' before it or above it"),
+        (field('xmlns:x="urn:x" name="a" id="1" type="int64" x:exponent="e"'), "no field 'e' before it or above it"),
         (field('name="a" id="1" type="text"'), "a composite as field is not supported yet"),
         (field('name="a" id="1" type="char"'), "characters and arrays are not supported yet"),
         (enum('encodingType="uint8"', "<validValue name='A'>255</validValue>"),
@@ -234,7 +232,7 @@ def enum(attributes: str, values: str) -> str:
          "s.xml:14: M.b: offset 1 overlaps what ends at 2"),
         (schema("<message name='M' id='1'><field name='aB' id='1' type='int16'/>"
                 "<field name='a_b' id='2' type='int16'/></message>"),
-         "attribute 'a_b' is used by 'M.aB' already"),
+         "M.a_b: the generated name 'a_b' is taken by 'M.aB'"),
         (schema("<message name='M' id='1'><field name='a' id='1' type='int16'/>"
                 "<field name='b' id='1' type='int16'/></message>"),
          "M.b: id 1 is used by 'M.a' already"),
@@ -273,6 +271,12 @@ def enum(attributes: str, values: str) -> str:
          "blockLength must be unsigned, not int16"),
         (schema("<message name='M' id='1'><group name='g' id='2'/></message>"),
          "a group without fields is not supported yet"),
+        (schema().replace("UTF-8", "KLINGON").replace("</message>",
+            "<data name='d' id='9' type='text'/></message>"),
+         "characterEncoding 'KLINGON' is not known"),
+        (schema().replace('package="p"', 'package="p&quot;; import os; &quot;"'),
+         "is not names with dots between them"),
+        (schema().replace('name="templateId"', 'name="template Id"'), "is no SBE name"),
         (schema(types="<composite name='c'><type name='x' primitiveType='uint8'/><group/>"
                 "</composite>"), "has no place inside 'composite'"),
     ],
@@ -318,6 +322,18 @@ def test_entities_are_not_expanded_and_files_not_read(tmp_path: Path) -> None:
         text = doctype + schema().replace(">B<", ">&e;<")
         with pytest.raises(SchemaError, match="DOCTYPE: a schema has none|not well-formed"):
             parser.parse_bytes(text.encode())
+
+
+def test_descriptions_are_text_and_never_code(compiled: Any) -> None:
+    hostile = '''"""\\" + open("/nonexistent") \\n {{ x }} %s \\\\'''
+    text = schema(
+        '<message name="M" id="1"><field name="a" id="1" type="uint8"/></message>'
+    ).replace("<message ", f"<message description={quoteattr(hostile)} ")
+    text = text.replace("<field ", f"<field description={quoteattr(hostile)} ")
+    module = compiled("hostile", text)
+    shown = " ".join(hostile.split())
+    assert shown in module.M.__doc__
+    assert shown in module.M.a.__doc__
 
 
 def test_a_big_endian_machine_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,23 +1,8 @@
-from typing import Final
-
-import numpy as np
 from typing_extensions import Buffer
 
-from .errors import DecodeError
-from .results import Array, Batch
+from .results import Batch
 
-PREFIX: Final[tuple[str, ...]]
-INT64: Final[np.dtype[np.int64]]
-REJECTED_DTYPE: Final[np.dtype[np.void]]
-
-class Builder: ...
-
-class Rejections:
-    def __len__(self) -> int: ...
-    def records(self) -> Array: ...
-    def error(self, index: int) -> DecodeError: ...
-
-class Collector(Builder):
+class Collector:
     def append(self, frame: Buffer, received_ns: int = 0) -> None: ...
     def take(self) -> Batch: ...
     def __len__(self) -> int: ...

@@ -55,7 +55,7 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
     code = ErrorCode(fault.code)
     element = fault.element.decode("ascii")
     template_id = fault.template_id if fault.has_template else None
-    names = {number: message.__name__ for number, message in schema.messages.items()}
+    names = {number: message.__name__ for number, message in schema.messages().items()}
     message = None if code == ErrorCode.SCHEMA_MISMATCH else names.get(template_id)
     wanted, available, offset = fault.wanted, fault.available, fault.offset
     place = f"{message or schema.package}: {element}"

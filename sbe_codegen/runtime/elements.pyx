@@ -81,6 +81,8 @@ cdef class Element:
     """One attribute of a message class. Read-only; on the class itself it is this descriptor."""
 
     def __init__(self, str name, str schema_name, str doc, since):
+        if self.__objclass__ is not None:
+            raise TypeError(f"'{self.name}' is part of {self.__objclass__.__name__} already")
         self.name = name
         self.schema_name = schema_name
         self.doc = doc
@@ -94,10 +96,6 @@ cdef class Element:
     def __name__(self):
         return self.name
 
-    def bind(self, owner):
-        """Ties the descriptor to the class whose layout it knows; done once."""
-        self.__objclass__ = owner
-
     def __get__(self, instance, owner):
         if instance is None:
             return self
@@ -109,6 +107,9 @@ cdef class Element:
         return self.read(view.root, view.owner)
 
     def __set__(self, instance, value):
+        raise AttributeError(f"'{self.name}' is read-only: messages are views of a frame")
+
+    def __delete__(self, instance):
         raise AttributeError(f"'{self.name}' is read-only: messages are views of a frame")
 
     def __repr__(self):
@@ -220,7 +221,7 @@ cdef class FloatOf(Element):
 
     cdef IntField mantissa, exponent
 
-    def __init__(self, name, schema_name, doc, mantissa, exponent):
+    def __init__(self, name, schema_name, doc, IntField mantissa not None, IntField exponent not None):
         Element.__init__(self, name, schema_name, doc, 0)
         self.mantissa = mantissa
         self.exponent = exponent
@@ -298,7 +299,7 @@ cdef class GroupFloats(Element):
     cdef GroupView group
     cdef object to_floats
 
-    def __init__(self, name, schema_name, doc, group, to_floats):
+    def __init__(self, name, schema_name, doc, GroupView group not None, to_floats):
         Element.__init__(self, name, schema_name, doc, 0)
         self.group = group
         self.to_floats = to_floats
@@ -308,7 +309,7 @@ cdef class GroupFloats(Element):
         outer = {}
         for element in self.to_floats.outer_exponents:
             outer[element.name] = element.read(root, owner)
-        return self.to_floats(self.group.read(root, owner), outer)
+        return self.to_floats(self.group.read(root, owner), outer, root.block.version)
 
 
 cdef class DataField(Element):
@@ -389,9 +390,14 @@ cdef object block_array(
     return layout.filled(view_array(older, first.data, count, stride, owner))
 
 
-def set_attributes(type owner, dict attributes):
-    """Gives an extension class its attributes, at import and before anyone has seen the class."""
+def set_attributes(type owner not None, dict attributes):
+    """Gives an extension class its attributes, at import and before anyone has seen the class.
+
+    Each descriptor among them is tied to the class, whose layout is the one it knows.
+    """
     for name, value in attributes.items():
+        if isinstance(value, Element):
+            (<Element?>value).__objclass__ = owner
         PyDict_SetItem((<TypeStruct*>owner).tp_dict, name, value)
     PyType_Modified(<PyTypeObject*>owner)
 

@@ -18,6 +18,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
+from ..errors import SchemaError as SchemaError  # what the compiler raises, for those who catch it
+
 
 class SbeError(Exception):
     """Anything that goes wrong with SBE messages."""

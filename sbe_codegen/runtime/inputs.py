@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 
 
-def contiguous(frames: Any) -> tuple[Any, np.ndarray[Any, np.dtype[np.int64]]] | None:
+def as_run(frames: Any) -> tuple[Any, Any] | None:
     """``(buffer, offsets)`` where the input is one run of bytes, None where it is a sequence.
 
     ``frames`` is a list or tuple of buffers, a tuple of a buffer and n + 1 int64 offsets, or an
     Arrow ``binary`` or ``large_binary`` array. Raises TypeError for anything else, ValueError for
-    offsets that do not lie in order inside the buffer, and for Arrow arrays with nulls.
+    Arrow arrays with nulls. The offsets are not checked yet.
     """
     if _is_arrow(frames):
         return _arrow(frames)
     if isinstance(frames, tuple) and len(frames) == 2 and _is_offsets(frames[1]):
-        buffer, offsets = frames
-        return buffer, _checked(offsets, memoryview(buffer).nbytes)
+        return frames
     if isinstance(frames, (list, tuple)):
         return None
     hint = "; for one frame use decode" if isinstance(frames, (bytes, bytearray)) else ""
@@ -39,30 +38,35 @@ def _is_offsets(value: Any) -> bool:
     return view.itemsize > 1
 
 
-def _checked(given: Any, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    offsets = np.asarray(given)
+def checked_offsets(given: Any, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """A copy of the offsets, which lie in order inside a buffer of ``size`` bytes.
+
+    Raises TypeError where they are not int64 in one dimension, ValueError where they don't.
+    """
+    offsets = np.array(given)
     if offsets.dtype != np.int64 or offsets.ndim != 1:
         raise TypeError(
             f"offsets are int64 in one dimension, not {offsets.dtype} in {offsets.ndim}"
         )
+    offsets = np.array(offsets, np.int64, order="C")
     if len(offsets) == 0:
         raise ValueError("offsets has no items: n frames have n + 1 offsets, the first one 0")
+    falling = np.flatnonzero(offsets[1:] < offsets[:-1])
+    if len(falling):
+        at = int(falling[0])
+        raise ValueError(f"offsets[{at + 1}] = {offsets[at + 1]} is below offsets[{at}]")
     if offsets[0] < 0 or offsets[-1] > size:
         raise ValueError(
             f"offsets go from {offsets[0]} to {offsets[-1]}, and the buffer has {size} bytes"
         )
-    falling = np.flatnonzero(np.diff(offsets) < 0)
-    if len(falling):
-        at = int(falling[0])
-        raise ValueError(f"offsets[{at + 1}] = {offsets[at + 1]} is below offsets[{at}]")
-    return np.require(offsets, np.int64, ["C", "A"])
+    return offsets
 
 
 def _is_arrow(value: Any) -> bool:
     return hasattr(value, "buffers") and hasattr(value, "type") and hasattr(value, "null_count")
 
 
-def _arrow(array: Any) -> tuple[Any, np.ndarray[Any, np.dtype[np.int64]]]:
+def _arrow(array: Any) -> tuple[Any, Any]:
     widths = {"binary": np.int32, "large_binary": np.int64}
     kind = str(array.type)
     if kind not in widths:
@@ -74,4 +78,4 @@ def _arrow(array: Any) -> tuple[Any, np.ndarray[Any, np.dtype[np.int64]]]:
         return b"", np.zeros(1, np.int64)
     offsets = np.frombuffer(ends, widths[kind])[array.offset : array.offset + len(array) + 1]
     buffer = b"" if data is None else data
-    return buffer, _checked(offsets.astype(np.int64), memoryview(buffer).nbytes)
+    return buffer, offsets.astype(np.int64)

@@ -23,6 +23,10 @@ _NUMPY = {
     "uint8": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8", "float": "f4", "double": "f8",
 }  # fmt: skip
 _BIG = 16
+_BLOCK_DOC = (
+    "The root block: a structured array of shape (1,). A view over the frame that keeps it alive; a "
+    "copy with nulls where the sender's version lacks fields, or its block lacks padding."
+)
 
 
 class BlockLayout:
@@ -80,17 +84,20 @@ class ToFloats:
     def __init__(self, layout: BlockLayout, outer: Sequence[Any]) -> None:
         self.layout = layout
         self.outer_exponents = tuple(outer)
-        self.optional = {
-            field["name"]: field["null"] for field in layout.fields if field.get("optional")
-        }
         floats = layout.mantissas
         columns = [
             (f["name"], "f8" if f["name"] in floats else _NUMPY[f["type"]]) for f in layout.fields
         ]
         self.dtype = np.dtype(columns, align=True)
 
-    def __call__(self, group: np.ndarray[Any, Any], outer: Mapping[str, Any]) -> Any:
+    def __call__(self, group: np.ndarray[Any, Any], outer: Mapping[str, Any], version: int) -> Any:
+        """``outer`` has the exponents of the root; ``version`` is the sender's."""
         result = np.empty(group.shape, self.dtype)
+        nulls = {
+            field["name"]: field["null"]
+            for field in self.layout.fields
+            if field.get("optional") or field["since"] > version
+        }
         for field in self.layout.fields:
             name = field["name"]
             exponent = self.layout.mantissas.get(name)
@@ -100,11 +107,9 @@ class ToFloats:
             inner = exponent["levels"] == 0
             power = group[exponent["field"]] if inner else outer[exponent["field"]]
             result[name] = np.nan if power is None else to_float(group[name], power)
-            if name in self.optional:
-                result[name][group[name] == self.optional[name]] = np.nan
-            if inner and exponent["field"] in self.optional:
-                null = self.optional[exponent["field"]]
-                result[name][group[exponent["field"]] == null] = np.nan
+            for tied in (name, exponent["field"] if inner else name):
+                if tied in nulls:
+                    result[name][group[tied] == nulls[tied]] = np.nan
         return result
 
 
@@ -115,7 +120,9 @@ class MessageLayout:
         self.block = block
         self.groups = dict(groups)
         self.data = [each["name"] for each in spec["data"]]
-        self.dictionaries = [each["name"] for each in spec["data"] if each["encoding"]]
+        texts = [each for each in spec["data"] if each["encoding"]]
+        self.dictionaries = [each["name"] for each in texts]
+        self.encodings = [each["encoding"] for each in texts]
         self.group_dtypes = [group.row_dtype((), ()) for group in self.groups.values()]
         self._row_dtypes: dict[tuple[str, ...], np.dtype[Any]] = {}
 
@@ -148,7 +155,7 @@ def declare(
         "TEMPLATE_ID": spec["template_id"],
         "BLOCK_LENGTH": spec["block_length"],
         "DTYPE": block.dtype,
-        "block": elements.BlockView("block", "The root block as the wire has it.", block),
+        "block": elements.BlockView("block", _BLOCK_DOC, block),
         "__match_args__": tuple(field["name"] for field in spec["fields"]),
     }
     fields = [_field(field, enums, big) for field in spec["fields"]]
@@ -169,14 +176,11 @@ def declare(
         data.append(made[each["name"]])
     attributes["_ELEMENTS"] = (*ordered, *data)
     attributes["_LAYOUT"] = layouts = MessageLayout(spec, block, groups)
-    for attribute in attributes.values():
-        if isinstance(attribute, elements.Element):
-            attribute.bind(message)
     sizes = [layouts.row_dtype(()).itemsize, *(d.itemsize for d in layouts.group_dtypes)]
     if sizes != list(row_sizes) or block.dtype.itemsize != spec["block_length"]:
         raise SystemError(f"{spec['name']}: the C rows are {row_sizes}, numpy's are {sizes}")
     elements.set_attributes(message, attributes)
-    schema.messages[spec["template_id"]] = message
+    schema.add(message)
     return (*fields, *data)
 
 
@@ -234,7 +238,7 @@ def _group(
     doc = (
         f"{schema_name}: structured array of shape (n,), columns {columns}. "
         "A view over the frame that keeps it alive; a copy with nulls where the sender's version "
-        "lacks fields."
+        "lacks fields, or its entries lack padding."
     )
     view = elements.GroupView(name, schema_name, doc, spec["since"], slot, layout, inner)
     result: dict[str, Any] = {name: view}

@@ -12,12 +12,10 @@ cdef class Message(View):
 
 
 cdef class Schema:
-    """What a generated module knows about itself at run time."""
-
     cdef readonly object package
     cdef readonly object id
     cdef readonly object version
-    cdef readonly dict messages
+    cdef readonly tuple classes
 
 
 cdef const sbe_root* seen(Message message) except NULL

@@ -1,19 +1,28 @@
 """The base of generated message classes: what does not depend on the schema."""
 
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_CheckExact, PyBytes_FromStringAndSize
 from libc.string cimport memcmp
 
 from .cursor cimport sbe_root
 from .elements cimport Element, View
-from .frames cimport is_writable
 
 cdef class Schema:
-    def __init__(self, package, schema_id, version):
+    """What a generated module knows about itself at run time."""
+
+    def __cinit__(self, package, schema_id, version):
         self.package = package
         self.id = schema_id
         self.version = version
-        self.messages = {}
+        self.classes = ()
+
+    def add(self, message):
+        """The next message class, in the order of the schema; called at import only."""
+        self.classes = (*self.classes, message)
+
+    def messages(self):
+        """{template id: message class}, a new dict."""
+        return {message.TEMPLATE_ID: message for message in self.classes}
 
 
 cdef const sbe_root* seen(Message message) except NULL:
@@ -29,7 +38,7 @@ cdef class Message(View):
 
     It holds the frame and copies nothing; attributes are read from the bytes when they are asked
     for. Messages are equal if they are of one class and their bytes are; they hash where the frame
-    can't change; a copy, deep copy or pickle owns its bytes. ``bytes(message)`` is the message
+    is bytes, which can't change; a copy, deep copy or pickle owns its bytes. ``bytes(message)`` is the message
     alone, header included.
     """
 
@@ -72,8 +81,8 @@ cdef class Message(View):
 
     def __hash__(self):
         seen(self)
-        if is_writable(self.owner):
-            raise TypeError(f"this {type(self).__name__} is over a frame that can change")
+        if not PyBytes_CheckExact(self.owner):
+            raise TypeError(f"this {type(self).__name__} is over a frame that may change")
         return hash(bytes(self))
 
     def __reduce__(self):

@@ -1,5 +1,9 @@
-"""The names that message objects use themselves; a schema's own name gets ``_`` appended."""
+"""The names that are taken where a schema's names go; the schema's get ``_`` appended."""
 
 MESSAGE_NAMES = frozenset(
-    {"astuple", "block", "decode", "encoded_length", "to_dict", "version", "wrap"}
-)
+    {
+        "astuple", "block", "decode", "encoded_length", "to_dict", "version", "wrap",  # messages
+        "frame", "received_ns",  # columns of tables
+        "bool", "bytes", "float", "int", "property", "staticmethod", "str", "tuple",  # stubs
+    }
+)  # fmt: skip

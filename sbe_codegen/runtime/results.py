@@ -99,7 +99,7 @@ class Tables(Mapping[type, Table]):
     def __getitem__(self, message: type) -> Table:
         table = self._made.get(message)
         if table is None:
-            if message not in self._schema.messages.values():
+            if message not in self._schema.classes:
                 raise KeyError(f"{message!r} is not a message of {self._schema.package}")
             table = self._made[message] = self._make(message)
         return table
@@ -108,10 +108,9 @@ class Tables(Mapping[type, Table]):
         layout = message._LAYOUT  # type: ignore[attr-defined]
         found = self._contents.get(message)
         if found is None:
-            empty = np.zeros(1, np.int64)
             found = (
                 np.empty(0, layout.row_dtype(self._prefix)),
-                [(np.empty(0, dtype), empty) for dtype in layout.group_dtypes],
+                [(np.empty(0, dtype), np.zeros(1, np.int64)) for dtype in layout.group_dtypes],
                 [[] for _ in layout.dictionaries],
             )
         records, groups, dictionaries = found
@@ -123,10 +122,10 @@ class Tables(Mapping[type, Table]):
         )
 
     def __iter__(self) -> Iterator[type]:
-        return iter(self._schema.messages.values())
+        return iter(self._schema.classes)
 
     def __len__(self) -> int:
-        return len(self._schema.messages)
+        return len(self._schema.classes)
 
 
 class Batch:

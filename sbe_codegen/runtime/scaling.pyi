@@ -5,7 +5,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 INTEGER: Final[tuple[type, ...]]
-INT64: Final[np.dtype[np.int64]]
 
 @overload
 def to_float(mantissa: int, exponent: int) -> float: ...

@@ -53,7 +53,6 @@ cdef extern from *:
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _LIMIT = 1000
-INT64 = numpy.dtype(numpy.int64)
 INTEGER = (int, numpy.integer)
 
 
@@ -151,10 +150,13 @@ cdef object scale_column(np.ndarray mantissas, int64_t exponent):
 
 
 cdef object scale_array(object mantissa, object exponent):
+    cdef np.ndarray array
     if isinstance(exponent, INTEGER) and isinstance(mantissa, np.ndarray):
-        if mantissa.ndim == 1 and mantissa.dtype == INT64:
+        array = <np.ndarray>mantissa
+        if (np.PyArray_NDIM(array) == 1 and np.PyArray_TYPE(array) == np.NPY_INT64
+                and np.PyArray_ISNOTSWAPPED(array)):
             check_exponent(exponent)
-            return scale_column(mantissa, exponent)
+            return scale_column(array, exponent)
     mantissas, exponents = integers(mantissa, exponent)
     shape = mantissas.shape
     if mantissas.dtype.kind == "u" and mantissas.dtype.itemsize == 8:

@@ -39,14 +39,14 @@ cdef bint grow(
     const sbe_tables* tables, sbe_buffer* buffer, size_t wanted, size_t least
 ) noexcept nogil:
     """At least doubles, so that appending is linear; where the number of frames is known, makes
-    room for what the rest will take if it is like the frames so far."""
+    room for what the rest will take if it is like the frames so far, within reason."""
     cdef size_t needed = buffer.used + wanted
     cdef size_t capacity = max(buffer.capacity * 2, needed, least, <size_t>64)
     cdef double whole
     cdef char* data
     if buffer.capacity and tables.expected > tables.frame:
         whole = 1.05 * <double>needed * tables.expected / (tables.frame + 1)
-        capacity = max(capacity, <size_t>whole)
+        capacity = max(capacity, <size_t>min(whole, 16.0 * <double>needed))
     data = <char*>realloc(buffer.data, capacity)
     if data == NULL and capacity > needed:
         capacity = needed
@@ -138,6 +138,7 @@ cdef bint look_up(
 ) noexcept nogil:
     cdef size_t slot
     cdef uint32_t* slots
+    dictionary.last_text = NULL
     if 2 * <size_t>dictionary.count * sizeof(uint32_t) >= dictionary.slots.capacity:
         if not widen_slots(dictionary):
             return False

@@ -10,6 +10,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
 
 from .loads cimport load_uint32_le, load_uint64_le
 
@@ -70,11 +71,15 @@ cdef object utf8_text(const char* text, size_t length):
     """A str; UnicodeDecodeError where the text is not UTF-8."""
     cdef Text key
     cdef Text* slot
-    result = PyUnicode_DecodeUTF8(text, length, NULL)
-    if 0 < length <= LONGEST:
-        slot = text_slot(<const uint8_t*>text, length, &key)
-        replace(&slot.object, result)
-        slot.first, slot.last, slot.length = key.first, key.last, length
+    cdef char[LONGEST] copy
+    if length == 0 or length > LONGEST:
+        return PyUnicode_DecodeUTF8(text, length, NULL)
+    # A frame in shared memory may change meanwhile: key and str are made of the same bytes.
+    memcpy(copy, text, length)
+    result = PyUnicode_DecodeUTF8(copy, length, NULL)
+    slot = text_slot(<const uint8_t*>copy, length, &key)
+    replace(&slot.object, result)
+    slot.first, slot.last, slot.length = key.first, key.last, length
     return result
 
 

@@ -1,0 +1,28 @@
+"""The tables of one batch while they are written, and the frames that were refused."""
+
+from libc.stdint cimport int64_t
+
+from .cursor cimport sbe_cursor, sbe_fault
+from .message cimport Schema
+from .tables cimport append_t, sbe_buffer, sbe_tables
+
+
+cdef class Rows:
+    cdef Schema schema
+    cdef append_t append_frame
+    cdef sbe_tables tables
+    cdef sbe_buffer faults      # of Rejection
+    cdef bint collect           # refused frames are noted, not raised
+    cdef size_t prefix
+    cdef int64_t frame_count
+
+    cdef Rows fresh(self)
+    cdef int add(self, sbe_cursor* cursor, int64_t received_ns) except -1
+    cdef int add_run(self, object buffer, object offsets) except -1
+    cdef int reject(self, const sbe_fault* fault) except -1
+    cdef object finish(self)
+
+
+cdef Rows new_rows(
+    Schema schema, append_t append_frame, Py_ssize_t capacity, object on_error, size_t prefix
+)

@@ -1,0 +1,254 @@
+"""The tables of one batch while they are written, and how they are handed over.
+
+A frame is added in one go, with no Python code in between, so that threads and finalizers find
+the tables whole. What is handed over is first taken out of reach of whoever still adds.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+from .arrays cimport own_array
+from .cursor cimport FAULT_NO_MEMORY, new_error, raise_fault, sbe_cursor, sbe_fault
+from .frames cimport Lease
+from .message cimport Schema
+from .tables cimport (
+    append_t, reserve, sbe_buffer, sbe_dictionary, sbe_group_rows, sbe_table, sbe_tables,
+)
+
+cimport numpy as cnp
+
+import numpy as np
+
+from .inputs import checked_offsets
+from .results import Batch
+
+PREFIX = ("frame", "received_ns")
+INT64 = np.dtype(np.int64)
+REJECTED_DTYPE = np.dtype([("frame", "i8"), ("code", "i4"), ("offset", "i8")], align=True)
+
+cdef struct Rejection:
+    int64_t frame
+    sbe_fault fault
+
+
+cdef Rows new_rows(
+    Schema schema, append_t append_frame, Py_ssize_t capacity, object on_error, size_t prefix
+):
+    """Empty tables, one per message class of the schema. ValueError for wrong settings."""
+    cdef Rows rows
+    if not isinstance(on_error, str) or on_error not in ("raise", "collect"):
+        raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+    if capacity < 1:
+        raise ValueError(f"capacity is at least 1 row, not {capacity}")
+    rows = Rows.__new__(Rows)
+    rows.schema = schema
+    rows.append_frame = append_frame
+    rows.collect = on_error == "collect"
+    rows.prefix = prefix
+    rows.tables.capacity = capacity
+    allocate(rows)
+    return rows
+
+
+cdef int allocate(Rows rows) except -1:
+    cdef sbe_table* table
+    cdef size_t i
+    columns = PREFIX[:rows.prefix // 8]
+    classes = rows.schema.classes
+    rows.tables.items = <sbe_table*>zeroed(len(classes), sizeof(sbe_table))
+    for message in classes:
+        layout = message._LAYOUT
+        table = &rows.tables.items[rows.tables.count]
+        rows.tables.count += 1
+        table.prefix = rows.prefix
+        table.itemsize = layout.row_dtype(columns).itemsize
+        table.groups = <sbe_group_rows*>zeroed(len(layout.group_dtypes), sizeof(sbe_group_rows))
+        table.group_count = len(layout.group_dtypes)
+        for i in range(table.group_count):
+            table.groups[i].itemsize = layout.group_dtypes[i].itemsize
+        table.dictionaries = <sbe_dictionary*>zeroed(
+            len(layout.dictionaries), sizeof(sbe_dictionary)
+        )
+        table.dictionary_count = len(layout.dictionaries)
+    return 0
+
+
+cdef void* zeroed(size_t count, size_t size) except NULL:
+    cdef void* memory = calloc(max(count, <size_t>1), size)
+    if memory == NULL:
+        raise MemoryError()
+    return memory
+
+
+cdef class Rows:
+    def __dealloc__(self):
+        cdef sbe_table* table
+        cdef size_t i, j
+        for i in range(self.tables.count):
+            table = &self.tables.items[i]
+            free(table.rows.data)
+            for j in range(table.group_count):
+                free(table.groups[j].entries.data)
+                free(table.groups[j].offsets.data)
+            free(table.groups)
+            for j in range(table.dictionary_count):
+                clear_dictionary(&table.dictionaries[j])
+            free(table.dictionaries)
+        free(self.tables.items)
+        free(self.faults.data)
+
+    cdef Rows fresh(self):
+        """Empty tables with the same settings."""
+        on_error = "collect" if self.collect else "raise"
+        return new_rows(
+            self.schema, self.append_frame, self.tables.capacity, on_error, self.prefix
+        )
+
+    cdef int add(self, sbe_cursor* cursor, int64_t received_ns) except -1:
+        """The frame at the cursor; on a DecodeError nothing has changed."""
+        cdef sbe_fault fault
+        cursor.fault = &fault
+        self.tables.frame = self.frame_count
+        self.tables.received_ns = received_ns
+        if not self.append_frame(&self.tables, cursor):
+            self.reject(&fault)
+        self.frame_count += 1
+        return 0
+
+    cdef int add_run(self, object buffer, object offsets) except -1:
+        """The frames ``buffer[offsets[i]:offsets[i + 1]]``, all but the refused without the GIL."""
+        cdef sbe_cursor cursor
+        cdef sbe_fault fault
+        cdef Lease lease = Lease(buffer)
+        cdef cnp.ndarray mine = checked_offsets(offsets, lease.view.len)    # a copy: nobody writes
+        cdef const int64_t* ends = <const int64_t*>cnp.PyArray_DATA(mine)
+        cdef Py_ssize_t i = 0, count = len(mine) - 1
+        cdef const uint8_t* data = <const uint8_t*>lease.view.buf
+        cdef bint good
+        cursor.fault = &fault
+        self.tables.expected = count
+        while i < count:
+            with nogil:
+                good = True
+                while i < count:
+                    cursor.start = data + ends[i]
+                    cursor.end = data + ends[i + 1]
+                    cursor.position = cursor.start
+                    cursor.template_id = -1
+                    self.tables.frame = i
+                    if not self.append_frame(&self.tables, &cursor):
+                        good = False
+                        break
+                    i += 1
+            if not good:
+                self.reject(&fault)
+                i += 1
+        self.frame_count = count
+        return 0
+
+    cdef int reject(self, const sbe_fault* fault) except -1:
+        cdef Rejection* rejection
+        if fault.code == FAULT_NO_MEMORY:
+            raise MemoryError()
+        if not self.collect:
+            raise_fault(fault, self.schema, self.tables.frame)
+        if not reserve(&self.tables, &self.faults, sizeof(Rejection), 0):
+            raise MemoryError()
+        rejection = <Rejection*>(self.faults.data + self.faults.used)
+        rejection.frame = self.tables.frame
+        rejection.fault = fault[0]
+        self.faults.used += sizeof(Rejection)
+        return 0
+
+    cdef object finish(self):
+        """Everything as a Batch, whose arrays own the memory. Nothing may be added any more."""
+        cdef sbe_table* table
+        cdef Rejections rejections = Rejections.__new__(Rejections)
+        cdef size_t i, j
+        contents = {}
+        columns = PREFIX[:self.prefix // 8]
+        for i, message in enumerate(self.schema.classes):
+            table = &self.tables.items[i]
+            if table.rows.used == 0:
+                continue
+            layout = message._LAYOUT
+            rows = hand_over(layout.row_dtype(columns), &table.rows)
+            groups = []
+            for j, dtype in enumerate(layout.group_dtypes):
+                entries = hand_over(dtype, &table.groups[j].entries)
+                groups.append((entries, hand_over(INT64, &table.groups[j].offsets)))
+            dictionaries = []
+            for j in range(table.dictionary_count):
+                dictionaries.append(texts_of(&table.dictionaries[j], layout.encodings[j]))
+            contents[message] = (rows, groups, dictionaries)
+        rejections.schema = self.schema
+        rejections.faults = self.faults
+        self.faults = sbe_buffer(NULL, 0, 0)
+        return Batch(
+            self.schema, columns, contents, rejections, self.frame_count, self.tables.left_over
+        )
+
+
+cdef class Rejections:
+    """The faults of the frames that were refused, in the order of the frames."""
+
+    cdef Schema schema
+    cdef sbe_buffer faults
+
+    def __dealloc__(self):
+        free(self.faults.data)
+
+    def __len__(self):
+        return self.faults.used // sizeof(Rejection)
+
+    def records(self):
+        """(frame, code, offset) of each, as a structured array."""
+        cdef const Rejection* faults = <const Rejection*>self.faults.data
+        result = np.empty(len(self), REJECTED_DTYPE)
+        for i in range(len(self)):
+            result[i] = (faults[i].frame, faults[i].fault.code, faults[i].fault.offset)
+        return result
+
+    def error(self, Py_ssize_t index):
+        """The DecodeError of one."""
+        cdef const Rejection* faults = <const Rejection*>self.faults.data
+        if index < 0 or index >= len(self):
+            raise IndexError(index)
+        return new_error(&faults[index].fault, self.schema, faults[index].frame)
+
+
+cdef object hand_over(object dtype, sbe_buffer* buffer):
+    """The buffer's contents as an array that owns them; the buffer is empty afterwards.
+
+    The dtype is a copy: renaming the columns of one array renames nobody else's.
+    """
+    cdef size_t used = buffer.used
+    cdef void* data = buffer.data
+    own = np.dtype(dtype, copy=True)
+    if data == NULL:
+        return np.empty(0, own)
+    if 0 < used < buffer.capacity:
+        data = realloc(data, used) or data
+    buffer[0] = sbe_buffer(NULL, 0, 0)
+    return own_array(own, data, used // dtype.itemsize)
+
+
+cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
+    """The texts in the order of their codes; what is no text is kept by surrogateescape."""
+    cdef size_t begin = 0, end
+    cdef uint32_t code
+    texts = []
+    for code in range(dictionary.count):
+        end = (<size_t*>dictionary.ends.data)[code]
+        text = dictionary.text.data[begin:end]
+        texts.append(text.decode(encoding, "surrogateescape"))
+        begin = end
+    return texts
+
+
+cdef void clear_dictionary(sbe_dictionary* dictionary) noexcept:
+    free(dictionary.text.data)
+    free(dictionary.ends.data)
+    free(dictionary.slots.data)
+    memset(dictionary, 0, sizeof(sbe_dictionary))
