@@ -27,11 +27,14 @@ build: $(VENV)/ready
 	@$(BIN)/python setup.py -q build_ext --inplace
 
 $(VENV)/ready: pyproject.toml
+	@echo "setting up $(VENV), once: about two minutes"
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "binance-sbe needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1" "numpy>=2.0" "lxml>=5.0" "jinja2>=3.1"
-	$(BIN)/python -m pip install -q --no-build-isolation -e ".[test]"
+	@echo "compiling; about a minute"
+	@$(BIN)/python -m pip install -q --no-build-isolation -e ".[test]" 2> $(VENV)/install.log || \
+		{ cat $(VENV)/install.log; exit 1; }
 	touch $@
 
 $(VENV)/bench-ready: $(VENV)/ready
@@ -40,5 +43,5 @@ $(VENV)/bench-ready: $(VENV)/ready
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find binance_sbe sbe_codegen -name '*.so' -delete -o -name '*.c' -delete
+	find binance_sbe sbe_codegen -name '*.so' -delete -o -name '*.c' -delete -o -name '*.html' -delete
 	rm -f binance_sbe/spot_stream.p*

@@ -14,12 +14,26 @@ from sbe_codegen import builder  # noqa: E402
 SCHEMAS = {"binance_sbe.spot_stream": HERE / "schemas" / "stream_1_0.xml"}
 
 
-def extensions() -> list:
+def extensions(force: bool) -> list:
     sources = builder.runtime_sources()
     for module, schema in SCHEMAS.items():
         package, _, name = module.rpartition(".")
         sources[module] = builder.generate(schema, HERE / package, name)
-    return builder.cythonized(sources, HERE)
+    return builder.cythonized(sources, HERE, force)
 
 
-setup(ext_modules=extensions(), options={"build_ext": {"parallel": os.cpu_count()}})
+def switches_changed() -> bool:
+    """Whether what is built was built with other switches: then all of it is built anew."""
+    stamp = HERE / "build" / "switches"
+    now = ",".join(sorted(builder.switches()))
+    before = stamp.read_text() if stamp.exists() else ""
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(now)
+    return now != before
+
+
+force = switches_changed()
+setup(
+    ext_modules=extensions(force),
+    options={"build_ext": {"parallel": os.cpu_count(), "force": force}},
+)

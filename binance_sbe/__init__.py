@@ -17,9 +17,18 @@ from sbe_codegen.runtime.errors import (
     UnexpectedTemplate,
     UnknownTemplate,
 )
+from sbe_codegen.runtime.results import Batch, GroupTable, Table
 from sbe_codegen.runtime.scaling import to_decimal, to_float
 from sbe_codegen.version import __version__
 
+from .errors import (
+    ConnectionLost,
+    ConnectionRefused,
+    FeedError,
+    MissingKey,
+    SubscriptionRefused,
+    Unreachable,
+)
 from .spot_stream import (
     BestBidAskStreamEvent,
     Collector,
@@ -31,24 +40,31 @@ from .spot_stream import (
     decode_many,
 )
 
-if TYPE_CHECKING:
-    from .client import connect
-
 __all__ = [
+    "Batch",
     "BestBidAskStreamEvent",
     "Collector",
+    "ConnectionLost",
+    "ConnectionRefused",
     "DecodeError",
     "DepthDiffStreamEvent",
     "DepthSnapshotStreamEvent",
     "ErrorCode",
+    "Feed",
+    "FeedError",
+    "GroupTable",
     "MalformedMessage",
+    "MissingKey",
     "SbeError",
     "SchemaError",
     "SchemaMismatch",
+    "SubscriptionRefused",
+    "Table",
     "TradesStreamEvent",
     "TruncatedMessage",
     "UnexpectedTemplate",
     "UnknownTemplate",
+    "Unreachable",
     "__version__",
     "connect",
     "decode",
@@ -58,11 +74,18 @@ __all__ = [
     "to_float",
 ]
 
-
-def __getattr__(name: str) -> Any:
+if TYPE_CHECKING:
+    from .client import Feed, connect
+else:
     # websockets is imported only by those who connect.
-    if name == "connect":
-        from .client import connect
 
-        return connect
-    raise AttributeError(f"module 'binance_sbe' has no attribute '{name}'")
+    def __getattr__(name: str) -> Any:
+        if name in ("connect", "Feed"):
+            from . import client
+
+            return getattr(client, name)
+        raise AttributeError(f"module 'binance_sbe' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "Any"})

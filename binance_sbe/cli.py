@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -22,6 +23,8 @@ from .streams import KINDS, stream_name
 
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 _REFRESH = 0.25
+_SYMBOL = "SYMBOL"
+_RATE = "orders a second (default: 1000)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingKey as error:
         print(f"binance-sbe: {error}.", file=sys.stderr)
         return 2
-    except ValueError as error:
-        print(f"binance-sbe: {error}", file=sys.stderr)
-        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0  # whoever read our output has seen enough
     except (FeedError, OSError) as error:
         print(f"binance-sbe: {error}", file=sys.stderr)
         return 1
@@ -52,42 +55,65 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo", help="a local exchange and a client of it, for about ten seconds; needs no key"
     )
-    demo.add_argument("symbols", nargs="*", default=DEMO_SYMBOLS, metavar="SYMBOL")
-    demo.add_argument("--seconds", type=_positive, default=10.0)
-    demo.add_argument("--rate", type=_positive, default=1000.0, help="orders a second")
-    demo.add_argument("--seed", type=int, default=0)
+    demo.add_argument("symbols", nargs="*", type=_symbol, default=DEMO_SYMBOLS, metavar=_SYMBOL)
+    demo.add_argument("--seconds", type=_positive, default=10.0, help="how long (default: 10)")
+    demo.add_argument("--rate", type=_positive, default=1000.0, help=_RATE)
+    demo.add_argument("--seed", type=int, default=0, help="of the market")
     demo.set_defaults(run=_demo)
 
     watch = commands.add_parser("watch", help="a live view of the exchange; needs BINANCE_API_KEY")
-    watch.add_argument("symbols", nargs="+", metavar="SYMBOL")
+    watch.add_argument("symbols", nargs="+", type=_symbol, metavar=_SYMBOL)
     watch.add_argument("--seconds", type=_positive, default=None, help="stop after this long")
-    watch.add_argument("--environment", choices=("prod", "testnet", "demo"), default="prod")
-    watch.add_argument("--url", help="another exchange, such as ws://127.0.0.1:9443")
+    watch.add_argument(
+        "--environment", choices=("prod", "testnet", "demo"), default="prod", help="default: prod"
+    )
+    watch.add_argument("--url", type=_url, help="another exchange, such as ws://127.0.0.1:9443")
     watch.set_defaults(run=_watch)
 
     simulate = commands.add_parser("simulate", help="a local exchange, until Ctrl-C")
-    simulate.add_argument("symbols", nargs="*", default=DEMO_SYMBOLS, metavar="SYMBOL")
-    simulate.add_argument("--host", default="127.0.0.1")
-    simulate.add_argument("--port", type=_port, default=9443, help="0 takes a free one")
-    simulate.add_argument("--rate", type=_positive, default=1000.0, help="orders a second")
-    simulate.add_argument("--seed", type=int, default=0)
+    simulate.add_argument(
+        "symbols", nargs="*", type=_symbol, default=DEMO_SYMBOLS, metavar="SYMBOL"
+    )
+    simulate.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
+    simulate.add_argument("--port", type=_port, default=9443, help="default: 9443; 0: a free one")
+    simulate.add_argument("--rate", type=_positive, default=1000.0, help=_RATE)
+    simulate.add_argument("--seed", type=int, default=0, help="of the market")
     simulate.add_argument("--key", action="append", help="an API key to let in (default: any)")
     simulate.set_defaults(run=_simulate)
     return parser
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
     return value
 
 
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"'{text}' is not a port: 0 to 65535")
-    return value
+    return int(text)
+
+
+def _symbol(text: str) -> str:
+    try:
+        return stream_name(f"{text}@trade").partition("@")[0]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a symbol, such as btcusdt") from None
+
+
+def _url(text: str) -> str:
+    from .client import connect
+
+    try:
+        connect(url=text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 async def _demo(options: argparse.Namespace) -> int:

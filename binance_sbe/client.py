@@ -36,7 +36,6 @@ ENVIRONMENTS = {
     "testnet": "wss://stream-sbe.testnet.binance.vision:9443",
     "demo": "wss://demo-stream-sbe.binance.com:9443",
 }
-_BATCH_OF_STREAMS = 200
 
 Message = (
     spot_stream.TradesStreamEvent
@@ -65,14 +64,19 @@ def connect(
     frames held for a slow consumer; beyond it the feed stops reading, and the exchange waits.
     Times are in seconds.
 
-    Raises ValueError for a stream, an environment or a url that can't be one. Entering the block
-    raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
+    Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
+    block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
     """
     if environment not in ENVIRONMENTS:
         known = ", ".join(ENVIRONMENTS)
         raise ValueError(f"environment '{environment}' is not one of {known}")
     if on_error not in ("raise", "collect"):
         raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+    if max_queue < 1:
+        raise ValueError(f"max_queue is at least 1 frame, not {max_queue}")
+    for name, seconds in (("open_timeout", open_timeout), ("reply_timeout", reply_timeout)):
+        if not seconds > 0:
+            raise ValueError(f"{name} is a positive number of seconds, not {seconds}")
     base = ENVIRONMENTS[environment] if url is None else _checked_url(url)
     return Feed(
         stream_names(streams), base, api_key, on_error, open_timeout, reply_timeout, max_queue
@@ -83,11 +87,22 @@ def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.username:
-        raise ValueError(f"url '{url}' is not ws:// or wss:// with a host and a port")
+        extra = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+    except (ValueError, AttributeError):
+        usable, extra = False, ""
+    if not usable or extra:
+        raise ValueError(f"url '{url}' is not ws:// or wss:// with a host and a port, and no more")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _checked_key(given: str | None) -> str:
+    """The API key to use. No error quotes it."""
+    key = (os.environ.get("BINANCE_API_KEY", "") if given is None else given).strip()
+    if not key:
+        raise MissingKey(KEY_HELP)
+    if not (key.isascii() and key.isprintable()):
+        raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
+    return key
 
 
 class Feed:
@@ -118,11 +133,15 @@ class Feed:
         self._replies: dict[int, asyncio.Future[Accepted | Refused]] = {}
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._ended: FeedError | None = None
+        self._ended: ConnectionLost | None = None
         self._closing = False
 
     def __repr__(self) -> str:
-        return f"<Feed {self.url}, {len(self.streams)} streams, {self.stats.frames} frames>"
+        state = "not open" if self._socket is None else "open"
+        if self._closing or self._ended is not None:
+            state = "closed"
+        count = len(self.streams)
+        return f"<Feed {self.url}, {state}, {count} streams, {self.stats.frames} frames>"
 
     @property
     def streams(self) -> list[str]:
@@ -154,20 +173,19 @@ class Feed:
     async def close(self) -> None:
         """Closes the connection; iteration ends after the frames that have arrived."""
         self._closing = True
+        self._drained.set()
         if self._socket is not None:
             await self._socket.close()
         if self._reader is not None:
             await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _open(self) -> ClientConnection:
-        key = os.environ.get("BINANCE_API_KEY", "") if self._key is None else self._key
-        if not key.strip():
-            raise MissingKey(KEY_HELP)
+        key = _checked_key(self._key)
         url = f"{self.url}/ws"
         try:
             return await open_websocket(
                 url,
-                additional_headers={"X-MBX-APIKEY": key.strip()},
+                additional_headers={"X-MBX-APIKEY": key},
                 compression=None,
                 open_timeout=self._open_timeout,
                 max_size=16 * 1024 * 1024,
@@ -178,8 +196,9 @@ class Feed:
             raise ConnectionRefused(url, error.response.status_code, body) from None
         except TimeoutError:
             raise Unreachable(f"{url}: no answer within {self._open_timeout:g} s") from None
-        except (OSError, websockets.WebSocketException, EOFError) as error:
-            raise Unreachable(f"{url}: {error}") from None
+        except (OSError, websockets.WebSocketException, EOFError, UnicodeError) as error:
+            reason = str(error) or "the other side hung up: is it a wss:// server?"
+            raise Unreachable(f"{url}: {reason}") from None
 
     # requests
 
@@ -189,26 +208,28 @@ class Feed:
         Raises ValueError for a stream that can't be one or for too many, SubscriptionRefused where
         the exchange refuses, and FeedError where it does not answer in time.
         """
-        for names in _portions(stream_names(streams)):
-            await self._ask(self._session.subscribe(names))
+        if streams:
+            await self._ask(self._session.subscribe(streams))
 
     async def unsubscribe(self, *streams: str) -> None:
         """Removes streams; frames already on their way still come. Errors as for `subscribe`."""
-        for names in _portions(stream_names(streams)):
-            await self._ask(self._session.unsubscribe(names))
+        if streams:
+            await self._ask(self._session.unsubscribe(streams))
 
     async def _ask(self, request: Request) -> None:
-        if self._socket is None:
-            raise RuntimeError("the feed is not open: use it as 'async with connect(...) as feed'")
+        socket = self._opened()
+        if self._closing:
+            raise RuntimeError("the feed is closed")
         if self._ended is not None:
-            raise self._ended
+            raise self._lost()
         reply: asyncio.Future[Accepted | Refused]
         reply = self._replies[request.id] = asyncio.get_running_loop().create_future()
         try:
-            await self._socket.send(request.text)
+            self._drained.set()  # the reply comes after frames that nobody may be taking now
+            await socket.send(request.text)
             answer = await asyncio.wait_for(reply, self._reply_timeout)
         except websockets.ConnectionClosed as error:
-            raise _lost(error) from None
+            raise _closed(error) from None
         except TimeoutError:
             named = ", ".join(request.streams[:5])
             raise FeedError(
@@ -216,6 +237,7 @@ class Feed:
             ) from None
         finally:
             del self._replies[request.id]
+            self._session.forget(request)
         if isinstance(answer, Refused):
             raise SubscriptionRefused(request.method, request.streams, answer.code, answer.reason)
 
@@ -231,19 +253,28 @@ class Feed:
                 self._frames.append((message, time.time_ns()))
                 self._session.receive_frame(len(message))
                 self._arrived.set()
-                while len(self._frames) >= self._max_queue:
+                while self._is_full():
                     self._drained.clear()
                     await self._drained.wait()
             self._ended = ConnectionLost(socket.close_code, socket.close_reason or "")
         except websockets.ConnectionClosed as error:
-            self._ended = _lost(error)
+            self._ended = _closed(error)
+        except Exception as error:
+            LOG.exception("%s: the feed failed", self.url)
+            self._ended = ConnectionLost(None, f"{type(error).__name__}: {error}")
+            await socket.close(1011)
         finally:
             if self._ended is None:
                 self._ended = ConnectionLost(None, "the reader was cancelled")
             self._arrived.set()
             for reply in self._replies.values():
                 if not reply.done():
-                    reply.set_exception(self._ended)
+                    reply.set_exception(self._lost())
+
+    def _is_full(self) -> bool:
+        """Whether to stop reading: not while a reply is awaited, which comes after the frames."""
+        full = len(self._frames) >= self._max_queue
+        return full and not self._replies and not self._closing
 
     def _read_text(self, text: str) -> None:
         event = self._session.receive_text(text)
@@ -256,33 +287,38 @@ class Feed:
         else:
             LOG.warning("%s: text frame that answers no request: %.200s", self.url, text)
 
-    async def _wait(self, until: float | None = None) -> bool:
-        """Waits for a frame; False where the time ``until`` comes first, or the feed has ended."""
+    async def _wait(self) -> bool:
+        """Waits for a frame; False where the feed has ended."""
+        self._opened()
         while not self._frames:
-            if self._ended is not None or self._socket is None:
+            if self._ended is not None:
                 return False
+            if not self.streams and not self._replies:
+                raise RuntimeError("the feed has no streams: subscribe to some")
             self._arrived.clear()
-            if until is None:
-                await self._arrived.wait()
-                continue
-            try:
-                await asyncio.wait_for(self._arrived.wait(), until - time.monotonic())
-            except TimeoutError:
-                return False
+            await self._arrived.wait()
         return True
 
     def _pop(self) -> tuple[bytes, int]:
         frame = self._frames.popleft()
-        if not self._drained.is_set() and len(self._frames) < self._max_queue // 2 + 1:
+        if len(self._frames) <= self._max_queue // 2:
             self._drained.set()
         return frame
 
-    def _end(self) -> None:
-        """What happens when the last frame is consumed."""
+    def _opened(self) -> ClientConnection:
         if self._socket is None:
             raise RuntimeError("the feed is not open: use it as 'async with connect(...) as feed'")
+        return self._socket
+
+    def _lost(self) -> ConnectionLost:
+        """The loss, as an exception of its own for each who is told of it."""
+        assert self._ended is not None
+        return ConnectionLost(self._ended.code, self._ended.reason)
+
+    def _end(self) -> None:
+        """What happens when the last frame is consumed."""
         if self._ended is not None and not self._closing:
-            raise self._ended
+            raise self._lost()
 
     def __aiter__(self) -> Feed:
         return self
@@ -320,17 +356,21 @@ class Feed:
         """
         if max_messages < 1:
             raise ValueError(f"max_messages is at least 1, not {max_messages}")
+        if not max_delay >= 0:
+            raise ValueError(f"max_delay is a number of seconds, not {max_delay}")
         stats = self.stats
         collector = spot_stream.Collector(min(max_messages, 4096), "collect")
         while await self._wait():
+            # Frames stay in the queue while we wait, so that cancelling loses none.
             until = time.monotonic() + max_delay
-            while len(collector) < max_messages and await self._wait(until):
+            wanted = min(max_messages, self._max_queue)
+            while len(self._frames) < wanted and await self._wait_more(until):
+                pass
+            while self._frames and len(collector) < max_messages:
                 frame, received_ns = self._pop()
                 started = time.perf_counter_ns()
                 collector.append(frame, received_ns)
                 stats.decode_samples.append(time.perf_counter_ns() - started)
-                if time.monotonic() >= until:
-                    break
             batch = collector.take()
             stats.rejected += len(batch.rejected)
             stats.left_over_bytes += batch.left_over_bytes
@@ -338,14 +378,20 @@ class Feed:
             yield batch
         self._end()
 
+    async def _wait_more(self, until: float) -> bool:
+        """Waits for one more frame than there are; False where ``until`` or the end comes first."""
+        left = until - time.monotonic()
+        if left <= 0 or self._ended is not None:
+            return False
+        self._arrived.clear()
+        try:
+            await asyncio.wait_for(self._arrived.wait(), left)
+        except TimeoutError:
+            return False
+        return True
 
-def _portions(names: list[str]) -> list[list[str]]:
-    """Requests of a few hundred streams each: the exchange counts requests, not streams."""
-    size = _BATCH_OF_STREAMS
-    return [names[start : start + size] for start in range(0, len(names), size)]
 
-
-def _lost(error: websockets.ConnectionClosed) -> ConnectionLost:
+def _closed(error: websockets.ConnectionClosed) -> ConnectionLost:
     if error.rcvd is not None:
         return ConnectionLost(error.rcvd.code, error.rcvd.reason)
     return ConnectionLost(None, "no close frame came")

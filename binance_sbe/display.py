@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +18,6 @@ from .spot_stream import (
     BestBidAskStreamEvent,
     TradesStreamEvent,
 )
-
-_KEPT_ROWS = 1_000_000
 
 
 @dataclass
@@ -35,11 +34,12 @@ class Line:
 
 @dataclass
 class Market:
-    """The last state of every symbol, and the record arrays that it came from."""
+    """The last state of every symbol, and the first table and the rows of every class."""
 
     lines: dict[str, Line] = field(default_factory=dict)
-    kept: dict[type, list[Any]] = field(default_factory=dict)
-    rows: dict[type, int] = field(default_factory=dict)
+    first: dict[type, Any] = field(default_factory=dict)
+    rows: Counter[type] = field(default_factory=Counter)
+    entries: Counter[tuple[type, str]] = field(default_factory=Counter)
     batches: int = 0
     rejected: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -50,9 +50,10 @@ class Market:
         for message, table in batch.tables.items():
             if not len(table):
                 continue
-            self.rows[message] = self.rows.get(message, 0) + len(table)
-            if self.rows[message] <= _KEPT_ROWS:
-                self.kept.setdefault(message, []).append(table)
+            self.first.setdefault(message, table)
+            self.rows[message] += len(table)
+            for name, group in table.groups.items():
+                self.entries[message, name] += len(group.records)
             codes, counts = np.unique(table.records["symbol"], return_counts=True)
             for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
                 self.lines.setdefault(table.symbols[code], Line()).messages += count
@@ -189,25 +190,21 @@ def summary(market: Market, stats: Stats, width: int = 100) -> str:
     passed = time.monotonic() - market.started
     out = [f"{rows:,} messages in {market.batches} batches, {passed:.1f} s; as record arrays:"]
     for message in MESSAGES.values():
-        tables = market.kept.get(message)
-        if not tables:
+        first = market.first.get(message)
+        if first is None:
             out.append(f"\n{message.__name__}: none arrived")
             continue
-        records = np.concatenate([table.records for table in tables])
-        out.append(f"\n{message.__name__}: shape {records.shape}, {records.itemsize} bytes a row")
-        if len(records) < market.rows[message]:
-            out.append(f"  (the first of {market.rows[message]:,})")
-        out.append(_folded("  dtype   ", _dtype(records.dtype), width))
-        first = tables[0]
+        shape, size = (market.rows[message],), first.records.itemsize
+        out.append(f"\n{message.__name__}: shape {shape}, {size} bytes a row")
+        out.append(_folded("  dtype   ", _dtype(first.records.dtype), width))
         for row in first.records[:2].tolist():
             out.append(_folded("  row     ", ", ".join(map(str, row)), width))
         symbols = ", ".join(f"{code} {text}" for code, text in enumerate(first.symbols))
         out.append(_folded("  symbol  ", symbols, width))
-        for name in first.groups:
-            entries = np.concatenate([table.groups[name].records for table in tables])
-            out.append(f"  {name}: shape {entries.shape}")
-            out.append(_folded("    dtype ", _dtype(entries.dtype), width))
-            for entry in entries[:2].tolist():
+        for name, group in first.groups.items():
+            out.append(f"  {name}: shape {(market.entries[message, name],)}")
+            out.append(_folded("    dtype ", _dtype(group.records.dtype), width))
+            for entry in group.records[:2].tolist():
                 out.append(_folded("    entry ", ", ".join(map(str, entry)), width))
     out.append(
         f"\nrejected frames: {market.rejected}; left-over bytes: {stats.left_over_bytes}\n"

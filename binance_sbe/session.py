@@ -1,7 +1,6 @@
 """One connection's protocol, without sockets and without a clock.
 
-The shell gives it what arrives and the time; it says what to send and what the text frames mean,
-and it counts.
+The shell gives it what arrives; it says what to send and what the text frames mean, and it counts.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Stats:
     """Frames that were no message of the schema."""
     left_over_bytes: int = 0
     """Bytes after the last element of messages, from senders that are not newer than the schema."""
-    decode_samples: deque[int] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
+    decode_samples: deque[int] = field(default_factory=lambda: deque(maxlen=_SAMPLES), repr=False)
     """Nanoseconds that decoding took, for each of the latest frames."""
 
     def decode_ns(self, percent: float) -> float:
@@ -118,6 +117,10 @@ class Session:
         self._pending[identity] = request
         return request
 
+    def forget(self, request: Request) -> None:
+        """No reply to this request is waited for any more."""
+        self._pending.pop(request.id, None)
+
     def receive_frame(self, size: int) -> None:
         self.stats.frames += 1
         self.stats.bytes += size
@@ -127,7 +130,7 @@ class Session:
         self.stats.texts += 1
         try:
             body = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return UnknownText(text)
         if isinstance(body, dict) and isinstance(body.get("data"), dict):
             body = body["data"]  # combined streams wrap notices

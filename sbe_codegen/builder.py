@@ -22,6 +22,7 @@ SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
 _HERE = Path(__file__).resolve().parent
 _RUNTIME = (
     "arrays",
+    "blocks",
     "batch",
     "cursor",
     "elements",

@@ -34,7 +34,7 @@ class Subscriptions:
         """The reply to one text frame."""
         try:
             request = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return json.dumps({"code": INVALID_JSON, "msg": "Invalid JSON: expected a request"})
         identity = request.get("id") if isinstance(request, dict) else None
         try:

@@ -25,13 +25,14 @@ class Market:
         self.symbol = symbol.upper()
         self.random = random.Random(f"{symbol.lower()}/{seed}")
         start = _PRICES.get(symbol.lower()) or self.random.uniform(0.5, 500.0)
-        self.price_exponent = -2 if start >= 100 else (-5 if start >= 0.1 else -8)
+        self.price_exponent = -2 if start >= 100 else (-5 if start >= 0.1 else -10)
         self.qty_exponent = -8
         self.update_id = self.random.randrange(10**6, 10**9)
         self.trade_id = self.random.randrange(10**5, 10**8)
         self._unit = max(1, round(10**8 * 2_000 / start))  # an order of about 2000 in quote terms
         self._anchor = round(start * 10**-self.price_exponent)
         self._spread = max(1, self._anchor // 40_000)
+        self._range = self._anchor // 10
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
         for depth in range(_SIDE_LEVELS):
@@ -85,8 +86,9 @@ class Market:
         self.update_id += 1
 
     def _take(self, now: int) -> Trades:
-        """A market order eats into one side."""
-        is_buy = self.random.random() < 0.5
+        """A market order eats into one side, more often the one that leads back to the start."""
+        away = (self.best_bid - self._anchor) / self._range
+        is_buy = self.random.random() < 0.5 - 0.4 * max(-1.0, min(1.0, away))
         side = self.asks if is_buy else self.bids
         left = int(self._quantity() * self.random.uniform(0.1, 2.5)) + 1
         trades = []
@@ -129,7 +131,9 @@ class Market:
         for is_bid, side in ((True, self.bids), (False, self.asks)):
             while len(side) < _SIDE_LEVELS // 2:
                 far = min(side) - self._spread if is_bid else max(side) + self._spread
-                self._set(is_bid, max(far, 1), self._quantity())
+                if far < 1:
+                    break
+                self._set(is_bid, far, self._quantity())
             while len(side) > _SIDE_LEVELS * 2:
                 self._set(is_bid, min(side) if is_bid else max(side), 0)
 

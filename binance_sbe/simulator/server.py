@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import time
@@ -15,7 +16,7 @@ from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from ..logs import websocket_logger
+from ..logs import LOG, websocket_logger
 from ..streams import KINDS, stream_name
 from .control import Subscriptions
 from .encoder import encode
@@ -53,7 +54,11 @@ class Exchange:
     ) -> None:
         if not rate > 0:
             raise ValueError(f"rate is a positive number of orders a second, not {rate}")
+        if isinstance(symbols, str):
+            raise TypeError(f"symbols are given one by one, not as the str '{symbols}'")
         names = [stream_name(f"{symbol}@trade").partition("@")[0] for symbol in symbols]
+        if long := [name for name in names if len(name.upper().encode()) > 255]:
+            raise ValueError(f"symbol '{long[0][:20]}...' is over 255 bytes long")
         if not names:
             raise ValueError("an exchange has at least one symbol")
         self.markets = {name: Market(name, seed) for name in dict.fromkeys(names)}
@@ -70,7 +75,7 @@ class Exchange:
 
     @property
     def url(self) -> str:
-        """What to give to ``connect(url=...)``."""
+        """What to give to ``connect(url=...)``, once the exchange is open."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ws://{host}:{self.port}"
 
@@ -87,15 +92,24 @@ class Exchange:
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
         self._ticking = asyncio.create_task(self._tick())
+        self._ticking.add_done_callback(self._ticked)
         return self
+
+    def _ticked(self, task: asyncio.Task[None]) -> None:
+        """A market that fails ends the exchange, so that its clients see it end."""
+        if not task.cancelled() and task.exception() is not None:
+            LOG.error("the simulated market failed", exc_info=task.exception())
+            assert self._server is not None
+            self._server.close()
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         assert self._ticking is not None
         self._ticking.cancel()
-        await asyncio.gather(self._ticking, return_exceptions=True)
         self._server.close()
         await self._server.wait_closed()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._ticking  # a market that failed is not hidden
 
     def exists(self, stream: str) -> bool:
         symbol, _, kind = stream.partition("@")

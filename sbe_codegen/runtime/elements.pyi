@@ -63,26 +63,6 @@ class FloatOf(Element):
 
 class DecimalOf(FloatOf): ...
 
-class BlockView(Element):
-    def __init__(self, name: str, doc: str, layout: Any) -> None: ...
-
-class GroupView(Element):
-    def __init__(
-        self,
-        name: str,
-        schema_name: str,
-        doc: str,
-        since: int,
-        slot: int,
-        layout: Any,
-        elements: tuple[Element, ...],
-    ) -> None: ...
-
-class GroupFloats(Element):
-    def __init__(
-        self, name: str, schema_name: str, doc: str, group: GroupView, to_floats: Any
-    ) -> None: ...
-
 class DataField(Element):
     def __init__(
         self, name: str, schema_name: str, doc: str, since: int, slot: int, encoding: str | None
@@ -92,3 +72,4 @@ class DataBytes(Element):
     def __init__(self, name: str, schema_name: str, doc: str, since: int, slot: int) -> None: ...
 
 def set_attributes(owner: type, attributes: Mapping[str, Any]) -> None: ...
+def show_docs(kind: type) -> None: ...

@@ -13,8 +13,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport Py_TYPE, PyObject, PyTypeObject
 from cpython.unicode cimport PyUnicode_Decode
 
-from .arrays cimport view_array
-from .cursor cimport sbe_block, sbe_data, sbe_group, sbe_root
+from .cursor cimport sbe_block, sbe_data, sbe_root
 from .frames cimport start_of
 from .loads cimport *
 from .scaling cimport decimal_of, float_of
@@ -245,73 +244,6 @@ cdef class DecimalOf(FloatOf):
         return decimal_of(mantissa, exponent)
 
 
-cdef class BlockView(Element):
-    """The root block: a structured array of shape (1,), a view unless the sender is older."""
-
-    cdef object layout
-
-    def __init__(self, name, doc, layout):
-        Element.__init__(self, name, name, doc, 0)
-        self.layout = layout
-
-    cdef object read(self, const sbe_root* root, object owner):
-        return block_array(self.layout, &root.block, 1, root.block.length, owner)
-
-
-cdef class GroupView(Element):
-    """A group of fixed-size entries: a structured array of shape (n,), a view over the frame."""
-
-    cdef uint64_t slot          # of its Group in the message's C struct
-    cdef object layout
-    cdef tuple elements
-
-    def __init__(self, name, schema_name, doc, since, slot, layout, elements):
-        Element.__init__(self, name, schema_name, doc, since)
-        self.slot = slot
-        self.layout = layout
-        self.elements = elements
-
-    cdef object read(self, const sbe_root* root, object owner):
-        cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
-        cdef sbe_block first = sbe_block(group.data, group.stride, group.version)
-        return block_array(self.layout, &first, group.count, group.stride, owner)
-
-    cdef object plain(self, const sbe_root* root, object owner):
-        cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
-        cdef sbe_root entry
-        cdef Element element
-        cdef uint64_t i
-        entry.frame = root.frame
-        entry.block.length = group.stride
-        entry.block.version = group.version
-        result = []
-        for i in range(group.count):
-            entry.block.data = group.data + i * group.stride
-            result.append({
-                element.name: element.plain(&entry, owner) for element in self.elements
-            })
-        return result
-
-
-cdef class GroupFloats(Element):
-    """A copy of a group in which the mantissas are the nearest float64."""
-
-    cdef GroupView group
-    cdef object to_floats
-
-    def __init__(self, name, schema_name, doc, GroupView group not None, to_floats):
-        Element.__init__(self, name, schema_name, doc, 0)
-        self.group = group
-        self.to_floats = to_floats
-
-    cdef object read(self, const sbe_root* root, object owner):
-        cdef Element element
-        outer = {}
-        for element in self.to_floats.outer_exponents:
-            outer[element.name] = element.read(root, owner)
-        return self.to_floats(self.group.read(root, owner), outer, root.block.version)
-
-
 cdef class DataField(Element):
     """Var data: str where the schema gives an encoding, else bytes."""
 
@@ -378,18 +310,6 @@ cdef class DataBytes(Element):
         return PyBytes_FromStringAndSize(<const char*>data.data, data.length)
 
 
-cdef object block_array(
-    object layout, const sbe_block* first, uint64_t count, uint64_t stride, object owner
-):
-    """Blocks as a structured array: a view, or a copy with nulls where the sender is older."""
-    if first.data == NULL or count == 0:
-        return layout.empty()
-    if stride >= <uint64_t>layout.length and first.version >= <uint64_t>layout.since:
-        return view_array(layout.dtype, first.data, count, stride, owner)
-    older = layout.older_dtype(first.version, stride)
-    return layout.filled(view_array(older, first.data, count, stride, owner))
-
-
 def set_attributes(type owner not None, dict attributes):
     """Gives an extension class its attributes, at import and before anyone has seen the class.
 
@@ -402,8 +322,12 @@ def set_attributes(type owner not None, dict attributes):
     PyType_Modified(<PyTypeObject*>owner)
 
 
-for kind in (BlockView, IntField, FloatField, EnumField, ConstantField, FloatOf, DecimalOf,
-             GroupView, GroupFloats, DataField, DataBytes):
-    # A class's own docstring would hide the property that gives each descriptor's.
+def show_docs(type kind not None):
+    """Gives a class of descriptors the docs of each: the class's own docstring would hide them."""
     set_attributes(kind, {"__doc__": Element.__dict__["__doc__"]})
+
+
+for kind in (IntField, FloatField, EnumField, ConstantField, FloatOf, DecimalOf, DataField,
+             DataBytes):
+    show_docs(kind)
 del kind

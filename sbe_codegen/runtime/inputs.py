@@ -31,6 +31,8 @@ def _is_offsets(value: Any) -> bool:
     """Whether ``value`` is meant as offsets: an array of numbers that are not bytes."""
     if isinstance(value, (bytes, bytearray)):
         return False
+    if isinstance(value, list):
+        return all(isinstance(item, int) for item in value)
     try:
         view = memoryview(value)
     except TypeError:
@@ -43,6 +45,8 @@ def checked_offsets(given: Any, size: int) -> np.ndarray[Any, np.dtype[np.int64]
 
     Raises TypeError where they are not int64 in one dimension, ValueError where they don't.
     """
+    if isinstance(given, list):
+        raise TypeError("offsets are an int64 array, not a list: np.array(offsets, np.int64)")
     offsets = np.array(given)
     if offsets.dtype != np.int64 or offsets.ndim != 1:
         raise TypeError(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import elements
+from . import blocks, elements
 from .scaling import to_float
 
 Spec = Mapping[str, Any]
@@ -24,8 +24,8 @@ _NUMPY = {
 }  # fmt: skip
 _BIG = 16
 _BLOCK_DOC = (
-    "The root block: a structured array of shape (1,). A view over the frame that keeps it alive; a "
-    "copy with nulls where the sender's version lacks fields, or its block lacks padding."
+    "The root block: a structured array of shape (1,). A view over the frame that keeps it alive; "
+    "a copy with nulls where the sender's version lacks fields, or its block lacks padding."
 )
 
 
@@ -155,7 +155,7 @@ def declare(
         "TEMPLATE_ID": spec["template_id"],
         "BLOCK_LENGTH": spec["block_length"],
         "DTYPE": block.dtype,
-        "block": elements.BlockView("block", _BLOCK_DOC, block),
+        "block": blocks.BlockView("block", _BLOCK_DOC, block),
         "__match_args__": tuple(field["name"] for field in spec["fields"]),
     }
     fields = [_field(field, enums, big) for field in spec["fields"]]
@@ -240,14 +240,14 @@ def _group(
         "A view over the frame that keeps it alive; a copy with nulls where the sender's version "
         "lacks fields, or its entries lack padding."
     )
-    view = elements.GroupView(name, schema_name, doc, spec["since"], slot, layout, inner)
+    view = blocks.GroupView(name, schema_name, doc, spec["since"], slot, layout, inner)
     result: dict[str, Any] = {name: view}
     if layout.mantissas:
         wanted = {e["field"] for e in layout.mantissas.values() if e["levels"]}
         to_floats = ToFloats(layout, [field for field in outer if field.name in wanted])
         full = f"{name}_float"
         doc = f"A copy of {name} with {', '.join(layout.mantissas)} as the nearest float64."
-        result[full] = elements.GroupFloats(full, schema_name, doc, view, to_floats)
+        result[full] = blocks.GroupFloats(full, schema_name, doc, view, to_floats)
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class GroupTable:
 
     def __getitem__(self, row: int) -> Array:
         """The entries of one row, a view."""
+        row = index(row)
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of {len(self)}")
         row %= len(self)
@@ -100,7 +102,10 @@ class Tables(Mapping[type, Table]):
         table = self._made.get(message)
         if table is None:
             if message not in self._schema.classes:
-                raise KeyError(f"{message!r} is not a message of {self._schema.package}")
+                known = ", ".join(each.__name__ for each in self)
+                raise KeyError(
+                    f"{message!r} is no message class of {self._schema.package} ({known})"
+                )
             table = self._made[message] = self._make(message)
         return table
 
@@ -127,6 +132,9 @@ class Tables(Mapping[type, Table]):
     def __len__(self) -> int:
         return len(self._schema.classes)
 
+    def __repr__(self) -> str:
+        return f"<Tables of {', '.join(f'{len(t)} {m.__name__}' for m, t in self.items())}>"
+
 
 class Batch:
     """Frames decoded together: a Table per message class, and the frames that were refused.
@@ -150,6 +158,8 @@ class Batch:
         self.left_over_bytes = left_over_bytes
         self._rejections = rejections
         self._rejected: Array | None = None
+
+    __iter__ = None  # its parts are in ``tables``, ``rejected`` and ``errors``
 
     def __getitem__(self, message: type) -> Table:
         return self.tables[message]
