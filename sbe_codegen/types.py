@@ -245,10 +245,11 @@ class TypeResolver:
         """Python's name for a characterEncoding."""
         try:
             found = codecs.lookup(encoding.strip())
-            b"".decode(found.name)  # some codecs are not of text
-            return found.name
+            with suppress(UnicodeDecodeError):
+                b"a".decode(found.name)  # some codecs are not of text
         except LookupError:
             raise self.fault(path, line, f"characterEncoding '{encoding}' is not known") from None
+        return found.name
 
     def var_data_type(self, name: str, path: str, line: int) -> ir.VarData:
         if name not in self.var_data:

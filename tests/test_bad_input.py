@@ -24,6 +24,7 @@ from binance_sbe import (
     decode_many,
     spot_stream,
 )
+from sbe_codegen.runtime import batch
 
 
 def with_header(frame: bytes, at: int, value: int) -> bytes:
@@ -180,6 +181,10 @@ def test_on_error_and_capacity_are_checked() -> None:
         (np.array([0, 66], np.int64), ValueError, "65 bytes"),
         (np.array([-1, 65], np.int64), ValueError, "-1"),
         (np.array([0, 65, 64, 65], np.int64), ValueError, r"offsets\[2\] = 64"),
+        (np.array([0, 2**63 - 1, -2, 10], np.int64), ValueError, r"offsets\[2\] = -2"),
+        (np.array([0, 2**63 - 1, -(2**62), 0], np.int64), ValueError, "is below"),
+        (np.array([0, 65], ">i8"), TypeError, "int64"),
+        ([0, 65], TypeError, "not a list"),
     ],
 )
 def test_wrong_offsets_are_named(offsets: Any, error: type[Exception], text: str) -> None:
@@ -217,3 +222,53 @@ def test_error_codes_name_their_classes() -> None:
         1: "TruncatedMessage", 2: "MalformedMessage", 3: "UnknownTemplate",
         4: "UnexpectedTemplate", 5: "SchemaMismatch",
     }  # fmt: skip
+
+
+def test_the_base_of_collectors_is_none() -> None:
+    base = batch.Collector()
+    assert len(base) == 0
+    for call in (base.take, lambda: base.append(vectors.TRADES)):
+        with pytest.raises(TypeError, match="generated modules"):
+            call()
+
+
+def test_descriptors_can_not_be_made_anew() -> None:
+    field = BestBidAskStreamEvent.event_time
+    with pytest.raises(TypeError, match="part of BestBidAskStreamEvent already"):
+        field.__init__("event_time", "eventTime", "", 0, 2**40, 3, None)
+    assert decode(vectors.BEST_BID_ASK).event_time == 1735689600000123
+    with pytest.raises(AttributeError, match="read-only"):
+        del decode(vectors.BEST_BID_ASK).event_time
+
+
+def test_what_looks_at_the_messages_of_a_module_can_not_change_them() -> None:
+    class Emptier:
+        def __eq__(self, other: Any) -> bool:
+            if hasattr(other, "clear"):
+                other.clear()
+            return True
+
+    assert Emptier() == spot_stream.MESSAGES
+    schema = decode_many([]).tables._schema
+    schema.messages().clear()
+    schema.__init__("other", 5, 6)
+    batch = decode_many([vectors.DEPTH_SNAPSHOT] * 100)
+    assert len(batch[spot_stream.DepthSnapshotStreamEvent]) == 100
+
+
+def test_a_batch_says_how_it_is_looked_at() -> None:
+    batch = decode_many([vectors.TRADES])
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(batch)
+    with pytest.raises(KeyError, match="no message class of spot_stream"):
+        batch["TradesStreamEvent"]
+    with pytest.raises(TypeError):
+        batch[TradesStreamEvent].groups["trades"]["price"]
+    assert repr(batch.tables).startswith("<Tables of 1 TradesStreamEvent, 0 BestBidAsk")
+
+
+def test_a_released_memoryview_is_named_by_its_index() -> None:
+    view = memoryview(vectors.TRADES)
+    view.release()
+    with pytest.raises(ValueError, match="frame 1: "):
+        decode_many([vectors.TRADES, view])

@@ -155,6 +155,8 @@ def test_a_batch_is_handed_over_after_its_delay() -> None:
                 break
             with pytest.raises(ValueError, match="at least 1"):
                 await anext(feed.batches(max_messages=0))
+            with pytest.raises(ValueError, match="max_delay"):
+                await anext(feed.batches(max_delay=-1))
 
     run(work)
 
@@ -211,6 +213,72 @@ def test_a_slow_consumer_makes_the_exchange_wait_and_loses_nothing() -> None:
     run(work)
 
 
+def test_a_feed_whose_queue_is_full_still_closes_and_still_asks() -> None:
+    async def work(exchange: Exchange) -> None:
+        exchange.rate = 1e-9
+        options: dict[str, Any] = {"url": exchange.url, "api_key": "any", "max_queue": 5}
+        async with connect("btcusdt@trade", **options) as feed:
+            for _ in range(100):
+                exchange.send("btcusdt@trade", vectors.TRADES)
+            await asyncio.sleep(0.2)
+            assert feed.stats.frames == 5
+            await feed.subscribe("ethusdt@trade")
+            assert len(feed.streams) == 2
+            for _ in range(100):
+                exchange.send("btcusdt@trade", vectors.TRADES)
+            await asyncio.sleep(0.2)
+        assert repr(feed).startswith(f"<Feed {exchange.url}, closed, ")
+        with pytest.raises(RuntimeError, match="the feed is closed"):
+            await feed.subscribe("btcusdt@depth")
+
+    run(work)
+
+
+def test_a_cancelled_batch_loses_no_frame() -> None:
+    async def work(exchange: Exchange) -> None:
+        exchange.rate = 1e-9
+        async with connect("btcusdt@trade", url=exchange.url, api_key="any") as feed:
+            for _ in range(5):
+                exchange.send("btcusdt@trade", vectors.TRADES)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await anext(feed.batches(max_delay=5))
+            batch = await anext(feed.batches(max_delay=0.01))
+            assert len(batch) == feed.stats.frames == 5
+
+    run(work)
+
+
+def test_a_feed_without_streams_says_so() -> None:
+    async def work(exchange: Exchange) -> None:
+        async with connect(url=exchange.url, api_key="any") as feed:
+            with pytest.raises(RuntimeError, match="no streams"):
+                await anext(feed)
+            await feed.subscribe("btcusdt@depth20")
+            await anext(feed)
+
+    run(work)
+
+
+def test_text_that_nothing_can_read_does_not_stop_a_feed() -> None:
+    async def work(exchange: Exchange) -> None:
+        async with connect("btcusdt@depth20", url=exchange.url, api_key="any") as feed:
+            for connection in exchange._connections:
+                await connection.send("[" * 100_000)
+            for _ in range(5):
+                await anext(feed)
+            assert feed.stats.texts == 2
+
+    run(work)
+
+
+def test_a_reply_that_is_not_waited_for_any_more_is_nobodys() -> None:
+    session = Session()
+    late, current = session.subscribe(["a@trade"]), session.subscribe(["b@trade"])
+    session.forget(late)
+    assert session.receive_text('{"code": 2, "msg": "no"}') == Refused(current, 2, "no")
+
+
 def test_the_key_is_needed_checked_and_never_shown(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -218,9 +286,10 @@ def test_the_key_is_needed_checked_and_never_shown(
 
     async def work(exchange: Exchange) -> None:
         monkeypatch.delenv("BINANCE_API_KEY", raising=False)
-        for key in (None, "", "  "):
-            with pytest.raises(MissingKey, match=r"Ed25519.*BINANCE_API_KEY"):
+        for key in (None, "", "  ", "secret-3\n4", "secret-é"):
+            with pytest.raises(MissingKey, match=r"Ed25519.*BINANCE_API_KEY") as missing:
                 await connect("btcusdt@trade", url=exchange.url, api_key=key).__aenter__()
+            assert "secret" not in str(missing.value)
         with pytest.raises(ConnectionRefused, match="HTTP 401.*-2015.*Ed25519") as caught:
             await connect("btcusdt@trade", url=exchange.url, api_key="secret-1").__aenter__()
         assert caught.value.status == 401
@@ -255,6 +324,8 @@ def test_a_stream_that_the_exchange_does_not_have_is_named() -> None:
     [
         {"environment": "moon"}, {"url": "http://x"}, {"url": "x"}, {"url": "wss://"},
         {"url": "ws://h:99999"}, {"url": "ws://user:pass@h"}, {"on_error": "ignore"},
+        {"url": "ws://h:1/ws/a@trade"}, {"url": 5}, {"max_queue": 0}, {"open_timeout": 0},
+        {"reply_timeout": -1},
     ],
 )  # fmt: skip
 def test_wrong_arguments_of_connect_are_refused_at_once(options: Any) -> None:
@@ -274,8 +345,9 @@ def test_no_route_and_no_answer_are_unreachable() -> None:
                 await connect(
                     "a@trade", url=f"ws://127.0.0.1:{port}", api_key="k", open_timeout=0.2
                 ).__aenter__()
-        with pytest.raises(Unreachable, match="no-such-host"):
-            await connect("a@trade", url="ws://no-such-host.invalid", api_key="k").__aenter__()
+        for host in ("no-such-host.invalid", "a" * 70):
+            with pytest.raises(Unreachable, match=host):
+                await connect("a@trade", url=f"ws://{host}", api_key="k").__aenter__()
 
     asyncio.run(work())
 

@@ -325,6 +325,82 @@ def test_entities_are_not_expanded_and_files_not_read(tmp_path: Path) -> None:
             parser.parse_bytes(text.encode())
 
 
+def body(*elements: str) -> str:
+    return schema(f"<message name='M' id='1'>{''.join(elements)}</message>")
+
+
+def plain(name: str, number: int, kind: str = "uint8") -> str:
+    return f"<field name='{name}' id='{number}' type='{kind}'/>"
+
+
+EXPONENT = '<field xmlns:x="urn:x" name="price" id="2" type="int64" x:exponent="e"/>'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (body(plain("e", 1, "int8"), EXPONENT, plain("priceFloat", 3)), "'price_float' is taken"),
+        (body(plain("e", 1, "int8"), EXPONENT, plain("priceDecimal", 3)), "'price_decimal' is"),
+        (body(plain("tBytes", 1), "<data name='t' id='2' type='text'/>"), "'t_bytes' is taken"),
+        (body(plain("bidsX", 1), f"<group name='bids' id='2'>{plain('x', 1)}</group>"),
+         "'M_bids_x' is taken"),
+        (enum('encodingType="uint8"', "<validValue name='aB'>1</validValue>"
+              "<validValue name='a_b'>2</validValue>"), "member A_B is used by 'E.aB' already"),
+        (enum('encodingType="uint8"', "<validValue name='A'>1</validValue>"
+              "<validValue name='B'>01</validValue>"), "value 1 is used by 'E.A' already"),
+        (enum('encodingType="uint8"', "<validValue name='A'>1_0</validValue>"),
+         "'1_0' is not a whole number"),
+        (enum('encodingType="uint8"', "<validValue name='_a_'>1</validValue>"),
+         "begins with an underscore"),
+        (schema().replace('name="side"', 'name="header"'), "'Header' is taken by the generated"),
+        (schema().replace('name="side"', 'name="collector"'), "'Collector' is taken by"),
+        (schema().replace('name="side"', 'name="none"'), "'None' is taken by the generated"),
+        (schema().replace('name="side"', 'name="m"'), "'M' is taken by 'm'"),
+        (schema("<message name='None' id='1'/>"), "'None' is taken by the generated module"),
+        (schema("<message name='Collector' id='1'/>"), "'Collector' is taken by"),
+        (schema("<message name='M' id='1'/><message name='MFrame' id='2'/>"),
+         "'MFrame' is taken by 'M'"),
+        (schema().replace('"groupSizeEncoding"', '"entries"').replace("</message>",
+            f"<group name='g' id='7' dimensionType='entries'>{plain('x', 1)}</group></message>"),
+         "'take_entries' is taken by the generated module"),
+        (body(plain("e", 1, "int32"), EXPONENT), "the exponent 'e' is not an int8"),
+        (body(plain("e", 1, "int8"), EXPONENT.replace("int64", "double")),
+         "only a whole number has an exponent"),
+        (schema().replace("UTF-8", "hex").replace("</message>",
+            "<data name='d' id='9' type='text'/></message>"),
+         "characterEncoding 'hex' is not known"),
+    ],
+)  # fmt: skip
+def test_names_and_kinds_that_can_not_be_are_explained(text: str, said: str) -> None:
+    found = faults(text)
+    assert any(said in fault for fault in found), found
+
+
+def test_an_exponent_attribute_of_no_namespace_says_nothing() -> None:
+    text = body(plain("e", 1, "int8"), EXPONENT.replace("x:exponent", "exponent"))
+    assert module_of(text).messages[0].block.fields[1].exponent is None
+
+
+def test_names_that_c_or_the_generated_code_uses_are_no_trouble(compiled: Any) -> None:
+    inside = plain("i", 1) + plain("int", 2) + plain("errno", 3) + plain("frame", 4)
+    groups = "".join(
+        f"<group name='{name}' id='{i}'>{inside}</group>"
+        for i, name in enumerate(("table", "row", "i", "root", "cursor", "header", "tables"), 20)
+    )
+    data = "<data name='size' id='40' type='text'/><data name='data' id='41' type='text'/>"
+    fields = plain("frame", 1) + plain("receivedNs", 2) + plain("double", 3) + plain("class", 4)
+    module = compiled("awkward", body(fields, groups, data))
+    frame = bytes([4, 0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 4])
+    frame += bytes([4, 0, 1, 5, 6, 7, 8]) * 7 + b"\x01a\x01b"
+    message = module.decode(frame)
+    assert (message.frame_, message.received_ns_, message.double, message.class_) == (1, 2, 3, 4)
+    assert message.table.tolist() == [(5, 6, 7, 8)]
+    assert (message.size, message.data) == ("a", "b")
+    table = module.decode_many([frame])[module.M]
+    assert table.records["frame_"].tolist() == [1]
+    assert table.groups["root"].records.dtype.names == ("i", "int_", "errno", "frame_")
+
+
 def test_descriptions_are_text_and_never_code(compiled: Any) -> None:
     hostile = '''"""\\" + open("/nonexistent") \\n {{ x }} %s \\\\'''
     text = schema(

@@ -97,3 +97,11 @@ def test_shapes_kinds_and_nothing() -> None:
 def test_what_is_no_number_is_refused(mantissa: Any, exponent: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         to_float(mantissa, exponent)
+
+
+def test_an_array_that_lies_about_itself_is_read_as_it_is() -> None:
+    class Liar(np.ndarray):
+        ndim = 1
+        dtype = np.dtype(np.int64)
+
+    assert to_float(np.array(5).view(Liar), -1) == 0.5

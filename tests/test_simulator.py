@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -74,6 +75,18 @@ def test_all_streams_agree_with_one_book(symbol: str) -> None:
                 assert event.transact_time < event.event_time
     assert agreed > 20
     assert {type(event) for event in events} == {Trades, BestBidAsk, Depth, Diff}
+
+
+@pytest.mark.parametrize("symbol", ["btcusdt", "xrpusdt", "dogeusdt", "pepeusdt", "other"])
+def test_a_market_stays_alive_and_near_its_start(symbol: str) -> None:
+    market = Market(symbol, 1)
+    start = market.best_bid
+    for now in range(60_000):
+        market.step(now)
+        assert market.best_bid < market.best_ask
+    assert 0.8 < market.best_bid / start < 1.25
+    assert 30 <= len(market.bids) <= 120
+    assert 30 <= len(market.asks) <= 120
 
 
 def test_the_same_seed_gives_the_same_market() -> None:
@@ -156,17 +169,41 @@ def test_connections_are_checked_and_paths_subscribe() -> None:
     asyncio.run(run())
 
 
-def test_the_rate_is_about_what_was_asked_for() -> None:
-    async def run() -> int:
-        async with (
-            Exchange(["btcusdt"], rate=400) as exchange,
-            open_websocket(exchange.url + "/ws/btcusdt@bestBidAsk", additional_headers=KEY) as ws,
-        ):
-            await asyncio.sleep(1.0)
-            exchange.rate = 1e-9
-            return len([await ws.recv() for _ in range(exchange.events_sent)])
+def test_the_rate_is_about_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+    step = Market.step
 
-    assert 20 < asyncio.run(run()) < 400
+    def counted(market: Market, now: int) -> Any:
+        nonlocal steps
+        steps += 1
+        return step(market, now)
+
+    monkeypatch.setattr(Market, "step", counted)
+
+    async def run() -> float:
+        async with Exchange(["btcusdt", "ethusdt"], rate=500):
+            started = time.monotonic()
+            await asyncio.sleep(1.0)
+            return time.monotonic() - started
+
+    expected = 500 * asyncio.run(run())
+    assert 0.8 * expected < steps < 1.1 * expected
+
+
+def test_a_market_that_fails_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(market: Market, now: int) -> Any:
+        raise ZeroDivisionError("the market broke")
+
+    async def run() -> None:
+        async with (
+            Exchange(["btcusdt"]) as exchange,
+            open_websocket(exchange.url + "/ws", additional_headers=KEY) as ws,
+        ):
+            monkeypatch.setattr(Market, "step", fail)
+            await asyncio.wait_for(ws.wait_closed(), 10)
+
+    with pytest.raises(ZeroDivisionError, match="the market broke"):
+        asyncio.run(run())
 
 
 def test_binary_requests_close_the_connection_and_pings_are_answered() -> None:
@@ -191,3 +228,7 @@ def test_wrong_arguments_are_refused() -> None:
         Exchange([])
     with pytest.raises(ValueError, match="stream"):
         Exchange(["a/b"])
+    with pytest.raises(ValueError, match="over 255 bytes"):
+        Exchange(["a" * 256])
+    with pytest.raises(TypeError, match="one by one"):
+        Exchange("btcusdt")

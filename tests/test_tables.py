@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,3 +209,94 @@ def test_many_levels_survive_growing() -> None:
     assert bids.records.shape == (levels * 50,)
     assert (bids.records["price"] == 9412345).all()
     assert bids.offsets.tolist() == list(range(0, levels * 51, levels))
+
+
+def test_renaming_the_columns_of_one_array_renames_no_other() -> None:
+    frames = [vectors.DEPTH_SNAPSHOT]
+    table = decode_many(frames)[DepthSnapshotStreamEvent]
+    message = binance_sbe.decode(vectors.DEPTH_SNAPSHOT)
+    for array in (table.records, table.groups["bids"].records, message.bids, message.block):
+        array.dtype.names = tuple(f"c{i}" for i in range(len(array.dtype.names)))
+    DepthSnapshotStreamEvent.BIDS_DTYPE.names = ("x", "y")
+    try:
+        assert message.bids.dtype.names == ("price", "qty")
+        assert message.bids_float["price"].tolist() == [94123.45]
+        again = decode_many(frames)[DepthSnapshotStreamEvent]
+        assert "book_update_id" in again.records.dtype.names
+        assert again.groups["bids"].records.dtype.names == ("price", "qty")
+    finally:
+        DepthSnapshotStreamEvent.BIDS_DTYPE.names = ("price", "qty")
+
+
+def test_one_thread_may_take_while_another_appends() -> None:
+    collector, taken, done = Collector(on_error="collect"), [], threading.Event()
+
+    def take() -> None:
+        while not done.is_set():
+            taken.append(collector.take())
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    for i in range(60_000):
+        collector.append(FRAMES[i % 4] if i % 5 else b"bad")
+    done.set()
+    thread.join()
+    taken.append(collector.take())
+    assert sum(batch.frame_count for batch in taken) == 60_000
+    for batch in taken:
+        rows = sum(len(table) for table in batch.tables.values())
+        assert len(batch) == rows == batch.frame_count - len(batch.rejected)
+        frames = [*batch.rejected["frame"]]
+        for table in batch.tables.values():
+            frames += table.records["frame"].tolist()
+        assert sorted(frames) == list(range(batch.frame_count))
+
+
+def test_a_frame_that_arrives_while_tables_are_handed_over_is_whole() -> None:
+    collector, other = Collector(), named(b"OTHER")
+
+    class Late:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            collector.append(other)
+
+    rows = 0
+    thresholds = gc.get_threshold()
+    for threshold in range(1, 40):
+        collector.append(vectors.BEST_BID_ASK)
+        gc.collect()
+        Late()
+        gc.set_threshold(threshold)
+        batch = collector.take()
+        gc.set_threshold(*thresholds)
+        table = batch[BestBidAskStreamEvent]
+        rows += len(table)
+        assert len(batch) == len(table)
+        assert {table.symbols[code] for code in table.records["symbol"]} <= {"BTCUSDT", "OTHER"}
+    gc.collect()
+    assert rows + len(collector) == 78
+
+
+def test_one_large_frame_among_many_small_ones_takes_little_room() -> None:
+    program = (
+        "import resource, binance_sbe\n"
+        f"small = bytes.fromhex({vectors.DEPTH_SNAPSHOT.hex()!r})\n"
+        "dimensions = (16).to_bytes(2, 'little') + (60000).to_bytes(2, 'little')\n"
+        "entries = dimensions + small[30:46] * 60000\n"
+        "large = small[:26] + entries + small[46:]\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2 * 1024**3, 2 * 1024**3))\n"
+        "batch = binance_sbe.decode_many([small, large] + [small] * 100_000)\n"
+        "status = open('/proc/self/status').read()\n"
+        "print(len(batch), int(status.partition('VmPeak:')[2].split()[0]) // 1024)\n"
+    )
+    if not Path("/proc/self/status").exists():
+        pytest.skip("no /proc here")
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "LD_PRELOAD": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
+    count, peak = map(int, done.stdout.split())
+    assert count == 100_002
+    assert peak < 1000

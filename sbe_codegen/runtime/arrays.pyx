@@ -14,6 +14,7 @@ cdef extern from "numpy/arrayobject.h":
         type subtype, np.dtype descr, int nd, np.npy_intp* dims, np.npy_intp* strides,
         void* data, int flags, object obj
     )
+    np.dtype PyArray_DescrNew(np.dtype descr)
 
 
 cdef object view_array(
@@ -26,9 +27,12 @@ cdef object view_array(
     cdef np.npy_intp dims = count
     cdef np.npy_intp strides = stride
     cdef int flags = np.NPY_ARRAY_WRITEABLE if is_writable(owner) else 0
-    Py_INCREF(dtype)
+    cdef np.dtype descr
+    # A dtype of its own: renaming the columns of one array renames nobody else's.
+    descr = PyArray_DescrNew(<np.dtype>dtype)
+    Py_INCREF(descr)
     array = PyArray_NewFromDescr(
-        np.ndarray, <np.dtype>dtype, 1, &dims, &strides, <void*>data, flags, None
+        np.ndarray, descr, 1, &dims, &strides, <void*>data, flags, None
     )
     np.set_array_base(array, owner)
     return array

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def declare(
     attributes: dict[str, Any] = {
         "TEMPLATE_ID": spec["template_id"],
         "BLOCK_LENGTH": spec["block_length"],
-        "DTYPE": block.dtype,
+        "DTYPE": copy(block.dtype),
         "block": blocks.BlockView("block", _BLOCK_DOC, block),
         "__match_args__": tuple(field["name"] for field in spec["fields"]),
     }
@@ -167,7 +168,7 @@ def declare(
         layout = BlockLayout(group["block_length"], group["fields"], spec["order"])
         groups[group["name"]] = layout
         attributes |= (made := _group(group, layout, next(where), fields, enums, big))
-        attributes[f"{group['name'].upper()}_DTYPE"] = layout.dtype
+        attributes[f"{group['name'].upper()}_DTYPE"] = copy(layout.dtype)
         ordered.append(made[group["name"]])
     data = []
     for each in spec["data"]:

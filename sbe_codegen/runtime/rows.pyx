@@ -18,6 +18,8 @@ from .tables cimport (
 
 cimport numpy as cnp
 
+from copy import copy
+
 import numpy as np
 
 from .inputs import checked_offsets
@@ -225,7 +227,7 @@ cdef object hand_over(object dtype, sbe_buffer* buffer):
     """
     cdef size_t used = buffer.used
     cdef void* data = buffer.data
-    own = np.dtype(dtype, copy=True)
+    own = copy(dtype)
     if data == NULL:
         return np.empty(0, own)
     if 0 < used < buffer.capacity:
