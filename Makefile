@@ -16,7 +16,7 @@ demo: build
 test: build
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# The fuzz tests again, over extensions built with AddressSanitizer and UBSan.
+# The tests of the compiled code again, fuzzing included, with AddressSanitizer and UBSan.
 fuzz: build
 	PYTHON=$(BIN)/python tests/sanitized.sh
 

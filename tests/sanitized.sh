@@ -1,15 +1,18 @@
 #!/bin/sh
-# Builds the extensions with AddressSanitizer and UBSan beside the normal ones, and runs the tests
-# marked "fuzz", and those of memory, messages, bad input and tables, over them.
+# Builds the extensions with AddressSanitizer and UBSan beside the normal ones, in build/sanitized, and
+# runs over them the tests that reach the compiled code: properties and fuzzing, memory, messages, bad
+# input, tables and scaling.
 set -eu
 python=$(cd "$(dirname "${PYTHON:-.venv/bin/python}")" && pwd)/$(basename "${PYTHON:-.venv/bin/python}")
 cd "$(dirname "$0")/.."
 tree=build/sanitized
 mkdir -p "$tree"
 for part in binance_sbe sbe_codegen schemas tests; do
-    rm -rf "${tree:?}/$part.new"
     mkdir -p "$tree/$part"
-    (cd "$part" && find . \( -name '*.so' -o -name '*.c' -o -name '__pycache__' \) -prune -o -type f -print |
+    (cd "$tree/$part" && find . -type f ! -name '*.so' ! -name '*.c' | while read -r file; do
+        [ -e "../../../$part/$file" ] || rm "$file"
+    done)
+    (cd "$part" && find . -type f ! -name '*.so' ! -name '*.c' ! -name '*.pyc' |
         while read -r file; do
             mkdir -p "../$tree/$part/$(dirname "$file")"
             cmp -s "$file" "../$tree/$part/$file" || cp "$file" "../$tree/$part/$file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,44 +28,9 @@ for absent in ("Cython", "lxml", "jinja2", "rich"):
 print(binance_sbe.__file__)
 """
 
-CONSUMER = """
-# cython: language_level=3
-from libc.stdint cimport int64_t, uint8_t
-from binance_sbe.spot_stream cimport (
-    BestBidAskStreamEventFrame, BestBidAskStreamEvent_bid_price, DepthSnapshotStreamEventFrame,
-    DepthSnapshotStreamEvent_bids_qty, parse_BestBidAskStreamEvent, parse_DepthSnapshotStreamEvent,
+(CONSUMER,) = re.findall(
+    r"```cython\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
 )
-from sbe_codegen.runtime.cursor cimport sbe_fault
-
-cdef int64_t best_bid(const uint8_t* data, size_t size) noexcept nogil:
-    cdef BestBidAskStreamEventFrame frame
-    cdef sbe_fault fault
-    if not parse_BestBidAskStreamEvent(data, size, &frame, &fault):
-        return -fault.code
-    return BestBidAskStreamEvent_bid_price(&frame)
-
-cdef int64_t total(const uint8_t* data, size_t size) noexcept nogil:
-    cdef DepthSnapshotStreamEventFrame frame
-    cdef sbe_fault fault
-    cdef int64_t result = 0
-    cdef size_t i
-    if not parse_DepthSnapshotStreamEvent(data, size, &frame, &fault):
-        return -fault.code
-    for i in range(frame.bids.count):
-        result += DepthSnapshotStreamEvent_bids_qty(&frame, i)
-    return result
-
-def best_bid_of(bytes frame):
-    cdef const uint8_t* data = frame
-    cdef size_t size = len(frame)
-    cdef int64_t result
-    with nogil:
-        result = best_bid(data, size)
-    return result
-
-def total_of(bytes frame):
-    return total(frame, len(frame))
-"""
 
 
 def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
@@ -153,13 +119,15 @@ def test_other_cython_code_can_cimport_the_installed_decoders(
         cwd=tmp_path,
         PYTHONPATH=str(site),
     )
+    frames = vectors.BEST_BID_ASK, vectors.TRADES, vectors.NEWER_SNAPSHOT
     program = (
         "import consumer, binance_sbe\n"
         f"assert {str(site)!r} in binance_sbe.__file__\n"
-        f"assert consumer.best_bid_of(bytes.fromhex('{vectors.BEST_BID_ASK.hex()}')) == 9412345\n"
-        f"assert consumer.best_bid_of(bytes.fromhex('{vectors.BEST_BID_ASK.hex()}')[:-1]) == -1\n"
-        f"assert consumer.best_bid_of(bytes.fromhex('{vectors.TRADES.hex()}')) == -4\n"
-        f"assert consumer.total_of(bytes.fromhex('{vectors.NEWER_SNAPSHOT.hex()}')) == 31210000\n"
+        f"best, trades, newer = map(bytes.fromhex, {[f.hex() for f in frames]})\n"
+        "assert consumer.best_bid_of(best) == 9412345\n"
+        "assert consumer.best_bid_of(best[:-1]) == -1\n"
+        "assert consumer.best_bid_of(trades) == -4\n"
+        "assert consumer.bid_volume_of(newer) == 31210000\n"
     )
     run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(site))
 
