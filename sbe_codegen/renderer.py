@@ -146,8 +146,6 @@ class _Renderer:
         value = f"{message.name}_{element.name}(&self.frame)"
         if element.primitive.size == 1:
             return f"byte_int({value})"
-        if element.exponent and element.primitive.name != "uint64":
-            return f"mantissa_int({value})"
         return value
 
     def field(self, field: ir.Field, prefix: str) -> dict[str, Any]:

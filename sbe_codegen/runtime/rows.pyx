@@ -155,7 +155,7 @@ cdef class Rows:
             raise MemoryError()
         if not self.collect:
             raise_fault(fault, self.schema, self.tables.frame)
-        if not reserve(&self.tables, &self.faults, sizeof(Rejection), 0):
+        if not reserve(&self.tables, &self.faults, sizeof(Rejection), 0, 0):
             raise MemoryError()
         rejection = <Rejection*>(self.faults.data + self.faults.used)
         rejection.frame = self.tables.frame

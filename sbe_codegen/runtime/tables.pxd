@@ -60,7 +60,7 @@ ctypedef bint (*append_t)(sbe_tables* tables, sbe_cursor* cursor) noexcept nogil
 
 
 cdef bint grow(
-    const sbe_tables* tables, sbe_buffer* buffer, size_t wanted, size_t least
+    const sbe_tables* tables, sbe_buffer* buffer, size_t wanted, size_t least, size_t whole
 ) noexcept nogil
 cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil
 cdef bint look_up(
@@ -69,17 +69,24 @@ cdef bint look_up(
 
 
 cdef inline bint reserve(
-    const sbe_tables* tables, sbe_buffer* buffer, size_t size, size_t least
+    const sbe_tables* tables, sbe_buffer* buffer, size_t size, size_t least, size_t whole
 ) noexcept nogil:
-    """Room for ``size`` more bytes; ``least`` is the capacity that a first allocation gets."""
+    """Room for ``size`` more bytes.
+
+    ``least`` is the capacity that a first allocation gets, ``whole`` the most that the buffer can
+    come to, or 0 where that is not known.
+    """
     if size <= buffer.capacity - buffer.used:
         return True
-    return grow(tables, buffer, size, least)
+    return grow(tables, buffer, size, least, whole)
 
 
 cdef inline void* reserve_row(const sbe_tables* tables, sbe_table* table) noexcept nogil:
     """Where the next row goes, past the prefix; NULL without memory."""
-    if not reserve(tables, &table.rows, table.itemsize, tables.capacity * table.itemsize):
+    if not reserve(
+        tables, &table.rows, table.itemsize, tables.capacity * table.itemsize,
+        <size_t>tables.expected * table.itemsize,
+    ):
         return NULL
     return table.rows.data + table.rows.used + table.prefix
 
@@ -100,7 +107,7 @@ cdef inline void* reserve_entries(
         if not open_offsets(tables, &group.offsets):
             return NULL
     if not reserve(
-        tables, &group.entries, (count or 1) * group.itemsize, tables.capacity * group.itemsize
+        tables, &group.entries, (count or 1) * group.itemsize, tables.capacity * group.itemsize, 0
     ):
         return NULL
     return group.entries.data + group.entries.used

@@ -36,17 +36,19 @@ cdef extern from *:
 
 
 cdef bint grow(
-    const sbe_tables* tables, sbe_buffer* buffer, size_t wanted, size_t least
+    const sbe_tables* tables, sbe_buffer* buffer, size_t wanted, size_t least, size_t whole
 ) noexcept nogil:
     """At least doubles, so that appending is linear; where the number of frames is known, makes
     room for what the rest will take if it is like the frames so far, within reason."""
     cdef size_t needed = buffer.used + wanted
     cdef size_t capacity = max(buffer.capacity * 2, needed, least, <size_t>64)
-    cdef double whole
+    cdef double likely
     cdef char* data
     if buffer.capacity and tables.expected > tables.frame:
-        whole = 1.05 * <double>needed * tables.expected / (tables.frame + 1)
-        capacity = max(capacity, <size_t>min(whole, 16.0 * <double>needed))
+        likely = 1.05 * <double>needed * tables.expected / (tables.frame + 1)
+        if whole == 0:
+            whole = 16 * needed
+        capacity = max(capacity, <size_t>min(likely, <double>whole))
     data = <char*>realloc(buffer.data, capacity)
     if data == NULL and capacity > needed:
         capacity = needed
@@ -62,7 +64,9 @@ cdef bint grow(
 cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil:
     """Room for one more offset, and the leading 0 at the first time."""
     cdef bint first = offsets.used == 0
-    if not grow(tables, offsets, 2 * sizeof(int64_t), (tables.capacity + 1) * sizeof(int64_t)):
+    cdef size_t whole = (<size_t>tables.expected + 1) * sizeof(int64_t)
+    cdef size_t least = (tables.capacity + 1) * sizeof(int64_t)
+    if not grow(tables, offsets, 2 * sizeof(int64_t), least, whole):
         return False
     if first:
         (<int64_t*>offsets.data)[0] = 0
@@ -145,9 +149,9 @@ cdef bint look_up(
     slot = find_slot(dictionary, text, length)
     slots = <uint32_t*>dictionary.slots.data
     if not slots[slot]:
-        if not reserve(&UNKNOWN, &dictionary.text, length + 1, 1024):
+        if not reserve(&UNKNOWN, &dictionary.text, length + 1, 1024, 0):
             return False
-        if not reserve(&UNKNOWN, &dictionary.ends, sizeof(size_t), 64 * sizeof(size_t)):
+        if not reserve(&UNKNOWN, &dictionary.ends, sizeof(size_t), 64 * sizeof(size_t), 0):
             return False
         memcpy(dictionary.text.data + dictionary.text.used, text, length)
         dictionary.text.used += length

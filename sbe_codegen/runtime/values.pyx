@@ -1,9 +1,8 @@
-"""C values to Python objects, remembering what market data repeats.
+"""C values to Python objects, remembering what market data repeats: exponents and symbols.
 
-Making and freeing a Python int costs more than everything else that decoding a number does. A
-stream repeats its exponents, its symbols, and the prices and quantities of the side of a book that
-did not move; these are looked up in small tables of fixed size before a new object is made. A
-value that is not found costs one comparison more. The tables are used under the GIL only.
+Making and freeing a Python object costs more than everything else that decoding a value does.
+(Remembering prices and quantities was tried: it pays for one frame over and over, and costs a tenth
+for frames that differ.) The tables are used under the GIL only.
 """
 
 from cpython.object cimport PyObject
@@ -15,7 +14,7 @@ from libc.string cimport memcpy
 from .loads cimport load_uint32_le, load_uint64_le
 
 cdef enum:
-    SLOTS = 4096                # 2**12: slots are the top 12 bits of a hash
+    TEXT_BITS = 12              # the slot of a text is that many bits of a hash
     LONGEST = 16                # bytes of a text that is remembered
 
 cdef struct Text:
@@ -23,21 +22,12 @@ cdef struct Text:
     size_t length
     PyObject* object
 
-cdef sbe_number[SLOTS] NUMBER_SLOTS
 cdef PyObject *BYTE_INTS[384]
-cdef Text[SLOTS] TEXTS
+cdef Text[1 << TEXT_BITS] TEXTS
 
-NUMBERS = NUMBER_SLOTS
 BYTES = BYTE_INTS
 for number in range(-128, 256):
     replace(&BYTE_INTS[number + 128], number)
-
-
-cdef object remember_int(sbe_number* slot, int64_t value):
-    result = value
-    replace(&slot.object, result)
-    slot.value = value
-    return result
 
 
 cdef inline Text* text_slot(const uint8_t* text, size_t length, Text* key) noexcept:
@@ -52,7 +42,7 @@ cdef inline Text* text_slot(const uint8_t* text, size_t length, Text* key) noexc
         key.first = text[0]
         key.last = text[length - 1] * 256 + text[length // 2]
     key.length = length
-    return &TEXTS[((key.first ^ (key.last * 0xD6E8FEB86659FD93u)) * 0x9E3779B97F4A7C15u) >> 52]
+    return &TEXTS[((key.first ^ (key.last * 0xD6E8FEB86659FD93u)) * 0x9E3779B97F4A7C15u) >> (64 - TEXT_BITS)]
 
 
 cdef PyObject* known_text(const char* text, size_t length) noexcept:
