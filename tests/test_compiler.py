@@ -57,13 +57,14 @@ def test_our_schema_states_the_published_facts(published: Path) -> None:
     assert facts(ours) == facts(theirs)
     as_written = [parser.parse(path) for path in (STREAM, published / STREAM.name)]
     assert as_written[0].semantic_version == as_written[1].semantic_version
-    assert [type_facts(s) for s in as_written[0].types] == [
-        type_facts(s) for s in as_written[1].types
-    ]
+    for part in ("types", "messages"):
+        assert [type_facts(s) for s in getattr(as_written[0], part)] == [
+            type_facts(s) for s in getattr(as_written[1], part)
+        ]
 
 
 def type_facts(value: Any) -> Any:
-    """A parsed type without its line and description."""
+    """A parsed type or message without lines and descriptions."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return type(value).__name__, {
             f.name: type_facts(getattr(value, f.name))

@@ -255,6 +255,7 @@ SCHEMA = """<messageSchema package="p" id="5" version="4">
 <field name="p" id="1" type="int64" xmlns:m="urn:m" m:exponent="e"/>
 <field name="q" id="2" type="int64" sinceVersion="4" xmlns:m="urn:m" m:exponent="e"/></group>
 <data name="note" id="3" type="latin"/></message>
+<message name="Padded" id="4" blockLength="16"><field name="a" id="1" type="int64"/></message>
 <message name="Later" id="2"><group name="legs" id="1">
 <field name="ratio" id="1" type="int32" sinceVersion="4"/></group></message>
 </messageSchema>"""
@@ -329,3 +330,11 @@ def test_text_has_the_encoding_that_the_schema_gives(orders: ModuleType) -> None
     frame = bytes([1, 0, 3, 0, 5, 0, 4, 0, 0xFE, 16, 0, 0, 0]) + b"\x01\xe9"
     assert orders.decode(frame).note == "é"
     assert orders.decode_many([frame])[orders.Scaled].dictionary("note") == ["é"]
+
+
+def test_padding_may_be_left_out_and_then_the_block_is_a_copy(orders: ModuleType) -> None:
+    whole = bytes([16, 0, 4, 0, 5, 0, 4, 0]) + (7).to_bytes(8, "little") + bytes(8)
+    assert orders.decode(whole).block.base is whole
+    bare = orders.decode(bytes([8]) + whole[1:16])
+    assert (bare.a, bare.block["a"].tolist(), bare.block.flags.owndata) == (7, [7], True)
+    assert "lacks padding" in orders.Padded.block.__doc__
