@@ -61,8 +61,8 @@ def connect(
     and port) overrides ``environment``. ``on_error`` says what iteration does with a frame that is
     no message: raise its DecodeError (the feed stays open, and iterating again goes on with the
     next frame), or keep it in ``feed.errors``, count it and go on. ``max_queue`` is the number of
-    frames held for a slow consumer; beyond it the feed stops reading, and the exchange waits.
-    Times are in seconds.
+    frames held for a slow consumer; beyond it the feed stops reading, and the exchange waits: for a
+    minute at most, since pongs wait too. Times are in seconds.
 
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
@@ -189,6 +189,7 @@ class Feed:
                 compression=None,
                 open_timeout=self._open_timeout,
                 max_size=16 * 1024 * 1024,
+                ping_timeout=60,
                 logger=websocket_logger(),
             )
         except websockets.InvalidStatus as error:
