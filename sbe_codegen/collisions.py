@@ -15,8 +15,8 @@ _OWN = frozenset(
     Any Base BaseCollector BaseMessage BaseSchema Batch Buffer BYTE_ORDER ClassVar Collector Decimal
     Final Header IntEnum Literal MESSAGES Mapping NAN NDArray NamedTuple PACKAGE SCHEMA SCHEMA_ID
     SCHEMA_VERSION Self Sequence append_frame byte_int commit_entries commit_row cython decode
-    decode_frames decode_header decode_many final intern memcpy np open_frame
-    raise_fault read_element refused reserve_entries reserve_row seen skip_data skip_group take
+    decode_frames decode_header decode_many final intern memcpy np open_frame raise_fault
+    read_element read_text refused reserve_entries reserve_row seen skip_data skip_group take
     take_entries take_header take_own_header take_root
     ArithmeticError BaseException Exception bool bytes bytearray dict float frozenset int list map
     max min object print property range set sizeof staticmethod str tuple type

@@ -139,10 +139,13 @@ class _Renderer:
         ]
 
     def tuple_value(self, message: ir.Message, i: int, element: ir.Field | ir.Data) -> str:
-        if isinstance(element, ir.Data) or element.constant is not None or element.enum:
-            return f"read_element(ELEMENTS_{message.template_id}, {i}, root, self.owner)"
-        if element.optional or element.since:
-            return f"read_element(ELEMENTS_{message.template_id}, {i}, root, self.owner)"
+        where = f"ELEMENTS_{message.template_id}, {i}"
+        if isinstance(element, ir.Data):
+            if element.var_data.encoding == "utf-8" and not element.since:
+                return f"read_text({where}, &self.frame.{element.c_name}, root, self.owner)"
+            return f"read_element({where}, root, self.owner)"
+        if element.constant is not None or element.enum or element.optional or element.since:
+            return f"read_element({where}, root, self.owner)"
         value = f"{message.name}_{element.name}(&self.frame)"
         if element.primitive.size == 1:
             return f"byte_int({value})"

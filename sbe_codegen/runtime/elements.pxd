@@ -3,7 +3,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
-from .cursor cimport sbe_block, sbe_root
+from .cursor cimport sbe_block, sbe_data, sbe_root
+from .values cimport known_text
 
 
 @cython.no_gc
@@ -32,6 +33,14 @@ cdef class IntField(Element):
     cdef int64_t null           # its bits, whatever the sign
 
     cdef object number(self, const sbe_block* block)
+
+
+cdef inline object read_text(
+    tuple elements, Py_ssize_t i, const sbe_data* data, const sbe_root* root, object owner
+):
+    """UTF-8 that the sender has: known without asking the descriptor, most times."""
+    found = known_text(<const char*>data.data, data.length)
+    return read_element(elements, i, root, owner) if found == NULL else <object>found
 
 
 cdef inline object read_element(tuple elements, Py_ssize_t i, const sbe_root* root, object owner):
