@@ -75,6 +75,12 @@ def sbe_tuple(frames: list[bytes]) -> None:
         decode(frame).astuple()
 
 
+def sbe_unpack(frames: list[bytes]) -> None:
+    unpack = binance_sbe.BestBidAskStreamEvent.unpack
+    for frame in frames:
+        unpack(frame)
+
+
 def sbe_two_fields(frames: list[bytes]) -> None:
     decode = binance_sbe.decode
     for frame in frames:
@@ -113,7 +119,7 @@ def test_all_ways_give_the_same_values() -> None:
                   message.ask_price_float, message.ask_qty_float)  # fmt: skip
         assert floats == (ticker.b, ticker.B, ticker.a, ticker.A)
         assert (message.book_update_id, *floats, message.symbol) == by_orjson(text)
-        assert by_struct(frame) == message.astuple()
+        assert by_struct(frame) == message.astuple() == type(message).unpack(frame)
 
 
 @pytest.mark.benchmark(group="bestBidAsk: one message to nine values (20,000 different frames)")
@@ -121,6 +127,7 @@ def test_all_ways_give_the_same_values() -> None:
     ("way", "data"),
     [
         pytest.param(sbe_tuple, FRAMES, id="binance_sbe decode + astuple"),
+        pytest.param(sbe_unpack, FRAMES, id="binance_sbe unpack"),
         pytest.param(sbe_two_fields, FRAMES, id="binance_sbe decode + two fields"),
         pytest.param(sbe_alone, FRAMES, id="binance_sbe decode alone"),
         pytest.param(msgspec_floats, TEXTS, id="msgspec, JSON to a typed Struct with floats"),

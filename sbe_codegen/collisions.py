@@ -63,7 +63,7 @@ def _module_names(module: ir.Module) -> Iterator[tuple[str, str, int]]:
     for message in module.messages:
         for name in (message.name, f"{message.name}Frame", f"{message.name}Row"):
             yield name, message.name, message.line
-        for verb in ("walk", "parse", "append", "open"):
+        for verb in ("walk", "parse", "append", "open", "take", "take_header_of", "tuple"):
             yield f"{verb}_{message.name}", message.name, message.line
         for field in message.block.fields:
             owner = f"{message.name}.{field.schema_name}"

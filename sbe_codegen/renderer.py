@@ -142,11 +142,11 @@ class _Renderer:
         where = f"ELEMENTS_{message.template_id}, {i}"
         if isinstance(element, ir.Data):
             if element.var_data.encoding == "utf-8" and not element.since:
-                return f"read_text({where}, &self.frame.{element.c_name}, root, self.owner)"
-            return f"read_element({where}, root, self.owner)"
+                return f"read_text({where}, &frame.{element.c_name}, root, owner)"
+            return f"read_element({where}, root, owner)"
         if element.constant is not None or element.enum or element.optional or element.since:
-            return f"read_element({where}, root, self.owner)"
-        value = f"{message.name}_{element.name}(&self.frame)"
+            return f"read_element({where}, root, owner)"
+        value = f"{message.name}_{element.name}(frame)"
         if element.primitive.size == 1:
             return f"byte_int({value})"
         return value

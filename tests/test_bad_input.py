@@ -46,7 +46,12 @@ def test_a_text_frame_is_explained() -> None:
 
 @pytest.mark.parametrize("wrong", [None, 5, object(), ["x"]])
 def test_what_is_no_buffer_is_named(wrong: Any) -> None:
-    for call in (decode, BestBidAskStreamEvent.decode, spot_stream.decode_header):
+    for call in (
+        decode,
+        BestBidAskStreamEvent.decode,
+        BestBidAskStreamEvent.unpack,
+        spot_stream.decode_header,
+    ):
         with pytest.raises(TypeError, match=type(wrong).__name__):
             call(wrong)
 
@@ -70,6 +75,8 @@ def test_an_unexpected_template_is_named() -> None:
     with pytest.raises(UnexpectedTemplate, match="template 10001") as caught:
         TradesStreamEvent.decode(vectors.BEST_BID_ASK)
     assert (caught.value.template_id, caught.value.wanted) == (10001, 10000)
+    with pytest.raises(UnexpectedTemplate, match="template 10001"):
+        TradesStreamEvent.unpack(vectors.BEST_BID_ASK)
     assert caught.value.message == "BestBidAskStreamEvent"
 
 

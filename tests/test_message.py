@@ -38,6 +38,16 @@ def test_best_bid_ask_has_the_published_values() -> None:
     )  # fmt: skip
 
 
+def test_unpack_is_decode_and_astuple_in_one_step() -> None:
+    for name, frame in vectors.ALL.items():
+        message = getattr(binance_sbe, name)
+        assert message.unpack(frame) == message.decode(frame).astuple()
+        assert message.unpack(bytearray(b"xy" + frame), 2) == message.unpack(frame)
+    damaged = vectors.BEST_BID_ASK.replace(b"BTCUSDT", b"BTC\xffSDT")
+    with pytest.raises(MalformedMessage, match="offset 62"):
+        BestBidAskStreamEvent.unpack(damaged)
+
+
 def test_trades_have_the_published_values() -> None:
     message = TradesStreamEvent.decode(vectors.TRADES)
     assert message.transact_time == 1735689600000100

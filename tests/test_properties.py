@@ -45,6 +45,7 @@ def test_stream_messages_decode_to_what_was_encoded(
         assert message.block[field.name][0] == values[field.name]
     assert message.symbol == values["symbol"]
     assert type(message).decode(bytes(message)) == message
+    assert type(message).unpack(frame) == message.astuple()
 
 
 @given(st.lists(stream_messages(), max_size=12), st.booleans())
@@ -75,6 +76,8 @@ def test_tables_hold_what_the_messages_hold(
 def test_every_shorter_frame_is_truncated(drawn: tuple[str, dict[str, Any]]) -> None:
     frame = STREAM.encode(*drawn)
     for size in range(len(frame)):
+        with pytest.raises(TruncatedMessage):
+            class_of(spot_stream, STREAM, drawn[0]).unpack(frame[:size])
         with pytest.raises(TruncatedMessage) as caught:
             spot_stream.decode(frame[:size])
         error = caught.value
@@ -145,6 +148,7 @@ def test_random_schemas_round_trip_in_every_version(
     assert message.astuple() == tuple(
         getattr(message, key) for key in expected if not key.startswith("group")
     )
+    assert type(message).unpack(b"+" + frame, 1) == message.astuple()
     check_views(message, schema, name, expected)
     check_scaled(message, schema, name, expected)
     check_table(module.decode_many([frame, frame]), message, schema, name, expected)

@@ -2,7 +2,8 @@
 
 MESSAGE_NAMES = frozenset(
     {
-        "astuple", "block", "decode", "encoded_length", "to_dict", "version", "wrap",  # messages
+        "astuple", "block", "decode", "encoded_length", "to_dict", "unpack",
+        "version", "wrap",  # messages
         "frame", "received_ns",  # columns of tables
         "bool", "bytes", "float", "int", "property", "staticmethod", "str", "tuple",  # stubs
     }
