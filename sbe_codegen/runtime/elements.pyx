@@ -230,17 +230,16 @@ cdef class FloatOf(Element):
         exponent = self.exponent.number(&root.block)
         if mantissa is None or exponent is None:
             return None
+        return self.scaled(mantissa, exponent)
+
+    cdef object scaled(self, object mantissa, object exponent):
         return float_of(mantissa, exponent)
 
 
 cdef class DecimalOf(FloatOf):
     """A mantissa scaled by its exponent to an exact Decimal; None where either is null."""
 
-    cdef object read(self, const sbe_root* root, object owner):
-        mantissa = self.mantissa.number(&root.block)
-        exponent = self.exponent.number(&root.block)
-        if mantissa is None or exponent is None:
-            return None
+    cdef object scaled(self, object mantissa, object exponent):
         return decimal_of(mantissa, exponent)
 
 
@@ -289,9 +288,6 @@ cdef class DataField(Element):
             message=message,
             element=self.schema_name,
         ) from None
-
-    cdef object plain(self, const sbe_root* root, object owner):
-        return self.read(root, owner)
 
 
 cdef class DataBytes(Element):

@@ -5,9 +5,9 @@ What fails in between leaves the tables as they were.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 
-from .cursor cimport sbe_cursor, sbe_data, sbe_fault
+from .cursor cimport sbe_cursor, sbe_data
 
 
 cdef enum:
