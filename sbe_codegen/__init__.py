@@ -1,9 +1,42 @@
 """A compiler for Simple Binary Encoding: XML schemas to Cython decoders.
 
-``parse`` -> ``resolve`` -> ``render`` are pure; ``builder`` writes and compiles.
+``parse`` -> ``resolve`` -> ``render`` are pure; ``builder`` writes and compiles; `load` does all of
+it and imports the result.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .errors import SchemaError
 from .version import __version__
 
-__all__ = ["SchemaError", "__version__"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+    from .conventions import Conventions
+
+    def load(  # as in `loading`, whose imports only the compiler's users have
+        schema: str | Path,
+        *,
+        conventions: Conventions | None = None,
+        progress: Callable[[str], None] = ...,
+    ) -> ModuleType: ...
+
+
+__all__ = ["SchemaError", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":  # the compiler is loaded where it is used: decoders do without it
+        try:
+            loading = import_module(".loading", __name__)
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                f"sbe_codegen.load needs {error.name}: pip install 'binance-sbe[codegen]'"
+            ) from None
+        return loading.load
+    raise AttributeError(f"module 'sbe_codegen' has no attribute {name!r}")

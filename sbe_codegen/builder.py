@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import parser, renderer, resolver
+from . import ir, parser, renderer, resolver
+from .conventions import Conventions
 
 SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
+Progress = Callable[[str], None]
 _HERE = Path(__file__).resolve().parent
 _RUNTIME = (
     "arrays",
@@ -26,13 +30,19 @@ _RUNTIME = (
     "batch",
     "cursor",
     "elements",
+    "entries",
     "frames",
     "message",
     "rows",
     "scaling",
     "tables",
+    "texts",
     "values",
 )
+
+
+def _silent(_: str) -> None:
+    pass
 
 
 def switches() -> frozenset[str]:
@@ -43,20 +53,33 @@ def switches() -> frozenset[str]:
     return given
 
 
-def generate(schema_file: Path, directory: Path, name: str | None = None) -> Path:
+def read(schema_file: Path, conventions: Conventions | None = None) -> ir.Module:
+    """The resolved schema. Raises SchemaError."""
+    return resolver.resolve(parser.parse(schema_file), conventions)
+
+
+def write(module: ir.Module, source: str, directory: Path, name: str) -> Path:
     """Writes ``<name>.pxd``, ``.pyx`` and ``.pyi`` into ``directory``; returns the ``.pyx``.
 
-    ``name`` defaults to the schema's package. Files that would not change are left alone.
-    Raises SchemaError.
+    ``source`` is the schema's name for the first line. Files that would not change are left alone.
     """
-    module = resolver.resolve(parser.parse(schema_file))
-    name = name or module.package.replace(".", "_")
     directory.mkdir(parents=True, exist_ok=True)
-    for file, text in renderer.render(module, schema_file.name, name).items():
+    for file, text in renderer.render(module, source, name).items():
         path = directory / file
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     return directory / f"{name}.pyx"
+
+
+def generate(
+    schema_file: Path,
+    directory: Path,
+    name: str | None = None,
+    conventions: Conventions | None = None,
+) -> Path:
+    """`read` and `write`; ``name`` defaults to the schema's package. Raises SchemaError."""
+    module = read(schema_file, conventions)
+    return write(module, schema_file.name, directory, name or module.package.replace(".", "_"))
 
 
 def flags() -> tuple[list[str], list[str]]:
@@ -84,8 +107,8 @@ def runtime_sources() -> dict[str, Path]:
     return {f"sbe_codegen.runtime.{name}": _HERE / "runtime" / f"{name}.pyx" for name in _RUNTIME}
 
 
-def cythonized(sources: dict[str, Path], root: Path, force: bool = False) -> list[Any]:
-    """Extensions for modules (name -> .pyx), translated to C. Paths are relative to ``root``."""
+def cythonized(sources: dict[str, Path], root: Path | None, force: bool = False) -> list[Any]:
+    """Extensions for modules (name -> .pyx), translated to C; paths relative to ``root``."""
     import numpy
     from Cython.Build import cythonize
     from setuptools import Extension
@@ -100,7 +123,7 @@ def cythonized(sources: dict[str, Path], root: Path, force: bool = False) -> lis
     extensions = [
         Extension(
             name,
-            [os.path.relpath(path, root)],
+            [str(path) if root is None else os.path.relpath(path, root)],
             include_dirs=[numpy.get_include()],
             define_macros=macros,
             extra_compile_args=compile_flags,
@@ -111,7 +134,7 @@ def cythonized(sources: dict[str, Path], root: Path, force: bool = False) -> lis
     return list(
         cythonize(  # type: ignore[no-untyped-call]
             extensions,
-            include_path=[str(root), str(_HERE.parent)],
+            include_path=[str(root or Path()), str(_HERE.parent)],
             compiler_directives={
                 "language_level": 3,
                 "boundscheck": "debug" in on,
@@ -129,24 +152,44 @@ def cythonized(sources: dict[str, Path], root: Path, force: bool = False) -> lis
     )
 
 
-def build(schema_file: Path, directory: Path, name: str | None = None) -> Path:
+def build(
+    schema_file: Path,
+    directory: Path,
+    name: str | None = None,
+    conventions: Conventions | None = None,
+    progress: Progress = _silent,
+) -> Path:
     """Compiles the decoders of ``schema_file`` to a module in ``directory``; returns its file.
 
-    Raises SchemaError; a compiler that fails or is missing raises setuptools' CompileError.
+    ``name`` may have dots: then it is a module inside packages, which are made where they are not
+    there. ``progress`` is told what is being done. Raises SchemaError; a compiler that fails or is
+    missing raises setuptools' CompileError.
     """
+    module = read(schema_file, conventions)
+    progress(f"{len(module.messages)} messages of {module.package}: generating")
+    name = name or module.package.replace(".", "_")
+    package, _, stem = name.rpartition(".")
+    folder = directory.joinpath(*filter(None, package.split(".")))
+    source = write(module, schema_file.name, folder, stem)
+    parents = [folder, *folder.parents]
+    for parent in parents[: parents.index(directory)]:
+        (parent / "__init__.py").touch()
+    return compile_module(name, source, directory, progress)
+
+
+def compile_module(name: str, source: Path, directory: Path, progress: Progress = _silent) -> Path:
+    """Compiles the generated ``source`` to the module ``name`` under ``directory``."""
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
 
-    source = generate(schema_file, directory, name)
-    previous = Path.cwd()
-    os.chdir(directory)
-    try:
-        extensions = cythonized({source.stem: source}, directory)
+    directory = directory.resolve()
+    progress("translating to C")
+    with tempfile.TemporaryDirectory(prefix="sbe-codegen-") as scratch:
+        extensions = cythonized({name: source.resolve()}, None)
         command = build_ext(Distribution({"ext_modules": extensions}))
-        command.inplace = True
-        command.build_temp = "build"
+        command.build_lib = str(directory)
+        command.build_temp = scratch
         command.ensure_finalized()
+        progress("compiling")
         command.run()
-    finally:
-        os.chdir(previous)
-    return directory / str(command.get_ext_filename(source.stem))
+    return Path(command.get_ext_fullpath(name))

@@ -2,96 +2,107 @@
 
 from __future__ import annotations
 
-import keyword
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from . import ir
-from .errors import SchemaError
+from . import ir, names
+from .errors import Place, SchemaError
 
-# What the generated module, its C interface and its stub use themselves.
-_OWN = frozenset(
-    """
-    Any Base BaseCollector BaseMessage BaseSchema Batch Buffer BYTE_ORDER ClassVar Collector Decimal
-    Final Header IntEnum Literal MESSAGES Mapping NAN NDArray NamedTuple PACKAGE SCHEMA SCHEMA_ID
-    SCHEMA_VERSION Self Sequence append_frame byte_int commit_entries commit_row cython decode
-    decode_frames decode_header decode_many final intern memcpy np open_frame raise_fault
-    read_element read_text refused reserve_entries reserve_row seen skip_data skip_group take
-    take_entries take_header take_own_header take_root
-    ArithmeticError BaseException Exception bool bytes bytearray dict float frozenset int list map
-    max min object print property range set sizeof staticmethod str tuple type
-    """.split()  # noqa: SIM905
-)
-_OWN_PREFIX = re.compile(r"_|sbe_|load_|FAULT_|PROBE_|ELEMENTS_|PyInit_|u?int(8|16|32|64)_t$")
+_Claim = tuple[str, str, Place]  # the generated name, what wants it, and where that stands
 
 
-def find(module: ir.Module, file: str) -> list[SchemaError]:
+def find(module: ir.Module) -> list[SchemaError]:
     """A fault for each name that two things would have."""
     faults: list[SchemaError] = []
-    globals_: dict[str, str] = {}
 
-    def claim(names: dict[str, str], name: str, owner: str, line: int) -> None:
-        if name in names:
-            sentence = f"the generated name '{name}' is taken by {names[name]}: rename one of them"
-            faults.append(SchemaError(file, line, owner, sentence))
-        names.setdefault(name, f"'{owner}'")
+    def claim(claims: Iterator[_Claim]) -> None:
+        seen: dict[str, str] = {}
+        for name, owner, place in claims:
+            if name in seen:
+                sentence = (
+                    f"the generated name '{name}' is taken by {seen[name]}: rename one of them"
+                )
+                faults.append(SchemaError(*place, owner, sentence))
+            seen.setdefault(name, f"'{owner}'")
 
-    for name, owner, line in _module_names(module):
-        if keyword.iskeyword(name) or name in _OWN or _OWN_PREFIX.match(name):
-            sentence = f"the generated name '{name}' is taken by the generated module: rename it"
-            faults.append(SchemaError(file, line, owner, sentence))
-        claim(globals_, name, owner, line)
+    claim(_module_names(module))
+    for composite in module.composites:
+        claim(
+            (m.name, f"{composite.schema_name}.{m.schema_name}", m.place) for m in composite.members
+        )
     for message in module.messages:
-        attributes: dict[str, str] = {}
-        for name, owner, line in _attributes(message):
-            claim(attributes, name, owner, line)
-        for group in message.groups:
-            columns: dict[str, str] = {}
-            for field in group.block.fields:
-                owner = f"{message.name}.{group.schema_name}.{field.schema_name}"
-                claim(columns, field.name, owner, field.line)
+        for level, path in _paths(message):
+            claim(_attributes(level, path))
     return faults
 
 
-def _module_names(module: ir.Module) -> Iterator[tuple[str, str, int]]:
-    for enum in module.enums:
-        yield enum.name, enum.schema_name, enum.line
-    for dimension in module.dimensions:
-        yield f"take_{dimension.name}", dimension.name, 0
-    for var_data in module.var_data:
-        yield f"take_{var_data.name}", var_data.name, 0
+def _paths(message: ir.Message) -> Iterator[tuple[ir.Message | ir.Group, str]]:
+    def inside(
+        level: ir.Message | ir.Group, path: str
+    ) -> Iterator[tuple[ir.Message | ir.Group, str]]:
+        yield level, path
+        for group in level.groups:
+            yield from inside(group, f"{path}.{group.schema_name}")
+
+    return inside(message, message.schema_name)
+
+
+def _module_names(module: ir.Module) -> Iterator[_Claim]:
+    named: list[ir.Enum | ir.Set] = [*module.enums, *module.sets]
+    for made in named:
+        yield made.name, made.schema_name, made.place
     for message in module.messages:
-        for name in (message.name, f"{message.name}Frame", f"{message.name}Row"):
-            yield name, message.name, message.line
-        for verb in ("walk", "parse", "append", "open", "take", "take_header_of", "tuple"):
-            yield f"{verb}_{message.name}", message.name, message.line
-        for field in message.block.fields:
-            owner = f"{message.name}.{field.schema_name}"
-            yield f"{message.name}_{field.name}", owner, field.line
-        for group in message.groups:
-            owner = f"{message.name}.{group.schema_name}"
-            yield group.row_name(message.name), owner, group.line
-            for field in group.block.fields:
-                place = f"{owner}.{field.schema_name}"
-                yield f"{message.name}_{group.name}_{field.name}", place, field.line
+        yield from _level_names(message, message.name, message.name, message.schema_name)
+        for verb in ("walk", "parse", "append", "open", "take_header_of", "tuple"):
+            yield f"{verb}_{message.name}", message.schema_name, message.place
 
 
-def _attributes(message: ir.Message) -> Iterator[tuple[str, str, int]]:
-    """The attributes of a message object, those that are derived after those that are not."""
-    derived: list[tuple[str, str, int]] = []
-    for field in message.block.fields:
-        owner = f"{message.name}.{field.schema_name}"
-        yield field.name, owner, field.line
+def _level_names(
+    level: ir.Message | ir.Group, path: str, prefix: str, owner: str
+) -> Iterator[_Claim]:
+    if isinstance(level, ir.Message):
+        yield level.name, owner, level.place
+        yield f"{prefix}Frame", owner, level.place
+    elif not level.is_flat:
+        yield f"{prefix}Entry", owner, level.place
+    yield f"{prefix}Row", owner, level.place
+    yield f"take_{path}", owner, level.place
+    yield from _accessors(level.block.fields, path, owner)
+    for group in level.groups:
+        yield from _level_names(
+            group,
+            f"{path}_{group.name}",
+            f"{prefix}{names.type_name(group.schema_name)}",
+            f"{owner}.{group.schema_name}",
+        )
+
+
+def _accessors(fields: Sequence[ir.Field], path: str, owner: str) -> Iterator[_Claim]:
+    for field in fields:
+        place = f"{owner}.{field.schema_name}"
+        yield f"{path}_{field.name}", place, field.place
+        if field.encoding.composite is not None:
+            members = field.encoding.composite.members
+            yield from _accessors(members, f"{path}_{field.name}", place)
+
+
+def _attributes(level: ir.Message | ir.Group, path: str) -> Iterator[_Claim]:
+    """The attributes of a message or entry, those that are derived after those that are not."""
+    derived: list[_Claim] = []
+    for field in level.block.fields:
+        owner = f"{path}.{field.schema_name}"
+        yield field.name, owner, field.place
         if field.exponent:
-            derived.append((f"{field.name}_float", owner, field.line))
-            derived.append((f"{field.name}_decimal", owner, field.line))
-    for group in message.groups:
-        owner = f"{message.name}.{group.schema_name}"
-        yield group.name, owner, group.line
-        if any(field.exponent for field in group.block.fields):
-            derived.append((f"{group.name}_float", owner, group.line))
-    for data in message.data:
-        owner = f"{message.name}.{data.schema_name}"
-        yield data.name, owner, data.line
-        derived.append((f"{data.name}_bytes", owner, data.line))
+            derived.append((f"{field.name}_float", owner, field.place))
+            derived.append((f"{field.name}_decimal", owner, field.place))
+    for group in level.groups:
+        owner = f"{path}.{group.schema_name}"
+        yield group.name, owner, group.place
+        if group.is_flat and any(field.exponent for field in group.block.fields):
+            derived.append((f"{group.name}_float", owner, group.place))
+    for data in level.data:
+        owner = f"{path}.{data.schema_name}"
+        yield data.name, owner, data.place
+        derived.append((f"{data.name}_bytes", owner, data.place))
+        if data.var_data.is_embedded:
+            derived.append((f"{data.name}_message", owner, data.place))
     yield from derived

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where an element is written; ``line`` is 1-based, 0 for the file as a whole."""
+
+    file: str
+    line: int
 
 
 class SchemaError(Exception):
@@ -32,8 +40,12 @@ class SchemaError(Exception):
     @classmethod
     def of(cls, errors: Sequence[SchemaError]) -> SchemaError:
         """One error that stands for all of ``errors`` (at least one), sorted by line."""
-        ordered = sorted(errors, key=lambda error: (error.file, error.line))
+        ordered = list({str(error): error for error in sorted(errors, key=_order)}.values())
         first = ordered[0]
         whole = cls(first.file, first.line, first.element, first.sentence)
         whole.errors = tuple(ordered)
         return whole
+
+
+def _order(error: SchemaError) -> tuple[str, int]:
+    return error.file, error.line

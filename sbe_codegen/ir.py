@@ -7,61 +7,26 @@ composite) that the thing lies in. ``name`` is the Python name, ``c_name`` the o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
+from .errors import Place
 from .primitives import Primitive
 
-
-@dataclass(frozen=True)
-class Scalar:
-    """One number on the wire, such as a header member."""
-
-    name: str
-    schema_name: str
-    primitive: Primitive
-    offset: int
+Kind = Literal["number", "char", "text", "array", "mantissa", "enum", "set", "composite"]
+Constant = int | float | str
 
 
 @dataclass(frozen=True)
-class Header:
-    """The message header: its size and its members, those that SBE requires by name among them."""
+class Value:
+    """A member of an enum, or a choice of a set, whose ``value`` then is the bit's number."""
 
-    size: int
-    members: tuple[Scalar, ...]
-
-    def member(self, schema_name: str) -> Scalar:
-        return next(member for member in self.members if member.schema_name == schema_name)
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """How a group says its entry block length and its count."""
-
-    name: str
-    size: int
-    block_length: Scalar
-    count: Scalar
-
-
-@dataclass(frozen=True)
-class VarData:
-    """How var data says its length; the bytes begin at ``data_offset``.
-
-    ``encoding`` is Python's name for the text encoding; None where the data are bytes.
-    """
-
-    name: str
-    length: Scalar
-    data_offset: int
-    encoding: str | None
-
-
-@dataclass(frozen=True)
-class EnumValue:
     name: str
     schema_name: str
     value: int
+    since: int
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -72,12 +37,67 @@ class Enum:
     schema_name: str
     primitive: Primitive
     null: int
-    values: tuple[EnumValue, ...]
-    line: int
+    values: tuple[Value, ...]
+    place: Place = field(compare=False)
 
     @property
     def is_bool(self) -> bool:
         return {value.schema_name for value in self.values} == {"False", "True"}
+
+
+@dataclass(frozen=True)
+class Set:
+    name: str
+    schema_name: str
+    primitive: Primitive
+    choices: tuple[Value, ...]
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Composite:
+    """``size`` ends with the last member that takes bytes."""
+
+    name: str
+    schema_name: str
+    size: int
+    members: tuple[Field, ...]
+    place: Place = field(compare=False)
+
+    @property
+    def wire_fields(self) -> tuple[Field, ...]:
+        return tuple(member for member in self.members if member.size)
+
+    def member(self, schema_name: str) -> Field | None:
+        return next((each for each in self.members if each.schema_name == schema_name), None)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the bytes of a field or member mean: a resolved type.
+
+    ``number``, ``enum``, ``set`` and ``char`` are one ``primitive``; ``text`` (of char), ``array``
+    and ``mantissa`` (a wide whole number) are ``length`` of them. ``constant`` is the value of an
+    encoding that takes no bytes. ``null`` is that of a number, NaN for floats being None.
+    ``minimum`` and ``maximum`` are there where the schema gives them.
+    """
+
+    kind: Kind
+    primitive: Primitive
+    length: int
+    size: int
+    presence: str | None
+    null: int | None
+    minimum: float | None = None
+    maximum: float | None = None
+    charset: str | None = None
+    enum: Enum | None = None
+    set: Set | None = None
+    composite: Composite | None = None
+    constant: Constant | None = None
+    since: int = 0
+    semantic_type: str | None = None
+    description: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -90,29 +110,81 @@ class Exponent:
 
 @dataclass(frozen=True)
 class Field:
-    """A fixed field of a block. ``null`` is None where the field can't be null.
-
-    ``constant`` is the value of a field that takes no bytes; such a field has no offset.
-    """
+    """A fixed field of a block, or a member of a composite. ``since`` counts its type's in."""
 
     name: str
     c_name: str
     schema_name: str
     id: int
-    primitive: Primitive
+    encoding: Encoding
     offset: int
     since: int
     optional: bool
-    null: int | None
-    enum: Enum | None
     exponent: Exponent | None
-    constant: int | None
-    description: str
-    line: int
+    metadata: Mapping[str, str]
+    deprecated: int | None
+    description: str = field(compare=False)
+    place: Place = field(compare=False)
+
+    @property
+    def size(self) -> int:
+        return self.encoding.size
 
     @property
     def end(self) -> int:
-        return self.offset + self.primitive.size
+        return self.offset + self.encoding.size
+
+    @property
+    def is_constant(self) -> bool:
+        return self.encoding.constant is not None
+
+
+@dataclass(frozen=True)
+class Header:
+    """The message header, and where the members are that SBE requires by name."""
+
+    composite: Composite
+    block_length: Field
+    template_id: Field
+    schema_id: Field
+    version: Field
+    group_count: Field | None  # numGroups, numVarDataFields: for stepping over what is unknown
+    data_count: Field | None
+
+    @property
+    def size(self) -> int:
+        return self.composite.size
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """How a group says its entry block length and its count."""
+
+    name: str
+    size: int
+    block_length: Field
+    count: Field
+    group_count: Field | None
+    data_count: Field | None
+
+    @property
+    def has_counts(self) -> bool:
+        return self.group_count is not None or self.data_count is not None
+
+
+@dataclass(frozen=True)
+class VarData:
+    """How var data says its length; the bytes begin at ``data_offset``.
+
+    ``charset`` is Python's name for the text encoding; None where the data are bytes.
+    """
+
+    name: str
+    length: Field
+    data_offset: int
+    charset: str | None
+    empty_is_null: bool
+    is_embedded: bool
 
 
 @dataclass(frozen=True)
@@ -133,7 +205,7 @@ class Block:
 
     @property
     def wire_fields(self) -> tuple[Field, ...]:
-        return tuple(field for field in self.fields if field.constant is None)
+        return tuple(field for field in self.fields if field.size)
 
     @property
     def since(self) -> int:
@@ -150,11 +222,17 @@ class Group:
     since: int
     dimension: Dimension
     block: Block
-    line: int
+    groups: tuple[Group, ...]
+    data: tuple[Data, ...]
+    metadata: Mapping[str, str]
+    deprecated: int | None
+    description: str = field(compare=False)
+    place: Place = field(compare=False)
 
-    def row_name(self, message_name: str) -> str:
-        """The C struct of the group's rows in tables."""
-        return f"{message_name}{self.schema_name[:1].upper()}{self.schema_name[1:]}Row"
+    @property
+    def is_flat(self) -> bool:
+        """Whether entries are all of one size: then they are an array."""
+        return not self.groups and not self.data
 
 
 @dataclass(frozen=True)
@@ -165,23 +243,35 @@ class Data:
     id: int
     since: int
     var_data: VarData
-    line: int
+    metadata: Mapping[str, str]
+    deprecated: int | None
+    description: str = field(compare=False)
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
 class Message:
+    """``layout_since`` is the first version whose frames have this layout."""
+
     name: str
+    schema_name: str
     template_id: int
     since: int
-    description: str
     block: Block
     groups: tuple[Group, ...]
     data: tuple[Data, ...]
-    line: int
+    layout_since: int
+    metadata: Mapping[str, str]
+    deprecated: int | None
+    semantic_type: str | None
+    description: str = field(compare=False)
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
 class Module:
+    """``warnings`` are what is allowed and probably not meant, as sentences with their place."""
+
     package: str
     schema_id: int
     version: int
@@ -189,12 +279,21 @@ class Module:
     big_endian: bool
     header: Header
     enums: tuple[Enum, ...]
+    sets: tuple[Set, ...]
+    composites: tuple[Composite, ...]
     dimensions: tuple[Dimension, ...]
     var_data: tuple[VarData, ...]
     messages: tuple[Message, ...]
+    removed: Mapping[int, str]
+    warnings: tuple[str, ...] = field(compare=False)
 
-    def blocks(self) -> Iterator[Block]:
-        for message in self.messages:
-            yield message.block
-            for group in message.groups:
-                yield group.block
+
+def levels(message: Message) -> Iterator[Message | Group]:
+    """The message and all its groups, parents before children, in the order of the wire."""
+
+    def inside(parent: Message | Group) -> Iterator[Message | Group]:
+        yield parent
+        for group in parent.groups:
+            yield from inside(group)
+
+    return inside(message)

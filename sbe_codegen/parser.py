@@ -1,7 +1,7 @@
 """XML -> `schema`: reads what is written, checks only what can be seen without looking elsewhere.
 
 Elements are matched by local name, whatever their namespace (SBE files in the wild use several).
-External entities, DTDs and the network are never touched.
+`sources` reads the files.
 """
 
 from __future__ import annotations
@@ -10,64 +10,61 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lxml import etree
-
 from . import schema
-from .errors import SchemaError
+from .errors import Place, SchemaError
+from .sources import Sources, local_name, namespace
+
+_XINCLUDE = "http://www.w3.org/2001/XInclude"
+_DEEPEST = 32  # groups in groups, or composites in composites
+_WIDEST = 0xFFFFFFFF  # ids and versions (SBE 1.0 has unsignedInt in its text, 16 bits in its XSD)
+
+# The attributes that SBE has; any other is metadata.
+_KNOWN = frozenset(
+    """
+    name id description sinceVersion deprecated semanticType primitiveType length presence nullValue
+    minValue maxValue characterEncoding valueRef offset type encodingType dimensionType blockLength
+    epoch timeUnit variableLength package version semanticVersion byteOrder headerType
+    """.split()  # noqa: SIM905
+)
 
 
 def parse(source: str | Path) -> schema.Schema:
-    """Read the schema file ``source``.
+    """Read the schema file ``source``, and the files that it includes.
 
     Raises SchemaError for a file that is not there, is not XML, or has elements and attributes
     that are wrong by themselves; all of those are reported at once.
     """
-    path = Path(source)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SchemaError(str(path), 0, "", f"can't be read: {error.strerror}") from None
-    return parse_bytes(content, str(path))
+    sources = Sources()
+    return _parse(sources.open(Path(source)), sources)
 
 
 def parse_bytes(content: bytes, file: str = "<bytes>") -> schema.Schema:
-    """The same from bytes; ``file`` is the name that errors give."""
-    xml = etree.XMLParser(
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        root = etree.fromstring(content, xml)
-    except etree.XMLSyntaxError as error:
-        line = error.lineno or 0
-        reason = error.msg or "the file is empty"
-        raise SchemaError(file, line, "", f"is not well-formed XML: {reason}") from None
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise SchemaError(file, 1, "DOCTYPE", "a schema has none: entities are not expanded")
-    reader = _Reader(file)
+    """The same from bytes; ``file`` is the name that errors give. Nothing is included."""
+    sources = Sources()
+    return _parse(sources.read(content, file), sources)
+
+
+def _parse(root: Any, sources: Sources) -> schema.Schema:
+    reader = _Reader(sources)
     result = reader.read_schema(root)
     if reader.errors:
         raise SchemaError.of(reader.errors)
     return result
 
 
-def _local(node: Any) -> str:
-    return etree.QName(node).localname if isinstance(node.tag, str) else ""
-
-
 class _Reader:
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
         self.errors: list[SchemaError] = []
+        self.depth = 0
+
+    def place(self, node: Any) -> Place:
+        return Place(self.sources.file_of(node), node.sourceline)
 
     def fault(self, node: Any, sentence: str) -> None:
         name = node.get("name")
-        element = f"{_local(node)} '{name}'" if name else _local(node)
-        self.errors.append(SchemaError(self.file, node.sourceline, element, sentence))
+        element = f"{local_name(node)} '{name}'" if name else local_name(node)
+        self.errors.append(SchemaError(*self.place(node), element, sentence))
 
     # attributes
 
@@ -83,6 +80,7 @@ class _Reader:
             return None
         if value.strip() not in allowed:
             self.fault(node, f"{attribute} '{value}' is not one of {', '.join(allowed)}")
+            return None
         return str(value.strip())
 
     def number(self, node: Any, attribute: str, maximum: int = 0xFFFF) -> int | None:
@@ -90,24 +88,33 @@ class _Reader:
         if text is None:
             return None
         stripped = text.strip()
-        if not (stripped.isascii() and stripped.isdigit()) or int(stripped) > maximum:
+        digits = stripped.isascii() and stripped.isdigit() and len(stripped) <= 20
+        if not digits or int(stripped) > maximum:
             self.fault(node, f"{attribute} '{text}' is not a number from 0 to {maximum}")
             return None
         return int(stripped)
 
+    def required_number(self, node: Any, attribute: str, maximum: int = _WIDEST) -> int:
+        if node.get(attribute) is None:
+            self.fault(node, f"attribute '{attribute}' is missing")
+        return self.number(node, attribute, maximum) or 0
+
+    def presence(self, node: Any) -> str | None:
+        return self.word(node, "presence", ("required", "optional", "constant"))
+
     def common(self, node: Any) -> dict[str, Any]:
         metadata: Mapping[str, str] = {
-            etree.QName(key).localname: value
+            local_name(key): value
             for key, value in node.attrib.items()
-            if etree.QName(key).namespace
+            if namespace(key) or local_name(key) not in _KNOWN
         }
         return {
             "name": self.required(node, "name"),
-            "line": node.sourceline,
-            "since_version": self.number(node, "sinceVersion") or 0,
-            "deprecated": self.number(node, "deprecated"),
+            "place": self.place(node),
+            "since_version": self.number(node, "sinceVersion", _WIDEST) or 0,
+            "deprecated": self.number(node, "deprecated", _WIDEST),
             "description": " ".join((node.get("description") or "").split()),
-            "semantic_type": node.get("semanticType"),
+            "semantic_type": (node.get("semanticType") or "").strip() or None,
             "metadata": metadata,
         }
 
@@ -116,24 +123,24 @@ class _Reader:
     def read_schema(self, root: Any) -> schema.Schema:
         types: list[schema.AnyType] = []
         messages: list[schema.Message] = []
-        if _local(root) != "messageSchema":
+        if local_name(root) != "messageSchema":
             self.fault(root, "the root of an SBE schema is 'messageSchema'")
         for child in root:
-            local = _local(child)
+            local = local_name(child)
             if local == "types":
-                types.extend(self.children(child, self.type_readers()))
+                types += self.read_types(child)
             elif local == "message":
                 messages.append(self.read_message(child))
-            elif local == "include":
-                self.fault(child, "XInclude is not supported yet")
+            elif local == "include" and namespace(child.tag) == _XINCLUDE:
+                types += self.included(child)
         if not messages and not self.errors:
             self.fault(root, "the schema has no messages")
         return schema.Schema(
-            file=self.file,
-            line=root.sourceline,
+            file=self.sources.file_of(root),
+            place=self.place(root),
             package=self.required(root, "package"),
             id=self.required_number(root, "id"),
-            version=self.number(root, "version") or 0,
+            version=self.number(root, "version", _WIDEST) or 0,
             semantic_version=root.get("semanticVersion") or "",
             byte_order=self.word(root, "byteOrder", ("littleEndian", "bigEndian"))
             or "littleEndian",
@@ -142,10 +149,29 @@ class _Reader:
             messages=tuple(messages),
         )
 
-    def required_number(self, node: Any, attribute: str) -> int:
-        if node.get(attribute) is None:
-            self.fault(node, f"attribute '{attribute}' is missing")
-        return self.number(node, attribute) or 0
+    def included(self, node: Any) -> list[schema.AnyType]:
+        """The types of the file that an XInclude names."""
+        try:
+            root = self.sources.include(node)
+        except SchemaError as error:
+            self.errors += error.errors
+            return []
+        types = []
+        if local_name(root) == "types":
+            types = self.read_types(root)
+        else:
+            self.fault(root, "the root of an included file is 'types'")
+        self.sources.close()
+        return types
+
+    def read_types(self, node: Any) -> list[schema.AnyType]:
+        types: list[schema.AnyType] = []
+        for child in node:
+            if local_name(child) == "include" and namespace(child.tag) == _XINCLUDE:
+                types += self.included(child)
+            else:
+                types += self.one(node, child, self.type_readers())
+        return types
 
     def type_readers(self) -> dict[str, Callable[[Any], Any]]:
         return {
@@ -155,22 +181,43 @@ class _Reader:
             "composite": self.read_composite,
         }
 
+    def one(self, parent: Any, node: Any, readers: Mapping[str, Callable[[Any], Any]]) -> list[Any]:
+        """What a child is; nothing for an unknown element, and for a known one a fault."""
+        local = local_name(node)
+        if local in readers:
+            return [readers[local](node)]
+        if local in (
+            "group",
+            "data",
+            "field",
+            "message",
+            "type",
+            "ref",
+            "enum",
+            "set",
+            "composite",
+        ):
+            self.fault(node, f"has no place inside '{local_name(parent)}'")
+        return []
+
     def children(self, node: Any, readers: Mapping[str, Callable[[Any], Any]]) -> list[Any]:
         """The known children in order; unknown elements are ignored, known ones here misplaced."""
-        result = []
-        for child in node:
-            local = _local(child)
-            if local in readers:
-                result.append(readers[local](child))
-            elif local in ("group", "data", "field", "message", "type", "ref"):
-                self.fault(child, f"has no place inside '{_local(node)}'")
+        if self.depth >= _DEEPEST:
+            self.fault(node, f"is nested more than {_DEEPEST} deep")
+            return []
+        self.depth += 1
+        result = [each for child in node for each in self.one(node, child, readers)]
+        self.depth -= 1
         return result
 
     def read_type(self, node: Any) -> schema.Type:
+        length = self.number(node, "length")
+        if (node.get("variableLength") or "").strip() == "true":  # of an older draft of SBE
+            length = 0
         return schema.Type(
             **self.common(node),
             primitive=self.required(node, "primitiveType"),
-            length=self.number(node, "length"),
+            length=length,
             presence=self.presence(node),
             null_value=node.get("nullValue"),
             min_value=node.get("minValue"),
@@ -178,11 +225,8 @@ class _Reader:
             character_encoding=node.get("characterEncoding"),
             value_ref=node.get("valueRef"),
             offset=self.number(node, "offset"),
-            constant="".join(node.itertext()).strip(),
+            text="".join(node.itertext()),
         )
-
-    def presence(self, node: Any) -> str | None:
-        return self.word(node, "presence", ("required", "optional", "constant"))
 
     def read_ref(self, node: Any) -> schema.Ref:
         return schema.Ref(
@@ -192,13 +236,10 @@ class _Reader:
         )
 
     def read_value(self, node: Any) -> schema.Value:
-        text = "".join(node.itertext()).strip()
+        text = "".join(node.itertext())
         if not text:
             self.fault(node, "has no value")
-        common = self.common(node)
-        return schema.Value(
-            common["name"], common["line"], text, common["since_version"], common["metadata"]
-        )
+        return schema.Value(**self.common(node), text=text)
 
     def read_enum(self, node: Any) -> schema.Enum:
         return schema.Enum(
@@ -226,6 +267,9 @@ class _Reader:
         )
 
     def read_field(self, node: Any) -> schema.Field:
+        foreign = [
+            v for k, v in node.attrib.items() if namespace(k) and local_name(k) == "exponent"
+        ]
         return schema.Field(
             **self.common(node),
             id=self.required_number(node, "id"),
@@ -233,6 +277,7 @@ class _Reader:
             offset=self.number(node, "offset"),
             presence=self.presence(node),
             value_ref=node.get("valueRef"),
+            exponent=foreign[0].strip() if foreign else None,
         )
 
     def read_data(self, node: Any) -> schema.Data:
@@ -248,7 +293,7 @@ class _Reader:
         order = {"field": 0, "group": 1, "data": 2}
         reached = "field"
         for child in node:
-            local = _local(child)
+            local = local_name(child)
             if local in order:
                 if order[local] < order[reached]:
                     self.fault(child, f"a {local} can't follow a {reached}: move it up")
@@ -260,7 +305,7 @@ class _Reader:
         }
         children = self.children(node, readers)
         return {
-            "block_length": self.number(node, "blockLength"),
+            "block_length": self.number(node, "blockLength", _WIDEST),
             "fields": tuple(child for child in children if isinstance(child, schema.Field)),
             "groups": tuple(child for child in children if isinstance(child, schema.Group)),
             "data": tuple(child for child in children if isinstance(child, schema.Data)),

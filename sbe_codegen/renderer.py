@@ -1,14 +1,18 @@
-"""`ir` -> the text of the generated files. Decisions are made here, not in templates."""
+"""`ir` -> the text of the generated files. Decisions are made here, not in templates.
+
+`rendering` has the parts: `levels` for messages and groups, `specs` for what the module declares at
+import, `stubs` for the types that a type checker sees.
+"""
 
 from __future__ import annotations
 
-import json
-import keyword
 from typing import Any
 
 import jinja2
 
 from . import ir, names
+from .rendering import specs, stubs
+from .rendering.levels import LevelRenderer
 from .version import __version__
 
 
@@ -29,11 +33,7 @@ def render(module: ir.Module, source: str, name: str) -> dict[str, str]:
     }
 
 
-class _Renderer:
-    def __init__(self, module: ir.Module) -> None:
-        self.module = module
-        self.order = "be" if module.big_endian else "le"
-
+class _Renderer(LevelRenderer):
     def model(self, source: str) -> dict[str, Any]:
         module = self.module
         file = " ".join(source.split())
@@ -42,59 +42,81 @@ class _Renderer:
             f"{module.schema_id}, version {module.version}). Do not edit."
         )
         messages = [self.message(message) for message in module.messages]
-        decimals = any(field.exponent for block in module.blocks() for field in block.fields)
+        taken = {message.name for message in module.messages}
         return {
             "banner": banner,
             "package": module.package,
             "schema_id": module.schema_id,
+            "schema_version": module.version,
             "version": module.version,
             "byte_order": "bigEndian" if module.big_endian else "littleEndian",
+            "order": ">" if module.big_endian else "<",
+            "removed": dict(module.removed),
             "header": self.header(module.header),
-            "enums": [self.enum(enum) for enum in module.enums],
+            "enums": [self.enum(enum, taken) for enum in module.enums],
+            "sets": [self.set(each, taken) for each in module.sets],
+            "composites": [self.composite(each) for each in self.row_composites()],
+            "composite_specs": ",\n".join(
+                specs.composite(each, self.composite_key) for each in self.composites
+            ),
             "dimensions": [
                 {
                     "name": each.name,
                     "size": each.size,
-                    "block_length": self.scalar(each.block_length),
-                    "count": self.scalar(each.count),
+                    "block_length": self.number(each.block_length),
+                    "count": self.number(each.count),
                 }
                 for each in module.dimensions
             ],
             "var_data": [
                 {
                     "name": each.name,
-                    "length": self.scalar(each.length),
+                    "length": self.number(each.length),
                     "data_offset": each.data_offset,
                 }
                 for each in module.var_data
             ],
             "messages": messages,
+            "framings": [self.framing(*each) for each in self.framings],
             "union": " | ".join(message["name"] for message in messages),
-            "decimal_import": "from decimal import Decimal\n" if decimals else "",
+            "decimal_import": "from decimal import Decimal\n" if self.has_decimals() else "",
         }
 
-    def load(self, primitive_name: str) -> str:
-        return f"load_{primitive_name}_{self.order}"
-
-    def scalar(self, scalar: ir.Scalar) -> dict[str, Any]:
-        return {
-            "name": scalar.name,
-            "c_name": names.snake(scalar.schema_name),
-            "load": self.load(scalar.primitive.name),
-            "offset": scalar.offset,
-        }
+    def has_decimals(self) -> bool:
+        levels = (level for message in self.module.messages for level in ir.levels(message))
+        return any(field.exponent for level in levels for field in level.block.fields)
 
     def header(self, header: ir.Header) -> dict[str, Any]:
-        members = [self.scalar(member) for member in header.members]
-        required = {"block_length", "template_id", "schema_id", "version"}
+        required = [
+            ("block_length", header.block_length),
+            ("template_id", header.template_id),
+            ("schema_id", header.schema_id),
+            ("version", header.version),
+            ("group_count", header.group_count),
+            ("data_count", header.data_count),
+        ]
+        order = ">" if self.module.big_endian else "<"
+        values = []
+        for i, member in enumerate(header.composite.members):
+            if member.encoding.kind == "number" and not member.encoding.primitive.is_float:
+                values.append(self.number(member))
+            else:
+                values.append(f"read_element(HEADER_ELEMENTS, {i}, &root, owner)")
         return {
             "size": header.size,
-            "members": members,
-            "names": tuple(names.snake(member.schema_name) for member in header.members),
-            "required": [member for member in members if member["c_name"] in required],
+            "names": tuple(member.name for member in header.composite.members),
+            "values": values,
+            "has_others": any("&root" in value for value in values),
+            "required": [
+                {"target": target, "value": self.number(member)}
+                for target, member in required
+                if member is not None
+            ],
+            "spec": specs.members(header.composite, order, self.composite_key),
+            "fields": [(m.name, stubs.of_field(m)) for m in header.composite.members],
         }
 
-    def enum(self, enum: ir.Enum) -> dict[str, Any]:
+    def enum(self, enum: ir.Enum, taken: set[str]) -> dict[str, Any]:
         return {
             "name": enum.name,
             "schema_name": enum.schema_name,
@@ -103,209 +125,34 @@ class _Renderer:
             "members": enum.values,
             "labels": {value.value: value.schema_name for value in enum.values},
             "is_bool": enum.is_bool,
-            "has_alias": enum.schema_name != enum.name and not keyword.iskeyword(enum.schema_name),
+            "metadata": {v.value: dict(v.metadata) for v in enum.values if v.metadata},
+            "has_alias": _has_alias(enum, taken),
         }
 
-    def message(self, message: ir.Message) -> dict[str, Any]:
-        fields = [self.field(field, message.name) for field in message.block.wire_fields]
-        texts = [self.data(each) for each in message.data if each.var_data.encoding]
-        doc = message.description or f"{message.name} of {self.module.package}."
-        doc = doc.replace("\\", "\\\\").replace('"', '\\"')  # it becomes a docstring
-        return {
-            "name": message.name,
-            "template_id": message.template_id,
-            "block_length": message.block.length,
-            "doc": doc if doc.endswith(".") else f"{doc}.",
-            "minimum": _minimum(message.block),
-            "fields": fields,
-            "columns": fields + [{"c_type": "uint32_t", "c_name": t["c_name"]} for t in texts],
-            "groups": [self.group(group, message.name) for group in message.groups],
-            "data": [self.data(each) for each in message.data],
-            "texts": texts,
-            "match_args": "".join(f'"{field.name}", ' for field in message.block.fields).strip(),
-            "slots": [g.c_name for g in message.groups] + [d.c_name for d in message.data],
-            "spec": self.spec(message),
-            "values": self.tuple_values(message),
-            "tuple_names": ", ".join(each.name for each in _tuple_elements(message)),
-            "tuple_types": ", ".join(map(_stub_type, _tuple_elements(message))) or "()",
-            "properties": self.properties(message),
-        }
-
-    def tuple_values(self, message: ir.Message) -> list[str]:
-        """The expressions that ``astuple`` consists of: plain numbers straight from the block."""
-        return [
-            self.tuple_value(message, i, element)
-            for i, element in enumerate(_tuple_elements(message))
-        ]
-
-    def tuple_value(self, message: ir.Message, i: int, element: ir.Field | ir.Data) -> str:
-        where = f"ELEMENTS_{message.template_id}, {i}"
-        if isinstance(element, ir.Data):
-            if element.var_data.encoding == "utf-8" and not element.since:
-                return f"read_text({where}, &frame.{element.c_name}, root, owner)"
-            return f"read_element({where}, root, owner)"
-        if element.constant is not None or element.enum or element.optional or element.since:
-            return f"read_element({where}, root, owner)"
-        value = f"{message.name}_{element.name}(frame)"
-        if element.primitive.size == 1:
-            return f"byte_int({value})"
-        return value
-
-    def field(self, field: ir.Field, prefix: str) -> dict[str, Any]:
-        return {
-            "c_type": field.primitive.c_type,
-            "c_name": field.c_name,
-            "accessor": f"{prefix}_{field.name}",
-            "since": field.since,
-            "null": _c_null(field),
-            "load": self.load(field.primitive.name),
-            "offset": field.offset,
-        }
-
-    def group(self, group: ir.Group, message_name: str) -> dict[str, Any]:
-        return {
-            "name": group.name,
-            "c_name": group.c_name,
-            "schema_name": group.schema_name,
-            "row": group.row_name(message_name),
-            "since": group.since,
-            "dimension": group.dimension.name,
-            "minimum": _minimum(group.block),
-            "full_since": group.block.since,
-            "is_native": not self.module.big_endian and _is_aligned(group.block),
-            "fields": [
-                self.field(field, f"{message_name}_{group.name}")
-                for field in group.block.wire_fields
-            ],
-        }
-
-    def data(self, each: ir.Data) -> dict[str, Any]:
+    def set(self, each: ir.Set, taken: set[str]) -> dict[str, Any]:
         return {
             "name": each.name,
-            "c_name": each.c_name,
             "schema_name": each.schema_name,
-            "since": each.since,
-            "var_data": each.var_data.name,
+            "primitive": each.primitive.name,
+            "members": [
+                {"name": choice.name, "mask": 1 << choice.value} for choice in each.choices
+            ],
+            "labels": {choice.value: choice.schema_name for choice in each.choices},
+            "metadata": {c.value: dict(c.metadata) for c in each.choices if c.metadata},
+            "has_alias": _has_alias(each, taken),
         }
 
-    # what `runtime.layout.declare` reads
-
-    def spec(self, message: ir.Message) -> str:
-        groups = ",\n".join(
-            _json(
-                {"name": group.name, "schema_name": group.schema_name, "since": group.since,
-                 "block_length": group.block.length},
-                fields=self.field_specs(group.block, "   "),
-            )
-            for group in message.groups
-        )  # fmt: skip
-        data = ",\n".join(
-            json.dumps(
-                {"name": each.name, "schema_name": each.schema_name, "since": each.since,
-                 "encoding": each.var_data.encoding}
-            )
-            for each in message.data
-        )  # fmt: skip
-        return _json(
-            {"name": message.name, "template_id": message.template_id,
-             "block_length": message.block.length, "order": ">" if self.module.big_endian else "<"},
-            fields=self.field_specs(message.block, " "),
-            groups=groups,
-            data=data,
-        )  # fmt: skip
-
-    def field_specs(self, block: ir.Block, indent: str) -> str:
-        return ",\n".join(indent + json.dumps(self.field_spec(field)) for field in block.fields)
-
-    def field_spec(self, field: ir.Field) -> dict[str, Any]:
-        result: dict[str, Any] = {
-            "name": field.name,
-            "schema_name": field.schema_name,
-            "type": field.primitive.name,
-            "since": field.since,
+    def composite(self, composite: ir.Composite) -> dict[str, Any]:
+        """The C struct that tables have for a composite."""
+        return {
+            "row": self.composite_row(composite),
+            "columns": [self.column(member) for member in composite.wire_fields],
         }
-        if field.constant is not None:
-            result["constant"] = field.constant
-        else:
-            result["offset"] = field.offset
-            result["null"] = field.null
-        if field.optional:
-            result["optional"] = True
-        if field.enum:
-            result["enum"] = field.enum.name
-        if field.exponent:
-            result["exponent"] = {"field": field.exponent.field, "levels": field.exponent.levels}
-        if field.description:
-            result["doc"] = field.description
-        return result
-
-    # stubs
-
-    def properties(self, message: ir.Message) -> list[dict[str, str]]:
-        result = [{"name": "block", "type": "NDArray[np.void]"}]
-        scaled = []
-        for field in message.block.fields:
-            result.append({"name": field.name, "type": _stub_type(field)})
-            if field.exponent:
-                none = " | None" if field.optional or field.since else ""
-                scaled.append({"name": f"{field.name}_float", "type": f"float{none}"})
-                scaled.append({"name": f"{field.name}_decimal", "type": f"Decimal{none}"})
-        result += scaled
-        for group in message.groups:
-            result.append({"name": group.name, "type": "NDArray[np.void]"})
-            if any(field.exponent for field in group.block.fields):
-                result.append({"name": f"{group.name}_float", "type": "NDArray[np.void]"})
-        for each in message.data:
-            none = " | None" if each.since else ""
-            result.append({"name": each.name, "type": _stub_type(each)})
-            result.append({"name": f"{each.name}_bytes", "type": "bytes" + none})
-        return result
 
 
-def _tuple_elements(message: ir.Message) -> list[ir.Field | ir.Data]:
-    return [*message.block.fields, *message.data]
-
-
-def _stub_type(field: ir.Field | ir.Data) -> str:
-    if isinstance(field, ir.Data):
-        return ("str" if field.var_data.encoding else "bytes") + (" | None" if field.since else "")
-    none = " | None" if field.optional or field.since else ""
-    if field.enum is None:
-        return ("float" if field.primitive.is_float else "int") + none
-    if field.enum.is_bool:
-        return "bool" if field.constant is not None else "bool | int | None"
-    return field.enum.name if field.constant is not None else f"{field.enum.name} | int | None"
-
-
-def _json(head: dict[str, Any], **lists: str) -> str:
-    """A JSON object: ``head`` on one line, then each list with one item a line."""
-    text = json.dumps(head)[:-1]
-    for key, items in lists.items():
-        text += f',\n "{key}": [\n{items}]' if items else f',\n "{key}": []'
-    return text + "}"
-
-
-def _minimum(block: ir.Block) -> str:
-    """The least block length, as an expression over the header's version."""
-    expression = str(block.minimums[0].length)
-    for minimum in block.minimums[1:]:
-        expression = f"{minimum.length} if header.version >= {minimum.since} else {expression}"
-    return f"({expression})" if len(block.minimums) > 1 else expression
-
-
-def _is_aligned(block: ir.Block) -> bool:
-    """Whether the entry on the wire is byte for byte the aligned struct of its table rows."""
-    position, widest = 0, 1
-    for field in block.wire_fields:
-        if field.offset != position or position % field.primitive.size:
-            return False
-        position = field.end
-        widest = max(widest, field.primitive.size)
-    return position == block.length and position % widest == 0
-
-
-def _c_null(field: ir.Field) -> str:
-    if field.null is None:
-        return "NAN"
-    bits = field.null & ((1 << (8 * field.primitive.size)) - 1)
-    return f"<{field.primitive.c_type}>0x{bits:X}ULL"
+def _has_alias(made: ir.Enum | ir.Set, taken: set[str]) -> bool:
+    """Whether the schema's own spelling, with a small first letter, is a name in the module too."""
+    name = made.schema_name
+    return made.name == names.type_name(name) != name and (
+        names.class_name(name) == name and name not in taken
+    )

@@ -4,81 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from . import collisions, ir, names, schema
+from .conventions import Conventions
 from .errors import SchemaError
-from .primitives import Primitive
-from .types import Stop, TypeResolver
+from .faults import Stop
+from .framing import FramingResolver
+
+_Scopes = tuple[Sequence[ir.Field], ...]  # the fields of the blocks around, innermost first
 
 
-def resolve(source: schema.Schema) -> ir.Module:
+def resolve(source: schema.Schema, conventions: Conventions | None = None) -> ir.Module:
     """The module that ``source`` describes. Raises SchemaError with all faults found."""
-    resolver = _Resolver(source)
-    module = resolver.module()
-    if resolver.errors or module is None:
-        raise SchemaError.of(resolver.errors)
-    return module
+    resolver = _Resolver(source, conventions or Conventions())
+    with suppress(Stop):
+        module = resolver.module()
+        if not resolver.errors:
+            resolver.errors += collisions.find(module)
+        if not resolver.errors:
+            return module
+    raise SchemaError.of(resolver.errors)
 
 
-class _Resolver(TypeResolver):
-    def module(self) -> ir.Module | None:
-        if not all(map(names.is_identifier, self.source.package.split("."))):
-            sentence = f"package '{self.source.package}' is not names with dots between them"
-            self.fault("messageSchema", self.source.line, sentence)
-        for each in self.source.types:
-            if each.name in self.types:
-                self.fault(each.name, each.line, f"type '{each.name}' is defined twice")
-            self.types[each.name] = each
-            self.check(each, each.name)
-        for each in self.source.types:
-            if isinstance(each, schema.Enum):
-                with suppress(Stop):
-                    self.enum(each)
-        header = self.header()
-        messages = [self.attempt(message) for message in self.source.messages]
-        self.unique(
-            [(f"template id {message.id}", message.name, message.line) for message in
-             self.source.messages]
-        )  # fmt: skip
-        self.unique([(f"name '{m.name}'", m.name, m.line) for m in self.source.messages])
-        if self.errors or header is None:
-            return None
-        module = ir.Module(
-            package=self.source.package,
-            schema_id=self.source.id,
-            version=self.source.version,
-            semantic_version=self.source.semantic_version,
-            big_endian=self.source.byte_order == "bigEndian",
-            header=header,
-            enums=tuple(enum for enum in self.enums.values() if enum),
-            dimensions=tuple(dimension for dimension in self.dimensions.values() if dimension),
-            var_data=tuple(var_data for var_data in self.var_data.values() if var_data),
-            messages=tuple(message for message in messages if message),
+class _Resolver(FramingResolver):
+    def __init__(self, source: schema.Schema, conventions: Conventions) -> None:
+        super().__init__(source, conventions)
+        self.head: ir.Header | None = None
+
+    def module(self) -> ir.Module:
+        source = self.source
+        if not all(map(names.is_identifier, source.package.split("."))):
+            sentence = f"package '{source.package}' is not names with dots between them"
+            self.fault("messageSchema", source.place, sentence)
+        self.resolve_types()
+        with suppress(Stop):
+            self.head = self.header()
+        messages = [self.message(message) for message in source.messages]
+        self.unique([(f"template id {m.id}", m.name, m.place) for m in source.messages])
+        self.unique([(f"name '{m.name}'", m.name, m.place) for m in source.messages])
+        if self.head is None or self.errors:
+            raise Stop
+        made = [each for each in self.encodings.values() if each]
+        composites = {each.composite.schema_name: each.composite for each in made if each.composite}
+        named = self.named.values()
+        return ir.Module(
+            package=source.package,
+            schema_id=source.id,
+            version=source.version,
+            semantic_version=source.semantic_version,
+            big_endian=source.byte_order == "bigEndian",
+            header=self.head,
+            enums=tuple(each for each in named if isinstance(each, ir.Enum)),
+            sets=tuple(each for each in named if isinstance(each, ir.Set)),
+            composites=tuple(composites.values()),
+            dimensions=tuple(each for each in self.dimensions.values() if each),
+            var_data=tuple(each for each in self.var_data.values() if each),
+            messages=tuple(messages),
+            removed=dict(self.conventions.removed),
+            warnings=tuple(str(warning) for warning in self.warnings),
         )
-        self.errors += collisions.find(module, self.source.file)
-        return module
-
-    def attempt(self, source: schema.Message) -> ir.Message | None:
-        before = len(self.errors)
-        message = self.message(source)
-        return message if len(self.errors) == before else None
 
     def message(self, source: schema.Message) -> ir.Message:
         path = source.name
         self.check(source, path)
-        root = self.block(source, path, ())
-        groups = [self.group(group, f"{path}.{group.name}", root.fields) for group in source.groups]
-        data = [self.data(each, f"{path}.{each.name}") for each in source.data]
+        root = self.block(source, path, (), source.since_version)
+        if self.head is not None:
+            self.fits(source.id, self.head.template_id, path, source.place, "id")
+            self.fits(root.length, self.head.block_length, path, source.place, "a block of")
         self.identities(source, path)
         return ir.Message(
-            name=source.name,
+            name=names.class_name(source.name),
+            schema_name=source.name,
             template_id=source.id,
             since=source.since_version,
-            description=source.description,
             block=root,
-            groups=tuple(group for group in groups if group),
-            data=tuple(each for each in data if each),
-            line=source.line,
+            groups=self.groups(source, path, (root.fields,), source.since_version),
+            data=self.datas(source, path),
+            layout_since=self.conventions.layout_since.get(source.id, 0),
+            metadata=source.metadata,
+            deprecated=source.deprecated,
+            semantic_type=source.semantic_type,
+            description=source.description,
+            place=source.place,
         )
 
     def identities(self, source: schema.Message | schema.Group, path: str) -> None:
@@ -86,142 +94,146 @@ class _Resolver(TypeResolver):
         elements: list[schema.Field | schema.Group | schema.Data] = [
             *source.fields, *source.groups, *source.data
         ]  # fmt: skip
-        self.unique([(f"name '{e.name}'", f"{path}.{e.name}", e.line) for e in elements])
-        self.unique([(f"id {e.id}", f"{path}.{e.name}", e.line) for e in elements])
+        self.unique([(f"name '{e.name}'", f"{path}.{e.name}", e.place) for e in elements])
+        self.unique([(f"id {e.id}", f"{path}.{e.name}", e.place) for e in elements])
+
+    # blocks and fields
 
     def block(
-        self, source: schema.Message | schema.Group, path: str, outer: tuple[ir.Field, ...]
+        self, source: schema.Message | schema.Group, path: str, outer: _Scopes, born: int
     ) -> ir.Block:
+        """``born`` is the version in which all of it appeared."""
         fields: list[ir.Field] = []
         position = 0
+        newest = born
         for each in source.fields:
             place = f"{path}.{each.name}"
             self.check(each, place)
             try:
-                found = self.field(each, place, position, fields, outer)
+                found = self.field(each, place, position, (fields, *outer))
             except Stop:
                 continue
             fields.append(found)
-            if found.constant is None:
+            if not found.is_constant:
                 position = found.end
+                if max(found.since, born) < newest:
+                    sentence = (
+                        f"is in the schema since version {found.since}, after a field that is "
+                        f"there since {newest}: new fields go to the end of a block"
+                    )
+                    self.warn(place, each.place, sentence)
+                newest = max(newest, found.since)
         if source.block_length and source.block_length < position:
             sentence = (
                 f"blockLength {source.block_length} is less than the {position} of its fields"
             )
-            self.fault(path, source.line, sentence)
+            self.fault(path, source.place, sentence)
         length = max(position, source.block_length or 0)
         return ir.Block(length, tuple(fields), _minimums(fields))
 
-    def field(
-        self,
-        source: schema.Field,
-        path: str,
-        position: int,
-        before: list[ir.Field],
-        outer: tuple[ir.Field, ...],
-    ) -> ir.Field:
-        found = self.lookup(source.type, path, source.line)
-        enum: ir.Enum | None = None
-        constant: int | None = None
-        presence = source.presence or "required"
-        if isinstance(found, schema.Enum):
-            enum = self.enum(found)
-            primitive = enum.primitive
-            null: int | None = enum.null
-            if presence == "constant":
-                constant = self.value_of(source, enum, path)
-        elif isinstance(found, schema.Type):
-            presence = source.presence or found.presence or "required"
-            primitive = self.simple(found, presence, path, source.line)
-            null = primitive.null
-            if found.null_value is not None and null is not None:
-                null = self.integer(found.null_value, primitive, found.name, found.line)
-        else:
-            kind = type(found).__name__.lower()
-            raise self.fault(path, source.line, f"a {kind} as field is not supported yet")
-        exponent = self.exponent(source, path, before, outer)
-        if exponent and (primitive.is_float or enum is not None):
-            raise self.fault(path, source.line, "only a whole number has an exponent")
-        offset = position
-        if source.offset is not None and constant is None:
-            if source.offset < position:
-                sentence = f"offset {source.offset} overlaps what ends at {position}"
-                raise self.fault(path, source.line, sentence)
-            offset = source.offset
+    def field(self, source: schema.Field, path: str, position: int, scopes: _Scopes) -> ir.Field:
+        encoding = self.encoding(source.type, path, source.place)
+        clash = {source.semantic_type, encoding.semantic_type} - {None}
+        if len(clash) > 1:
+            sentence = (
+                f"semanticType '{source.semantic_type}' where its type has "
+                f"'{encoding.semantic_type}'"
+            )
+            self.fault(path, source.place, sentence)
+        presence = source.presence or encoding.presence or "required"
+        if encoding.constant is None and presence == "constant":
+            encoding = self.made_constant(source, encoding, path)
+        elif source.value_ref is not None and encoding.constant is None:
+            sentence = 'valueRef is for constants: add presence="constant"'
+            raise self.fault(path, source.place, sentence)
+        exponent = self.exponent(source, path, scopes)
+        if exponent:
+            encoding = self.mantissa(encoding, path, source)
+        offset = self.offset(source.offset, position, encoding, path, source.place)
         name = names.attribute(source.name)
         return ir.Field(
             name=name,
             c_name=names.c_member(name),
             schema_name=source.name,
             id=source.id,
-            primitive=primitive,
+            encoding=encoding,
             offset=offset,
-            since=max(source.since_version, found.since_version),
-            optional=presence == "optional",
-            null=null,
-            enum=enum,
+            since=max(source.since_version, encoding.since),
+            optional=presence == "optional" and encoding.constant is None,
             exponent=exponent,
-            constant=constant,
-            description=source.description or found.description,
-            line=source.line,
+            metadata=source.metadata,
+            deprecated=source.deprecated,
+            description=source.description or encoding.description,
+            place=source.place,
         )
 
-    def simple(self, found: schema.Type, presence: str, path: str, line: int) -> Primitive:
-        if presence == "constant":
-            raise self.fault(path, line, "a constant simple type is not supported yet")
-        if found.length not in (None, 1) or found.primitive == "char":
-            raise self.fault(path, line, "characters and arrays are not supported yet")
-        return self.primitive(found.primitive, path, line)
-
-    def value_of(self, source: schema.Field, enum: ir.Enum, path: str) -> int:
-        """The constant that ``valueRef="Enum.Value"`` names."""
+    def made_constant(self, source: schema.Field, encoding: ir.Encoding, path: str) -> ir.Encoding:
+        """A field of a type that is not constant itself: its valueRef gives the value."""
         if source.value_ref is None:
-            raise self.fault(path, source.line, "a constant enum field needs a valueRef")
-        owner, _, member = source.value_ref.partition(".")
-        if owner != enum.schema_name:
-            sentence = f"valueRef '{source.value_ref}' does not name a value of '{source.type}'"
-            raise self.fault(path, source.line, sentence)
-        for value in enum.values:
-            if value.schema_name == member:
-                return value.value
-        raise self.fault(path, source.line, f"enum '{owner}' has no value '{member}'")
+            what = "enum field" if encoding.enum else "field"
+            sentence = f"a constant {what} needs a valueRef, or a type that is constant"
+            raise self.fault(path, source.place, sentence)
+        value: ir.Constant
+        if encoding.enum is not None:
+            owner, found = self.enum_value(source.value_ref, path, source.place)
+            if owner != encoding.enum:
+                sentence = f"valueRef '{source.value_ref}' does not name a value of '{source.type}'"
+                raise self.fault(path, source.place, sentence)
+            value = found.value
+        elif encoding.kind in ("number", "char"):
+            value = self.value_ref(source.value_ref, encoding.primitive, path, source.place)
+        else:
+            raise self.fault(path, source.place, f"a {encoding.kind} can't have a valueRef")
+        return replace(encoding, constant=value, size=0)
 
-    def exponent(
-        self,
-        source: schema.Field,
-        path: str,
-        before: list[ir.Field],
-        outer: tuple[ir.Field, ...],
-    ) -> ir.Exponent | None:
+    def exponent(self, source: schema.Field, path: str, scopes: _Scopes) -> ir.Exponent | None:
         """The field named by the ``exponent`` attribute, looked up from the innermost block out."""
-        wanted = source.metadata.get("exponent")
-        if wanted is None:
+        if source.exponent is None:
             return None
-        for levels, scope in enumerate((before, outer)):
+        for levels, scope in enumerate(scopes):
             for field in scope:
-                if field.schema_name == wanted:
-                    if field.primitive.size != 1 or field.enum is not None:
-                        sentence = f"the exponent '{wanted}' is not an int8"
-                        raise self.fault(path, source.line, sentence)
+                if field.schema_name == source.exponent:
+                    encoding = field.encoding
+                    if encoding.kind != "number" or encoding.primitive.name not in (
+                        "int8",
+                        "uint8",
+                    ):
+                        sentence = f"the exponent '{source.exponent}' is not an int8"
+                        raise self.fault(path, source.place, sentence)
                     return ir.Exponent(field.name, levels)
-        sentence = f"no field '{wanted}' before it or above it to be its exponent"
-        raise self.fault(path, source.line, sentence)
+        sentence = f"no field '{source.exponent}' before it or above it to be its exponent"
+        raise self.fault(path, source.place, sentence)
 
-    def group(
-        self, source: schema.Group, path: str, outer: tuple[ir.Field, ...]
-    ) -> ir.Group | None:
+    def mantissa(self, encoding: ir.Encoding, path: str, source: schema.Field) -> ir.Encoding:
+        """What has an exponent is a whole number; an array of bytes with one is a wide number."""
+        primitive = encoding.primitive
+        if encoding.kind == "array" and primitive.name in ("uint8", "int8"):
+            return replace(encoding, kind="mantissa", null=-(1 << (8 * encoding.length - 1)))
+        if encoding.kind != "number" or primitive.is_float:
+            raise self.fault(path, source.place, "only a whole number has an exponent")
+        return encoding
+
+    # groups and data
+
+    def groups(
+        self, source: schema.Message | schema.Group, path: str, outer: _Scopes, born: int
+    ) -> tuple[ir.Group, ...]:
+        result = []
+        for each in source.groups:
+            with suppress(Stop):
+                result.append(self.group(each, f"{path}.{each.name}", outer, born))
+        return tuple(result)
+
+    def group(self, source: schema.Group, path: str, outer: _Scopes, born: int) -> ir.Group:
         self.check(source, path)
-        if source.groups or source.data:
-            self.fault(path, source.line, "groups and data inside a group are not supported yet")
-        block = self.block(source, path, outer)
+        born = max(born, source.since_version)
+        block = self.block(source, path, outer, born)
         self.identities(source, path)
+        groups = self.groups(source, path, (block.fields, *outer), born)
+        data = self.datas(source, path)
+        dimension = self.dimension(source.dimension_type, path, source.place)
+        self.fits(block.length, dimension.block_length, path, source.place, "a block of")
         name = names.attribute(source.name)
-        try:
-            dimension = self.dimension(source.dimension_type, path, source.line)
-        except Stop:
-            return None
-        if not block.wire_fields:
-            self.fault(path, source.line, "a group without fields is not supported yet")
         return ir.Group(
             name=name,
             c_name=names.c_member(name),
@@ -230,17 +242,27 @@ class _Resolver(TypeResolver):
             since=source.since_version,
             dimension=dimension,
             block=block,
-            line=source.line,
+            groups=groups,
+            data=data,
+            metadata=source.metadata,
+            deprecated=source.deprecated,
+            description=source.description,
+            place=source.place,
         )
 
-    def data(self, source: schema.Data, path: str) -> ir.Data | None:
+    def datas(self, source: schema.Message | schema.Group, path: str) -> tuple[ir.Data, ...]:
+        result = []
+        for each in source.data:
+            with suppress(Stop):
+                result.append(self.data(each, f"{path}.{each.name}"))
+        return tuple(result)
+
+    def data(self, source: schema.Data, path: str) -> ir.Data:
         self.check(source, path)
-        if source.presence == "optional":
-            self.fault(path, source.line, "var data can't be optional")
-        try:
-            var_data = self.var_data_type(source.type, path, source.line)
-        except Stop:
-            return None
+        if source.presence in ("optional", "constant"):
+            sentence = f"var data can't be {source.presence}: its length says whether it is there"
+            self.fault(path, source.place, sentence)
+        var_data = self.var_data_type(source.type, path, source.place)
         name = names.attribute(source.name)
         return ir.Data(
             name=name,
@@ -249,16 +271,18 @@ class _Resolver(TypeResolver):
             id=source.id,
             since=source.since_version,
             var_data=var_data,
-            line=source.line,
+            metadata=source.metadata,
+            deprecated=source.deprecated,
+            description=source.description,
+            place=source.place,
         )
 
 
 def _minimums(fields: Sequence[ir.Field]) -> tuple[ir.Minimum, ...]:
     """The least block length for each version that adds fields, oldest first."""
     result = [ir.Minimum(0, 0)]
-    for since in sorted({field.since for field in fields if field.constant is None}):
-        ends = [f.end for f in fields if f.constant is None and f.since <= since]
-        minimum = ir.Minimum(since, max(ends))
+    for since in sorted({field.since for field in fields if field.size}):
+        minimum = ir.Minimum(since, max(f.end for f in fields if f.size and f.since <= since))
         if since == 0:
             result = [minimum]
         else:

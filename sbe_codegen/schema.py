@@ -1,7 +1,7 @@
 """A schema as its XML states it: defaults made explicit, references still names, nothing computed.
 
-Every element keeps its line, and the attributes of foreign namespaces (``mbx:exponent``, ...) as
-``metadata``, by local name.
+Every element keeps its place, and the attributes that SBE does not know, those of foreign
+namespaces (``mbx:exponent``, ...) among them, as ``metadata``, by local name.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .errors import Place
+
 
 @dataclass(frozen=True)
 class Element:
-    """What all elements have. ``line`` is the 1-based line of the element's start tag."""
+    """What all elements have."""
 
     name: str
-    line: int
+    place: Place
     since_version: int = 0
     deprecated: int | None = None
     description: str = ""
@@ -36,7 +38,7 @@ class Type(Element):
     character_encoding: str | None = None
     value_ref: str | None = None
     offset: int | None = None
-    constant: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,10 @@ class Ref(Element):
 
 
 @dataclass(frozen=True)
-class Value:
+class Value(Element):
     """A ``validValue`` of an enum or a ``choice`` of a set; ``text`` is its value as written."""
 
-    name: str
-    line: int
-    text: str
-    since_version: int = 0
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +87,7 @@ class Field(Element):
     offset: int | None = None
     presence: str | None = None
     value_ref: str | None = None
+    exponent: str | None = None  # of a foreign namespace: the field that scales this one
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class Schema:
     """A whole schema. ``types`` and ``messages`` are in document order, duplicates included."""
 
     file: str
-    line: int
+    place: Place
     package: str
     id: int
     version: int

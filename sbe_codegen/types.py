@@ -1,261 +1,291 @@
-"""The types of a schema -> ir: enums, and the composites that frame messages.
+"""The types of a schema -> `ir.Encoding`: simple types, constants, composites and references.
 
-Nothing here knows of messages; `resolver` builds on it.
+Nothing here knows of messages; `framing` and `resolver` build on it.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from . import ir, names, schema
-from .errors import SchemaError
+from .enumerations import EnumerationResolver
+from .errors import Place
+from .faults import Stop
 from .primitives import PRIMITIVES, Primitive
 
-HEADER_MEMBERS = ("blockLength", "templateId", "schemaId", "version")
-_MAX_COUNT = 2**31 - 1
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+PAYLOADS = ("varData", "data")  # the last member of var data; SBE's text and its XSD differ
+_INDENT = re.compile(r"^[ \t\r]*\n\s*|\s*\n[ \t\r]*$")
 
 
-class Stop(Exception):
-    """This element can't be resolved; its fault is noted already."""
-
-
-class TypeResolver:
-    """Resolves each type once, and notes every fault in ``errors``."""
+class TypeResolver(EnumerationResolver):
+    """Resolves each named type once."""
 
     def __init__(self, source: schema.Schema) -> None:
-        self.source = source
-        self.errors: list[SchemaError] = []
-        self.types: dict[str, schema.AnyType] = {}
-        self.enums: dict[str, ir.Enum | None] = {}
-        self.dimensions: dict[str, ir.Dimension | None] = {}
-        self.var_data: dict[str, ir.VarData | None] = {}
+        super().__init__(source)
+        self.encodings: dict[str, ir.Encoding | None] = {}
+        self.open: list[str] = []  # the named types that are being resolved, outermost first
 
-    def fault(self, element: str, line: int, sentence: str) -> Stop:
-        self.errors.append(SchemaError(self.source.file, line, element, sentence))
-        return Stop()
+    def resolve_types(self) -> None:
+        for each in self.source.types:
+            if each.name in self.types:
+                self.fault(each.name, each.place, f"type '{each.name}' is defined twice")
+            elif each.name in PRIMITIVES and not (
+                isinstance(each, schema.Type) and each.primitive == each.name
+            ):
+                sentence = f"'{each.name}' is the name of a primitive type: rename it"
+                self.fault(each.name, each.place, sentence)
+            self.types.setdefault(each.name, each)
+            self.check(each, each.name)
+        # Enums and sets first: their Python names are their own, before any inline one's.
+        for kinds in ((schema.Enum, schema.Set), (schema.Type, schema.Composite)):
+            for name, each in self.types.items():
+                if isinstance(each, kinds):
+                    with suppress(Stop):
+                        self.named_encoding(name, name, each.place)
 
-    # checks that every element gets
+    # by name
 
-    def check(self, element: schema.Element, path: str) -> None:
-        if element.name and not names.is_identifier(element.name):
-            sentence = f"'{element.name}' is no SBE name: letters, digits and _, 64 at most"
-            self.fault(path, element.line, sentence)
-        if element.since_version > self.source.version:
-            sentence = (
-                f"sinceVersion {element.since_version} is above the schema's version "
-                f"{self.source.version}"
-            )
-            self.fault(path, element.line, sentence)
+    def encoding(self, name: str, path: str, place: Place) -> ir.Encoding:
+        """The type ``name``, of the schema or primitive."""
+        if name in PRIMITIVES and name not in self.types:
+            return self.simple(schema.Type(name=name, place=place, primitive=name), path)
+        return self.named_encoding(name, path, place)
 
-    def unique(self, keyed: Sequence[tuple[str, str, int]]) -> None:
-        seen: dict[str, str] = {}
-        for key, name, line in keyed:
-            if key in seen:
-                self.fault(name, line, f"{key} is used by '{seen[key]}' already")
-            seen.setdefault(key, name)
-
-    # types
-
-    def lookup(self, name: str, path: str, line: int) -> schema.AnyType:
-        found = self.types.get(name)
-        if found is not None:
-            return found
-        if name in PRIMITIVES:
-            return schema.Type(name=name, line=line, primitive=name)
-        raise self.fault(path, line, f"no type '{name}' in this schema")
-
-    def primitive(self, name: str, path: str, line: int) -> Primitive:
-        if name in PRIMITIVES:
-            return PRIMITIVES[name]
-        known = ", ".join(PRIMITIVES)
-        raise self.fault(path, line, f"'{name}' is no primitive type ({known})")
-
-    def integer(self, text: str, primitive: Primitive, path: str, line: int) -> int:
-        if not _INTEGER.fullmatch(text.strip()):
-            raise self.fault(path, line, f"'{text}' is not a whole number")
-        value = int(text)
-        if not primitive.lowest <= value <= primitive.highest:
-            raise self.fault(path, line, f"{value} does not fit {primitive.name}")
-        return value
-
-    def enum(self, source: schema.Enum) -> ir.Enum:
-        if source.name not in self.enums:
-            try:
-                self.enums[source.name] = self.new_enum(source)
-            except Stop:
-                self.enums[source.name] = None
-        enum = self.enums[source.name]
-        if enum is None:
+    def named_encoding(self, name: str, path: str, place: Place) -> ir.Encoding:
+        if name not in self.types:
+            raise self.fault(path, place, f"no type '{name}' in this schema")
+        if name in self.open:
+            cycle = " > ".join([*self.open[self.open.index(name) :], name])
+            raise self.fault(path, place, f"composites contain each other: {cycle}")
+        if name not in self.encodings:
+            self.encodings[name] = None
+            self.open.append(name)
+            with suppress(Stop):
+                self.encodings[name] = self.inline(self.types[name], name)
+            self.open.pop()
+        encoding = self.encodings[name]
+        if encoding is None:
             raise Stop
-        return enum
+        return encoding
 
-    def new_enum(self, source: schema.Enum) -> ir.Enum:
-        path = source.name
-        null_text = source.null_value
-        if source.encoding_type in PRIMITIVES:
-            primitive = PRIMITIVES[source.encoding_type]
+    def inline(self, source: schema.AnyType, path: str, owner: str = "") -> ir.Encoding:
+        """A type where it is defined, at the top level or as a member of composite ``owner``."""
+        if isinstance(source, schema.Type):
+            return self.simple(source, path)
+        if isinstance(source, schema.Enum):
+            enum = self.enum(source, path, owner)
+            size = enum.primitive.size
+            made = ir.Encoding("enum", enum.primitive, 1, size, None, enum.null, enum=enum)
+        elif isinstance(source, schema.Set):
+            choices = self.set(source, path, owner)
+            size = choices.primitive.size
+            made = ir.Encoding("set", choices.primitive, 1, size, None, None, set=choices)
         else:
-            encoding = self.lookup(source.encoding_type, path, source.line)
-            if not isinstance(encoding, schema.Type) or encoding.length not in (None, 1):
-                sentence = f"encodingType '{source.encoding_type}' is not one integer"
-                raise self.fault(path, source.line, sentence)
-            primitive = self.primitive(encoding.primitive, path, encoding.line)
-            null_text = null_text or encoding.null_value
-        if primitive.null is None:
-            raise self.fault(path, source.line, f"an enum can't be encoded as {primitive.name}")
-        null = primitive.null
-        if null_text is not None:
-            null = self.integer(null_text, primitive, path, source.line)
-        values = []
-        for value in source.values:
-            self.check_value(value, path)
-            if value.name.startswith("_"):
-                self.fault(path, value.line, f"member '{value.name}' begins with an underscore")
-            number = self.enum_number(value, primitive, path)
-            if number == null:
-                self.fault(path, value.line, f"value {value.name} is {null}, which means null")
-            values.append(ir.EnumValue(names.constant(value.name), value.name, number))
-        self.unique([(f"name '{v.name}'", f"{path}.{v.name}", v.line) for v in source.values])
-        made = list(zip(values, source.values, strict=True))
-        self.unique([(f"value {v.value}", f"{path}.{s.name}", s.line) for v, s in made])
-        self.unique([(f"member {v.name}", f"{path}.{s.name}", s.line) for v, s in made])
-        if not values:
-            self.fault(path, source.line, "an enum needs at least one validValue")
-        return ir.Enum(names.type_name(path), path, primitive, null, tuple(values), source.line)
-
-    def check_value(self, value: schema.Value, path: str) -> None:
-        self.check(
-            schema.Element(value.name, value.line, value.since_version), f"{path}.{value.name}"
+            composite = self.composite(source, path)
+            char = PRIMITIVES["char"]
+            made = ir.Encoding(
+                "composite", char, 1, composite.size, None, None, composite=composite
+            )
+        return replace(
+            made,
+            since=source.since_version,
+            semantic_type=source.semantic_type,
+            description=source.description,
         )
 
-    def enum_number(self, value: schema.Value, primitive: Primitive, path: str) -> int:
-        if primitive.name == "char":
-            if len(value.text) != 1 or not value.text.isascii():
-                sentence = f"value '{value.text}' of {value.name} is not one ASCII character"
-                raise self.fault(path, value.line, sentence)
-            return ord(value.text)
-        return self.integer(value.text, primitive, path, value.line)
+    # simple types
 
-    def scalars(self, name: str, path: str, line: int) -> tuple[tuple[ir.Scalar, ...], int]:
-        """The numeric members of a composite that is part of the framing, and its size."""
-        found = self.types.get(name)
+    def simple(self, source: schema.Type, path: str, is_payload: bool = False) -> ir.Encoding:
+        primitive = self.primitive(source.primitive, path, source.place)
+        length = source.length
+        if length == 0 and not is_payload:
+            sentence = "length 0 is for the varData of var data only: give the number of items"
+            raise self.fault(path, source.place, sentence)
+        null = primitive.null
+        if source.null_value is not None:
+            if source.presence != "optional":
+                sentence = 'nullValue is for optional types: add presence="optional"'
+                raise self.fault(path, source.place, sentence)
+            null = self.null(source, primitive, path)
+        low = self.bound(source.min_value, primitive, path, source.place)
+        high = self.bound(source.max_value, primitive, path, source.place)
+        if low is not None and high is not None and low > high:
+            sentence = f"minValue {source.min_value} is above maxValue {source.max_value}"
+            self.fault(path, source.place, sentence)
+        constant: ir.Constant | None = None
+        if source.presence == "constant":
+            constant = self.constant(source, primitive, path)
+            if length is None and isinstance(constant, str):
+                length = len(constant)
+        elif source.value_ref is not None:
+            sentence = 'valueRef is for constants: add presence="constant"'
+            raise self.fault(path, source.place, sentence)
+        elif source.text.strip():
+            sentence = 'its text is ignored, as it has no presence="constant"'
+            self.warn(path, source.place, sentence)
+        length = 1 if length is None else length
+        is_text = primitive.name == "char" and (length != 1 or is_payload)
+        kind: ir.Kind = "number"
+        if is_text:
+            kind = "text"
+        elif length != 1 or is_payload:
+            kind = "array"
+        elif primitive.name == "char":
+            kind = "char"
+        charset = None
+        if source.character_encoding is not None:
+            charset = self.codec(source.character_encoding, path, source.place)
+        return ir.Encoding(
+            kind,
+            primitive,
+            length,
+            0 if constant is not None else length * primitive.size,
+            source.presence,
+            null,
+            low,
+            high,
+            charset,
+            constant=constant,
+            since=source.since_version,
+            semantic_type=source.semantic_type,
+            description=source.description,
+        )
+
+    def null(self, source: schema.Type, primitive: Primitive, path: str) -> int | None:
+        assert source.null_value is not None
+        value = self.number(source.null_value, primitive, path, source.place)
+        if not primitive.is_float:
+            return int(value)
+        if value == value:
+            sentence = (
+                f"the null of {primitive.name} is NaN: remove nullValue '{source.null_value}'"
+            )
+            raise self.fault(path, source.place, sentence)
+        return None
+
+    def bound(
+        self, text: str | None, primitive: Primitive, path: str, place: Place
+    ) -> float | None:
+        return None if text is None else self.number(text, primitive, path, place)
+
+    def constant(self, source: schema.Type, primitive: Primitive, path: str) -> ir.Constant:
+        if source.value_ref is not None:
+            return self.value_ref(source.value_ref, primitive, path, source.place)
+        text = _INDENT.sub("", source.text)
+        if primitive.name != "char":
+            if not text.strip():
+                raise self.fault(path, source.place, "a constant needs a value as its text")
+            if source.length not in (None, 1):
+                sentence = f"{source.length} items of {primitive.name} can't be a constant"
+                raise self.fault(path, source.place, sentence)
+            return self.number(text.strip(), primitive, path, source.place)
+        if not text:
+            raise self.fault(path, source.place, "a constant needs a value as its text")
+        if source.length is not None and len(text.encode()) > source.length:
+            sentence = f"'{text}' is longer than the {source.length} of the type"
+            raise self.fault(path, source.place, sentence)
+        return text
+
+    def value_ref(self, ref: str, primitive: Primitive, path: str, place: Place) -> ir.Constant:
+        """The value that ``Enum.Value`` names, for a type or field of ``primitive``."""
+        enum, value = self.enum_value(ref, path, place)
+        if enum.primitive != primitive:
+            sentence = (
+                f"valueRef '{ref}' is {enum.primitive.name}, and the type is {primitive.name}"
+            )
+            raise self.fault(path, place, sentence)
+        return chr(value.value) if primitive.name == "char" else value.value
+
+    def enum_value(self, ref: str, path: str, place: Place) -> tuple[ir.Enum, ir.Value]:
+        owner, dot, member = ref.strip().partition(".")
+        if not dot:
+            raise self.fault(path, place, f"valueRef '{ref}' is not of the form 'Enum.Value'")
+        found = self.types.get(owner)
         if found is None:
-            raise self.fault(path, line, f"no composite '{name}' in this schema")
-        if not isinstance(found, schema.Composite):
-            raise self.fault(path, line, f"'{name}' is not a composite")
-        result = []
-        position = 0
-        for member in found.members:
-            place = f"{name}.{member.name}"
-            self.check(member, place)
-            target: object = member
-            if isinstance(member, schema.Ref):
-                target = self.lookup(member.type, place, member.line)
-            if not isinstance(target, schema.Type) or target.presence == "constant":
-                raise self.fault(place, member.line, "this kind of member is not supported yet")
-            primitive = self.primitive(target.primitive, place, target.line)
-            if member.offset is not None:
-                if member.offset < position:
-                    sentence = f"offset {member.offset} overlaps what ends at {position}"
-                    raise self.fault(place, member.line, sentence)
-                position = member.offset
-            result.append(ir.Scalar(names.attribute(member.name), member.name, primitive, position))
-            position += primitive.size * (1 if target.length is None else target.length)
-        return tuple(result), position
+            raise self.fault(path, place, f"valueRef '{ref}': no enum '{owner}' in this schema")
+        if not isinstance(found, schema.Enum):
+            raise self.fault(path, place, f"valueRef '{ref}': '{owner}' is not an enum")
+        enum = self.named_encoding(owner, path, place).enum
+        assert enum is not None
+        for value in enum.values:
+            if value.schema_name == member:
+                return enum, value
+        raise self.fault(path, place, f"enum '{owner}' has no value '{member}'")
 
-    def framing(self, member: ir.Scalar, name: str, line: int) -> None:
-        if not member.primitive.is_unsigned:
-            sentence = f"{member.schema_name} must be unsigned, not {member.primitive.name}"
-            raise self.fault(name, line, sentence)
-
-    def header(self) -> ir.Header | None:
-        name = self.source.header_type
-        try:
-            members, size = self.scalars(name, "messageSchema", self.source.line)
-        except Stop:
-            return None
-        present = {member.schema_name: member for member in members}
-        line = self.types[name].line
-        for needed in HEADER_MEMBERS:
-            if needed not in present:
-                self.fault(name, line, f"the message header lacks '{needed}'")
-            else:
-                with suppress(Stop):
-                    self.framing(present[needed], name, line)
-        return None if self.errors else ir.Header(size, members)
-
-    def dimension(self, name: str, path: str, line: int) -> ir.Dimension:
-        if name not in self.dimensions:
-            self.dimensions[name] = None
-            self.dimensions[name] = self.new_dimension(name, path, line)
-        dimension = self.dimensions[name]
-        if dimension is None:
-            raise Stop
-        return dimension
-
-    def new_dimension(self, name: str, path: str, line: int) -> ir.Dimension:
-        members, size = self.scalars(name, path, line)
-        present = {member.schema_name: member for member in members}
-        where = self.types[name].line
-        for needed in ("blockLength", "numInGroup"):
-            if needed not in present:
-                raise self.fault(name, where, f"the group dimensions lack '{needed}'")
-            self.framing(present[needed], name, where)
-        self.limit(name, "numInGroup", present["numInGroup"].primitive)
-        return ir.Dimension(name, size, present["blockLength"], present["numInGroup"])
-
-    def limit(self, composite: str, member_name: str, primitive: Primitive) -> None:
-        """A count or length of 32 bits needs a maxValue that a signed 32-bit number can hold."""
-        found = self.types[composite]
-        assert isinstance(found, schema.Composite)
-        member = next(each for each in found.members if each.name == member_name)
-        if not isinstance(member, schema.Type) or primitive.size < 4:
-            return
-        path = f"{composite}.{member_name}"
-        if member.max_value is None:
-            raise self.fault(path, member.line, f"{primitive.name} needs a maxValue")
-        if self.integer(member.max_value, primitive, path, member.line) > _MAX_COUNT:
-            raise self.fault(path, member.line, f"maxValue is above {_MAX_COUNT}")
-
-    def new_var_data(self, name: str, path: str, line: int) -> ir.VarData:
-        members, _ = self.scalars(name, path, line)
-        where = self.types[name].line
-        composite = self.types[name]
-        assert isinstance(composite, schema.Composite)
-        if len(members) != 2 or members[0].schema_name != "length":
-            raise self.fault(name, where, "var data is 'length', then 'varData'")
-        length, payload = members
-        self.framing(length, name, where)
-        if payload.schema_name not in ("varData", "data"):
-            raise self.fault(name, where, f"var data has no member 'varData' ('{payload.name}')")
-        if payload.primitive.size != 1:
-            raise self.fault(name, where, "varData must be char or uint8")
-        self.limit(name, "length", length.primitive)
-        member = composite.members[1]
-        encoding = member.character_encoding if isinstance(member, schema.Type) else None
-        if encoding is not None:
-            encoding = self.codec(encoding, name, member.line)
-        return ir.VarData(name, length, payload.offset, encoding)
-
-    def codec(self, encoding: str, path: str, line: int) -> str:
+    def codec(self, encoding: str, path: str, place: Place) -> str:
         """Python's name for a characterEncoding."""
         try:
             found = codecs.lookup(encoding.strip())
             with suppress(UnicodeDecodeError):
                 b"a".decode(found.name)  # some codecs are not of text
-        except LookupError:
-            raise self.fault(path, line, f"characterEncoding '{encoding}' is not known") from None
+        except (LookupError, ValueError):
+            raise self.fault(path, place, f"characterEncoding '{encoding}' is not known") from None
         return found.name
 
-    def var_data_type(self, name: str, path: str, line: int) -> ir.VarData:
-        if name not in self.var_data:
-            self.var_data[name] = None
-            self.var_data[name] = self.new_var_data(name, path, line)
-        var_data = self.var_data[name]
-        if var_data is None:
+    # composites
+
+    def composite(self, source: schema.Composite, path: str) -> ir.Composite:
+        members: list[ir.Field] = []
+        position = 0
+        stopped = False
+        for each in source.members:
+            place = f"{path}.{each.name}"
+            self.check(each, place)
+            try:
+                encoding = self.member(each, source, place)
+                offset = self.offset(each.offset, position, encoding, place, each.place)
+            except Stop:
+                stopped = True
+                continue
+            name = names.member(each.name)
+            members.append(
+                ir.Field(
+                    name=name,
+                    c_name=names.c_member(name),
+                    schema_name=each.name,
+                    id=0,
+                    encoding=encoding,
+                    offset=offset,
+                    since=0,
+                    optional=encoding.presence == "optional",
+                    exponent=None,
+                    metadata=each.metadata,
+                    deprecated=each.deprecated,
+                    description=each.description or encoding.description,
+                    place=each.place,
+                )
+            )
+            if encoding.constant is None:
+                position = offset + encoding.size
+        self.unique([(f"name '{m.name}'", f"{path}.{m.name}", m.place) for m in source.members])
+        if not source.members:
+            stopped = True
+            self.fault(path, source.place, "a composite needs at least one member")
+        if stopped:
             raise Stop
-        return var_data
+        name = names.type_name(source.name)
+        return ir.Composite(name, source.name, position, tuple(members), source.place)
+
+    def member(
+        self, source: schema.AnyType | schema.Ref, owner: schema.Composite, path: str
+    ) -> ir.Encoding:
+        if isinstance(source, schema.Ref):
+            return self.encoding(source.type, path, source.place)
+        if isinstance(source, schema.Type):
+            is_payload = source.name in PAYLOADS and source.length == 0
+            return self.simple(source, path, is_payload and source is owner.members[-1])
+        return self.inline(source, path, owner.name)
+
+    def offset(
+        self, given: int | None, position: int, encoding: ir.Encoding, path: str, place: Place
+    ) -> int:
+        """Where something goes; a constant goes nowhere, whatever its offset."""
+        if given is None or encoding.constant is not None:
+            return position
+        if given < position:
+            sentence = f"offset {given} overlaps what ends at {position}: leave it out, or raise it"
+            raise self.fault(path, place, sentence)
+        return given

@@ -1,12 +1,13 @@
-"""The descriptors behind blocks and groups: structured arrays over the frame."""
+"""The descriptors behind blocks and flat groups: structured arrays over the frame."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
+
+cimport numpy as np
 
 from .arrays cimport view_array
-from .cursor cimport sbe_block, sbe_group, sbe_root
-from .elements cimport Element
-
-from .elements import show_docs
+from .cursor cimport is_ragged, next_entry, sbe_block, sbe_framing, sbe_group, sbe_root
+from .elements cimport Element, out_of, show_docs
 
 
 cdef class BlockView(Element):
@@ -28,32 +29,54 @@ cdef class GroupView(Element):
     cdef uint64_t slot          # of its Group in the message's C struct
     cdef object layout
     cdef tuple elements
+    cdef const sbe_framing* framing     # NULL where the dimensions have no counts
 
-    def __init__(self, name, schema_name, doc, since, slot, layout, elements):
+    def __init__(self, name, schema_name, doc, since, slot, layout, elements, size_t framing):
         Element.__init__(self, name, schema_name, doc, since)
         self.slot = slot
         self.layout = layout
         self.elements = elements
+        self.framing = <const sbe_framing*>framing
 
     cdef object read(self, const sbe_root* root, object owner):
         cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
         cdef sbe_block first = sbe_block(group.data, group.stride, group.version)
+        if self.framing != NULL and is_ragged(group, self.framing):
+            return self.gathered(group)
         return block_array(self.layout, &first, group.count, group.stride, owner)
 
-    cdef object plain(self, const sbe_root* root, object owner):
+    cdef object gathered(self, const sbe_group* group):
+        """A copy of blocks that are not one after the other: a newer sender's entries have more."""
+        cdef np.ndarray result = self.layout.blank(group.count)
+        cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
+        cdef const uint8_t* entry = group.data
+        cdef uint64_t i, size = self.layout.dtype.itemsize
+        for i in range(group.count):
+            memcpy(to + i * size, entry, min(size, group.stride))
+            entry = next_entry(group, entry, self.framing)
+        return result
+
+    cdef object plain(self, const sbe_root* root, object owner, bint embedded):
         cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
+        cdef const uint8_t* at = group.data
         cdef sbe_root entry
         cdef Element element
         cdef uint64_t i
         entry.frame = root.frame
+        entry.outer = root
+        entry.depth = root.depth
         entry.block.length = group.stride
         entry.block.version = group.version
         result = []
         for i in range(group.count):
-            entry.block.data = group.data + i * group.stride
+            entry.block.data = at
             result.append({
-                element.name: element.plain(&entry, owner) for element in self.elements
+                element.name: element.plain(&entry, owner, embedded) for element in self.elements
             })
+            if self.framing == NULL:
+                at += group.stride
+            else:
+                at = next_entry(group, at, self.framing)
         return result
 
 
@@ -70,9 +93,11 @@ cdef class GroupFloats(Element):
 
     cdef object read(self, const sbe_root* root, object owner):
         cdef Element element
+        cdef const sbe_root* scope
         outer = {}
-        for element in self.to_floats.outer_exponents:
-            outer[element.name] = element.read(root, owner)
+        for levels, element in self.to_floats.outer_exponents:
+            scope = out_of(root, levels - 1)
+            outer[levels, element.name] = None if scope == NULL else element.read(scope, owner)
         return self.to_floats(self.group.read(root, owner), outer, root.block.version)
 
 
@@ -81,13 +106,14 @@ cdef object block_array(
 ):
     """Blocks as a structured array: a view, or a copy with nulls where the sender is older."""
     if first.data == NULL or count == 0:
-        return layout.empty()
+        return layout.blank(0)
     if stride >= <uint64_t>layout.length and first.version >= <uint64_t>layout.since:
         return view_array(layout.dtype, first.data, count, stride, owner)
     older = layout.older_dtype(first.version, stride)
     return layout.filled(view_array(older, first.data, count, stride, owner))
 
 
+np.import_array()
 for kind in (BlockView, GroupView, GroupFloats):
     show_docs(kind)
 del kind

@@ -6,6 +6,8 @@ after it has described what is wrong in ``cursor.fault``; nothing raises here.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from .loads cimport load_bits
+
 cdef enum:
     FAULT_NO_MEMORY = -1
     FAULT_TRUNCATED = 1
@@ -13,6 +15,7 @@ cdef enum:
     FAULT_UNKNOWN_TEMPLATE = 3
     FAULT_UNEXPECTED_TEMPLATE = 4
     FAULT_SCHEMA_MISMATCH = 5
+    FAULT_OTHER_LAYOUT = 6      # of this message, under the same template id
     MOST_EMPTY = 1024           # entries that take no bytes: a count alone must not take memory
 
 
@@ -31,6 +34,8 @@ cdef struct sbe_header:
     uint64_t template_id
     uint64_t schema_id
     uint64_t version
+    uint64_t group_count        # numGroups and numVarDataFields, read where the header has them
+    uint64_t data_count
 
 
 cdef struct sbe_cursor:
@@ -52,6 +57,7 @@ cdef struct sbe_group:
     uint64_t count
     uint64_t stride             # the wire's entry block length
     uint64_t version            # the acting version
+    const uint8_t* end          # past the last entry, where entries have groups or data
 
 
 cdef struct sbe_data:
@@ -59,10 +65,36 @@ cdef struct sbe_data:
     uint64_t length
 
 
-cdef struct sbe_root:
+cdef struct sbe_root:           # of a message, or of an entry that has groups or data
     sbe_block block
-    const uint8_t* frame        # the first byte of the header
+    const uint8_t* frame        # the first byte: of the header, or of the entry
     uint64_t encoded_length     # from there to the end of the last known element
+    const sbe_root* outer       # what an entry is inside of; NULL for a message
+    uint64_t depth              # of messages inside messages
+
+
+cdef struct sbe_member:         # one number of the framing
+    int code                    # SBE_* of loads.pxd, or one of these two
+    uint64_t offset             # or the number itself
+
+cdef enum:
+    SBE_ABSENT = -1
+    SBE_CONSTANT = -2
+
+
+cdef struct sbe_framing:        # how groups and data that the schema does not know are stepped over
+    uint64_t version            # the schema's
+    uint64_t size               # of group dimensions
+    sbe_member block_length
+    sbe_member count
+    sbe_member groups           # in each entry
+    sbe_member data
+    uint64_t data_offset        # where var data begins after its length; 0: the schema has none
+    sbe_member length
+
+
+# Reads the next entry of a group whose entries have groups or data into ``entry``.
+ctypedef bint (*take_t)(sbe_cursor* cursor, const sbe_group* group, sbe_root* entry) noexcept nogil
 
 
 cdef const uint8_t* truncated(
@@ -76,6 +108,18 @@ cdef void note_refused(
 ) noexcept nogil
 cdef void note_entries(
     sbe_cursor* cursor, const sbe_group* group, const char* element
+) noexcept nogil
+cdef bint skip_unknown(
+    sbe_cursor* cursor, uint64_t groups, uint64_t data, const sbe_framing* framing, int depth
+) noexcept nogil
+cdef bint skip_entry(
+    sbe_cursor* cursor, const sbe_group* group, const sbe_framing* framing, const char* element
+) noexcept nogil
+cdef const uint8_t* next_entry(
+    const sbe_group* group, const uint8_t* entry, const sbe_framing* framing
+) noexcept nogil
+cdef const uint8_t* entry_of(
+    const sbe_group* group, uint64_t i, const sbe_framing* framing
 ) noexcept nogil
 cdef int raise_fault(const sbe_fault* fault, object schema, object frame=*) except -1
 cdef object new_error(const sbe_fault* fault, object schema, object frame)
@@ -104,6 +148,8 @@ cdef inline bint take_root(
 ) noexcept nogil:
     """The root block, after the header that the cursor has just passed."""
     root.frame = cursor.position - header_size
+    root.outer = NULL
+    root.depth = 0
     root.block.version = header.version
     root.block.length = header.block_length
     if header.block_length < minimum:
@@ -132,12 +178,85 @@ cdef inline bint take_entries(
     return True
 
 
+cdef inline bint walk_entries(
+    sbe_cursor* cursor, uint64_t minimum, const char* element, sbe_group* group, take_t take_next,
+    sbe_root* entry,
+) noexcept nogil:
+    """All entries, one after the other, each into ``entry``."""
+    cdef uint64_t i
+    group.data = cursor.position
+    group.end = cursor.position
+    if group.count == 0:
+        return True
+    if group.stride < minimum:
+        note_malformed(cursor, minimum, group.stride, element)
+        return False
+    for i in range(group.count):
+        if not take_next(cursor, group, entry):
+            return False
+        if cursor.position == group.data and group.count > MOST_EMPTY:
+            note_malformed(cursor, 1, 0, element)
+            return False
+    group.end = cursor.position
+    return True
+
+
+cdef inline bint take_entry(
+    sbe_cursor* cursor, const sbe_group* group, const char* element, sbe_root* entry
+) noexcept nogil:
+    """The block of the next entry."""
+    entry.frame = cursor.position
+    entry.outer = NULL
+    entry.depth = 0
+    entry.block.version = group.version
+    entry.block.length = group.stride
+    entry.block.data = take(cursor, group.stride, element)
+    return entry.block.data != NULL
+
+
+cdef inline uint64_t load_member(const uint8_t* at, const sbe_member* member) noexcept nogil:
+    if member.code == SBE_ABSENT:
+        return 0
+    if member.code == SBE_CONSTANT:
+        return member.offset
+    return load_bits(at + member.offset, member.code)
+
+
+cdef inline bint is_ragged(const sbe_group* group, const sbe_framing* framing) noexcept nogil:
+    """Whether a newer sender's entries have groups or data where the schema knows of none."""
+    cdef const uint8_t* at
+    if group.version <= framing.version or group.count == 0 or group.data == NULL:
+        return False
+    at = group.data - framing.size
+    return load_member(at, &framing.groups) != 0 or load_member(at, &framing.data) != 0
+
+
+cdef inline bint take_counted_entries(
+    sbe_cursor* cursor, uint64_t minimum, const char* element, sbe_group* group,
+    const sbe_framing* framing,
+) noexcept nogil:
+    """`take_entries`, for dimensions that say how many groups and data each entry has."""
+    cdef uint64_t i
+    group.data = cursor.position
+    if not is_ragged(group, framing):
+        return take_entries(cursor, minimum, element, group)
+    if group.stride < minimum:
+        note_malformed(cursor, minimum, group.stride, element)
+        return False
+    for i in range(group.count):
+        if not skip_entry(cursor, group, framing, element):
+            return False
+    group.end = cursor.position
+    return True
+
+
 cdef inline void skip_group(sbe_group* group, uint64_t version) noexcept nogil:
     """A group that the sender's version does not have yet."""
     group.data = NULL
     group.count = 0
     group.stride = 0
     group.version = version
+    group.end = NULL
 
 
 cdef inline void skip_data(sbe_data* data) noexcept nogil:

@@ -2,6 +2,9 @@
 
 from .errors import ErrorCode
 
+cdef enum:
+    DEEPEST = 32                # unknown groups inside unknown groups
+
 
 cdef const uint8_t* truncated(
     sbe_cursor* cursor, uint64_t wanted, const char* element
@@ -44,6 +47,91 @@ cdef void note(
     fault.element = element
 
 
+cdef bint skip_unknown(
+    sbe_cursor* cursor, uint64_t groups, uint64_t data, const sbe_framing* framing, int depth
+) noexcept nogil:
+    """Steps over that many groups, then data, whose count and place only the sender knows.
+
+    Unknown groups are taken to have dimensions of the same kind as known ones, unknown data
+    lengths of the same kind (SBE 1.0, "Message schema extension").
+    """
+    cdef sbe_group group
+    cdef const uint8_t* at
+    cdef uint64_t i, j, inner_groups, inner_data
+    if depth > DEEPEST:
+        note_malformed(cursor, 0, 0, b"unknown groups")
+        return False
+    for i in range(groups):
+        at = take(cursor, framing.size, b"an unknown group")
+        if at == NULL:
+            return False
+        group.stride = load_member(at, &framing.block_length)
+        group.count = load_member(at, &framing.count)
+        inner_groups = load_member(at, &framing.groups)
+        inner_data = load_member(at, &framing.data)
+        if inner_groups == 0 and inner_data == 0:
+            if not take_entries(cursor, 0, b"an unknown group", &group):
+                return False
+            continue
+        for j in range(group.count):
+            if take(cursor, group.stride, b"an unknown group") == NULL:
+                return False
+            if not skip_unknown(cursor, inner_groups, inner_data, framing, depth + 1):
+                return False
+    if data and framing.data_offset == 0:
+        note_malformed(cursor, 0, 0, b"unknown data")
+        return False
+    for i in range(data):
+        at = take(cursor, framing.data_offset, b"unknown data")
+        if at == NULL:
+            return False
+        if take(cursor, load_member(at, &framing.length), b"unknown data") == NULL:
+            return False
+    return True
+
+
+cdef bint skip_entry(
+    sbe_cursor* cursor, const sbe_group* group, const sbe_framing* framing, const char* element
+) noexcept nogil:
+    """One entry of a ragged group."""
+    cdef const uint8_t* at = group.data - framing.size
+    if take(cursor, group.stride, element) == NULL:
+        return False
+    return skip_unknown(
+        cursor, load_member(at, &framing.groups), load_member(at, &framing.data), framing, 0
+    )
+
+
+cdef const uint8_t* next_entry(
+    const sbe_group* group, const uint8_t* entry, const sbe_framing* framing
+) noexcept nogil:
+    """The entry after ``entry``, of a group whose dimensions have counts."""
+    cdef sbe_fault fault
+    cdef sbe_cursor cursor
+    if not is_ragged(group, framing):
+        return entry + group.stride
+    cursor = sbe_cursor(entry, entry, group.end, &fault, -1)
+    # The frame was validated, but it may be changing meanwhile: never go where a block has no room.
+    if skip_entry(&cursor, group, framing, b"") and (
+        <uint64_t>(group.end - cursor.position) >= group.stride
+    ):
+        return cursor.position
+    return entry
+
+
+cdef const uint8_t* entry_of(
+    const sbe_group* group, uint64_t i, const sbe_framing* framing
+) noexcept nogil:
+    """The entry ``i`` of a group whose dimensions have counts; ragged ones are counted off."""
+    cdef const uint8_t* entry = group.data
+    if not is_ragged(group, framing):
+        return entry + i * group.stride
+    while i > 0:
+        entry = next_entry(group, entry, framing)
+        i -= 1
+    return entry
+
+
 cdef int raise_fault(const sbe_fault* fault, object schema, object frame=None) except -1:
     raise new_error(fault, schema, frame)
 
@@ -66,6 +154,15 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
             f"{place} at offset {offset} has a block of {available} bytes; "
             f"its version needs at least {wanted}"
         )
+    elif code == ErrorCode.OTHER_LAYOUT:
+        text = (
+            f"{message}: version {available} of it has another layout than later ones: "
+            f"decode it with a module of schema {schema.id}:{available}"
+        )
+    elif code == ErrorCode.UNKNOWN_TEMPLATE and template_id in schema.removed:
+        text = f"template {template_id} is not in schema {schema.id}:{schema.version}: "
+        text += schema.removed[template_id]
+        wanted = None
     elif code == ErrorCode.UNKNOWN_TEMPLATE:
         known = ", ".join(map(str, names)) if len(names) <= 8 else f"{len(names)} others"
         text = (

@@ -6,6 +6,9 @@ from libc.stdint cimport int64_t, uint64_t
 from .cursor cimport sbe_block, sbe_data, sbe_root
 from .values cimport known_text
 
+cpdef object set_attributes(type owner, dict attributes)
+cpdef object show_docs(type kind)
+
 
 @cython.no_gc
 cdef class View:
@@ -21,9 +24,10 @@ cdef class Element:
     cdef readonly object __objclass__
     cdef str doc
     cdef uint64_t since
+    cdef readonly dict facts        # what the schema says of the element
 
     cdef object read(self, const sbe_root* root, object owner)
-    cdef object plain(self, const sbe_root* root, object owner)
+    cdef object plain(self, const sbe_root* root, object owner, bint embedded)
 
 
 cdef class IntField(Element):
@@ -33,6 +37,14 @@ cdef class IntField(Element):
     cdef int64_t null           # its bits, whatever the sign
 
     cdef object number(self, const sbe_block* block)
+
+
+cdef inline const sbe_root* out_of(const sbe_root* root, int levels) noexcept:
+    """The block that is ``levels`` around this one; NULL where there is none."""
+    while levels > 0 and root != NULL:
+        root = root.outer
+        levels -= 1
+    return root
 
 
 cdef inline object read_text(

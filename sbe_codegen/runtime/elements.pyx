@@ -9,17 +9,13 @@ the version rule (SBE 1.0, "Message schema extension") decides whether an elemen
 cimport cython
 from libc.math cimport isnan
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport Py_TYPE, PyObject, PyTypeObject
-from cpython.unicode cimport PyUnicode_Decode
 
-from .cursor cimport sbe_block, sbe_data, sbe_root
-from .frames cimport start_of
+from .cursor cimport sbe_block, sbe_root
 from .loads cimport *
 from .scaling cimport decimal_of, float_of
-from .values cimport known_text, utf8_text
 
-from .errors import MalformedMessage
+from .scaling import to_float
 
 cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject* type)
@@ -27,47 +23,12 @@ cdef extern from "Python.h":
     ctypedef struct TypeStruct "PyTypeObject":
         PyObject* tp_dict
 
-cdef enum:
-    INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, FLOAT, DOUBLE
-    BIG = 16
-
 CODES = {
-    "int8": INT8, "int16": INT16, "int32": INT32, "int64": INT64,
-    "uint8": UINT8, "uint16": UINT16, "uint32": UINT32, "uint64": UINT64, "char": UINT8,
-    "float": FLOAT, "double": DOUBLE,
+    "int8": SBE_INT8, "int16": SBE_INT16, "int32": SBE_INT32, "int64": SBE_INT64,
+    "uint8": SBE_UINT8, "uint16": SBE_UINT16, "uint32": SBE_UINT32, "uint64": SBE_UINT64,
+    "char": SBE_UINT8, "float": SBE_FLOAT, "double": SBE_DOUBLE,
 }
-
-
-cdef inline uint64_t load_bits(const uint8_t* at, int code) noexcept nogil:
-    """A whole number of any width, sign-extended to 64 bits."""
-    if code == INT64:
-        return <uint64_t>load_int64_le(at)
-    elif code == INT8 or code == INT8 + BIG:
-        return <uint64_t>load_int8_le(at)
-    elif code == INT16:
-        return <uint64_t>load_int16_le(at)
-    elif code == INT32:
-        return <uint64_t>load_int32_le(at)
-    elif code == UINT8 or code == UINT8 + BIG:
-        return load_uint8_le(at)
-    elif code == UINT16:
-        return load_uint16_le(at)
-    elif code == UINT32:
-        return load_uint32_le(at)
-    elif code == INT16 + BIG:
-        return <uint64_t>load_int16_be(at)
-    elif code == INT32 + BIG:
-        return <uint64_t>load_int32_be(at)
-    elif code == INT64 + BIG:
-        return <uint64_t>load_int64_be(at)
-    elif code == UINT16 + BIG:
-        return load_uint16_be(at)
-    elif code == UINT32 + BIG:
-        return load_uint32_be(at)
-    elif code == UINT64 + BIG:
-        return load_uint64_be(at)
-    else:
-        return load_uint64_le(at)
+BIG = SBE_BIG
 
 
 @cython.no_gc
@@ -86,6 +47,7 @@ cdef class Element:
         self.schema_name = schema_name
         self.doc = doc
         self.since = since
+        self.facts = {}
 
     @property
     def __doc__(self):
@@ -117,8 +79,19 @@ cdef class Element:
     cdef object read(self, const sbe_root* root, object owner):
         raise NotImplementedError
 
-    cdef object plain(self, const sbe_root* root, object owner):
+    cdef object plain(self, const sbe_root* root, object owner, bint embedded):
         return self.read(root, owner)
+
+    def with_facts(self, facts):
+        """This element, which from now on says ``facts`` of itself."""
+        self.facts = facts
+        return self
+
+    def raw(self, View instance not None, bint embedded=False):
+        """The value as `to_dict` shows it."""
+        if instance.root == NULL:
+            raise TypeError(f"this {type(instance).__name__} was not made by decode")
+        return self.plain(instance.root, instance.owner, embedded)
 
 
 cdef class IntField(Element):
@@ -138,7 +111,7 @@ cdef class IntField(Element):
         bits = load_bits(block.data + self.offset, self.code)
         if self.optional and <int64_t>bits == self.null:
             return None
-        if self.code == UINT64 or self.code == UINT64 + BIG:
+        if self.code == SBE_UINT64 or self.code == SBE_UINT64 + SBE_BIG:
             return bits
         return <int64_t>bits
 
@@ -164,11 +137,11 @@ cdef class FloatField(Element):
         cdef const uint8_t* at = root.block.data + self.offset
         if root.block.version < self.since:
             return None
-        if self.code == FLOAT:
+        if self.code == SBE_FLOAT:
             value = load_float_le(at)
-        elif self.code == DOUBLE:
+        elif self.code == SBE_DOUBLE:
             value = load_double_le(at)
-        elif self.code == FLOAT + BIG:
+        elif self.code == SBE_FLOAT + SBE_BIG:
             value = load_float_be(at)
         else:
             value = load_double_be(at)
@@ -192,7 +165,7 @@ cdef class EnumField(IntField):
         value = self.number(&root.block)
         return None if value is None else self.members.get(value, value)
 
-    cdef object plain(self, const sbe_root* root, object owner):
+    cdef object plain(self, const sbe_root* root, object owner, bint embedded):
         value = self.number(&root.block)
         return None if value is None else self.labels.get(value, value)
 
@@ -211,29 +184,70 @@ cdef class ConstantField(Element):
     cdef object read(self, const sbe_root* root, object owner):
         return None if root.block.version < self.since else self.value
 
-    cdef object plain(self, const sbe_root* root, object owner):
+    cdef object plain(self, const sbe_root* root, object owner, bint embedded):
         return None if root.block.version < self.since else self.label
+
+
+cdef class SetField(Element):
+    """A set as its IntFlag; bits without a name are kept."""
+
+    cdef uint64_t offset
+    cdef int code
+    cdef object flags           # bits -> IntFlag
+    cdef dict labels            # bit -> name as in the schema
+
+    def __init__(self, name, schema_name, doc, since, offset, code, flags, labels):
+        Element.__init__(self, name, schema_name, doc, since)
+        self.offset = offset
+        self.code = code
+        self.flags = flags
+        self.labels = labels
+
+    cdef object read(self, const sbe_root* root, object owner):
+        if root.block.version < self.since:
+            return None
+        return self.flags(load_bits(root.block.data + self.offset, self.code))
+
+    cdef object plain(self, const sbe_root* root, object owner, bint embedded):
+        """The names in the schema's order, then the numbers of bits that have none."""
+        cdef uint64_t bits
+        cdef int bit
+        if root.block.version < self.since:
+            return None
+        bits = load_bits(root.block.data + self.offset, self.code)
+        result = [label for number, label in self.labels.items() if bits >> <int>number & 1]
+        result += [bit for bit in range(64) if bits >> bit & 1 and bit not in self.labels]
+        return result
 
 
 cdef class FloatOf(Element):
     """A mantissa scaled by its exponent to the nearest float64; None where either is null."""
 
-    cdef IntField mantissa, exponent
+    cdef Element mantissa
+    cdef bint fits              # the mantissa is an int64 at most
+    cdef IntField exponent
+    cdef int levels             # from the mantissa's block out to the exponent's
 
-    def __init__(self, name, schema_name, doc, IntField mantissa not None, IntField exponent not None):
+    def __init__(self, name, schema_name, doc, Element mantissa not None,
+                 IntField exponent not None, levels):
         Element.__init__(self, name, schema_name, doc, 0)
         self.mantissa = mantissa
         self.exponent = exponent
+        self.levels = levels
+        self.fits = isinstance(mantissa, IntField) and (
+            (<IntField>mantissa).code & ~SBE_BIG != SBE_UINT64
+        )
 
     cdef object read(self, const sbe_root* root, object owner):
-        mantissa = self.mantissa.number(&root.block)
-        exponent = self.exponent.number(&root.block)
+        cdef const sbe_root* scope = out_of(root, self.levels)
+        mantissa = self.mantissa.read(root, owner)
+        exponent = None if scope == NULL else self.exponent.number(&scope.block)
         if mantissa is None or exponent is None:
             return None
         return self.scaled(mantissa, exponent)
 
     cdef object scaled(self, object mantissa, object exponent):
-        return float_of(mantissa, exponent)
+        return float_of(mantissa, exponent) if self.fits else to_float(mantissa, exponent)
 
 
 cdef class DecimalOf(FloatOf):
@@ -243,70 +257,7 @@ cdef class DecimalOf(FloatOf):
         return decimal_of(mantissa, exponent)
 
 
-cdef class DataField(Element):
-    """Var data: str where the schema gives an encoding, else bytes."""
-
-    cdef uint64_t slot          # of its Data in the message's C struct
-    cdef str encoding
-    cdef bytes codec
-    cdef bint utf8
-
-    def __init__(self, name, schema_name, doc, since, slot, encoding):
-        Element.__init__(self, name, schema_name, doc, since)
-        self.slot = slot
-        self.encoding = encoding
-        self.codec = (encoding or "").encode("ascii")
-        self.utf8 = encoding == "utf-8"
-
-    cdef object read(self, const sbe_root* root, object owner):
-        cdef const sbe_data* data = <const sbe_data*>(<const char*>root + self.slot)
-        cdef const char* text = <const char*>data.data
-        cdef PyObject* found
-        if data.data == NULL and self.since > root.block.version:
-            return None
-        if self.utf8:
-            found = known_text(text, data.length)
-            if found != NULL:
-                return <object>found
-        if self.encoding is None:
-            return PyBytes_FromStringAndSize(text, data.length)
-        try:
-            if self.utf8:
-                return utf8_text(text, data.length)
-            return PyUnicode_Decode(text, data.length, self.codec, NULL)
-        except UnicodeDecodeError as error:
-            self.raise_text(error, data, owner)
-
-    cdef raise_text(self, error, const sbe_data* data, object owner):
-        message = self.__objclass__.__name__
-        offset = (data.data - start_of(owner)) + error.start
-        raise MalformedMessage(
-            f"{message}: {self.schema_name} is not {self.encoding} text at offset {offset} "
-            f"({error.reason}); {self.name}_bytes gives the bytes",
-            offset=offset,
-            template_id=self.__objclass__.TEMPLATE_ID,
-            message=message,
-            element=self.schema_name,
-        ) from None
-
-
-cdef class DataBytes(Element):
-    """Var data as the raw bytes, a copy."""
-
-    cdef uint64_t slot
-
-    def __init__(self, name, schema_name, doc, since, slot):
-        Element.__init__(self, name, schema_name, doc, since)
-        self.slot = slot
-
-    cdef object read(self, const sbe_root* root, object owner):
-        cdef const sbe_data* data = <const sbe_data*>(<const char*>root + self.slot)
-        if data.data == NULL and self.since > root.block.version:
-            return None
-        return PyBytes_FromStringAndSize(<const char*>data.data, data.length)
-
-
-def set_attributes(type owner not None, dict attributes):
+cpdef object set_attributes(type owner, dict attributes):
     """Gives an extension class its attributes, at import and before anyone has seen the class.
 
     Each descriptor among them is tied to the class, whose layout is the one it knows.
@@ -318,12 +269,11 @@ def set_attributes(type owner not None, dict attributes):
     PyType_Modified(<PyTypeObject*>owner)
 
 
-def show_docs(type kind not None):
+cpdef object show_docs(type kind):
     """Gives a class of descriptors the docs of each: the class's own docstring would hide them."""
     set_attributes(kind, {"__doc__": Element.__dict__["__doc__"]})
 
 
-for kind in (IntField, FloatField, EnumField, ConstantField, FloatOf, DecimalOf, DataField,
-             DataBytes):
+for kind in (IntField, FloatField, EnumField, ConstantField, SetField, FloatOf, DecimalOf):
     show_docs(kind)
 del kind

@@ -81,7 +81,8 @@ class UnexpectedTemplate(DecodeError):
 
 
 class SchemaMismatch(DecodeError):
-    """The frame names another schema id: it belongs to another decoder."""
+    """The frame belongs to another decoder: another schema id, or a version of this schema in which
+    the message has another layout under the same template id."""
 
 
 class ErrorCode(IntEnum):
@@ -92,6 +93,7 @@ class ErrorCode(IntEnum):
     UNKNOWN_TEMPLATE = 3
     UNEXPECTED_TEMPLATE = 4
     SCHEMA_MISMATCH = 5
+    OTHER_LAYOUT = 6
 
     @property
     def error(self) -> type[DecodeError]:
@@ -104,4 +106,5 @@ _CLASSES = {
     ErrorCode.UNKNOWN_TEMPLATE: UnknownTemplate,
     ErrorCode.UNEXPECTED_TEMPLATE: UnexpectedTemplate,
     ErrorCode.SCHEMA_MISMATCH: SchemaMismatch,
+    ErrorCode.OTHER_LAYOUT: SchemaMismatch,
 }

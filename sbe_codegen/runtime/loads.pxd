@@ -33,7 +33,31 @@ cdef extern from *:
     SBE_LOAD(double, double, 64)
     #define load_char_le load_uint8_le
     #define load_char_be load_uint8_be
+
+    /* `count` items of `size` bytes, in this machine's order; where there is none at `at`, nulls. */
+    static inline void sbe_copy_items(void *out, const uint8_t *at, size_t count, size_t size,
+                                      int swap, uint64_t null)
+    {
+        uint8_t *to = (uint8_t *)out;
+        if (at != NULL && !swap) { memcpy(to, at, count * size); return; }
+        for (size_t i = 0; i < count; i++, to += size) {
+            if (at == NULL) { memcpy(to, &null, size); continue; }
+            for (size_t j = 0; j < size; j++) to[j] = at[i * size + size - 1 - j];
+        }
+    }
+
+    /* A whole number of `size` bytes; where there is none, the most negative one, which is null. */
+    static inline void sbe_copy_mantissa(void *out, const uint8_t *at, size_t size, int big)
+    {
+        if (at != NULL) { memcpy(out, at, size); return; }
+        memset(out, 0, size);
+        ((uint8_t *)out)[big ? 0 : size - 1] = 0x80;
+    }
     """
+    void sbe_copy_mantissa(void* out, const uint8_t* at, size_t size, int big) noexcept nogil
+    void sbe_copy_items(
+        void* out, const uint8_t* at, size_t count, size_t size, int swap, uint64_t null
+    ) noexcept nogil
     uint8_t load_char_le(const uint8_t* at) noexcept nogil
     uint8_t load_char_be(const uint8_t* at) noexcept nogil
     int8_t load_int8_le(const uint8_t* at) noexcept nogil
@@ -56,3 +80,41 @@ cdef extern from *:
     float load_float_be(const uint8_t* at) noexcept nogil
     double load_double_le(const uint8_t* at) noexcept nogil
     double load_double_be(const uint8_t* at) noexcept nogil
+
+
+cdef enum:
+    SBE_INT8, SBE_INT16, SBE_INT32, SBE_INT64, SBE_UINT8, SBE_UINT16, SBE_UINT32, SBE_UINT64
+    SBE_FLOAT, SBE_DOUBLE
+    SBE_BIG = 16                # added to those
+
+
+cdef inline uint64_t load_bits(const uint8_t* at, int code) noexcept nogil:
+    """A whole number of any width, sign-extended to 64 bits."""
+    if code == SBE_INT64:
+        return <uint64_t>load_int64_le(at)
+    elif code == SBE_INT8 or code == SBE_INT8 + SBE_BIG:
+        return <uint64_t>load_int8_le(at)
+    elif code == SBE_INT16:
+        return <uint64_t>load_int16_le(at)
+    elif code == SBE_INT32:
+        return <uint64_t>load_int32_le(at)
+    elif code == SBE_UINT8 or code == SBE_UINT8 + SBE_BIG:
+        return load_uint8_le(at)
+    elif code == SBE_UINT16:
+        return load_uint16_le(at)
+    elif code == SBE_UINT32:
+        return load_uint32_le(at)
+    elif code == SBE_INT16 + SBE_BIG:
+        return <uint64_t>load_int16_be(at)
+    elif code == SBE_INT32 + SBE_BIG:
+        return <uint64_t>load_int32_be(at)
+    elif code == SBE_INT64 + SBE_BIG:
+        return <uint64_t>load_int64_be(at)
+    elif code == SBE_UINT16 + SBE_BIG:
+        return load_uint16_be(at)
+    elif code == SBE_UINT32 + SBE_BIG:
+        return load_uint32_be(at)
+    elif code == SBE_UINT64 + SBE_BIG:
+        return load_uint64_be(at)
+    else:
+        return load_uint64_le(at)

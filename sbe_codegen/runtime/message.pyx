@@ -10,10 +10,11 @@ from .elements cimport Element, View
 cdef class Schema:
     """What a generated module knows about itself at run time."""
 
-    def __cinit__(self, package, schema_id, version):
+    def __cinit__(self, package, schema_id, version, removed):
         self.package = package
         self.id = schema_id
         self.version = version
+        self.removed = removed
         self.classes = ()
 
     def add(self, message):
@@ -56,15 +57,19 @@ cdef class Message(View):
         """Bytes from the first of the header to the end of the last element known here."""
         return seen(self).encoded_length
 
-    def to_dict(self):
+    def to_dict(self, *, bint embedded=False):
         """Everything in schema order, nested, in plain Python objects and raw numbers.
 
-        Enums are the schema's names (or the number, where it has none), groups are lists of
-        dicts, constants are included, and what is null or absent is None.
+        Enums are the schema's names (or the number, where it has none), sets lists of names,
+        groups lists of dicts, constants are included, and what is null or absent is None. With
+        ``embedded``, messages inside messages are dicts instead of bytes.
         """
         cdef const sbe_root* root = seen(self)
         cdef Element element
-        return {element.name: element.plain(root, self.owner) for element in type(self)._ELEMENTS}
+        return {
+            element.name: element.plain(root, self.owner, embedded)
+            for element in type(self)._ELEMENTS
+        }
 
     def __bytes__(self):
         cdef const sbe_root* root = seen(self)
@@ -95,15 +100,21 @@ cdef class Message(View):
         return type(self).decode(bytes(self))
 
     def __repr__(self):
-        cdef const sbe_root* root = seen(self)
-        cdef Element element
-        parts = []
-        for element in type(self)._ELEMENTS:
-            try:
-                value = element.read(root, self.owner)
-            except ValueError:
-                value = getattr(self, f"{element.name}_bytes")
-            shape = getattr(value, "shape", None)
-            parts.append(f"{element.name}={value!r}" if shape is None else
-                         f"{element.name}=<{shape[0]} entries>")
-        return f"{type(self).__name__}({', '.join(parts)})"
+        seen(self)
+        return shown(self)
+
+
+cdef str shown(View view):
+    """An object over a frame in one line."""
+    cdef Element element
+    parts = []
+    for element in type(view)._ELEMENTS:
+        try:
+            value = element.read(view.root, view.owner)
+        except ValueError:
+            value = getattr(view, f"{element.name}_bytes", NotImplemented)
+        shape = getattr(value, "shape", None)
+        is_group = shape is not None and value.dtype.names is not None
+        parts.append(f"{element.name}=<{shape[0]} entries>" if is_group else
+                     f"{element.name}={value!r}")
+    return f"{type(view).__name__}({', '.join(parts)})"

@@ -2,7 +2,7 @@
 
 MESSAGE_NAMES = frozenset(
     {
-        "astuple", "block", "decode", "encoded_length", "to_dict", "unpack",
+        "astuple", "block", "decode", "encoded_length", "to_dict", "unpack", "validate",
         "version", "wrap",  # messages
         "frame", "received_ns",  # columns of tables
         "bool", "bytes", "float", "int", "property", "staticmethod", "str", "tuple",  # stubs

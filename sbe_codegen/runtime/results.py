@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,25 +13,110 @@ from .errors import DecodeError
 Array = np.ndarray[Any, Any]
 
 
-class GroupTable:
+class Contents(NamedTuple):
+    """What was written for one message class or group; ``groups`` and the rest in schema order."""
+
+    records: Array
+    offsets: Array
+    groups: list[Contents]
+    blobs: list[tuple[Array, Array]]
+    dictionaries: list[list[str]]
+
+    @classmethod
+    def empty(cls, layout: Any, columns: tuple[str, ...] = ()) -> Contents:
+        start = np.zeros(1, np.int64)
+        return cls(
+            np.empty(0, layout.row_dtype(columns)),
+            start,
+            [cls.empty(group) for group in layout.groups.values()],
+            [(np.empty(0, np.uint8), start) for _ in layout.blobs],
+            [[] for _ in layout.dictionaries],
+        )
+
+
+class DataTable:
+    """Var data without a text encoding, end to end, as an Arrow large_binary has them.
+
+    Those of row ``i`` are ``content[offsets[i]:offsets[i + 1]]``; ``content`` is uint8, ``offsets``
+    int64. ``data[i]`` is a copy of them as bytes.
+    """
+
+    __slots__ = ("content", "offsets")
+
+    def __init__(self, content: Array, offsets: Array) -> None:
+        self.content = content
+        self.offsets = offsets
+
+    def __getitem__(self, row: int) -> bytes:
+        row = _checked(row, len(self))
+        return self.content[self.offsets[row] : self.offsets[row + 1]].tobytes()
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __repr__(self) -> str:
+        return f"<DataTable of {len(self.content)} bytes in {len(self)} rows>"
+
+
+def _checked(row: int, count: int) -> int:
+    row = index(row)
+    if not -count <= row < count:
+        raise IndexError(f"row {row} of {count}")
+    return row % count
+
+
+class _Rows:
+    """What tables of messages and of groups have in common.
+
+    ``records`` is a structured array, ``groups`` maps the name of each group to its GroupTable and
+    ``data`` that of each var data without a text encoding to its DataTable.
+    """
+
+    __slots__ = ("_dictionaries", "_name", "data", "groups", "records")
+    _dictionaries: dict[str, list[str]]
+
+    def __init__(self, name: str, layout: Any, contents: Contents) -> None:
+        self._name = name
+        self.records = contents.records
+        self.groups: Mapping[str, GroupTable] = {
+            each: GroupTable(f"{name}.{each}", inner, found)
+            for (each, inner), found in zip(layout.groups.items(), contents.groups, strict=True)
+        }
+        self.data: Mapping[str, DataTable] = {
+            each: DataTable(*found)
+            for each, found in zip(layout.blobs, contents.blobs, strict=True)
+        }
+        self._dictionaries = dict(zip(layout.dictionaries, contents.dictionaries, strict=True))
+
+    def dictionary(self, name: str) -> list[str]:
+        """The distinct texts that the codes in column ``name`` index, by first appearance.
+
+        Text that is not UTF-8 is kept by surrogateescape. A code of 2**32 - 1 stands for none: the
+        sender's version does not have the text, or it is empty where that means null.
+        """
+        if name not in self._dictionaries:
+            known = ", ".join(self._dictionaries) or "none"
+            raise KeyError(f"{self._name} has no text '{name}' (it has: {known})")
+        return self._dictionaries[name]
+
+
+class GroupTable(_Rows):
     """All entries of one group, end to end.
 
     ``records`` is a structured array of the entries of all messages; those of row ``i`` of the
-    table are ``records[offsets[i]:offsets[i + 1]]``, as in an Arrow list. ``offsets`` is int64.
+    table (or of the group around) are ``records[offsets[i]:offsets[i + 1]]``, as in an Arrow list.
+    ``offsets`` is int64. Text in entries has codes, groups in them a GroupTable, as in a Table.
     """
 
-    __slots__ = ("offsets", "records")
+    __slots__ = ("offsets",)
 
-    def __init__(self, records: Array, offsets: Array) -> None:
-        self.records = records
-        self.offsets = offsets
+    def __init__(self, name: str, layout: Any, contents: Contents) -> None:
+        super().__init__(name, layout, contents)
+        self.offsets = contents.offsets
 
     def __getitem__(self, row: int) -> Array:
         """The entries of one row, a view."""
-        row = index(row)
-        if not -len(self) <= row < len(self):
-            raise IndexError(f"row {row} of {len(self)}")
-        row %= len(self)
+        row = _checked(row, len(self))
         return self.records[self.offsets[row] : self.offsets[row + 1]]
 
     def __len__(self) -> int:
@@ -41,52 +126,33 @@ class GroupTable:
         return f"<GroupTable of {len(self.records)} entries in {len(self)} rows>"
 
 
-class Table:
+class Table(_Rows):
     """All messages of one class.
 
     ``records`` is a structured array, naturally aligned, with one row per message: ``frame`` (its
     index in the input), ``received_ns`` (from a Collector), the root fields as raw numbers (nulls
-    as the schema's null value), and for each text var data a uint32 code. ``groups`` maps the
-    name of each group to its GroupTable.
+    as the schema's null value), and for each text var data a uint32 code. ``groups`` maps the name
+    of each group to its GroupTable, ``data`` that of other var data to its DataTable.
     """
 
-    __slots__ = ("_dictionaries", "groups", "message", "records")
+    __slots__ = ("message",)
 
-    def __init__(
-        self,
-        message: type,
-        records: Array,
-        groups: Mapping[str, GroupTable],
-        dictionaries: Mapping[str, list[str]],
-    ) -> None:
+    def __init__(self, message: type, layout: Any, contents: Contents) -> None:
+        super().__init__(message.__name__, layout, contents)
         self.message = message
-        self.records = records
-        self.groups = groups
-        self._dictionaries = dictionaries
-
-    def dictionary(self, name: str) -> list[str]:
-        """The distinct texts that the codes in column ``name`` index, by first appearance.
-
-        Text that is not UTF-8 is kept by surrogateescape. A code of 2**32 - 1 stands for none:
-        the sender's version does not have the text.
-        """
-        if name not in self._dictionaries:
-            known = ", ".join(self._dictionaries) or "none"
-            raise KeyError(f"{self.message.__name__} has no text '{name}' (it has: {known})")
-        return self._dictionaries[name]
 
     @property
     def symbols(self) -> list[str]:
         """``dictionary("symbol")``, for messages that have a symbol."""
         if "symbol" not in self._dictionaries:
-            raise AttributeError(f"{self.message.__name__} has no symbol")
+            raise AttributeError(f"{self._name} has no symbol")
         return self._dictionaries["symbol"]
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __repr__(self) -> str:
-        return f"<Table of {len(self)} {self.message.__name__}>"
+        return f"<Table of {len(self)} {self._name}>"
 
 
 class Tables(Mapping[type, Table]):
@@ -111,20 +177,8 @@ class Tables(Mapping[type, Table]):
 
     def _make(self, message: type) -> Table:
         layout = message._LAYOUT  # type: ignore[attr-defined]
-        found = self._contents.get(message)
-        if found is None:
-            found = (
-                np.empty(0, layout.row_dtype(self._prefix)),
-                [(np.empty(0, dtype), np.zeros(1, np.int64)) for dtype in layout.group_dtypes],
-                [[] for _ in layout.dictionaries],
-            )
-        records, groups, dictionaries = found
-        return Table(
-            message,
-            records,
-            {n: GroupTable(*pair) for n, pair in zip(layout.groups, groups, strict=True)},
-            dict(zip(layout.dictionaries, dictionaries, strict=True)),
-        )
+        found = self._contents.get(message) or Contents.empty(layout, self._prefix)
+        return Table(message, layout, found)
 
     def __iter__(self) -> Iterator[type]:
         return iter(self._schema.classes)

@@ -12,9 +12,7 @@ from .arrays cimport own_array
 from .cursor cimport FAULT_NO_MEMORY, new_error, raise_fault, sbe_cursor, sbe_fault
 from .frames cimport Lease
 from .message cimport Schema
-from .tables cimport (
-    append_t, reserve, sbe_buffer, sbe_dictionary, sbe_group_rows, sbe_table, sbe_tables,
-)
+from .tables cimport append_t, reserve, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
 
 cimport numpy as cnp
 
@@ -23,10 +21,11 @@ from copy import copy
 import numpy as np
 
 from .inputs import checked_offsets
-from .results import Batch
+from .results import Batch, Contents
 
 PREFIX = ("frame", "received_ns")
 INT64 = np.dtype(np.int64)
+UINT8 = np.dtype(np.uint8)
 REJECTED_DTYPE = np.dtype([("frame", "i8"), ("code", "i4"), ("offset", "i8")], align=True)
 
 cdef struct Rejection:
@@ -54,26 +53,43 @@ cdef Rows new_rows(
 
 
 cdef int allocate(Rows rows) except -1:
-    cdef sbe_table* table
-    cdef size_t i
     columns = PREFIX[:rows.prefix // 8]
     classes = rows.schema.classes
     rows.tables.items = <sbe_table*>zeroed(len(classes), sizeof(sbe_table))
     for message in classes:
-        layout = message._LAYOUT
-        table = &rows.tables.items[rows.tables.count]
         rows.tables.count += 1
-        table.prefix = rows.prefix
-        table.itemsize = layout.row_dtype(columns).itemsize
-        table.groups = <sbe_group_rows*>zeroed(len(layout.group_dtypes), sizeof(sbe_group_rows))
-        table.group_count = len(layout.group_dtypes)
-        for i in range(table.group_count):
-            table.groups[i].itemsize = layout.group_dtypes[i].itemsize
-        table.dictionaries = <sbe_dictionary*>zeroed(
-            len(layout.dictionaries), sizeof(sbe_dictionary)
-        )
-        table.dictionary_count = len(layout.dictionaries)
+        open_table(&rows.tables.items[rows.tables.count - 1], message._LAYOUT, columns)
     return 0
+
+
+cdef int open_table(sbe_table* table, object layout, tuple columns) except -1:
+    """Room for the tables of groups and for dictionaries; what is opened so far can be closed."""
+    table.prefix = 8 * len(columns)
+    table.itemsize = layout.row_dtype(columns).itemsize
+    table.groups = <sbe_table*>zeroed(
+        len(layout.groups) + len(layout.blobs), sizeof(sbe_table)
+    )
+    for group in layout.groups.values():
+        table.group_count += 1
+        open_table(&table.groups[table.group_count - 1], group, ())
+    for _ in layout.blobs:
+        table.group_count += 1
+        table.groups[table.group_count - 1].itemsize = 1
+    table.dictionaries = <sbe_dictionary*>zeroed(len(layout.dictionaries), sizeof(sbe_dictionary))
+    table.dictionary_count = len(layout.dictionaries)
+    return 0
+
+
+cdef void close_table(sbe_table* table) noexcept:
+    cdef size_t i
+    free(table.rows.data)
+    free(table.offsets.data)
+    for i in range(table.group_count):
+        close_table(&table.groups[i])
+    free(table.groups)
+    for i in range(table.dictionary_count):
+        clear_dictionary(&table.dictionaries[i])
+    free(table.dictionaries)
 
 
 cdef void* zeroed(size_t count, size_t size) except NULL:
@@ -85,18 +101,9 @@ cdef void* zeroed(size_t count, size_t size) except NULL:
 
 cdef class Rows:
     def __dealloc__(self):
-        cdef sbe_table* table
-        cdef size_t i, j
+        cdef size_t i
         for i in range(self.tables.count):
-            table = &self.tables.items[i]
-            free(table.rows.data)
-            for j in range(table.group_count):
-                free(table.groups[j].entries.data)
-                free(table.groups[j].offsets.data)
-            free(table.groups)
-            for j in range(table.dictionary_count):
-                clear_dictionary(&table.dictionaries[j])
-            free(table.dictionaries)
+            close_table(&self.tables.items[i])
         free(self.tables.items)
         free(self.faults.data)
 
@@ -167,29 +174,39 @@ cdef class Rows:
         """Everything as a Batch, whose arrays own the memory. Nothing may be added any more."""
         cdef sbe_table* table
         cdef Rejections rejections = Rejections.__new__(Rejections)
-        cdef size_t i, j
+        cdef size_t i
         contents = {}
         columns = PREFIX[:self.prefix // 8]
         for i, message in enumerate(self.schema.classes):
             table = &self.tables.items[i]
-            if table.rows.used == 0:
-                continue
-            layout = message._LAYOUT
-            rows = hand_over(layout.row_dtype(columns), &table.rows)
-            groups = []
-            for j, dtype in enumerate(layout.group_dtypes):
-                entries = hand_over(dtype, &table.groups[j].entries)
-                groups.append((entries, hand_over(INT64, &table.groups[j].offsets)))
-            dictionaries = []
-            for j in range(table.dictionary_count):
-                dictionaries.append(texts_of(&table.dictionaries[j], layout.encodings[j]))
-            contents[message] = (rows, groups, dictionaries)
+            if table.rows.used:
+                contents[message] = contents_of(table, message._LAYOUT, columns)
         rejections.schema = self.schema
         rejections.faults = self.faults
         self.faults = sbe_buffer(NULL, 0, 0)
         return Batch(
             self.schema, columns, contents, rejections, self.frame_count, self.tables.left_over
         )
+
+
+cdef object contents_of(sbe_table* table, object layout, tuple columns):
+    """What a table holds, handed over."""
+    cdef size_t i
+    cdef sbe_table* blob
+    rows = hand_over(layout.row_dtype(columns), &table.rows)
+    offsets = hand_over(INT64, &table.offsets) if table.offsets.used else np.zeros(1, INT64)
+    groups = []
+    for i, group in enumerate(layout.groups.values()):
+        groups.append(contents_of(&table.groups[i], group, ()))
+    blobs = []
+    for i in range(len(layout.groups), table.group_count):
+        blob = &table.groups[i]
+        ends = hand_over(INT64, &blob.offsets) if blob.offsets.used else np.zeros(1, INT64)
+        blobs.append((hand_over(UINT8, &blob.rows), ends))
+    dictionaries = []
+    for i in range(table.dictionary_count):
+        dictionaries.append(texts_of(&table.dictionaries[i], layout.encodings[i]))
+    return Contents(rows, offsets, groups, blobs, dictionaries)
 
 
 cdef class Rejections:

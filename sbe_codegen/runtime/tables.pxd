@@ -1,11 +1,11 @@
 """Rows being written, column by column of a naturally aligned C struct, without the GIL.
 
-A message is appended in two steps: everything it needs is reserved and written, then committed.
-What fails in between leaves the tables as they were.
+A message is appended in two steps: everything it needs is written, then its row is committed. What
+fails in between is rolled back to what the committed rows say.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from .cursor cimport sbe_cursor, sbe_data
 
@@ -30,18 +30,13 @@ cdef struct sbe_dictionary:         # distinct texts, numbered in the order of t
     size_t last_length
 
 
-cdef struct sbe_group_rows:
-    sbe_buffer entries
-    sbe_buffer offsets              # int64: 0, then the end of each message's entries
-    size_t itemsize
-
-
-cdef struct sbe_table:
+cdef struct sbe_table:              # the rows of a message, of a group's entries, or bytes
     sbe_buffer rows
     size_t itemsize             # prefix included
-    size_t prefix               # 8: frame; 16: frame, received_ns
+    size_t prefix               # 8: frame; 16: frame, received_ns; 0: of a group
+    sbe_buffer offsets          # of a group: int64, 0, then the end of each outer row's entries
     size_t group_count
-    sbe_group_rows* groups
+    sbe_table* groups           # groups, then data that are bytes
     size_t dictionary_count
     sbe_dictionary* dictionaries
 
@@ -63,6 +58,7 @@ cdef bint grow(
     const sbe_tables* tables, sbe_buffer* buffer, size_t wanted, size_t least, size_t whole
 ) noexcept nogil
 cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil
+cdef void roll_back(sbe_table* table) noexcept nogil
 cdef bint look_up(
     sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
 ) noexcept nogil
@@ -81,17 +77,29 @@ cdef inline bint reserve(
     return grow(tables, buffer, size, least, whole)
 
 
+cdef inline void* reserve_rows(
+    const sbe_tables* tables, sbe_table* table, uint64_t count
+) noexcept nogil:
+    """Where the next ``count`` rows go; NULL without memory (so there is always room for one)."""
+    if not reserve(
+        tables, &table.rows, (count or 1) * table.itemsize, tables.capacity * table.itemsize, 0
+    ):
+        return NULL
+    return table.rows.data + table.rows.used
+
+
 cdef inline void* reserve_row(const sbe_tables* tables, sbe_table* table) noexcept nogil:
     """Where the next row goes, past the prefix; NULL without memory."""
+    cdef size_t whole = <size_t>tables.expected * table.itemsize if table.prefix else 0
     if not reserve(
-        tables, &table.rows, table.itemsize, tables.capacity * table.itemsize,
-        <size_t>tables.expected * table.itemsize,
+        tables, &table.rows, table.itemsize, tables.capacity * table.itemsize, whole
     ):
         return NULL
     return table.rows.data + table.rows.used + table.prefix
 
 
 cdef inline void commit_row(const sbe_tables* tables, sbe_table* table) noexcept nogil:
+    """The row of a message, which makes all that was written for it count."""
     cdef int64_t* prefix = <int64_t*>(table.rows.data + table.rows.used)
     prefix[0] = tables.frame
     if table.prefix == 16:
@@ -99,26 +107,36 @@ cdef inline void commit_row(const sbe_tables* tables, sbe_table* table) noexcept
     table.rows.used += table.itemsize
 
 
-cdef inline void* reserve_entries(
-    const sbe_tables* tables, sbe_group_rows* group, uint64_t count
-) noexcept nogil:
-    """Where the next ``count`` entries go; NULL without memory (so there is always room for one)."""
+cdef inline bint commit_offset(const sbe_tables* tables, sbe_table* group) noexcept nogil:
+    """The entries of one outer row end here; False without memory."""
     if group.offsets.capacity - group.offsets.used < sizeof(int64_t):
         if not open_offsets(tables, &group.offsets):
-            return NULL
-    if not reserve(
-        tables, &group.entries, (count or 1) * group.itemsize, tables.capacity * group.itemsize, 0
-    ):
-        return NULL
-    return group.entries.data + group.entries.used
-
-
-cdef inline void commit_entries(sbe_group_rows* group, uint64_t count) noexcept nogil:
-    group.entries.used += count * group.itemsize
+            return False
     (<int64_t*>(group.offsets.data + group.offsets.used))[0] = <int64_t>(
-        group.entries.used / group.itemsize
+        group.rows.used / group.itemsize
     )
     group.offsets.used += sizeof(int64_t)
+    return True
+
+
+cdef inline bint commit_rows(
+    const sbe_tables* tables, sbe_table* group, uint64_t count
+) noexcept nogil:
+    """All entries of one outer row; False without memory."""
+    group.rows.used += count * group.itemsize
+    return commit_offset(tables, group)
+
+
+cdef inline bint append_blob(
+    const sbe_tables* tables, sbe_table* blob, const sbe_data* data
+) noexcept nogil:
+    """Bytes as they are, and where they end; False without memory."""
+    cdef void* to = reserve_rows(tables, blob, data.length)
+    if to == NULL:
+        return False
+    if data.length:
+        memcpy(to, data.data, data.length)
+    return commit_rows(tables, blob, data.length)
 
 
 cdef inline bint intern(
@@ -133,5 +151,3 @@ cdef inline bint intern(
             code[0] = dictionary.last
             return True
     return look_up(dictionary, data.data, data.length, code)
-
-

@@ -74,6 +74,23 @@ cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept n
     return True
 
 
+cdef void roll_back(sbe_table* table) noexcept nogil:
+    """Forgets the entries of a row that was not committed."""
+    cdef size_t count = table.rows.used / table.itemsize
+    cdef sbe_table* group
+    cdef size_t i
+    for i in range(table.group_count):
+        group = &table.groups[i]
+        if group.offsets.used == 0:
+            group.rows.used = 0
+        else:
+            group.offsets.used = min(group.offsets.used, (count + 1) * sizeof(int64_t))
+            group.rows.used = group.itemsize * <size_t>(
+                (<int64_t*>group.offsets.data)[group.offsets.used / sizeof(int64_t) - 1]
+            )
+        roll_back(group)
+
+
 cdef inline uint64_t mix(uint64_t value) noexcept nogil:
     value ^= value >> 32
     value *= 0x9E3779B97F4A7C15u

@@ -1,0 +1,169 @@
+"""The ``sbe-codegen`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import builder, differences, layouts
+from .conventions import Conventions
+from .errors import SchemaError
+from .names import is_identifier
+from .version import __version__
+
+_EPILOG = """\
+examples:
+  sbe-codegen check  my.xml                     all faults of a schema, one a line
+  sbe-codegen build  my.xml --out .             compiles an importable module here
+  sbe-codegen layout my.xml Quote               the offsets of one message
+  sbe-codegen diff   my-1.xml my-2.xml          what changed, and whether it breaks
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0 done, 1 faults or breaking, 2 wrong use."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except SchemaError as error:
+        print(error, file=sys.stderr)
+        return 1 if options.command != "diff" else 2
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        print(f"sbe-codegen: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sbe-codegen",
+        description="Compiles SBE schemas (XML) to Python decoders.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check", help="report all faults of a schema")
+    check.set_defaults(run=_check)
+    emit = commands.add_parser("emit", help="write the sources only (.pyx, .pxd, .pyi)")
+    emit.set_defaults(run=_emit)
+    build = commands.add_parser("build", help="write and compile an importable module")
+    build.set_defaults(run=_build)
+    layout = commands.add_parser("layout", help="print the offset table")
+    layout.set_defaults(run=_layout)
+    for command in (check, emit, build, layout):
+        command.add_argument("schema", metavar="SCHEMA.xml", type=Path)
+    emit.add_argument("--out", metavar="DIR", type=Path, required=True)
+    build.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="default: here")
+    for command in (emit, build):
+        command.add_argument(
+            "--package", metavar="NAME", type=_name, help="default: the schema's package"
+        )
+    for command in (check, emit, build):
+        command.add_argument(
+            "--conventions",
+            metavar="FILE.toml",
+            type=Path,
+            help="what the schema means beyond SBE: see sbe_codegen/conventions.py",
+        )
+    layout.add_argument("message", metavar="MESSAGE", nargs="?", help="a name or a template id")
+
+    diff = commands.add_parser("diff", help="what changed: breaking, additive, cosmetic")
+    diff.set_defaults(run=_diff)
+    diff.add_argument("old", metavar="OLD.xml", type=Path)
+    diff.add_argument("new", metavar="NEW.xml", type=Path)
+    return parser
+
+
+def _name(text: str) -> str:
+    if not all(map(is_identifier, text.split("."))):
+        raise argparse.ArgumentTypeError(f"'{text}' is no name of a module")
+    return text
+
+
+def _conventions(options: argparse.Namespace) -> Conventions | None:
+    return Conventions.read(options.conventions) if options.conventions else None
+
+
+def _check(options: argparse.Namespace) -> int:
+    try:
+        module = builder.read(options.schema, _conventions(options))
+    except SchemaError as error:
+        print(error)
+        count = len(error.errors)
+        print(f"{options.schema}: {count} error{'s' * (count != 1)}", file=sys.stderr)
+        return 1
+    for warning in module.warnings:
+        print(f"warning: {warning}")
+    print(
+        f"{options.schema}: {module.package}, schema {module.schema_id}, version "
+        f"{module.version}: {len(module.messages)} messages, no errors"
+    )
+    return 0
+
+
+def _emit(options: argparse.Namespace) -> int:
+    name = options.package and options.package.rpartition(".")[2]
+    path = builder.generate(options.schema, options.out, name, _conventions(options))
+    for ending in (".pyx", ".pxd", ".pyi"):
+        print(path.with_suffix(ending))
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    from setuptools.errors import CompileError
+
+    start = time.monotonic()
+
+    def progress(what: str) -> None:
+        print(f"[{time.monotonic() - start:5.1f} s] {what}", file=sys.stderr, flush=True)
+
+    conventions = _conventions(options)
+    progress(f"reading {options.schema}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    out = options.out.resolve()
+    try:
+        path = builder.build(options.schema, out, options.package, conventions, progress)
+    except CompileError as error:
+        print(
+            f"sbe-codegen: the C compiler failed: {error}\nIs there one? gcc or clang is needed, "
+            "and Python's headers (python3-dev).",
+            file=sys.stderr,
+        )
+        return 1
+    progress("done")
+    print(path)
+    return 0
+
+
+def _layout(options: argparse.Namespace) -> int:
+    module = builder.read(options.schema)
+    try:
+        print(layouts.of_module(module, options.message))
+    except KeyError:
+        known = ", ".join(f"{each.schema_name} ({each.template_id})" for each in module.messages)
+        print(
+            f"sbe-codegen: {options.schema} has no message '{options.message}'; it has {known}",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    changes = differences.find(builder.read(options.old), builder.read(options.new))
+    for change in changes:
+        print(change)
+    breaking = sum(change.severity == "breaking" for change in changes)
+    print(f"{len(changes)} change{'s' * (len(changes) != 1)}, {breaking} breaking", file=sys.stderr)
+    return 1 if breaking else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""What a venue's schemas mean beyond SBE: things that their prose says and their XML does not.
+
+The compiler knows none by itself. `generate` takes them, and so do the options of ``sbe-codegen``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from .errors import SchemaError
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """``empty_is_null`` and ``embedded`` are patterns (as of file names) of var data types.
+
+    ``empty_is_null``  no bytes mean null: the attribute is None
+    ``embedded``       the bytes are a whole message of the same schema
+    ``layout_since``   template id -> the first version that has today's layout, where an older one
+                       had another under the same id: such frames are refused
+    ``removed``        template id -> what to say of a message that later versions do not have
+    """
+
+    empty_is_null: tuple[str, ...] = ()
+    embedded: tuple[str, ...] = ()
+    layout_since: Mapping[int, int] = field(default_factory=dict)
+    removed: Mapping[int, str] = field(default_factory=dict)
+
+    def is_null_when_empty(self, var_data_type: str) -> bool:
+        return any(fnmatchcase(var_data_type, pattern) for pattern in self.empty_is_null)
+
+    def is_embedded(self, var_data_type: str) -> bool:
+        return any(fnmatchcase(var_data_type, pattern) for pattern in self.embedded)
+
+    @classmethod
+    def read(cls, file: str | Path) -> Conventions:
+        """Those of a TOML file with these names as keys. Raises SchemaError for anything else."""
+        path = Path(file)
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SchemaError(str(path), 0, "", f"can't be read: {error.strerror}") from None
+        except ValueError as error:
+            raise SchemaError(str(path), 0, "", f"is not TOML: {error}") from None
+        known = [each.name for each in fields(cls)]
+        for key in given:
+            if key not in known:
+                sentence = f"there is no such convention; there are {', '.join(known)}"
+                raise SchemaError(str(path), 0, key, sentence)
+        result: dict[str, Any] = {}
+        for key in ("empty_is_null", "embedded"):
+            patterns = given.get(key, [])
+            if not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):
+                raise SchemaError(str(path), 0, key, "is a list of patterns of type names")
+            result[key] = tuple(patterns)
+        for key, kind in (("layout_since", int), ("removed", str)):
+            table = given.get(key, {})
+            good = isinstance(table, dict) and all(
+                number.isdigit() and isinstance(value, kind) for number, value in table.items()
+            )
+            if not good:
+                raise SchemaError(str(path), 0, key, "is a table of template ids")
+            result[key] = {int(number): value for number, value in table.items()}
+        return cls(**result)

@@ -1,0 +1,290 @@
+"""What changed between two versions of a schema, and whom it breaks.
+
+``breaking``: a decoder of one misreads, or refuses, what a sender of the other writes.
+``additive``: decoders of either read frames of both, by the version rules (SBE 1.0, "Message schema
+extension").
+``cosmetic``: the bytes are the same, and mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from . import ir
+from .layouts import type_of
+
+Severity = Literal["breaking", "additive", "cosmetic"]
+_Element = TypeVar("_Element", ir.Group, ir.Data)
+_Level = ir.Message | ir.Group
+
+
+@dataclass(frozen=True)
+class Change:
+    severity: Severity
+    path: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.path}: {self.sentence}"
+
+
+def find(old: ir.Module, new: ir.Module) -> list[Change]:
+    """All changes: those of the schema, of its types, then of messages by template id."""
+    return [*_schema(old, new), *_types(old, new), *_messages(old, new)]
+
+
+def _schema(old: ir.Module, new: ir.Module) -> Iterator[Change]:
+    for what, severity in (("schema_id", "breaking"), ("big_endian", "breaking"),
+                           ("package", "cosmetic")):  # fmt: skip
+        before, after = getattr(old, what), getattr(new, what)
+        if before != after:
+            yield Change(severity, "schema", f"{what} was {before}, is {after}")  # type: ignore[arg-type]
+    if new.version < old.version:
+        sentence = f"version goes back from {old.version} to {new.version}"
+        yield Change("breaking", "schema", sentence)
+    before, after = (_wire(m.header.composite.members) for m in (old, new))
+    if before != after:
+        yield Change("breaking", old.header.composite.schema_name, "the message header changed")
+
+
+# enums and sets
+
+
+def _types(old: ir.Module, new: ir.Module) -> Iterator[Change]:
+    for kind in ("enums", "sets"):
+        before = {each.schema_name: each for each in getattr(old, kind)}
+        for each in getattr(new, kind):
+            if each.schema_name in before:
+                yield from _members(before[each.schema_name], each)
+
+
+def _members(old: ir.Enum | ir.Set, new: ir.Enum | ir.Set) -> Iterator[Change]:
+    path = new.schema_name
+    if old.primitive != new.primitive:
+        sentence = f"was {old.primitive.name}, is {new.primitive.name}"
+        yield Change("breaking", path, sentence)
+    if isinstance(old, ir.Enum) and isinstance(new, ir.Enum) and old.null != new.null:
+        yield Change("breaking", path, f"null was {old.null}, is {new.null}")
+    before, after = (
+        {v.value: v for v in (e.values if isinstance(e, ir.Enum) else e.choices)}
+        for e in (old, new)
+    )
+    names = {value.schema_name for value in after.values()}
+    for number, value in before.items():
+        place = f"{path}.{value.schema_name}"
+        if number not in after:
+            moved = next((n for n, v in after.items() if v.schema_name == value.schema_name), None)
+            said = f"was {number}, is gone" if moved is None else f"was {number}, is {moved}"
+            yield Change("breaking", place, said)
+        elif after[number].schema_name != value.schema_name:
+            other = after[number].schema_name
+            if value.schema_name in names:
+                yield Change("breaking", place, f"its number {number} now is {other}")
+            else:
+                yield Change("cosmetic", place, f"is called {other} now")
+        elif dict(after[number].metadata) != dict(value.metadata):
+            yield Change("cosmetic", place, _metadata(value.metadata, after[number].metadata))
+    known = {value.schema_name for value in before.values()}
+    for number, value in after.items():
+        if number not in before and value.schema_name not in known:
+            yield Change("additive", f"{path}.{value.schema_name}", f"is new, {number}")
+
+
+def _metadata(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    return ", ".join(f"{key} was {old.get(key)!r}, is {new.get(key)!r}" for key in keys)
+
+
+# messages
+
+
+def _messages(old: ir.Module, new: ir.Module) -> Iterator[Change]:
+    before = {message.template_id: message for message in old.messages}
+    after = {message.template_id: message for message in new.messages}
+    for template in sorted({*before, *after}):
+        if template not in after:
+            name = before[template].schema_name
+            yield Change("breaking", name, f"template {template} is gone")
+        elif template not in before:
+            yield Change("additive", after[template].schema_name, f"template {template} is new")
+        else:
+            one, other = before[template], after[template]
+            if one.schema_name != other.schema_name:
+                yield Change("cosmetic", one.schema_name, f"is called {other.schema_name} now")
+            counted = old.header.group_count, old.header.data_count
+            yield from _level(one, other, other.schema_name, old.version, counted)
+
+
+_Counted = tuple[ir.Field | None, ir.Field | None]  # whether old decoders know of added elements
+
+
+def _level(
+    old: _Level, new: _Level, path: str, version: int, counted: _Counted
+) -> Iterator[Change]:
+    yield from _block(old.block, new.block, path, version)
+    if dict(old.metadata) != dict(new.metadata):
+        yield Change("cosmetic", path, _metadata(old.metadata, new.metadata))
+    if old.deprecated != new.deprecated:
+        yield Change("cosmetic", path, f"deprecated was {old.deprecated}, is {new.deprecated}")
+    is_root = isinstance(new, ir.Message)
+    for one, other in _pairs(old.groups, new.groups):
+        yield from _group(one, other, path, version, counted[0], is_root and not old.data)
+    for first, second in _pairs(old.data, new.data):
+        yield from _data(first, second, path, version, counted[1], is_root)
+
+
+def _pairs(
+    old: Sequence[_Element], new: Sequence[_Element]
+) -> Iterator[tuple[_Element | None, _Element | None]]:
+    """Old and new elements by place, since that is what the wire goes by."""
+    for i in range(max(len(old), len(new))):
+        yield old[i] if i < len(old) else None, new[i] if i < len(new) else None
+
+
+def _added(path: str, what: str, since: int, version: int, can_skip: bool) -> Change:
+    if since <= version:
+        sentence = f"a new {what} without a sinceVersion above {version}: older frames lack it"
+        return Change("breaking", path, sentence)
+    if not can_skip:
+        sentence = f"a new {what} that older decoders can't step over"
+        return Change("breaking", path, sentence)
+    return Change("additive", path, f"a new {what}, since {since}")
+
+
+def _group(
+    old: ir.Group | None, new: ir.Group | None, path: str, version: int,
+    counted: ir.Field | None, is_last: bool,
+) -> Iterator[Change]:  # fmt: skip
+    if new is None:
+        assert old is not None
+        yield Change("breaking", f"{path}.{old.schema_name}", "the group is gone")
+        return
+    place = f"{path}.{new.schema_name}"
+    if old is None:
+        yield _added(place, "group", new.since, version, is_last or counted is not None)
+        return
+    if old.schema_name != new.schema_name:
+        is_same = _wire(old.block.fields) == _wire(new.block.fields)
+        severity: Severity = "cosmetic" if is_same else "breaking"
+        yield Change(severity, place, f"stands where {old.schema_name} was")
+        if not is_same:
+            return
+    if _dimension(old.dimension) != _dimension(new.dimension):
+        yield Change("breaking", place, "the dimensions changed")
+    if old.since != new.since:
+        yield Change("breaking", place, f"sinceVersion was {old.since}, is {new.since}")
+    inner = old.dimension.group_count, old.dimension.data_count
+    yield from _level(old, new, place, version, inner)
+
+
+def _dimension(dimension: ir.Dimension) -> tuple[object, ...]:
+    return dimension.size, *_wire([dimension.block_length, dimension.count])
+
+
+def _data(
+    old: ir.Data | None, new: ir.Data | None, path: str, version: int,
+    counted: ir.Field | None, is_root: bool,
+) -> Iterator[Change]:  # fmt: skip
+    if new is None:
+        assert old is not None
+        yield Change("breaking", f"{path}.{old.schema_name}", "the data is gone")
+        return
+    place = f"{path}.{new.schema_name}"
+    if old is None:
+        yield _added(place, "data", new.since, version, is_root or counted is not None)
+        return
+    if old.schema_name != new.schema_name:
+        yield Change("cosmetic", f"{path}.{old.schema_name}", f"is called {new.schema_name} now")
+    before, after = old.var_data, new.var_data
+    if _wire([before.length]) != _wire([after.length]) or before.data_offset != after.data_offset:
+        yield Change("breaking", place, "the length is encoded in another way")
+    if before.charset != after.charset:
+        yield Change(
+            "breaking", place, f"was {before.charset or 'bytes'}, is {after.charset or 'bytes'}"
+        )
+    if old.since != new.since:
+        yield Change("breaking", place, f"sinceVersion was {old.since}, is {new.since}")
+    if dict(old.metadata) != dict(new.metadata):
+        yield Change("cosmetic", place, _metadata(old.metadata, new.metadata))
+
+
+# blocks
+
+
+def _block(old: ir.Block, new: ir.Block, path: str, version: int) -> Iterator[Change]:
+    after = {field.schema_name: field for field in new.fields}
+    before = {field.schema_name: field for field in old.fields}
+    fresh = {f.offset: f for f in new.fields if f.schema_name not in before and f.size}
+    renamed: set[str] = set()
+    for name, field in before.items():
+        place = f"{path}.{name}"
+        if name in after:
+            yield from _field(field, after[name], place)
+            continue
+        heir = fresh.get(field.offset) if field.size else None
+        if heir is not None and _wire([heir])[0][1:] == _wire([field])[0][1:]:
+            renamed.add(heir.schema_name)
+            yield Change("cosmetic", place, f"is called {heir.schema_name} now")
+        else:
+            yield Change("breaking", place, "is gone")
+    end = max((field.end for field in old.fields if field.size), default=0)
+    for name, field in after.items():
+        if name in before or name in renamed:
+            continue
+        place = f"{path}.{name}"
+        if not field.size:
+            yield Change("additive", place, f"a new constant, {field.encoding.constant!r}")
+        elif field.offset < end:
+            sentence = f"is new at byte {field.offset}, before the end of what was there ({end})"
+            yield Change("breaking", place, sentence)
+        else:
+            yield _added(place, f"{type_of(field.encoding)} at byte {field.offset}", field.since,
+                         version, True)  # fmt: skip
+    if new.length < old.length:
+        yield Change("breaking", path, f"the block was {old.length} bytes, is {new.length}")
+    elif new.length > old.length:
+        yield Change("additive", path, f"the block was {old.length} bytes, is {new.length}")
+
+
+def _field(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
+    if old.is_constant or new.is_constant:
+        if old.encoding.constant != new.encoding.constant:
+            before, after = old.encoding.constant, new.encoding.constant
+            sentence = f"the constant was {before!r}, is {after!r}"
+            yield Change("breaking", path, sentence)
+        return
+    if old.offset != new.offset:
+        yield Change("breaking", path, f"was at byte {old.offset}, is at {new.offset}")
+    if _wire([old])[0][2:] != _wire([new])[0][2:]:
+        sentence = f"was {type_of(old.encoding)}, is {type_of(new.encoding)}"
+        yield Change("breaking", path, sentence)
+    if old.since != new.since:
+        yield Change("breaking", path, f"sinceVersion was {old.since}, is {new.since}")
+    if old.exponent != new.exponent:
+        yield Change("breaking", path, "is scaled by another exponent")
+    if old.optional != new.optional:
+        severity: Severity = "additive" if new.optional else "cosmetic"
+        yield Change(severity, path, f"is {'optional' if new.optional else 'required'} now")
+    elif old.optional and old.encoding.null != new.encoding.null:
+        yield Change("breaking", path, f"null was {old.encoding.null}, is {new.encoding.null}")
+    if dict(old.metadata) != dict(new.metadata):
+        yield Change("cosmetic", path, _metadata(old.metadata, new.metadata))
+
+
+def _wire(fields: Sequence[ir.Field]) -> list[tuple[object, ...]]:
+    """What the bytes of fields are: name, offset, and the type as far as bytes go."""
+    result: list[tuple[object, ...]] = []
+    for field in fields:
+        if not field.size:
+            continue
+        encoding = field.encoding
+        inner = _wire(encoding.composite.members) if encoding.composite else ()
+        kind = "composite" if encoding.composite else encoding.primitive.name
+        is_text = encoding.kind in ("text", "mantissa", "set")
+        result.append(
+            (field.schema_name, field.offset, kind, encoding.length, field.size, is_text,
+             encoding.charset, tuple(inner))
+        )  # fmt: skip
+    return result

@@ -1,0 +1,150 @@
+"""Enums and sets -> ir."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from . import ir, names, schema
+from .faults import Faults
+from .primitives import PRIMITIVES, Primitive
+
+_Named = TypeVar("_Named", ir.Enum, ir.Set)
+
+
+class EnumerationResolver(Faults):
+    """Each enum and set once, under a Python name of its own."""
+
+    def __init__(self, source: schema.Schema) -> None:
+        super().__init__(source)
+        self.types: dict[str, schema.AnyType] = {}
+        self.named: dict[str, ir.Enum | ir.Set] = {}  # Python name -> what has it
+
+    def claim(self, made: _Named, owner: str) -> _Named:
+        """``made`` under its own name, or where another has that, with its composite's in front.
+
+        Two inline definitions that say the same are one.
+        """
+        found = self.named.get(made.name)
+        if owner and found is not None and found != made:
+            made = replace(made, name=names.class_name(names.type_name(owner) + made.name))
+            found = self.named.get(made.name)
+        if found is not None and found == made:
+            return made
+        if found is None:
+            self.named[made.name] = made
+        return made
+
+    def backing(
+        self, source: schema.Enum | schema.Set, path: str
+    ) -> tuple[Primitive, schema.Type | None]:
+        """The primitive of an encodingType, and the named type that it is from."""
+        kind = type(source).__name__.lower()
+        if source.encoding_type in PRIMITIVES and source.encoding_type not in self.types:
+            primitive, named = PRIMITIVES[source.encoding_type], None
+        else:
+            found = self.types.get(source.encoding_type)
+            if found is None:
+                sentence = f"no type '{source.encoding_type}' in this schema"
+                raise self.fault(path, source.place, sentence)
+            if not isinstance(found, schema.Type) or found.length not in (None, 1):
+                sentence = f"encodingType '{source.encoding_type}' is not one integer"
+                raise self.fault(path, source.place, sentence)
+            primitive, named = self.primitive(found.primitive, path, found.place), found
+            if found.presence == "constant":
+                sentence = f"encodingType '{source.encoding_type}' is a constant"
+                raise self.fault(path, source.place, sentence)
+        is_char_set = kind == "set" and primitive.name == "char"
+        if primitive.is_float or is_char_set:
+            article = "an" if kind == "enum" else "a"
+            sentence = f"{article} {kind} can't be encoded as {primitive.name}"
+            raise self.fault(path, source.place, sentence)
+        return primitive, named
+
+    def members(self, source: schema.Enum | schema.Set, path: str, what: str) -> list[schema.Value]:
+        values = list(source.values if isinstance(source, schema.Enum) else source.choices)
+        for value in values:
+            self.check(value, f"{path}.{value.name}")
+        self.unique([(f"name '{v.name}'", f"{path}.{v.name}", v.place) for v in values])
+        self.unique(
+            [(f"member {names.constant(v.name)}", f"{path}.{v.name}", v.place) for v in values]
+            if len({v.name for v in values}) == len(values)
+            else []
+        )
+        if not values:
+            article = "an" if what == "validValue" else "a"
+            kind = "enum" if what == "validValue" else "set"
+            self.fault(path, source.place, f"{article} {kind} needs at least one {what}")
+        return values
+
+    def enum(self, source: schema.Enum, path: str, owner: str = "") -> ir.Enum:
+        primitive, named = self.backing(source, path)
+        null_text = source.null_value
+        low, high = primitive.minimum, primitive.maximum
+        if primitive.name == "char":
+            low, high = 0, 127
+        if named is not None:
+            null_text = null_text if null_text is not None else named.null_value
+            if named.min_value is not None:
+                low = int(self.number(named.min_value, primitive, path, named.place))
+            if named.max_value is not None:
+                high = int(self.number(named.max_value, primitive, path, named.place))
+        null = primitive.null
+        assert null is not None
+        if null_text is not None:
+            null = int(self.number(null_text, primitive, path, source.place))
+        values = []
+        for value in self.members(source, path, "validValue"):
+            place = f"{path}.{value.name}"
+            number = self.enum_number(value, primitive, place)
+            if number == null:
+                self.fault(place, value.place, f"value {value.name} is {null}, which means null")
+            elif low is not None and high is not None and not low <= number <= high:
+                sentence = f"value {number} is outside the type's range, {low} to {high}"
+                self.fault(place, value.place, sentence)
+            values.append(_value(value, number))
+        self.same_values(values, source.values, path, "value")
+        name = names.class_name(names.type_name(source.name))
+        made = ir.Enum(name, source.name, primitive, null, tuple(values), source.place)
+        return self.claim(made, owner)
+
+    def enum_number(self, value: schema.Value, primitive: Primitive, path: str) -> int:
+        if primitive.name == "char":
+            text = value.text if len(value.text) == 1 else value.text.strip()
+            if len(text) != 1 or not text.isascii():
+                raise self.fault(path, value.place, f"'{text}' is not one ASCII character")
+            return ord(text)
+        return self.integer(value.text, primitive, path, value.place)
+
+    def same_values(
+        self,
+        values: list[ir.Value],
+        sources: tuple[schema.Value, ...],
+        path: str,
+        what: str,
+    ) -> None:
+        pairs = zip(values, sources, strict=True)
+        self.unique([(f"{what} {v.value}", f"{path}.{s.name}", s.place) for v, s in pairs])
+
+    def set(self, source: schema.Set, path: str, owner: str = "") -> ir.Set:
+        primitive, _ = self.backing(source, path)
+        if not primitive.is_unsigned:
+            primitive = PRIMITIVES[f"u{primitive.name}"]
+        choices = []
+        for choice in self.members(source, path, "choice"):
+            place = f"{path}.{choice.name}"
+            bit = self.integer(choice.text, PRIMITIVES["int64"], place, choice.place)
+            if not 0 <= bit < 8 * primitive.size:
+                sentence = f"bit {bit} is not one of the {8 * primitive.size} of {primitive.name}"
+                self.fault(place, choice.place, sentence)
+            choices.append(_value(choice, bit))
+        self.same_values(choices, source.choices, path, "bit")
+        name = names.class_name(names.type_name(source.name))
+        made = ir.Set(name, source.name, primitive, tuple(choices), source.place)
+        return self.claim(made, owner)
+
+
+def _value(source: schema.Value, number: int) -> ir.Value:
+    return ir.Value(
+        names.constant(source.name), source.name, number, source.since_version, source.metadata
+    )

@@ -1,0 +1,82 @@
+"""What the stages of resolving share: the schema, its faults, and checks of single elements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from . import names, schema
+from .errors import Place, SchemaError
+from .primitives import PRIMITIVES, Primitive
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
+
+
+class Stop(Exception):
+    """This element can't be resolved; its fault is noted already."""
+
+
+class Faults:
+    """Notes every fault in ``errors``, and what is probably not meant in ``warnings``."""
+
+    def __init__(self, source: schema.Schema) -> None:
+        self.source = source
+        self.errors: list[SchemaError] = []
+        self.warnings: list[SchemaError] = []
+
+    def fault(self, element: str, place: Place, sentence: str) -> Stop:
+        self.errors.append(SchemaError(*place, element, sentence))
+        return Stop()
+
+    def warn(self, element: str, place: Place, sentence: str) -> None:
+        self.warnings.append(SchemaError(*place, element, sentence))
+
+    def check(self, element: schema.Element, path: str) -> None:
+        """What holds for every element: its name, and the version it appeared in."""
+        if element.name and not names.is_identifier(element.name):
+            sentence = f"'{element.name}' is no SBE name: letters, digits and _, 64 at most"
+            self.fault(path, element.place, sentence)
+        if element.since_version > self.source.version:
+            sentence = (
+                f"sinceVersion {element.since_version} is above the schema's version "
+                f"{self.source.version}"
+            )
+            self.fault(path, element.place, sentence)
+
+    def unique(self, keyed: Sequence[tuple[str, str, Place]]) -> None:
+        """One element for each key: (key, element, place)."""
+        seen: dict[str, str] = {}
+        for key, name, place in keyed:
+            if key in seen:
+                self.fault(name, place, f"{key} is used by '{seen[key]}' already")
+            seen.setdefault(key, name)
+
+    def primitive(self, name: str, path: str, place: Place) -> Primitive:
+        if name in PRIMITIVES:
+            return PRIMITIVES[name]
+        known = ", ".join(PRIMITIVES)
+        raise self.fault(path, place, f"'{name}' is no primitive type ({known})")
+
+    def integer(self, text: str, primitive: Primitive, path: str, place: Place) -> int:
+        """A whole number that the primitive's bytes can hold."""
+        if not _INTEGER.fullmatch(text.strip()):
+            raise self.fault(path, place, f"'{text.strip()}' is not a whole number")
+        value = int(text)
+        if not primitive.lowest <= value <= primitive.highest:
+            sentence = (
+                f"{value} does not fit {primitive.name}, "
+                f"which goes from {primitive.lowest} to {primitive.highest}"
+            )
+            raise self.fault(path, place, sentence)
+        return value
+
+    def number(self, text: str, primitive: Primitive, path: str, place: Place) -> int | float:
+        """A number of any primitive; for char a character, or the number of one."""
+        if primitive.is_float:
+            try:
+                return float(text)
+            except ValueError:
+                raise self.fault(path, place, f"'{text.strip()}' is not a number") from None
+        if primitive.name == "char" and len(text) == 1:
+            return ord(text) if text.isascii() else self.integer(text, primitive, path, place)
+        return self.integer(text, primitive, path, place)

@@ -1,0 +1,155 @@
+"""The composites that frame messages -> ir: header, group dimensions, var data."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from . import ir, schema
+from .conventions import Conventions
+from .errors import Place
+from .faults import Stop
+from .types import PAYLOADS, TypeResolver
+
+_MAX_COUNT = 2**31 - 1
+
+
+class FramingResolver(TypeResolver):
+    def __init__(self, source: schema.Schema, conventions: Conventions) -> None:
+        super().__init__(source)
+        self.conventions = conventions
+        self.dimensions: dict[str, ir.Dimension | None] = {}
+        self.var_data: dict[str, ir.VarData | None] = {}
+
+    def framing_composite(self, name: str, path: str, place: Place) -> ir.Composite:
+        if name not in self.types:
+            raise self.fault(path, place, f"no composite '{name}' in this schema")
+        if not isinstance(self.types[name], schema.Composite):
+            raise self.fault(path, place, f"'{name}' is not a composite")
+        composite = self.named_encoding(name, path, place).composite
+        assert composite is not None
+        return composite
+
+    def unsigned(self, composite: ir.Composite, name: str, what: str) -> ir.Field:
+        """The member ``name``, which is one unsigned number."""
+        member = composite.member(name)
+        if member is None:
+            sentence = f"the {what} lack{'' if what.endswith('s') else 's'} '{name}'"
+            raise self.fault(composite.schema_name, composite.place, sentence)
+        path = f"{composite.schema_name}.{name}"
+        encoding = member.encoding
+        if encoding.kind != "number" or encoding.primitive.is_float:
+            raise self.fault(path, member.place, f"'{name}' is not one whole number")
+        if not encoding.primitive.is_unsigned:
+            sentence = f"'{name}' must be unsigned, not {encoding.primitive.name}"
+            raise self.fault(path, member.place, sentence)
+        return member
+
+    def count(self, composite: ir.Composite, name: str) -> ir.Field | None:
+        """The member numGroups or numVarDataFields, where there is one."""
+        return self.unsigned(composite, name, "") if composite.member(name) else None
+
+    def limit(self, composite: ir.Composite, member: ir.Field) -> None:
+        """A count or length of 32 bits needs a maxValue that a signed 32-bit number can hold."""
+        path = f"{composite.schema_name}.{member.schema_name}"
+        high = member.encoding.maximum
+        if member.encoding.primitive.size == 4:
+            if high is None:
+                raise self.fault(
+                    path, member.place, f'uint32 needs a maxValue: add maxValue="{_MAX_COUNT}"'
+                )
+            if high > _MAX_COUNT:
+                raise self.fault(path, member.place, f"maxValue is above {_MAX_COUNT}")
+
+    def header(self) -> ir.Header:
+        name, place = self.source.header_type, self.source.place
+        if name not in self.types:
+            raise self.fault("messageSchema", place, f"header type '{name}' is not defined")
+        composite = self.framing_composite(name, "messageSchema", place)
+        found: dict[str, ir.Field] = {}
+        for wanted in ("blockLength", "templateId", "schemaId", "version"):
+            with suppress(Stop):
+                found[wanted] = self.unsigned(composite, wanted, "header")
+        if len(found) < 4:
+            raise Stop
+        self.fits(self.source.id, found["schemaId"], "messageSchema", place, "id")
+        self.fits(self.source.version, found["version"], "messageSchema", place, "version")
+        return ir.Header(
+            composite,
+            found["blockLength"],
+            found["templateId"],
+            found["schemaId"],
+            found["version"],
+            self.count(composite, "numGroups"),
+            self.count(composite, "numVarDataFields"),
+        )
+
+    def fits(self, value: int, member: ir.Field, path: str, place: Place, what: str) -> None:
+        """That a number of the schema can stand in its member of the header or dimensions."""
+        constant = member.encoding.constant
+        if constant is not None and constant != value:
+            sentence = f"{what} {value} where the constant {member.schema_name} is {constant}"
+            self.fault(path, place, sentence)
+        elif value > member.encoding.primitive.highest:
+            sentence = (
+                f"{what} {value} does not fit {member.schema_name}, "
+                f"which is {member.encoding.primitive.name}"
+            )
+            self.fault(path, place, sentence)
+
+    def dimension(self, name: str, path: str, place: Place) -> ir.Dimension:
+        if name not in self.dimensions:
+            composite = self.framing_composite(name, path, place)
+            self.dimensions[name] = None
+            with suppress(Stop):
+                self.dimensions[name] = self.new_dimension(composite)
+        dimension = self.dimensions[name]
+        if dimension is None:
+            raise Stop
+        return dimension
+
+    def new_dimension(self, composite: ir.Composite) -> ir.Dimension:
+        what = "group dimensions"
+        length = self.unsigned(composite, "blockLength", what)
+        count = self.unsigned(composite, "numInGroup", what)
+        self.limit(composite, count)
+        return ir.Dimension(
+            composite.schema_name,
+            composite.size,
+            length,
+            count,
+            self.count(composite, "numGroups"),
+            self.count(composite, "numVarDataFields"),
+        )
+
+    def var_data_type(self, name: str, path: str, place: Place) -> ir.VarData:
+        if name not in self.var_data:
+            composite = self.framing_composite(name, path, place)
+            self.var_data[name] = None
+            with suppress(Stop):
+                self.var_data[name] = self.new_var_data(composite)
+        var_data = self.var_data[name]
+        if var_data is None:
+            raise Stop
+        return var_data
+
+    def new_var_data(self, composite: ir.Composite) -> ir.VarData:
+        name = composite.schema_name
+        length = self.unsigned(composite, "length", "var data")
+        self.limit(composite, length)
+        if length.encoding.presence == "optional":
+            raise self.fault(f"{name}.length", length.place, "the length can't be optional")
+        payload = composite.members[-1]
+        if payload.schema_name not in PAYLOADS:
+            sentence = f"the var data lacks 'varData' as its last member ('{payload.schema_name}')"
+            raise self.fault(name, composite.place, sentence)
+        path = f"{name}.{payload.schema_name}"
+        if payload.encoding.primitive.size != 1 or payload.encoding.kind in ("enum", "composite"):
+            raise self.fault(path, payload.place, "varData must be char or uint8")
+        return ir.VarData(
+            name,
+            length,
+            payload.offset,
+            payload.encoding.charset,
+            self.conventions.is_null_when_empty(name),
+            self.conventions.is_embedded(name),
+        )

@@ -1,0 +1,252 @@
+"""Messages and groups ("levels") as the templates need them: structs, walks, accessors, rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .. import ir, names
+from . import specs, stubs
+from .fields import FieldRenderer
+
+_Level = ir.Message | ir.Group
+
+
+class LevelRenderer(FieldRenderer):
+    """`framings` collects what is needed for stepping over unknown elements."""
+
+    def __init__(self, module: ir.Module) -> None:
+        super().__init__(module)
+        self.framings: list[tuple[ir.Dimension | None, ir.VarData | None]] = []
+
+    def message(self, message: ir.Message) -> dict[str, Any]:
+        root = self.level(message, message.name, message.name, ())
+        levels = [root, *_complex(root["groups"])]
+        for i, level in enumerate(levels):
+            level["probe"] = f"{message.template_id}_{i}"
+        doc = message.description or f"{message.name} of {self.module.package}."
+        doc = doc.replace("\\", "\\\\").replace('"', '\\"')  # it becomes a docstring
+        return root | {
+            "name": message.name,
+            "template_id": message.template_id,
+            "block_length": message.block.length,
+            "layout_since": message.layout_since,
+            "doc": doc if doc.endswith(".") else f"{doc}.",
+            "minimum": _minimum(message.block, "header.version"),
+            "levels": levels,
+            "tables": [root, *_all(root["groups"])],
+            "slots": [slot for level in levels for slot in _slots(level)],
+            "framings": [each["framing"] for each in _all(root["groups"]) if each["framing"]],
+            "spec": specs.message(
+                message, ">" if self.module.big_endian else "<", self.composite_key
+            ),
+            "values": self.tuple_values(message),
+            "stub": stubs.message(message),
+        }
+
+    # one level
+
+    def level(
+        self, source: _Level, path: str, prefix: str, elements: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """``path`` begins C functions, ``prefix`` C structs."""
+        is_message = isinstance(source, ir.Message)
+        version = "header.version" if is_message else "group.version"
+        leaves = self.leaves(source.block.wire_fields, path)
+        groups = [self.group(each, path, prefix, elements, version) for each in source.groups]
+        texts = [each for each in source.data if each.var_data.charset]
+        blobs = [each for each in source.data if not each.var_data.charset]
+        columns = [self.column(field) for field in source.block.wire_fields]
+        return {
+            "path": path,
+            "frame": f"{prefix}Frame" if is_message else f"{prefix}Entry",
+            "row": f"{prefix}Row",
+            "element": ".".join(elements),
+            "fields": leaves,
+            "columns": columns
+            + [{"c_type": "uint32_t", "declarator": text.c_name} for text in texts],
+            "copies": self.copies(leaves, "row", "frame"),
+            "groups": groups,
+            "has_framing": any(group["is_flat"] and group["framing"] for group in groups),
+            "data": [self.data(each, elements) for each in source.data],
+            "texts": [
+                {"c_name": each.c_name, "empty_is_null": each.var_data.empty_is_null}
+                for each in texts
+            ],
+            "blobs": [
+                {"c_name": each.c_name, "index": len(groups) + i} for i, each in enumerate(blobs)
+            ],
+            **self.unknown(source, version),
+        }
+
+    def group(
+        self,
+        group: ir.Group,
+        path: str,
+        prefix: str,
+        outer: tuple[str, ...],
+        version: str,
+    ) -> dict[str, Any]:
+        elements = (*outer, group.schema_name)
+        own_path = f"{path}_{group.name}"
+        own_prefix = f"{prefix}{names.type_name(group.schema_name)}"
+        model = self.level(group, own_path, own_prefix, elements)
+        element = f'b"{model["element"]}"'
+        minimum = _minimum(group.block, version)
+        target = f"&frame.{group.c_name}"
+        framing = self.framing_name(group) if group.dimension.has_counts else ""
+        if not group.is_flat:
+            scratch = f"{group.c_name}_entry"
+            walk = (
+                f"walk_entries(cursor, {minimum}, {element}, {target}, take_{own_path}, "
+                f"&{scratch}.root)"
+            )
+        elif framing:
+            walk = f"take_counted_entries(cursor, {minimum}, {element}, {target}, &{framing})"
+        else:
+            walk = f"take_entries(cursor, {minimum}, {element}, {target})"
+        fields = model["fields"]
+        item = f"g_{group.c_name}[i]"
+        return model | {
+            "name": group.name,
+            "c_name": group.c_name,
+            "is_flat": group.is_flat,
+            "since": group.since,
+            "dimension": group.dimension.name,
+            "walk": walk,
+            "scratch": f"{group.c_name}_entry",
+            "framing": framing,
+            "full_since": group.block.since,
+            "is_native": not self.module.big_endian and self.is_native(group.block),
+            "copies": model["copies"]
+            if not group.is_flat
+            else self.copies(fields, item, "&one, 0" if framing else "frame, i"),
+        }
+
+    def data(self, each: ir.Data, elements: tuple[str, ...]) -> dict[str, Any]:
+        return {
+            "c_name": each.c_name,
+            "element": ".".join((*elements, each.schema_name)),
+            "since": each.since,
+            "var_data": each.var_data.name,
+        }
+
+    # stepping over what a newer schema has
+
+    def framing_name(self, level: _Level) -> str:
+        """The framing that unknown elements of ``level`` are taken to have."""
+        dimension = self._dimension(level)
+        data = level.data[-1].var_data if level.data else None
+        if data is None and self.module.var_data:
+            data = self.module.var_data[0]
+        if (dimension, data) not in self.framings:
+            self.framings.append((dimension, data))
+        return _framing_name(dimension, data)
+
+    def _dimension(self, level: _Level) -> ir.Dimension | None:
+        if isinstance(level, ir.Group):
+            return level.dimension
+        if level.groups:
+            return level.groups[-1].dimension
+        known = {each.name: each for each in self.module.dimensions}
+        first = next(iter(known.values()), None)
+        return known.get("groupSizeEncoding", first)
+
+    def framing(self, dimension: ir.Dimension | None, data: ir.VarData | None) -> dict[str, Any]:
+        absent = "sbe_member(-1, 0)"
+        parts = [str(self.module.version), str(dimension.size if dimension else 0)]
+        members = (
+            (dimension.block_length, dimension.count, dimension.group_count, dimension.data_count)
+            if dimension
+            else (None,) * 4
+        )
+        parts += [self.member(each) if each else absent for each in members]
+        parts.append(str(data.data_offset if data else 0))
+        parts.append(self.member(data.length) if data else absent)
+        return {
+            "name": _framing_name(dimension, data),
+            "value": f"sbe_framing({', '.join(parts)})",
+        }
+
+    def unknown(self, level: _Level, version: str) -> dict[str, Any]:
+        """How unknown groups and data of ``level`` are stepped over; empty where nothing says."""
+        header = self.module.header
+        result: dict[str, Any] = {
+            "unknown_groups": "", "unknown_data": "", "counts": False, "entry_framing": "",
+        }  # fmt: skip
+        if isinstance(level, ir.Message):
+            counted = header.group_count, header.data_count
+        else:
+            counted = level.dimension.group_count, level.dimension.data_count
+            if level.is_flat:
+                return result
+        if counted == (None, None):
+            return result
+        framing = self.framing_name(level)
+        result["entry_framing"] = framing
+        for member, known, key, place in (
+            (counted[0], level.groups, "unknown_groups", "{}, 0"),
+            (counted[1], level.data, "unknown_data", "0, {}"),
+        ):
+            if member is None:
+                continue
+            if isinstance(level, ir.Message):
+                count = f"header.{'group_count' if key == 'unknown_groups' else 'data_count'}"
+            else:
+                what = "groups" if key == "unknown_groups" else "data"
+                count = f"load_member(dimensions, &{framing}.{what})"
+                result["counts"] = True
+            number = len(known)
+            rest = place.format(f"{count} - {number}")
+            result[key] = f"{count} > {number} and not skip_unknown(cursor, {rest}, &{framing}, 0)"
+        return result
+
+    # astuple
+
+    def tuple_values(self, message: ir.Message) -> list[str]:
+        """The expressions that ``astuple`` consists of: plain numbers straight from the block."""
+        elements: list[ir.Field | ir.Data] = [*message.block.fields, *message.data]
+        return [self.tuple_value(message, i, element) for i, element in enumerate(elements)]
+
+    def tuple_value(self, message: ir.Message, i: int, element: ir.Field | ir.Data) -> str:
+        where = f"ELEMENTS_{message.template_id}, {i}"
+        if isinstance(element, ir.Data):
+            data = element.var_data
+            if data.charset == "utf-8" and not element.since and not data.empty_is_null:
+                return f"read_text({where}, &frame.{element.c_name}, root, owner)"
+            return f"read_element({where}, root, owner)"
+        is_plain = element.encoding.kind == "number" and not element.is_constant
+        if not is_plain or element.optional or element.since:
+            return f"read_element({where}, root, owner)"
+        value = f"{message.name}_{element.name}(frame)"
+        return f"byte_int({value})" if element.size == 1 else value
+
+
+def _slots(level: dict[str, Any]) -> Iterator[str]:
+    """Where the groups and data of a level are in its C struct."""
+    probe = f"PROBE_{level['probe']}"
+    for each in (*level["groups"], *level["data"]):
+        yield f"<char*>&{probe}.{each['c_name']} - <char*>&{probe}"
+
+
+def _all(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for group in groups:
+        yield group
+        yield from _all(group["groups"])
+
+
+def _complex(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (group for group in _all(groups) if not group["is_flat"])
+
+
+def _framing_name(dimension: ir.Dimension | None, data: ir.VarData | None) -> str:
+    parts = (dimension.name if dimension else "none", data.name if data else "none")
+    return f"FRAMING_{'_'.join(parts)}"
+
+
+def _minimum(block: ir.Block, version: str) -> str:
+    """The least block length, as an expression over the acting version."""
+    expression = str(block.minimums[0].length)
+    for minimum in block.minimums[1:]:
+        expression = f"{minimum.length} if {version} >= {minimum.since} else {expression}"
+    return f"({expression})" if len(block.minimums) > 1 else expression

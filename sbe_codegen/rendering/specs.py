@@ -1,0 +1,128 @@
+"""What a generated module declares at import, as JSON: `runtime.declare` reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .. import ir, names
+
+_KeyOf = Callable[[ir.Composite], str]  # what tells the composites of a module apart
+
+
+def message(source: ir.Message, order: str, key_of: _KeyOf) -> str:
+    head = {
+        "name": source.schema_name,
+        "template_id": source.template_id,
+        "order": order,
+    }
+    return _level(source, head, " ", key_of)
+
+
+def _level(source: ir.Message | ir.Group, head: dict[str, Any], indent: str, key_of: _KeyOf) -> str:
+    head = head | {"block_length": source.block.length} | _facts(source)
+    inner = indent + "  "
+    return _json(
+        head,
+        indent,
+        fields=(inner + json.dumps(_field(field, key_of)) for field in source.block.fields),
+        groups=(inner + _group(group, inner, key_of) for group in source.groups),
+        data=(inner + json.dumps(_data(each)) for each in source.data),
+    )
+
+
+def _group(source: ir.Group, indent: str, key_of: _KeyOf) -> str:
+    head = {
+        "name": source.name,
+        "schema_name": source.schema_name,
+        "since": source.since,
+        "dimensions": source.dimension.size,
+    }
+    if source.dimension.has_counts:
+        head["counted"] = True
+    if not source.is_flat:
+        head["entry"] = names.entry_name(source.schema_name)
+    return _level(source, head, indent, key_of)
+
+
+def _facts(source: ir.Message | ir.Group | ir.Data | ir.Field) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if source.metadata:
+        result["metadata"] = dict(source.metadata)
+    if source.deprecated is not None:
+        result["deprecated"] = source.deprecated
+    if source.description:
+        result["doc"] = source.description
+    return result
+
+
+def _data(source: ir.Data) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "name": source.name,
+        "schema_name": source.schema_name,
+        "since": source.since,
+        "encoding": source.var_data.charset,
+        "prefix": source.var_data.data_offset,
+    }
+    if source.var_data.empty_is_null:
+        result["empty_is_null"] = True
+    if source.var_data.is_embedded:
+        result["embedded"] = True
+    return result | _facts(source)
+
+
+def _field(source: ir.Field, key_of: _KeyOf) -> dict[str, Any]:
+    encoding = source.encoding
+    result: dict[str, Any] = {
+        "name": source.name,
+        "schema_name": source.schema_name,
+        "kind": encoding.kind,
+        "since": source.since,
+    }
+    if encoding.kind != "composite":
+        result["type"] = encoding.primitive.name
+    if encoding.kind in ("text", "array", "mantissa"):
+        result["length"] = encoding.length
+    if encoding.constant is not None:
+        result["constant"] = encoding.constant
+    else:
+        result["offset"] = source.offset
+    if encoding.null is not None and encoding.kind != "text":
+        result["null"] = encoding.null
+    if source.optional:
+        result["optional"] = True
+    if encoding.minimum is not None:
+        result["min"] = encoding.minimum
+    if encoding.maximum is not None:
+        result["max"] = encoding.maximum
+    if encoding.charset:
+        result["encoding"] = encoding.charset
+    named = encoding.enum or encoding.set
+    if named:
+        result["named"] = named.name
+    if encoding.composite:
+        result["named"] = key_of(encoding.composite)
+    if source.exponent:
+        result["exponent"] = {"field": source.exponent.field, "levels": source.exponent.levels}
+    return result | _facts(source)
+
+
+def composite(source: ir.Composite, key_of: _KeyOf) -> str:
+    fields = (" " + json.dumps(_field(member, key_of)) for member in source.members)
+    head = {"key": key_of(source), "name": source.name, "size": source.size}
+    return _json(head, "", fields=fields)
+
+
+def members(source: ir.Composite, order: str, key_of: _KeyOf) -> str:
+    fields = (" " + json.dumps(_field(member, key_of)) for member in source.members)
+    return _json({"order": order}, "", fields=fields)
+
+
+def _json(head: dict[str, Any], indent: str, **lists: Iterable[str]) -> str:
+    """A JSON object: ``head`` on one line, then each list with one item a line."""
+    text = json.dumps(head)[:-1]
+    for key, items in lists.items():
+        joined = ",\n".join(items)
+        text += f',\n{indent}"{key}": [\n{joined}]' if joined else f',\n{indent}"{key}": []'
+    return text + "}"

@@ -1,0 +1,98 @@
+"""What a type checker is told: the types of attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ir, names
+
+
+def message(source: ir.Message) -> dict[str, Any]:
+    elements: list[ir.Field | ir.Data] = [*source.block.fields, *source.data]
+    return {
+        "match_args": "".join(f'"{field.name}", ' for field in source.block.fields).strip(),
+        "tuple_names": ", ".join(each.name for each in elements),
+        "tuple_types": ", ".join(map(_type, elements)) or "()",
+        "flat_groups": [group.name for group in source.groups if group.is_flat],
+        "properties": [{"name": "block", "type": "NDArray[np.void]"}, *_properties(source, source)],
+        "entries": list(_entries(source, source)),
+    }
+
+
+def _entry_class(source: ir.Message, group: ir.Group) -> str:
+    return f"_{source.name}_{group.name}_{names.entry_name(group.schema_name)}"
+
+
+def _entries(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[str, Any]]:
+    """The classes of entries; a type checker knows them under private names."""
+    result: list[dict[str, Any]] = []
+    for group in level.groups:
+        if not group.is_flat:
+            result += _entries(source, group)
+            result.append(
+                {
+                    "name": _entry_class(source, group),
+                    "properties": [
+                        {"name": "block", "type": "NDArray[np.void]"},
+                        *_properties(source, group),
+                    ],
+                }
+            )
+    return result
+
+
+def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[str, str]]:
+    result = []
+    scaled = []
+    for field in level.block.fields:
+        result.append({"name": field.name, "type": of_field(field)})
+        if field.exponent:
+            none = " | None" if field.optional or field.since else ""
+            if field.encoding.kind == "mantissa":
+                none = " | None"
+            scaled.append({"name": f"{field.name}_float", "type": f"float{none}"})
+            scaled.append({"name": f"{field.name}_decimal", "type": f"Decimal{none}"})
+    result += scaled
+    for group in level.groups:
+        if not group.is_flat:
+            kind = f"Entries[{_entry_class(source, group)}]"
+            result.append({"name": group.name, "type": kind})
+            continue
+        result.append({"name": group.name, "type": "NDArray[np.void]"})
+        if any(field.exponent for field in group.block.fields):
+            result.append({"name": f"{group.name}_float", "type": "NDArray[np.void]"})
+    for each in level.data:
+        none = " | None" if each.since else ""
+        result.append({"name": each.name, "type": _type(each)})
+        result.append({"name": f"{each.name}_bytes", "type": "bytes" + none})
+        if each.var_data.is_embedded:
+            result.append({"name": f"{each.name}_message", "type": "Any"})
+    return result
+
+
+def _type(element: ir.Field | ir.Data) -> str:
+    if isinstance(element, ir.Field):
+        return of_field(element)
+    none = " | None" if element.since or element.var_data.empty_is_null else ""
+    return ("str" if element.var_data.charset else "bytes") + none
+
+
+def of_field(field: ir.Field) -> str:
+    encoding = field.encoding
+    none = " | None" if field.optional or field.since else ""
+    if encoding.enum is not None:
+        if encoding.enum.is_bool:
+            return "bool" + none if field.is_constant else "bool | int | None"
+        name = encoding.enum.name
+        return name + none if field.is_constant else f"{name} | int | None"
+    if encoding.set is not None:
+        return encoding.set.name + none
+    if encoding.kind == "composite":
+        return "Any"
+    if encoding.kind == "mantissa":
+        return "int | None"
+    if encoding.kind == "array":
+        return "NDArray[Any]" + none
+    if encoding.kind in ("text", "char"):
+        return "str" + none
+    return ("float" if encoding.primitive.is_float else "int") + none
