@@ -44,4 +44,4 @@ $(VENV)/bench-ready: $(VENV)/ready
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find binance_sbe sbe_codegen -name '*.so' -delete -o -name '*.c' -delete -o -name '*.html' -delete
-	rm -f binance_sbe/spot_stream.p*
+	rm -f binance_sbe/spot_stream.p* binance_sbe/spot_sbe.p* binance_sbe/fix_sbe.p*

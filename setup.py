@@ -10,15 +10,22 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # the compiler that is being built compiles the schemas
 
 from sbe_codegen import builder  # noqa: E402
+from sbe_codegen.conventions import Conventions  # noqa: E402
 
-SCHEMAS = {"binance_sbe.spot_stream": HERE / "schemas" / "stream_1_0.xml"}
+SCHEMAS = {
+    "binance_sbe.spot_stream": HERE / "schemas" / "stream_1_0.xml",
+    "binance_sbe.spot_sbe": HERE / "schemas" / "spot_3_5.xml",
+    "binance_sbe.fix_sbe": HERE / "schemas" / "spot-fixsbe-1_1.xml",
+}
 
 
 def extensions(force: bool) -> list:
     sources = builder.runtime_sources()
     for module, schema in SCHEMAS.items():
         package, _, name = module.rpartition(".")
-        sources[module] = builder.generate(schema, HERE / package, name)
+        beside = schema.with_suffix(".toml")
+        conventions = Conventions.read(beside) if beside.exists() else None
+        sources[module] = builder.generate(schema, HERE / package, name, conventions)
     return builder.cythonized(sources, HERE, force)
 
 
