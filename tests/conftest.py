@@ -44,6 +44,14 @@ def published() -> Path:
 
 
 @pytest.fixture(scope="session")
+def captures() -> Path:
+    path = SHARED / "captures"
+    if not path.is_dir():
+        pytest.skip("the captured frames are not beside the project")
+    return path
+
+
+@pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], ModuleType]:
     """Compiles the text of a schema to an importable module, without optimisation."""
 
@@ -68,11 +76,15 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], M
     return build
 
 
-@pytest.fixture(scope="session", params=[("littleEndian", 1), ("bigEndian", 2)], ids=["le", "be"])
+RANDOM = [("littleEndian", 1, False), ("bigEndian", 2, False), ("littleEndian", 3, True),
+          ("bigEndian", 4, True)]  # fmt: skip
+
+
+@pytest.fixture(scope="session", params=RANDOM, ids=["le", "be", "le-counted", "be-counted"])
 def random_module(request: pytest.FixtureRequest, compiled: Any) -> tuple[ModuleType, Schema]:
     """A module of random messages, and the oracle for the same schema."""
-    order, seed = request.param
-    text = random_schema(seed, order)
+    order, seed, counted = request.param
+    text = random_schema(seed, order, 14, counted)
     return compiled(f"random_{seed}", text), Schema(text)
 
 

@@ -1,12 +1,13 @@
 """An SBE encoder written from the specification, in plain Python: the judge of the decoders.
 
 It reads schemas with the standard library's XML parser and shares no code with the compiler, so
-that one mistake can't hide in both. It covers what its users, the tests, need of SBE 1.0: scalars,
-enums, constants by valueRef, optional values, versions, padding, flat groups and var data.
+that one mistake can't hide in both. It covers the language but XInclude. Values are what `to_dict`
+shows, but for sets (their bits, an int) and enums (their number); None encodes as the null value.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import xml.etree.ElementTree as ET
@@ -31,47 +32,194 @@ def local(node: ET.Element) -> str:
     return node.tag.rpartition("}")[2]
 
 
+def number_of(text: str, primitive: str) -> Any:
+    if primitive in ("float", "double"):
+        return float(text)
+    return ord(text) if primitive == "char" and len(text) == 1 else int(text)
+
+
+class Kind:
+    """A type: ``tag`` says of which sort, ``size`` how many bytes it takes."""
+
+    def __init__(self, schema: Schema, node: ET.Element) -> None:
+        self.schema, self.node = schema, node
+        self.tag = local(node)
+        self.since = int(node.get("sinceVersion", 0))
+        self.presence = node.get("presence")
+        self.constant: Any = None
+        self.length, self.charset = 1, node.get("characterEncoding")
+        self.members: list[Member] = []
+        self.labels: dict[int, str] = {}
+        if self.tag == "composite":
+            position = 0
+            for child in node:
+                member = Member(schema, child, position)
+                self.members.append(member)
+                if member.kind.constant is None:
+                    position = member.offset + member.kind.size
+            self.size = position
+            return
+        named = node.get("primitiveType") or node.get("encodingType") or ""
+        if named in schema.types:
+            backing = schema.types[named]
+            self.primitive = backing.get("primitiveType", "")
+            null = node.get("nullValue") or backing.get("nullValue")
+        else:
+            self.primitive, null = named, node.get("nullValue")
+        self.code, self.size, default = PRIMITIVES[self.primitive]
+        self.null = default if null is None else number_of(null, self.primitive)
+        if self.tag == "set":
+            self.code = self.code.upper()
+        if self.tag in ("enum", "set"):
+            for value in node:
+                text = (value.text or "").strip()
+                self.labels[number_of(text, self.primitive if self.tag == "enum" else "int8")] = (
+                    value.get("name", "")
+                )
+            return
+        self.tag = "char" if self.primitive == "char" else "number"
+        if self.presence == "constant":
+            self.constant, self.size = self.constant_of(node, node.text or ""), 0
+            return
+        if node.get("length") is not None and node.get("length") != "1":
+            self.length = int(node.get("length", 1))
+            self.size *= self.length
+            self.tag = "text" if self.primitive == "char" else "array"
+
+    def constant_of(self, node: ET.Element, text: str) -> Any:
+        ref = node.get("valueRef")
+        if ref is None:
+            return text if self.primitive == "char" else number_of(text.strip(), self.primitive)
+        owner, _, wanted = ref.partition(".")
+        if self.tag == "enum":
+            return wanted
+        values = {value.get("name"): value.text or "" for value in self.schema.types[owner]}
+        text = values[wanted].strip()
+        return text if self.primitive == "char" else int(text)
+
+    # bytes
+
+    def encode(self, value: Any) -> bytes:
+        order = self.schema.order
+        if self.tag == "composite":
+            out = bytearray(self.size)
+            for member in self.members:
+                if member.kind.size:
+                    inner = None if value is None else value[member.name]
+                    end = member.offset + member.kind.size
+                    out[member.offset : end] = member.kind.encode(inner)
+            return bytes(out)
+        if self.tag == "text":
+            text = b"" if value is None else value.encode(self.charset or "latin-1")
+            assert len(text) <= self.length
+            return text.ljust(self.length, b"\0")
+        if self.tag == "array":
+            value = [self.null] * self.length if value is None else value
+            return struct.pack(f"{order}{self.length}{self.code}", *value)
+        if self.tag == "set":
+            value = value or 0
+        if self.tag == "mantissa":
+            value = -(2 ** (8 * self.size - 1)) if value is None else value
+            return value.to_bytes(self.size, "little" if order == "<" else "big", signed=True)
+        if self.tag == "char":
+            value = value if value is None else ord(value)
+        return struct.pack(order + self.code, self.null if value is None else value)
+
+    def absent(self) -> bytes:
+        """The bytes that a copy shows for a field that an older sender does not have."""
+        if self.tag == "composite":
+            return self.encode(None)
+        if self.tag in ("text", "char", "set"):
+            return bytes(self.size)
+        return self.encode(None)
+
+    # what is to come out
+
+    def expected(self, value: Any, optional: bool) -> Any:
+        if self.constant is not None:
+            return self.constant
+        if self.tag == "composite":
+            return self.expected_composite(value, optional)
+        if self.tag == "text":
+            return None if optional and not value else value or ""
+        if self.tag == "set":
+            names = [name for bit, name in self.labels.items() if value >> bit & 1]
+            return names + [b for b in range(64) if value >> b & 1 and b not in self.labels]
+        if self.tag == "array":
+            return [single(item, self.code) for item in value or []]
+        if self.tag == "mantissa":
+            return value
+        if self.tag == "enum":
+            return None if value in (None, self.null) else self.labels.get(value, value)
+        if self.tag == "char":
+            null = chr(int(self.null))
+            value = null if value is None else value
+            return None if optional and value == null else value
+        if value is None or (optional and (value != value or value == self.null)):
+            return None if optional else (single(self.null, self.code) if value is None else value)
+        return single(value, self.code)
+
+    def expected_composite(self, value: Any, optional: bool) -> Any:
+        present = [m for m in self.members if m.kind.size]
+        if present:
+            first = present[0].kind
+            inner = None if value is None else value[present[0].name]
+            if first.may_be_null(optional) and first.expected(inner, True) is None:
+                return None
+        return {
+            m.name: m.kind.expected(None if value is None else value[m.name], m.optional)
+            if m.kind.size
+            else m.kind.expected(None, False)
+            for m in self.members
+        }
+
+    def may_be_null(self, optional: bool) -> bool:
+        if self.tag == "composite":
+            present = [m.kind for m in self.members if m.kind.size]
+            return optional or (bool(present) and present[0].may_be_null(False))
+        return optional or self.presence == "optional"
+
+
+def single(value: Any, code: str) -> Any:
+    """What a float is after it went through its width."""
+    return struct.unpack("f", struct.pack("f", value))[0] if code == "f" else value
+
+
+class Member:
+    """A member of a composite."""
+
+    def __init__(self, schema: Schema, node: ET.Element, position: int) -> None:
+        self.name = snake(node.get("name", ""))
+        self.kind = (
+            schema.kind(node.get("type", "")) if local(node) == "ref" else Kind(schema, node)
+        )
+        self.optional = self.kind.presence == "optional"
+        self.offset = int(node.get("offset", position))
+
+
 class Field:
     def __init__(self, schema: Schema, node: ET.Element, position: int) -> None:
         self.name = snake(node.get("name", ""))
-        kind = schema.types.get(node.get("type", ""))
-        self.labels: dict[int, str] = {}
-        self.constant: str | None = None
-        primitive = node.get("type", "")
-        self.since = int(node.get("sinceVersion", 0))
-        presence = node.get("presence")
-        null = None
-        if kind is not None:
-            self.since = max(self.since, int(kind.get("sinceVersion", 0)))
-            if local(kind) == "enum":
-                primitive = kind.get("encodingType", "")
-                for value in kind:
-                    text = (value.text or "").strip()
-                    self.labels[ord(text) if primitive == "char" else int(text)] = value.get(
-                        "name", ""
-                    )
-            else:
-                primitive = kind.get("primitiveType", "")
-                presence = presence or kind.get("presence")
-                null = kind.get("nullValue")
-        self.code, self.size, default = PRIMITIVES[primitive]
-        self.null = default if null is None else int(null)
+        self.kind = schema.kind(node.get("type", ""))
+        self.since = max(int(node.get("sinceVersion", 0)), self.kind.since)
+        presence = node.get("presence") or self.kind.presence
+        self.constant = self.kind.constant
+        if presence == "constant" and self.constant is None:
+            self.constant = self.kind.constant_of(node, "")
         self.optional = presence == "optional"
-        if presence == "constant":
-            self.constant, self.size = node.get("valueRef", "").partition(".")[2], 0
+        if any(key.endswith("}exponent") for key in node.attrib) and self.kind.tag == "array":
+            self.kind = Kind(schema, self.kind.node)
+            self.kind.tag = "mantissa"
+        self.size = 0 if self.constant is not None else self.kind.size
         self.offset = int(node.get("offset", position))
 
     def expected(self, value: Any, version: int) -> Any:
         """What to_dict shows for a value that was encoded (None: the null value was)."""
         if version < self.since:
             return None
-        if self.constant is not None:
-            return self.constant
-        if self.labels:
-            return None if value is None or value == self.null else self.labels.get(value, value)
-        if value is None or (self.optional and (value != value or value == self.null)):
-            return None
-        return struct.unpack("f", struct.pack("f", value))[0] if self.code == "f" else value
+        return (
+            self.constant if self.constant is not None else self.kind.expected(value, self.optional)
+        )
 
 
 class Block:
@@ -83,7 +231,7 @@ class Block:
             if local(child) == "field":
                 field = Field(schema, child, position)
                 self.fields.append(field)
-                if field.constant is None:
+                if field.size:
                     position = field.offset + field.size
         self.length = max(position, int(node.get("blockLength", 0)))
 
@@ -91,16 +239,15 @@ class Block:
         """A sender of the latest version pads as the schema says; an older one only had less."""
         if version >= self.schema.version:
             return self.length
-        known = [f for f in self.fields if f.since <= version and f.constant is None]
+        known = [f for f in self.fields if f.since <= version and f.size]
         return max((f.offset + f.size for f in known), default=0)
 
     def encode(self, values: dict[str, Any], version: int, surplus: bytes = b"") -> bytes:
         out = bytearray(self.length_at(version))
         for field in self.fields:
-            if field.since <= version and field.constant is None:
-                value = values[field.name]
-                value = field.null if value is None else value
-                struct.pack_into(self.schema.order + field.code, out, field.offset, value)
+            if field.since <= version and field.size:
+                encoded = field.kind.encode(values[field.name])
+                out[field.offset : field.offset + field.size] = encoded
         return bytes(out) + surplus
 
     def expected(self, values: dict[str, Any], version: int) -> dict[str, Any]:
@@ -108,7 +255,9 @@ class Block:
 
 
 class Schema:
-    def __init__(self, text: str | Path) -> None:
+    """``null_data`` begins the names of var data types in which no bytes mean null."""
+
+    def __init__(self, text: str | Path, null_data: str = "\0") -> None:
         root = ET.fromstring(text.read_text("utf-8") if isinstance(text, Path) else text)
         self.id, self.version = int(root.get("id", 0)), int(root.get("version", 0))
         self.order = ">" if root.get("byteOrder") == "bigEndian" else "<"
@@ -117,62 +266,139 @@ class Schema:
         }
         self.header = root.get("headerType", "messageHeader")
         self.messages = {n.get("name", ""): n for n in root if local(n) == "message"}
+        self.null_data = null_data
 
-    def composite(self, name: str, values: dict[str, int]) -> bytes:
-        """The members of a framing composite, one after the other or where their offsets say."""
-        out = bytearray()
-        for member in self.types[name]:
-            if member.get("length") == "0":
-                continue
-            code, _, _ = PRIMITIVES[member.get("primitiveType", "")]
-            out += bytes(max(0, int(member.get("offset", len(out))) - len(out)))
-            out += struct.pack(self.order + code, values.get(member.get("name", ""), 0))
-        return bytes(out)
+    def kind(self, name: str) -> Kind:
+        found = self.types.get(name)
+        return Kind(self, ET.Element("type", primitiveType=name) if found is None else found)
+
+    def framing(self, name: str, values: dict[str, int]) -> bytes:
+        """A header, dimensions or a length; of var data the part before the bytes."""
+        kind = self.kind(name)
+        numbers = {m.name: values.get(m.name, 0) for m in kind.members}
+        size = kind.size
+        last = kind.members[-1]
+        if last.name in ("var_data", "data"):
+            size = last.offset
+        out = bytearray(kind.size)
+        for member in kind.members:
+            if member.kind.size and member.offset < size:
+                end = member.offset + member.kind.size
+                if member.kind.tag == "number":
+                    out[member.offset : end] = member.kind.encode(numbers[member.name])
+        return bytes(out[:size])
 
     def encode(
         self, message: str, values: dict[str, Any], version: int | None = None,
-        surplus: bytes = b"", entry_surplus: bytes = b"",
+        surplus: bytes = b"", entry_surplus: bytes = b"", extra: Extra | None = None,
     ) -> bytes:  # fmt: skip
-        """A frame. ``surplus`` lengthens the root block and each entry, as newer senders do."""
+        """A frame. ``surplus`` lengthens the root block and each entry, as newer senders do;
+        ``extra`` adds whole groups and data that the schema does not know."""
         version = self.version if version is None else version
         node = self.messages[message]
         body = Block(self, node).encode(values, version, surplus)
         header = {
-            "blockLength": len(body), "templateId": int(node.get("id", 0)),
-            "schemaId": self.id, "version": version,
+            "block_length": len(body), "template_id": int(node.get("id", 0)),
+            "schema_id": self.id, "version": version,
         }  # fmt: skip
-        out = self.composite(self.header, header) + body
+        header |= self.counts(node, version, extra, extra is not None)
+        out = self.framing(self.header, header) + body
+        return out + self.elements(node, values, version, entry_surplus, extra, True)
+
+    def counts(
+        self, node: ET.Element, version: int, extra: Extra | None, more: bool
+    ) -> dict[str, int]:
+        known = [c for c in node if int(c.get("sinceVersion", 0)) <= version]
+        groups = sum(local(c) == "group" for c in known)
+        data = sum(local(c) == "data" for c in known)
+        if more and extra is not None:
+            groups, data = groups + extra.groups, data + extra.data
+        return {"num_groups": groups, "num_var_data_fields": data}
+
+    def elements(
+        self, node: ET.Element, values: dict[str, Any], version: int, surplus: bytes,
+        extra: Extra | None, more: bool,
+    ) -> bytes:  # fmt: skip
+        """Groups, then data, each followed by what newer senders have."""
+        out = b""
         for child in node:
-            name, since = snake(child.get("name", "")), int(child.get("sinceVersion", 0))
-            if since > version:
-                continue
-            if local(child) == "group":
+            name = snake(child.get("name", ""))
+            if local(child) == "group" and int(child.get("sinceVersion", 0)) <= version:
                 block = Block(self, child)
                 dims = child.get("dimensionType", "groupSizeEncoding")
-                length = block.length_at(version) + len(entry_surplus)
-                counts = {"blockLength": length, "numInGroup": len(values[name])}
-                out += self.composite(dims, counts)
+                inner = extra is not None and extra.inside
+                numbers = {
+                    "block_length": block.length_at(version) + len(surplus),
+                    "num_in_group": len(values[name]),
+                }
+                numbers |= self.counts(child, version, extra, inner)
+                out += self.framing(dims, numbers)
                 for entry in values[name]:
-                    out += block.encode(entry, version, entry_surplus)
-            elif local(child) == "data":
-                content = values[name]
-                content = content.encode() if isinstance(content, str) else content
-                out += self.composite(child.get("type", ""), {"length": len(content)}) + content
+                    out += block.encode(entry, version, surplus)
+                    out += self.elements(child, entry, version, surplus, extra, inner)
+        if more and extra is not None:
+            dims, datum = self.unknown(node)
+            numbers = {"block_length": 2, "num_in_group": 2}
+            out += (self.framing(dims, numbers) + b"wxyz") * extra.groups
+        for child in node:
+            name = snake(child.get("name", ""))
+            if local(child) == "data" and int(child.get("sinceVersion", 0)) <= version:
+                content = values[name] or b""
+                if isinstance(content, str):
+                    content = content.encode(self.charset(child) or "")
+                out += self.framing(child.get("type", ""), {"length": len(content)}) + content
+        if more and extra is not None:
+            out += (self.framing(datum, {"length": 3}) + b"abc") * extra.data
         return out
+
+    def unknown(self, node: ET.Element) -> tuple[str, str]:
+        """The kinds that what is unknown in a message or entry is taken to have: of dimensions
+        those of the last group (in entries, those of the group itself), of data the last one's."""
+        groups = [c for c in node if local(c) == "group"]
+        like = node if local(node) == "group" else groups[-1] if groups else node
+        everywhere = [c for m in self.messages.values() for c in m.iter() if local(c) == "data"]
+        data = [c for c in node if local(c) == "data"] or everywhere[:1]
+        return like.get("dimensionType", "groupSizeEncoding"), data[-1].get("type", "")
+
+    def charset(self, data: ET.Element) -> str | None:
+        return self.types[data.get("type", "")][-1].get("characterEncoding")
 
     def expected(
         self, message: str, values: dict[str, Any], version: int | None = None
     ) -> dict[str, Any]:
         """What to_dict is to give for the frame that `encode` makes."""
-        version = self.version if version is None else version
-        node = self.messages[message]
+        return self.level(
+            self.messages[message], values, self.version if version is None else version
+        )
+
+    def level(self, node: ET.Element, values: dict[str, Any], version: int) -> dict[str, Any]:
         result = Block(self, node).expected(values, version)
         for child in node:
             name, since = snake(child.get("name", "")), int(child.get("sinceVersion", 0))
             if local(child) == "group":
-                block = Block(self, child)
                 entries = values[name] if since <= version else []
-                result[name] = [block.expected(entry, version) for entry in entries]
+                result[name] = [self.level(child, entry, version) for entry in entries]
             elif local(child) == "data":
-                result[name] = values[name] if since <= version else None
+                value = values[name] if since <= version else None
+                empty = child.get("type", "").startswith(self.null_data) and not value
+                result[name] = None if empty else value
         return result
+
+
+class Extra:
+    """How many groups and var data a newer sender adds; ``inside``: to entries too."""
+
+    def __init__(self, groups: int, data: int, inside: bool) -> None:
+        self.groups, self.data, self.inside = groups, data, inside
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, NaN to NaN, and arrays by their items."""
+    one, other = (each.tolist() if hasattr(each, "tolist") else each for each in (one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)) and type(one) is type(other):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
+    return type(one) is type(other) and one == other

@@ -4,109 +4,225 @@ from __future__ import annotations
 
 import random
 
-_SCALARS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-            "float", "double")  # fmt: skip
 VERSION = 3
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_BITS = {"uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64}
+_COUNTS = (
+    '<type name="numGroups" primitiveType="uint16"/>'
+    '<type name="numVarDataFields" primitiveType="uint16"/>'
+)
 
 
-def random_schema(seed: int, byte_order: str, messages: int = 14) -> str:
-    return _Writer(random.Random(seed), byte_order).schema(seed, messages)
+def random_schema(seed: int, byte_order: str, messages: int = 14, counted: bool = False) -> str:
+    return _Writer(random.Random(seed), byte_order, counted).schema(seed, messages)
 
 
 class _Writer:
-    def __init__(self, rng: random.Random, byte_order: str) -> None:
+    def __init__(self, rng: random.Random, byte_order: str, counted: bool) -> None:
         self.rng = rng
         self.order = byte_order
-        self.scalars = [*_SCALARS, "optionalInt", "nullAt7", "sinceTwo", "optionalFloat"]
+        self.counted = counted
+        self.kinds: list[str] = [*_INTEGERS, "float", "double", "char"]
+        self.constants = ["aNumber", "aText", "aLetter", "aReference"]
         self.exponents = ["int8", "optionalExponent"]
-        self.exponent: str | None = None  # the latest field that can be one, and the root's
-        self.outer: str | None = None
+        self.scopes: list[list[str]] = []  # the exponents that a mantissa can name, innermost last
 
     def schema(self, seed: int, messages: int) -> str:
-        header = ["blockLength", "templateId", "schemaId", "version"]
-        extra = []
+        header = [
+            f'<type name="{name}" primitiveType="uint16"/>'
+            for name in ("blockLength", "templateId", "schemaId", "version")
+        ]
         if self.order == "bigEndian":
             self.rng.shuffle(header)
-            extra = ['<type name="sequence" primitiveType="uint32" offset="10"/>']
-        members = [f'<type name="{name}" primitiveType="uint16"/>' for name in header] + extra
+            header.append('<type name="sequence" primitiveType="uint32" offset="10"/>')
+            header.append(
+                '<type name="aConstant" primitiveType="uint8" presence="constant">9</type>'
+            )
+            header.append('<ref name="letter" type="side"/>')
+        if self.counted:
+            header.append(_COUNTS)
+        counts = _COUNTS if self.counted else ""
+        types = self.types()
         body = "\n".join(self.message(number) for number in range(messages))
         return f"""<?xml version="1.0"?>
 <s:messageSchema xmlns:s="http://fixprotocol.io/2016/sbe" xmlns:x="urn:x" package="random_{seed}"
     id="{100 + seed}" version="{VERSION}" byteOrder="{self.order}">
 <types>
-<composite name="messageHeader">{"".join(members)}</composite>
+<composite name="messageHeader">{"".join(header)}</composite>
 <composite name="groupSizeEncoding"><type name="blockLength" primitiveType="uint16"/>
-  <type name="numInGroup" primitiveType="uint8"/></composite>
+  <type name="numInGroup" primitiveType="uint8"/>{counts}</composite>
 <composite name="wideDims"><type name="numInGroup" primitiveType="uint32" maxValue="1000"/>
-  <type name="blockLength" primitiveType="uint32" offset="6"/></composite>
+  <type name="blockLength" primitiveType="uint32" offset="6"/>{counts}</composite>
 <composite name="text8"><type name="length" primitiveType="uint8"/>
   <type name="varData" primitiveType="uint8" length="0" characterEncoding="UTF-8"/></composite>
-<composite name="bytes16"><type name="length" primitiveType="uint16"/>
+<composite name="gbk16"><type name="length" primitiveType="uint16"/>
+  <type name="varData" primitiveType="char" length="0" characterEncoding="GB18030"/></composite>
+<composite name="bytes32"><type name="length" primitiveType="uint32" maxValue="100"/>
+  <type name="data" primitiveType="uint8" offset="6" length="0"/></composite>
+<composite name="plain8"><type name="length" primitiveType="uint8"/>
   <type name="varData" primitiveType="uint8" length="0"/></composite>
-<type name="optionalInt" primitiveType="int32" presence="optional"/>
-<type name="nullAt7" primitiveType="uint16" presence="optional" nullValue="7"/>
-<type name="sinceTwo" primitiveType="int16" sinceVersion="2"/>
-<type name="optionalFloat" primitiveType="float" presence="optional"/>
-<type name="optionalExponent" primitiveType="int8" presence="optional"/>
-<enum name="yesNo" encodingType="uint8"><validValue name="False">0</validValue>
-  <validValue name="True">1</validValue></enum>
-<enum name="side" encodingType="char"><validValue name="Buy">B</validValue>
-  <validValue name="SellShort">S</validValue></enum>
-<enum name="wide" encodingType="int16"><validValue name="low">-5</validValue>
-  <validValue name="high">500</validValue></enum>
+</types>
+<types>
+{types}
 </types>
 {body}
 </s:messageSchema>"""
 
-    def message(self, number: int) -> str:
+    def types(self) -> str:
         rng = self.rng
-        parts = [f'<s:message name="Message{number}" id="{number + 1}" {self.padding()}>']
-        self.outer = None
-        parts += self.fields("f", rng.randrange(0, 9))
-        self.outer = self.exponent
+        out = [
+            '<type name="optionalInt" primitiveType="int32" presence="optional"/>',
+            '<type name="nullAt7" primitiveType="uint16" presence="optional" nullValue="7"/>',
+            '<type name="sinceTwo" primitiveType="int16" sinceVersion="2"/>',
+            '<type name="optionalFloat" primitiveType="float" presence="optional"/>',
+            '<type name="optionalExponent" primitiveType="int8" presence="optional"/>',
+            '<type name="optionalChar" primitiveType="char" presence="optional"/>',
+            '<type name="tag" primitiveType="char" length="5"/>',
+            '<type name="utf" primitiveType="char" length="7" characterEncoding="UTF-8"/>',
+            '<type name="maybeTag" primitiveType="char" length="3" presence="optional"/>',
+            '<type name="aNumber" primitiveType="uint16" presence="constant"> 9000\n</type>',
+            '<type name="aText" primitiveType="char" length="6" presence="constant">MSFT</type>',
+            '<type name="aLetter" primitiveType="char" presence="constant">E</type>',
+            '<type name="aReference" primitiveType="char" presence="constant"'
+            ' valueRef="side.Buy"/>',
+            '<type name="wide" primitiveType="uint8" length="16"/>',
+            '<enum name="yesNo" encodingType="uint8"><validValue name="False">0</validValue>'
+            '<validValue name="True">1</validValue></enum>',
+            '<enum name="side" encodingType="char"><validValue name="Buy">B</validValue>'
+            '<validValue name="SellShort" sinceVersion="2">S</validValue></enum>',
+            '<type name="backing" primitiveType="int16" maxValue="500"/>',
+            '<enum name="named" encodingType="backing"><validValue name="low">-5</validValue>'
+            '<validValue name="high">500</validValue></enum>',
+            '<set name="namedSet" encodingType="setBacking"><choice name="top">15</choice></set>',
+            '<type name="setBacking" primitiveType="uint16"/>',
+            '<composite name="decimal"><type name="mantissa" primitiveType="int64" '
+            'presence="optional"/><type name="exponent" primitiveType="int8" presence="constant">-4'
+            "</type></composite>",
+            '<composite name="allConstant"><ref name="n" type="aNumber"/></composite>',
+        ]
+        names = ["optionalInt", "nullAt7", "sinceTwo", "optionalFloat", "optionalExponent",
+                 "optionalChar", "tag", "utf", "maybeTag", "yesNo", "side", "named", "namedSet",
+                 "decimal", "allConstant", "text8"]  # fmt: skip
+        for i, primitive in enumerate(_INTEGERS):
+            length = rng.randrange(2, 5)
+            out.append(f'<type name="many{i}" primitiveType="{primitive}" length="{length}"/>')
+            values = (
+                f'<validValue name="one">{i + 1}</validValue><validValue name="two">99</validValue>'
+            )
+            out.append(f'<enum name="enum{i}" encodingType="{primitive}">{values}</enum>')
+            names += [f"many{i}", f"enum{i}"]
+        out.append('<type name="manyDoubles" primitiveType="double" length="2"/>')
+        names.append("manyDoubles")
+        for primitive, bits in _BITS.items():
+            chosen = rng.sample(range(bits), 3)
+            if bits == 64 and 63 not in chosen:
+                chosen.append(63)
+            choices = "".join(f'<choice name="bit{bit}">{bit}</choice>' for bit in chosen)
+            since = rng.choice((0, 0, 1))
+            out.append(f'<set name="set{bits}" encodingType="{primitive}" sinceVersion="{since}">'
+                       f"{choices}</set>")  # fmt: skip
+            names.append(f"set{bits}")
+        self.kinds += names
+        members = [name for name in self.kinds if name not in ("text8", "sinceTwo")]
+        for i in range(5):
+            out.append(f'<composite name="comp{i}">{self.members(i, members)}</composite>')
+            members.append(f"comp{i}")
+            self.kinds.append(f"comp{i}")
+        rng.shuffle(out)  # references go forward and backward
+        return "\n".join(out)
+
+    def members(self, number: int, known: list[str]) -> str:
+        rng, out = self.rng, []
+        for i in range(rng.randrange(1, 5)):
+            # far enough apart that whatever comes before ends before
+            offset = (
+                f'offset="{(40, 300)[number] * i}"' if number < 2 and rng.random() < 0.3 else ""
+            )
+            roll = rng.random()
+            if roll < 0.5:
+                out.append(f'<ref name="ref{i}" type="{rng.choice(known[11:])}" {offset}/>')
+            elif roll < 0.75:
+                presence = rng.choice(("", 'presence="optional"'))
+                kind = rng.choice(known[:11])
+                out.append(f'<type name="own{i}" primitiveType="{kind}" {presence} {offset}/>')
+            elif roll < 0.9:
+                out.append(
+                    f'<enum name="inline{number}x{i}" encodingType="uint8" {offset}>'
+                    '<validValue name="on">1</validValue></enum>'
+                )
+            else:
+                out.append(
+                    f'<composite name="inner{i}" {offset}><type name="x" primitiveType="int16"/>'
+                    '<type name="y" primitiveType="uint8" offset="3"/></composite>'
+                )
+        return "".join(out)
+
+    def message(self, number: int) -> str:
+        head = f'<s:message name="Message{number}" id="{number + 1}" {self.padding()}>'
+        if number == 1:
+            return '<s:message name="Message1" id="2"/>'  # nothing but a header
+        return "\n".join([head, *self.level("f", 0, self.rng.randrange(0, 9)), "</s:message>"])
+
+    def level(self, prefix: str, depth: int, count: int) -> list[str]:
+        """Fields, groups and data; later ones are never older than earlier ones."""
+        rng = self.rng
+        self.scopes.append([])
+        parts = self.fields(prefix, count)
         since = 0
-        for i in range(rng.randrange(0, 3)):
-            since = max(since, rng.choice((0, 0, 0, 2, 3)))
+        for i in range(rng.randrange(0, 3) if depth < 2 else 0):
+            # inside entries, versions may not change: nobody could step over what is new
+            since = max(since, rng.choice((0, 0, 0, 2, 3))) if depth == 0 else 0
             dims = rng.choice(('dimensionType="wideDims"', ""))
-            parts.append(f'<group name="group{i}" id="{200 + i}" {dims} sinceVersion="{since}">')
-            parts += self.fields("g", rng.randrange(1, 6))
+            parts.append(
+                f'<group name="group{i}" id="{200 + i}" {dims} sinceVersion="{since}" '
+                f"{self.padding()}>"
+            )
+            parts += self.level("g", depth + 1, rng.choice((0, 1, 2, 3, 4)))
             parts.append("</group>")
-        for i in range(rng.randrange(0, 3)):
-            since = max(since, rng.choice((0, 0, 0, 3)))
-            kind = rng.choice(("text8", "bytes16"))
+        chance = 3 if depth == 0 else 2
+        for i in range(rng.randrange(0, chance)):
+            since = max(since, rng.choice((0, 0, 0, 3))) if depth == 0 else 0
+            kind = rng.choice(("text8", "gbk16", "bytes32", "plain8"))
             parts.append(
                 f'<data name="data{i}" id="{300 + i}" type="{kind}" sinceVersion="{since}"/>'
             )
-        return "\n".join([*parts, "</s:message>"])
+        self.scopes.pop()
+        return parts
 
     def padding(self) -> str:
-        return 'blockLength="120"' if self.rng.random() < 0.3 else ""
+        return 'blockLength="4000"' if self.rng.random() < 0.2 else ""
 
     def fields(self, prefix: str, count: int) -> list[str]:
         """Fields whose versions do not fall, mantissas with the exponent they name, constants."""
         rng = self.rng
-        since, out, self.exponent = 0, [], self.outer
+        since, out = 0, []
         for i in range(count):
             if since == 0 or rng.random() < 0.3:
                 since = max(since, rng.choice((0, 0, 0, 0, 1, 2, 3)))
             if i == 0:
                 since = 0
-            head = f'<field name="{prefix}{i}Value" id="{i + 1}" sinceVersion="{since}" '
+            name = f"{prefix}{i}Value"
+            head = f'<field name="{name}" id="{i + 1}" sinceVersion="{since}" '
+            exponents = [each for scope in self.scopes for each in scope]
             roll = rng.random()
-            if roll < 0.1:
+            if roll < 0.08:
                 out.append(head + 'type="side" presence="constant" valueRef="side.SellShort"/>')
-            elif roll < 0.3:
-                out.append(head + f'type="{rng.choice(("yesNo", "side", "wide"))}"/>')
-            elif roll < 0.4:
-                self.exponent = f"{prefix}{i}Value"
-                out.append(head + f'type="{rng.choice(self.exponents)}"/>')
-            elif roll < 0.6 and self.exponent:
+            elif roll < 0.16:
+                out.append(head + f'type="{rng.choice(self.constants)}"/>')
+            elif roll < 0.26 and f"{prefix}{i}" not in self.scopes[-1]:
+                # exponents have names of their own: mantissas inside find the innermost
+                own = f"e{len(self.scopes)}x{i}Value"
+                self.scopes[-1].append(own)
+                out.append(head.replace(name, own) + f'type="{rng.choice(self.exponents)}"/>')
+            elif roll < 0.45 and exponents:
                 presence = rng.choice(('presence="optional"', ""))
-                out.append(head + f'type="int64" {presence} x:exponent="{self.exponent}"/>')
+                kind = rng.choice(("int64", "int64", "int32", "wide"))
+                out.append(
+                    head + f'type="{kind}" {presence} x:exponent="{rng.choice(exponents)}"/>'
+                )
             else:
-                scalars = [s for s in self.scalars if i or s != "sinceTwo"]
+                kinds = [s for s in self.kinds if since or s not in ("sinceTwo", "set8", "set16",
+                                                                     "set32", "set64")]  # fmt: skip
                 optional = 'presence="optional"' if rng.random() < 0.3 else ""
-                out.append(head + f'type="{rng.choice(scalars)}" {optional}/>')
-        if out and all("constant" in field for field in out):
-            out.append(f'<field name="{prefix}Last" id="90" type="uint8" sinceVersion="{since}"/>')
+                out.append(head + f'type="{rng.choice(kinds)}" {optional}/>')
         return out

@@ -3,45 +3,78 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from hypothesis import strategies as st
-from oracle import Block, Field, Schema, local, snake
+from oracle import Block, Field, Kind, Schema, local, snake
 
-_TEXT = st.text(max_size=12)
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+Values = st.SearchStrategy[Any]
 
 
-def field_values(field: Field) -> st.SearchStrategy[Any]:
-    if field.labels:
-        known = st.sampled_from(sorted(field.labels))
-        low, high = (-(2**15), 2**15 - 1) if field.code == "h" else (0, 255)
-        return st.one_of(known, known, st.none(), st.integers(low, high))
-    if field.code in "fd":
-        value: st.SearchStrategy[Any] = st.floats(
-            allow_nan=False, width=32 if field.code == "f" else 64
-        )
+def numbers(code: str, size: int) -> Values:
+    if code in "fd":
+        return st.floats(allow_nan=False, width=32 if code == "f" else 64)
+    low = -(2 ** (8 * size - 1)) if code in "bhiq" else 0
+    return st.integers(low, low + 2 ** (8 * size) - 1)
+
+
+def kind_values(kind: Kind, optional: bool) -> Values:
+    values: Values
+    if kind.tag == "composite":
+        members = {m.name: kind_values(m.kind, m.optional) for m in kind.members if m.kind.size}
+        values = st.fixed_dictionaries(members)
+        return st.one_of(values, st.none()) if members and kind.may_be_null(optional) else values
+    if kind.tag == "text":
+        return texts(kind)
+    if kind.tag == "array":
+        one = numbers(kind.code, kind.size // max(1, kind.length))
+        return st.lists(one, min_size=kind.length, max_size=kind.length)
+    if kind.tag == "mantissa":
+        return st.one_of(st.none(), st.integers(1 - 2**127, 2**127 - 1), st.integers(-99, 99))
+    if kind.tag == "set":
+        return numbers(kind.code, kind.size)
+    if kind.tag == "char":
+        values = st.characters(max_codepoint=255)
+    elif kind.tag == "enum":
+        known = st.sampled_from(sorted(kind.labels))
+        return st.one_of(known, known, st.none(), numbers(kind.code, kind.size))
     else:
-        bits = 8 * field.size
-        low = -(2 ** (bits - 1)) if field.code in "bhiq" else 0
-        value = st.integers(low, low + 2**bits - 1)
-    return st.one_of(value, st.none()) if field.optional else value
+        values = numbers(kind.code, kind.size)
+    return st.one_of(values, st.none()) if optional else values
+
+
+def texts(kind: Kind) -> Values:
+    charset = kind.charset or "latin-1"
+    alphabet = st.characters(min_codepoint=1, max_codepoint=255 if kind.charset is None else 0xFFF,
+                             exclude_categories=["Cs"])  # fmt: skip
+    return st.text(alphabet, max_size=kind.length).filter(
+        lambda text: len(text.encode(charset)) <= kind.length
+    )
+
+
+def field_values(field: Field) -> Values:
+    return kind_values(field.kind, field.optional)
 
 
 def block_values(block: Block) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
-        {field.name: field_values(field) for field in block.fields if field.constant is None}
+        {field.name: field_values(field) for field in block.fields if field.size}
+    )
+
+
+def level(schema: Schema, node: Element, entries: int) -> st.SearchStrategy[dict[str, Any]]:
+    parts: dict[str, Values] = {}
+    for child in node:
+        key = snake(child.get("name", ""))
+        if local(child) == "group":
+            parts[key] = st.lists(level(schema, child, 2), max_size=entries)
+        elif local(child) == "data":
+            parts[key] = _TEXT if schema.charset(child) else st.binary(max_size=12)
+    return st.tuples(block_values(Block(schema, node)), st.fixed_dictionaries(parts)).map(
+        lambda pair: pair[0] | pair[1]
     )
 
 
 def messages(schema: Schema, name: str) -> st.SearchStrategy[dict[str, Any]]:
-    node = schema.messages[name]
-    parts: dict[str, st.SearchStrategy[Any]] = {}
-    for child in node:
-        key = snake(child.get("name", ""))
-        if local(child) == "group":
-            parts[key] = st.lists(block_values(Block(schema, child)), max_size=4)
-        elif local(child) == "data":
-            is_text = schema.types[child.get("type", "")][1].get("characterEncoding")
-            parts[key] = _TEXT if is_text else st.binary(max_size=12)
-    return st.tuples(block_values(Block(schema, node)), st.fixed_dictionaries(parts)).map(
-        lambda pair: pair[0] | pair[1]
-    )
+    return level(schema, schema.messages[name], 4)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pytest
+from small import body, module_of, plain, schema
 
-from sbe_codegen import SchemaError, builder, ir, names, parser, renderer, resolver
+from sbe_codegen import builder, ir, names, parser, renderer, resolver
+from sbe_codegen.conventions import Conventions
 
 STREAM = Path(__file__).parent.parent / "schemas" / "stream_1_0.xml"
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def module_of(text: str) -> ir.Module:
-    return resolver.resolve(parser.parse_bytes(text.encode(), "s.xml"))
+EXPONENT = '<field xmlns:x="urn:x" name="price" id="2" type="int64" x:exponent="e"/>'
 
 
 def test_the_stream_schema_has_the_published_layout() -> None:
@@ -34,44 +36,47 @@ def test_the_stream_schema_has_the_published_layout() -> None:
     assert (trades.block.length, trades.dimension.size) == (25, 6)
     assert (book.block.length, book.dimension.size) == (16, 4)
     last = trades.block.fields[-1]
-    assert (last.name, last.constant, last.since) == ("is_best_match", 1, 0)
+    assert (last.name, last.encoding.constant, last.since) == ("is_best_match", 1, 0)
     assert trades.block.fields[1].exponent == ir.Exponent("price_exponent", 1)
     assert module.messages[1].block.fields[4].exponent == ir.Exponent("price_exponent", 0)
-    assert module.messages[0].data[0].var_data.encoding == "utf-8"
+    assert module.messages[0].data[0].var_data.charset == "utf-8"
 
 
-def facts(value: Any) -> Any:
-    """An ir as plain data, without lines and descriptions, which say nothing about the wire."""
+def facts(value: Any, path: str = "") -> dict[str, Any]:
+    """Everything that an ir or a parsed schema says but places and descriptions: path -> fact."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: facts(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.name not in ("line", "description")
-        }
-    return [facts(each) for each in value] if isinstance(value, tuple) else value
+        result = {}
+        for each in dataclasses.fields(value):
+            if each.name not in ("place", "description", "file", "warnings"):
+                name = getattr(value, "schema_name", getattr(value, "name", ""))
+                result |= facts(getattr(value, each.name), f"{path}.{name}.{each.name}")
+        return result
+    if isinstance(value, tuple):
+        result = {path: len(value)}
+        for i, each in enumerate(value):
+            result |= facts(each, f"{path}[{i}]")
+        return result
+    return {path: value}
 
 
-def test_our_schema_states_the_published_facts(published: Path) -> None:
-    ours = resolver.resolve(parser.parse(STREAM))
-    theirs = resolver.resolve(parser.parse(published / STREAM.name))
-    assert facts(ours) == facts(theirs)
-    as_written = [parser.parse(path) for path in (STREAM, published / STREAM.name)]
-    assert as_written[0].semantic_version == as_written[1].semantic_version
-    for part in ("types", "messages"):
-        assert [type_facts(s) for s in getattr(as_written[0], part)] == [
-            type_facts(s) for s in getattr(as_written[1], part)
-        ]
+@pytest.mark.parametrize("name", ["stream_1_0.xml", "spot_3_5.xml", "spot-fixsbe-1_1.xml"])
+def test_our_schemas_state_the_published_facts(published: Path, name: str) -> None:
+    ours, theirs = (parser.parse(folder / name) for folder in (STREAM.parent, published))
+    for one, other in ((ours, theirs), (resolver.resolve(ours), resolver.resolve(theirs))):
+        our_facts, their_facts = facts(one), facts(other)
+        assert our_facts.keys() == their_facts.keys()
+        different = [path for path in our_facts if our_facts[path] != their_facts[path]]
+        assert different == []
 
 
-def type_facts(value: Any) -> Any:
-    """A parsed type or message without lines and descriptions."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return type(value).__name__, {
-            f.name: type_facts(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-            if f.name not in ("line", "description")
-        }
-    return [type_facts(each) for each in value] if isinstance(value, tuple) else value
+@pytest.mark.parametrize("name", ["stream_1_0.xml", "spot_3_5.xml", "spot-fixsbe-1_1.xml"])
+def test_our_schemas_have_words_of_their_own(published: Path, name: str) -> None:
+    """No description, and no comment, is that of the published file."""
+    ours, theirs = ((folder / name).read_text("utf-8") for folder in (STREAM.parent, published))
+    prose = r'description="([^"]{12,})"|<!--(.*?)-->'
+    words = [{" ".join("".join(f).split()) for f in re.findall(prose, text, re.S)}
+             for text in (ours, theirs)]  # fmt: skip
+    assert words[0] & words[1] == set()
 
 
 def test_a_changed_fact_is_found(tmp_path: Path) -> None:
@@ -108,8 +113,17 @@ def test_output_is_the_same_each_time_and_names_its_source() -> None:
         assert "stream_1_0.xml (spot_stream, schema 1, version 0)" in line
 
 
-def test_the_built_sources_are_what_the_generator_makes_now(tmp_path: Path) -> None:
-    builder.generate(STREAM, tmp_path, "spot_stream")
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [("stream_1_0", "spot_stream"), ("spot_3_5", "spot_sbe"), ("spot-fixsbe-1_1", "fix_sbe")],
+)
+def test_the_built_sources_are_what_the_generator_makes_now(
+    tmp_path: Path, schema: str, name: str
+) -> None:
+    source = STREAM.with_name(f"{schema}.xml")
+    beside = source.with_suffix(".toml")
+    conventions = Conventions.read(beside) if beside.exists() else None
+    builder.generate(source, tmp_path, name, conventions)
     built = STREAM.parent.parent / "binance_sbe"
     for made in tmp_path.iterdir():
         assert made.read_text() == (built / made.name).read_text(), "run make build"
@@ -121,7 +135,8 @@ def test_the_built_sources_are_what_the_generator_makes_now(tmp_path: Path) -> N
         ("bookUpdateId", "book_update_id"), ("URLPath", "url_path"), ("mantissa128", "mantissa128"),
         ("L1Price", "l1_price"), ("isBestMatch", "is_best_match"), ("class", "class_"),
         ("None", "none"), ("version", "version_"), ("block", "block_"), ("True", "true"),
-        ("toDict", "to_dict_"), ("already_snake", "already_snake"), ("__reduce__", "__reduce___"),
+        ("toDict", "to_dict_"), ("validate", "validate_"),
+        ("already_snake", "already_snake"), ("__reduce__", "__reduce___"),
     ],
 )  # fmt: skip
 def test_names_become_snake_case_and_keep_off_what_is_taken(schema: str, attribute: str) -> None:
@@ -131,250 +146,32 @@ def test_names_become_snake_case_and_keep_off_what_is_taken(schema: str, attribu
 def test_names_of_enums() -> None:
     assert names.constant("NonRepresentable") == "NON_REPRESENTABLE"
     assert names.type_name("boolEnum") == "BoolEnum"
+    assert [names.constant(name) for name in ("_a_", "__b", "_1", "None", "mro")] == [
+        "A", "B", "N1", "NONE", "MRO"
+    ]  # fmt: skip
 
 
-TYPES = """<composite name="messageHeader"><type name="blockLength" primitiveType="uint16"/>
-<type name="templateId" primitiveType="uint16"/><type name="schemaId" primitiveType="uint16"/>
-<type name="version" primitiveType="uint16"/></composite>
-<composite name="groupSizeEncoding"><type name="blockLength" primitiveType="uint16"/>
-<type name="numInGroup" primitiveType="uint8"/></composite>
-<composite name="text"><type name="length" primitiveType="uint8"/>
-<type name="varData" primitiveType="uint8" length="0" characterEncoding="UTF-8"/></composite>
-<enum name="side" encodingType="char"><validValue name="Buy">B</validValue></enum>
-"""
-
-
-def schema(message: str = "", types: str = "", root: str = 'id="1" version="1"') -> str:
-    """A schema whose message begins at line 13, where there are no extra types."""
-    text = f'<messageSchema package="p" {root}><types>\n{TYPES}</types>\n<types>\n{types}</types>\n'
-    message = (
-        message or '<message name="M" id="1">\n<field name="a" id="1" type="uint8"/></message>'
+def test_names_of_classes_keep_off_what_is_taken() -> None:
+    taken = (
+        "None",
+        "True",
+        "class",
+        "struct",
+        "Collector",
+        "decode",
+        "uint8_t",
+        "__x",
+        "Exception",
     )
-    return f"{text}{message}\n</messageSchema>"
+    for name in taken:
+        assert names.class_name(name) == f"{name}_"
+    assert names.class_name("Trade") == "Trade"
 
 
-def faults(text: str) -> list[str]:
-    with pytest.raises(SchemaError) as caught:
-        module_of(text)
-    assert str(caught.value) == "\n".join(map(str, caught.value.errors))
-    return [str(error) for error in caught.value.errors]
-
-
-def field(attributes: str) -> str:
-    return schema(f'<message name="M" id="1">\n<field {attributes}/></message>')
-
-
-def test_the_test_schema_itself_is_fine() -> None:
-    assert module_of(schema()).messages[0].block.length == 1
-
-
-def enum(attributes: str, values: str) -> str:
-    return schema(types=f"<enum name='E' {attributes}>{values}</enum>\n")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "is not well-formed XML: "),
-        ("<a", "is not well-formed XML"),
-        ("stream_1_0.xml", "is not well-formed XML"),
-        ("<other/>", "s.xml:1: other: the root of an SBE schema is 'messageSchema'"),
-        (schema(root='version="1"'), "s.xml:1: messageSchema: attribute 'id' is missing"),
-        (schema(root='id="70000"'), "id '70000' is not a number from 0 to 65535"),
-        (schema(root='id="-1"'), "id '-1' is not a number"),
-        (schema(root='id="1" byteOrder="big"'), "byteOrder 'big' is not one of"),
-        (schema(root='id="1" headerType="h"'), "s.xml:1: messageSchema: no composite 'h'"),
-        (schema(root='id="1" headerType="side"'), "'side' is not a composite"),
-        (f'<messageSchema package="p" id="1"><types>{TYPES}</types></messageSchema>',
-         "the schema has no messages"),
-        (field('name="a" id="1" type="zz"'), "s.xml:14: M.a: no type 'zz' in this schema"),
-        (field('name="a" type="uint8"'), "field 'a': attribute 'id' is missing"),
-        (field('id="1" type="uint8"'), "attribute 'name' is missing"),
-        (field('name="a b" id="1" type="uint8"'), "'a b' is no SBE name"),
-        (field('name="a" id="1" type="uint8" presence="maybe"'), "presence 'maybe' is not one of"),
-        (field('name="a" id="1" type="uint8" sinceVersion="2"'),
-         "M.a: sinceVersion 2 is above the schema's version 1"),
-        (field('name="a" id="1" type="side" presence="constant"'), "needs a valueRef"),
-        (field('name="a" id="1" type="side" presence="constant" valueRef="side.Up"'),
-         "enum 'side' has no value 'Up'"),
-        (field('name="a" id="1" type="side" presence="constant" valueRef="other.Buy"'),
-         "does not name a value of 'side'"),
-        (field('xmlns:x="urn:x" name="a" id="1" type="int64" x:exponent="e"'),
-         "no field 'e' before it or above it"),
-        (field('name="a" id="1" type="text"'), "a composite as field is not supported yet"),
-        (field('name="a" id="1" type="char"'), "characters and arrays are not supported yet"),
-        (enum('encodingType="uint8"', "<validValue name='A'>255</validValue>"),
-         "value A is 255, which means null"),
-        (enum('encodingType="uint8"', "<validValue name='A'>256</validValue>"),
-         "256 does not fit uint8"),
-        (enum('encodingType="uint8"', "<validValue name='A'>x</validValue>"),
-         "'x' is not a whole number"),
-        (enum('encodingType="uint8"', "<validValue name='A'/>"), "validValue 'A': has no value"),
-        (enum('encodingType="uint8"', "<validValue name='A'>1</validValue>"
-              "<validValue name='A'>2</validValue>"), "name 'A' is used by 'E.A' already"),
-        (enum('encodingType="uint8"', "<validValue name='A'>1</validValue>"
-              "<validValue name='B'>1</validValue>"), "value 1 is used by 'E.A' already"),
-        (enum('encodingType="uint8"', ""), "an enum needs at least one validValue"),
-        (enum('encodingType="float"', "<validValue name='A'>1</validValue>"),
-         "an enum can't be encoded as float"),
-        (enum('encodingType="char"', "<validValue name='A'>AB</validValue>"),
-         "is not one ASCII character"),
-        (schema(types="<type name='side' primitiveType='uint8'/>\n"),
-         "side: type 'side' is defined twice"),
-        (schema(types="<enum name='E' encodingType='e'><validValue name='A'>1</validValue></enum>"),
-         "no type 'e'"),
-        (schema("<message name='M' id='1'/>\n<message name='N' id='1'/>"),
-         "s.xml:14: N: template id 1 is used by 'M' already"),
-        (schema("<message name='M' id='1'/>\n<message name='M' id='2'/>"),
-         "M: name 'M' is used by 'M' already"),
-        (schema("<message name='M' id='1' blockLength='1'><field name='a' id='1' type='int16'/>"
-                "</message>"), "M: blockLength 1 is less than the 2 of its fields"),
-        (schema("<message name='M' id='1'><field name='a' id='1' type='int16'/>\n"
-                "<field name='b' id='2' type='int16' offset='1'/></message>"),
-         "s.xml:14: M.b: offset 1 overlaps what ends at 2"),
-        (schema("<message name='M' id='1'><field name='aB' id='1' type='int16'/>"
-                "<field name='a_b' id='2' type='int16'/></message>"),
-         "M.a_b: the generated name 'a_b' is taken by 'M.aB'"),
-        (schema("<message name='M' id='1'><field name='a' id='1' type='int16'/>"
-                "<field name='b' id='1' type='int16'/></message>"),
-         "M.b: id 1 is used by 'M.a' already"),
-        (schema("<message name='M' id='1'><data name='d' id='1' type='text'/>"
-                "<field name='b' id='2' type='int16'/></message>"),
-         "field 'b': a field can't follow a data: move it up"),
-        (schema("<message name='M' id='1'><data name='d' id='1' type='text'/>"
-                "<group name='g' id='2'><field name='b' id='2' type='int16'/></group></message>"),
-         "a group can't follow a data"),
-        (schema("<message name='M' id='1'><data name='d' id='1' type='side'/></message>"),
-         "'side' is not a composite"),
-        (schema("<message name='M' id='1'><data name='d' id='1' type='text' presence='optional'/>"
-                "</message>"), "var data can't be optional"),
-        (schema("<message name='M' id='1'><data name='d' id='1' type='groupSizeEncoding'/>"
-                "</message>"), "var data is 'length', then 'varData'"),
-        (schema("<message name='M' id='1'><group name='g' id='2' dimensionType='zz'>"
-                "<field name='b' id='2' type='int16'/></group></message>"),
-         "M.g: no composite 'zz'"),
-        (schema("<message name='M' id='1'><group name='g' id='2' dimensionType='text'>"
-                "<field name='b' id='2' type='int16'/></group></message>"),
-         "text: the group dimensions lack 'blockLength'"),
-        (schema("<message name='M' id='1'><group name='g' id='2' dimensionType='d'>"
-                "<field name='b' id='2' type='int16'/></group></message>",
-                "<composite name='d'><type name='blockLength' primitiveType='uint16'/>"
-                "<type name='numInGroup' primitiveType='uint32'/></composite>\n"),
-         "d.numInGroup: uint32 needs a maxValue"),
-        (schema("<message name='M' id='1'><group name='g' id='2' dimensionType='d'>"
-                "<field name='b' id='2' type='int16'/></group></message>",
-                "<composite name='d'><type name='blockLength' primitiveType='uint16'/>"
-                "<type name='numInGroup' primitiveType='uint32' maxValue='4294967294'/>"
-                "</composite>\n"), "maxValue is above 2147483647"),
-        (schema("<message name='M' id='1'><group name='g' id='2' dimensionType='d'>"
-                "<field name='b' id='2' type='int16'/></group></message>",
-                "<composite name='d'><type name='blockLength' primitiveType='int16'/>"
-                "<type name='numInGroup' primitiveType='uint8'/></composite>\n"),
-         "blockLength must be unsigned, not int16"),
-        (schema("<message name='M' id='1'><group name='g' id='2'/></message>"),
-         "a group without fields is not supported yet"),
-        (schema().replace("UTF-8", "KLINGON").replace("</message>",
-            "<data name='d' id='9' type='text'/></message>"),
-         "characterEncoding 'KLINGON' is not known"),
-        (schema().replace('package="p"', 'package="p&quot;; import os; &quot;"'),
-         "is not names with dots between them"),
-        (schema().replace('name="templateId"', 'name="template Id"'), "is no SBE name"),
-        (schema(types="<composite name='c'><type name='x' primitiveType='uint8'/><group/>"
-                "</composite>"), "has no place inside 'composite'"),
-    ],
-)  # fmt: skip
-def test_a_wrong_schema_is_explained(text: str, said: str) -> None:
-    found = faults(text)
-    assert any(said in fault for fault in found), found
-
-
-def test_a_header_that_lacks_a_member_is_explained() -> None:
-    text = schema().replace('<type name="schemaId" primitiveType="uint16"/>', "")
-    assert "messageHeader: the message header lacks 'schemaId'" in faults(text)[0]
-
-
-def test_all_faults_are_reported_in_the_order_of_the_file() -> None:
-    text = schema(
-        "<message name='M' id='1'><field name='a' id='1' type='x'/>\n"
-        "<field name='b' id='2' type='y'/></message>\n<message name='M' id='1'/>"
-    )
-    found = faults(text)
-    assert [line.split(": ")[0] for line in found] == [
-        "s.xml:13",
-        "s.xml:14",
-        "s.xml:15",
-        "s.xml:15",
-    ]
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SchemaError, match=r"none\.xml: can't be read: No such file"):
-        parser.parse(tmp_path / "none.xml")
-    with pytest.raises(SchemaError, match="can't be read"):
-        parser.parse(tmp_path)
-
-
-def test_entities_are_not_expanded_and_files_not_read(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("uint8")
-    external = f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{secret}">]>'
-    laughs = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
-    bomb = f'<!DOCTYPE x [<!ENTITY l0 "ha">{laughs}<!ENTITY e "&l9;">]>'
-    for doctype in (external, bomb, f'<!DOCTYPE x SYSTEM "file://{secret}">'):
-        text = doctype + schema().replace(">B<", ">&e;<")
-        with pytest.raises(SchemaError, match="DOCTYPE: a schema has none|not well-formed"):
-            parser.parse_bytes(text.encode())
-
-
-def body(*elements: str) -> str:
-    return schema(f"<message name='M' id='1'>{''.join(elements)}</message>")
-
-
-def plain(name: str, number: int, kind: str = "uint8") -> str:
-    return f"<field name='{name}' id='{number}' type='{kind}'/>"
-
-
-EXPONENT = '<field xmlns:x="urn:x" name="price" id="2" type="int64" x:exponent="e"/>'
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (body(plain("e", 1, "int8"), EXPONENT, plain("priceFloat", 3)), "'price_float' is taken"),
-        (body(plain("e", 1, "int8"), EXPONENT, plain("priceDecimal", 3)), "'price_decimal' is"),
-        (body(plain("tBytes", 1), "<data name='t' id='2' type='text'/>"), "'t_bytes' is taken"),
-        (body(plain("bidsX", 1), f"<group name='bids' id='2'>{plain('x', 1)}</group>"),
-         "'M_bids_x' is taken"),
-        (enum('encodingType="uint8"', "<validValue name='aB'>1</validValue>"
-              "<validValue name='a_b'>2</validValue>"), "member A_B is used by 'E.aB' already"),
-        (enum('encodingType="uint8"', "<validValue name='A'>1</validValue>"
-              "<validValue name='B'>01</validValue>"), "value 1 is used by 'E.A' already"),
-        (enum('encodingType="uint8"', "<validValue name='A'>1_0</validValue>"),
-         "'1_0' is not a whole number"),
-        (enum('encodingType="uint8"', "<validValue name='_a_'>1</validValue>"),
-         "begins with an underscore"),
-        (schema().replace('name="side"', 'name="header"'), "'Header' is taken by the generated"),
-        (schema().replace('name="side"', 'name="collector"'), "'Collector' is taken by"),
-        (schema().replace('name="side"', 'name="none"'), "'None' is taken by the generated"),
-        (schema().replace('name="side"', 'name="m"'), "'M' is taken by 'm'"),
-        (schema("<message name='None' id='1'/>"), "'None' is taken by the generated module"),
-        (schema("<message name='Collector' id='1'/>"), "'Collector' is taken by"),
-        (schema("<message name='M' id='1'/><message name='MFrame' id='2'/>"),
-         "'MFrame' is taken by 'M'"),
-        (schema().replace('"groupSizeEncoding"', '"entries"').replace("</message>",
-            f"<group name='g' id='7' dimensionType='entries'>{plain('x', 1)}</group></message>"),
-         "'take_entries' is taken by the generated module"),
-        (body(plain("e", 1, "int32"), EXPONENT), "the exponent 'e' is not an int8"),
-        (body(plain("e", 1, "int8"), EXPONENT.replace("int64", "double")),
-         "only a whole number has an exponent"),
-        (schema().replace("UTF-8", "hex").replace("</message>",
-            "<data name='d' id='9' type='text'/></message>"),
-         "characterEncoding 'hex' is not known"),
-    ],
-)  # fmt: skip
-def test_names_and_kinds_that_can_not_be_are_explained(text: str, said: str) -> None:
-    found = faults(text)
-    assert any(said in fault for fault in found), found
+def test_names_of_entries_are_singular() -> None:
+    plurals = {"symbols": "Symbol", "bids": "Bid", "securities": "Security", "classes": "Class",
+               "legs": "Leg", "RelatedSym": "RelatedSym", "boxes": "Box"}  # fmt: skip
+    assert {plural: names.entry_name(plural) for plural in plurals} == plurals
 
 
 def test_an_exponent_attribute_of_no_namespace_says_nothing() -> None:

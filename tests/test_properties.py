@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -128,124 +127,6 @@ def look_at_everything(frame: bytes) -> None:
         if isinstance(value, np.ndarray):
             value.tobytes()
     repr(message)
-
-
-@given(st.data())
-def test_random_schemas_round_trip_in_every_version(
-    random_module: tuple[ModuleType, Schema], data: st.DataObject
-) -> None:
-    module, schema = random_module
-    name = data.draw(st.sampled_from(sorted(schema.messages)))
-    version = data.draw(st.integers(0, schema.version))
-    values = data.draw(messages(schema, name))
-    more = data.draw(surplus) if version == schema.version else b""
-    frame = schema.encode(name, values, version, more, more)
-    message = module.decode(frame)
-    expected = schema.expected(name, values, version)
-    assert message.to_dict() == expected
-    assert message.version == version
-    assert message.encoded_length == len(frame)
-    assert message.astuple() == tuple(
-        getattr(message, key) for key in expected if not key.startswith("group")
-    )
-    assert type(message).unpack(b"+" + frame, 1) == message.astuple()
-    check_views(message, schema, name, expected)
-    check_scaled(message, schema, name, expected)
-    check_table(module.decode_many([frame, frame]), message, schema, name, expected)
-
-
-def check_views(message: Any, schema: Schema, name: str, expected: dict[str, Any]) -> None:
-    """Structured arrays agree with the attributes, nulls included."""
-    node = schema.messages[name]
-    compare(message.block, [expected], Block(schema, node))
-    assert message.block.dtype == type(message).DTYPE
-    assert type(message).DTYPE.itemsize == type(message).BLOCK_LENGTH
-    for child in node:
-        if local(child) == "group":
-            group = snake(child.get("name", ""))
-            compare(getattr(message, group), expected[group], Block(schema, child))
-            assert getattr(message, group).dtype == getattr(message, f"{group.upper()}_DTYPE")
-
-
-def check_scaled(message: Any, schema: Schema, name: str, expected: dict[str, Any]) -> None:
-    """Every mantissa as float64 and as Decimal, by way of fractions."""
-    node = schema.messages[name]
-    for field, exponent in mantissas(node):
-        exact = scaled(expected[field], expected[exponent])
-        assert getattr(message, f"{field}_float") == (None if exact is None else float(exact))
-        decimal = getattr(message, f"{field}_decimal")
-        assert decimal is None if exact is None else Fraction(decimal) == exact
-    for child in node:
-        if local(child) != "group" or not mantissas(child):
-            continue
-        group = snake(child.get("name", ""))
-        floats = getattr(message, f"{group}_float")
-        assert len(floats) == len(expected[group])
-        for field, exponent in mantissas(child):
-            assert floats.dtype[field] == np.float64
-            for value, entry in zip(floats[field].tolist(), expected[group], strict=True):
-                exact = scaled(entry[field], (expected | entry)[exponent])
-                assert np.isnan(value) if exact is None else value == float(exact)
-
-
-def mantissas(node: Any) -> list[tuple[str, str]]:
-    """(mantissa, exponent) by name, for the fields of a message or a group."""
-    tied = [(child, child.get("{urn:x}exponent")) for child in node if local(child) == "field"]
-    return [(snake(child.get("name")), snake(exponent)) for child, exponent in tied if exponent]
-
-
-def scaled(mantissa: int | None, exponent: int | None) -> Fraction | None:
-    if mantissa is None or exponent is None:
-        return None
-    return Fraction(mantissa) * Fraction(10) ** exponent
-
-
-def check_table(
-    batch: Any, message: Any, schema: Schema, name: str, expected: dict[str, Any]
-) -> None:
-    table = batch[type(message)]
-    node = schema.messages[name]
-    assert table.records["frame"].tolist() == [0, 1]
-    for row in (0, 1):
-        compare(table.records[row : row + 1], [expected], Block(schema, node))
-    for child in node:
-        key = snake(child.get("name", ""))
-        if local(child) == "group":
-            for row in (0, 1):
-                compare(table.groups[key][row], expected[key], Block(schema, child))
-        elif local(child) == "data" and key in table.records.dtype.names:
-            for code in table.records[key].tolist():
-                text = None if code == 2**32 - 1 else table.dictionary(key)[code]
-                assert text == expected[key]
-
-
-def compare(array: Any, expected: list[dict[str, Any]], block: Block) -> None:
-    assert len(array) == len(expected)
-    for field in block.fields:
-        if field.constant is not None:
-            assert array.dtype.names is None or field.name not in array.dtype.names
-            continue
-        for raw, wanted in zip(array[field.name].tolist(), expected, strict=True):
-            value = wanted[field.name]
-            if value is None:
-                assert raw == field.null or raw != raw
-            elif isinstance(value, str):
-                assert field.labels[raw] == value
-            else:
-                assert raw == value
-
-
-@pytest.mark.fuzz
-@given(st.data())
-def test_random_schemas_refuse_every_shorter_frame(
-    random_module: tuple[ModuleType, Schema], data: st.DataObject
-) -> None:
-    module, schema = random_module
-    name = data.draw(st.sampled_from(sorted(schema.messages)))
-    frame = schema.encode(name, data.draw(messages(schema, name)))
-    for size in range(len(frame)):
-        with pytest.raises((TruncatedMessage, MalformedMessage)):
-            module.decode(frame[:size])
 
 
 def test_a_shorter_block_at_the_same_version_is_malformed() -> None:

@@ -1,0 +1,240 @@
+"""Random schemas, random values: what the oracle encodes is decoded, in every version."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import Block, Extra, Schema, local, same, snake
+from strategies import messages
+
+from sbe_codegen.runtime.errors import DecodeError, MalformedMessage, TruncatedMessage
+
+surplus = st.binary(max_size=5)
+Drawn = tuple[str, int, dict[str, Any]]
+
+
+def draw_message(schema: Schema, data: st.DataObject) -> Drawn:
+    name = data.draw(st.sampled_from(sorted(schema.messages)))
+    return name, data.draw(st.integers(0, schema.version)), data.draw(messages(schema, name))
+
+
+@given(st.data())
+def test_what_is_encoded_is_decoded(
+    random_module: tuple[ModuleType, Schema], data: st.DataObject
+) -> None:
+    module, schema = random_module
+    name, version, values = draw_message(schema, data)
+    more = data.draw(surplus) if version == schema.version else b""
+    frame = schema.encode(name, values, version, more, more)
+    message = module.decode(frame)
+    expected = schema.expected(name, values, version)
+    assert same(message.to_dict(), expected)
+    assert list(message.to_dict()) == list(expected)
+    assert message.version == version
+    assert message.encoded_length == len(frame)
+    assert same_tuple(type(message).unpack(b"+" + frame, 1), message.astuple())
+    assert repr(message).startswith(f"{name}(")
+    check_level(message, schema, schema.messages[name], values, version, [expected])
+    table = module.decode_many([frame, frame])[type(message)]
+    assert table.records["frame"].tolist() == [0, 1]
+    check_table(table, [message, message], schema.messages[name], schema)
+
+
+def same_tuple(one: Any, other: Any) -> bool:
+    def plain(value: Any) -> Any:
+        return value.tolist() if isinstance(value, np.ndarray) else value
+
+    return len(one) == len(other) and all(
+        same(plain(a), plain(b)) for a, b in zip(one, other, strict=True)
+    )
+
+
+def check_level(
+    view: Any, schema: Schema, node: Element, values: dict[str, Any], version: int,
+    scopes: list[dict[str, Any]],
+) -> None:  # fmt: skip
+    """A message or entry: its block, arrays of its flat groups, scaled values; entries inside."""
+    block = Block(schema, node)
+    check_array(view.block, [values], block, version)
+    assert view.block.dtype == type(view).DTYPE
+    assert type(view).DTYPE.itemsize == block.length
+    elements = [getattr(view, key) for key in scopes[0]]
+    groups = {snake(c.get("name", "")) for c in node if local(c) == "group"}
+    assert same_tuple(
+        view.astuple(),
+        [e for e, key in zip(elements, scopes[0], strict=True) if key not in groups],
+    )
+    for field, exponent in mantissas(node):
+        exact = scaled(scopes[0][field], find(scopes, exponent))
+        assert getattr(view, f"{field}_float") == (None if exact is None else nearest(exact))
+        decimal = getattr(view, f"{field}_decimal")
+        assert decimal is None if exact is None else Fraction(decimal) == exact
+    for child in node:
+        name = snake(child.get("name", ""))
+        if local(child) == "data":
+            check_data(view, name, child, values, version)
+        if local(child) != "group":
+            continue
+        group = getattr(view, name)
+        entries = values[name] if int(child.get("sinceVersion", 0)) <= version else []
+        assert len(group) == len(entries) == len(scopes[0][name])
+        if any(local(inner) in ("group", "data") for inner in child):
+            for i, entry in enumerate(entries):
+                inner = [scopes[0][name][i], *scopes]
+                assert same(group[i].to_dict(), inner[0])
+                check_level(group[i], schema, child, entry, version, inner)
+            assert [bytes(each) for each in group] == [bytes(each) for each in group[:]]
+        else:
+            check_array(group, entries, Block(schema, child), version)
+            assert group.dtype == getattr(type(view), f"{name.upper()}_DTYPE")
+            check_floats(view, name, child, scopes)
+
+
+def nearest(exact: Fraction) -> float:
+    try:
+        return float(exact)
+    except OverflowError:
+        return float("inf") if exact > 0 else float("-inf")
+
+
+def check_data(view: Any, name: str, node: Element, values: dict[str, Any], version: int) -> None:
+    raw = getattr(view, f"{name}_bytes")
+    if version < int(node.get("sinceVersion", 0)):
+        assert raw is None
+    else:
+        content = values[name]
+        charset = "gb18030" if node.get("type") == "gbk16" else "utf-8"
+        assert raw == (content.encode(charset) if isinstance(content, str) else content)
+
+
+def check_array(array: Any, entries: list[Any], block: Block, version: int) -> None:
+    """Every column byte for byte as encoded; nulls where an older sender has no such field."""
+    assert len(array) == len(entries)
+    for field in block.fields:
+        if not field.size:
+            assert array.dtype.names is None or field.name not in array.dtype.names
+            continue
+        for i, entry in enumerate(entries):
+            known = field.since <= version
+            wanted = field.kind.encode(entry[field.name]) if known else field.kind.absent()
+            if known or field.kind.tag != "composite":
+                assert array[field.name][i : i + 1].tobytes() == wanted
+
+
+def check_floats(view: Any, name: str, node: Element, scopes: list[dict[str, Any]]) -> None:
+    if not mantissas(node):
+        return
+    floats = getattr(view, f"{name}_float")
+    for field, exponent in mantissas(node):
+        assert floats.dtype[field] == np.float64
+        for value, entry in zip(floats[field].tolist(), scopes[0][name], strict=True):
+            exact = scaled(entry[field], find([entry, *scopes], exponent))
+            assert np.isnan(value) if exact is None else value == nearest(exact)
+
+
+def mantissas(node: Element) -> list[tuple[str, str]]:
+    """(mantissa, exponent) by name, for the fields of a message or a group."""
+    tied = [(child, child.get("{urn:x}exponent")) for child in node if local(child) == "field"]
+    return [(snake(child.get("name", "")), snake(exponent)) for child, exponent in tied if exponent]
+
+
+def find(scopes: list[dict[str, Any]], name: str) -> Any:
+    return next(scope[name] for scope in scopes if name in scope)
+
+
+def scaled(mantissa: int | None, exponent: int | None) -> Fraction | None:
+    if mantissa is None or exponent is None:
+        return None
+    return Fraction(mantissa) * Fraction(10) ** exponent
+
+
+def check_table(table: Any, views: list[Any], node: Element, schema: Schema) -> None:
+    """A table's rows, its groups' and so on, against the messages or entries they are of."""
+    assert len(table.records) == len(views)
+    for field in Block(schema, node).fields:
+        if field.size:
+            for row, view in zip(table.records[field.name], views, strict=True):
+                assert same(row.tolist(), view.block[field.name][0].tolist())
+    for child in node:
+        name = snake(child.get("name", ""))
+        if local(child) == "group":
+            group = table.groups[name]
+            ends = np.cumsum([0, *(len(getattr(view, name)) for view in views)])
+            assert group.offsets.tolist() == ends.tolist()
+            if any(local(inner) in ("group", "data") for inner in child):
+                check_table(group, [e for v in views for e in getattr(v, name)], child, schema)
+            else:
+                wire = [row for view in views for row in getattr(view, name).tolist()]
+                assert same(group.records.tolist(), wire)
+        elif local(child) == "data" and name in (table.records.dtype.names or ()):
+            codes = table.records[name].tolist()
+            texts = [None if c == 2**32 - 1 else table.dictionary(name)[c] for c in codes]
+            assert texts == [getattr(view, name) for view in views]
+        elif local(child) == "data":
+            found = [table.data[name][row] for row in range(len(views))]
+            assert found == [getattr(view, name) or b"" for view in views]
+
+
+@pytest.mark.fuzz
+@given(st.data())
+def test_every_shorter_frame_is_refused(
+    random_module: tuple[ModuleType, Schema], data: st.DataObject
+) -> None:
+    module, schema = random_module
+    name, version, values = draw_message(schema, data)
+    frame = schema.encode(name, values, version)
+    sizes = range(len(frame)) if len(frame) < 500 else data.draw(
+        st.lists(st.integers(0, len(frame) - 1), min_size=50, max_size=50)
+    )  # fmt: skip
+    for size in sizes:
+        with pytest.raises((TruncatedMessage, MalformedMessage)):
+            module.decode(frame[:size])
+
+
+@pytest.mark.fuzz
+@given(st.data())
+def test_damaged_frames_are_values_or_decode_errors(
+    random_module: tuple[ModuleType, Schema], data: st.DataObject
+) -> None:
+    module, schema = random_module
+    name, version, values = draw_message(schema, data)
+    frame = bytearray(schema.encode(name, values, version))
+    for _ in range(data.draw(st.integers(1, 4))):
+        frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
+    batch = module.decode_many([frame], on_error="collect")
+    try:
+        message = module.decode(frame)
+        assert len(batch) == 1
+        message.to_dict()
+    except MalformedMessage as error:
+        assert len(batch) == 1 or type(batch.errors[0]) is type(error)
+    except DecodeError as error:
+        assert type(batch.errors[0]) is type(error)
+
+
+@given(st.data())
+def test_counts_let_unknown_groups_and_data_be_stepped_over(
+    random_module: tuple[ModuleType, Schema], data: st.DataObject
+) -> None:
+    module, schema = random_module
+    if "numGroups" not in [m.get("name") for m in schema.types["messageHeader"]]:
+        return
+    name, _, values = draw_message(schema, data)
+    numbers = st.integers(0, 2)
+    extra = Extra(data.draw(numbers), data.draw(numbers), data.draw(st.booleans()))
+    frame = schema.encode(name, values, schema.version + 1, b"+", b"+", extra)
+    message = module.decode(frame)
+    assert message.encoded_length == len(frame)
+    expected = schema.expected(name, values, schema.version + 1)
+    assert same(message.to_dict(), expected)
+    node = schema.messages[name]
+    check_level(message, schema, node, values, schema.version + 1, [expected])
+    table = module.decode_many([frame, frame])[type(message)]
+    check_table(table, [message, message], node, schema)
