@@ -1,9 +1,12 @@
-"""Binance's SBE market data: decoders, record arrays, and a live client.
+"""Binance's SBE: decoders, record arrays, and a live client.
 
-``decode`` makes one message object of one frame, ``decode_many`` and ``Collector`` make record
-arrays of many, and ``connect`` opens a live feed. See the README.
+``decode`` makes one message object of one frame of the market-data streams, ``decode_many`` and
+``Collector`` make record arrays of many, and ``connect`` opens a live feed. `spot_sbe` has the
+decoders of the REST and WebSocket API (see `rest` and `websocket_api`), `fix_sbe` those of the FIX
+API (see `fix`). See the README.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.runtime.errors import (
@@ -22,27 +25,21 @@ from sbe_codegen.runtime.scaling import to_decimal, to_float
 from sbe_codegen.version import __version__
 
 from .errors import (
+    BinanceError,
     ConnectionLost,
     ConnectionRefused,
     FeedError,
+    FramingError,
     MissingKey,
+    NotSbe,
     SubscriptionRefused,
     Unreachable,
-)
-from .spot_stream import (
-    BestBidAskStreamEvent,
-    Collector,
-    DepthDiffStreamEvent,
-    DepthSnapshotStreamEvent,
-    TradesStreamEvent,
-    decode,
-    decode_header,
-    decode_many,
 )
 
 __all__ = [
     "Batch",
     "BestBidAskStreamEvent",
+    "BinanceError",
     "Collector",
     "ConnectionLost",
     "ConnectionRefused",
@@ -52,9 +49,11 @@ __all__ = [
     "ErrorCode",
     "Feed",
     "FeedError",
+    "FramingError",
     "GroupTable",
     "MalformedMessage",
     "MissingKey",
+    "NotSbe",
     "SbeError",
     "SchemaError",
     "SchemaMismatch",
@@ -70,22 +69,48 @@ __all__ = [
     "decode",
     "decode_header",
     "decode_many",
+    "fix",
+    "fix_sbe",
+    "lifecycle",
+    "rest",
+    "spot_sbe",
+    "spot_stream",
     "to_decimal",
     "to_float",
+    "to_json",
+    "websocket_api",
 ]
 
 if TYPE_CHECKING:
+    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, websocket_api
     from .client import Feed, connect
+    from .json_form import to_json
+    from .spot_stream import (
+        BestBidAskStreamEvent,
+        Collector,
+        DepthDiffStreamEvent,
+        DepthSnapshotStreamEvent,
+        TradesStreamEvent,
+        decode,
+        decode_header,
+        decode_many,
+    )
 else:
-    # websockets is imported only by those who connect.
+    # Each decoder module, and websockets, is loaded by those who use it.
+    _MODULES = frozenset(
+        {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "websocket_api"}
+    )
+    _HOMES = {"connect": "client", "Feed": "client", "to_json": "json_form"}
 
     def __getattr__(name: str) -> Any:
-        if name in ("connect", "Feed"):
-            from . import client
-
-            return getattr(client, name)
-        raise AttributeError(f"module 'binance_sbe' has no attribute '{name}'")
+        if name in _MODULES:
+            return import_module(f".{name}", __name__)
+        if name not in __all__:
+            raise AttributeError(f"module 'binance_sbe' has no attribute '{name}'")
+        found = getattr(import_module(f".{_HOMES.get(name, 'spot_stream')}", __name__), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "Any"})
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "Any", "import_module"})

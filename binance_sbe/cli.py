@@ -14,6 +14,8 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from sbe_codegen.version import __version__
@@ -47,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="binance-sbe", description="Binance SBE market data: live views and a local exchange."
+        prog="binance-sbe",
+        description="Binance SBE market data: live views, a local exchange, hex dumps.",
     )
     parser.add_argument("--version", action="version", version=f"binance-sbe {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -80,6 +83,17 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seed", type=int, default=0, help="of the market")
     simulate.add_argument("--key", action="append", help="an API key to let in (default: any)")
     simulate.set_defaults(run=_simulate)
+
+    inspect = commands.add_parser("inspect", help="an annotated hex dump of a frame")
+    inspect.add_argument(
+        "frame", metavar="FRAME", help="a file, of hex digits or of bytes; - for stdin"
+    )
+    inspect.add_argument(
+        "--schema",
+        choices=("spot_stream", "spot_sbe", "fix_sbe"),
+        help="default: by schema id and template id",
+    )
+    inspect.set_defaults(run=_inspect)
     return parser
 
 
@@ -114,6 +128,23 @@ def _url(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
+
+
+async def _inspect(options: argparse.Namespace) -> int:
+    from . import inspector
+
+    given = options.frame
+    content = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
+    digits = b"".join(content.split())
+    if digits and len(digits) % 2 == 0 and not digits.strip(b"0123456789abcdefABCDEF"):
+        content = bytes.fromhex(digits.decode())
+    if not content:
+        print(f"binance-sbe: {given} is empty", file=sys.stderr)
+        return 1
+    module = import_module(f".{options.schema}", __package__) if options.schema else None
+    lines, is_whole = inspector.inspect(content, module)
+    print("\n".join(lines))
+    return 0 if is_whole else 1
 
 
 async def _demo(options: argparse.Namespace) -> int:

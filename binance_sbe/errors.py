@@ -1,7 +1,10 @@
-"""What a live feed raises, beside the DecodeErrors of its frames.
+"""What Binance, and the way to it, raise beside the DecodeErrors of frames.
 
 ::
 
+    BinanceError            the exchange answered with an error of its own
+    NotSbe                  an answer that is not SBE: of a gateway, or JSON
+    FramingError            a FIX byte stream that is out of step
     FeedError
       MissingKey            no API key was given, and BINANCE_API_KEY is not set
       Unreachable           no connection: name, route, port, TLS or time-out
@@ -12,10 +15,57 @@
 
 from __future__ import annotations
 
+from sbe_codegen.runtime.errors import SbeError
+
 KEY_HELP = (
     "SBE market data needs an API key of type Ed25519, without permissions: create one at "
     "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to it"
 )
+
+
+class BinanceError(Exception):
+    """An ErrorResponse: ``code`` (such as -1121) and ``message`` are the exchange's.
+
+    ``retry_after`` and ``server_time`` are in microseconds since 1970, None where there is none;
+    ``data`` is the message that came with the error (of CancelReplace), or None.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        retry_after: int | None = None,
+        server_time: int | None = None,
+        data: object = None,
+    ) -> None:
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+        self.server_time = server_time
+        self.data = data
+        super().__init__(code, message, retry_after, server_time, data)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class NotSbe(SbeError, ValueError):
+    """An answer that is not SBE: ``content_type`` says what, ``body`` are its bytes."""
+
+    def __init__(self, content_type: str | None, body: bytes) -> None:
+        self.content_type = content_type
+        self.body = body
+        start = body[:200].decode("utf-8", "backslashreplace")
+        kind = content_type or "no content type"
+        super().__init__(f"the answer is not SBE ({kind}, {len(body)} bytes): {start}")
+
+
+class FramingError(SbeError, ValueError):
+    """A FIX byte stream that is out of step; ``offset`` is the byte in the stream."""
+
+    def __init__(self, text: str, offset: int) -> None:
+        self.offset = offset
+        super().__init__(f"{text} at byte {offset} of the stream")
 
 
 class FeedError(Exception):

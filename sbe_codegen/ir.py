@@ -116,6 +116,7 @@ class Field:
     c_name: str
     schema_name: str
     id: int
+    type_name: str
     encoding: Encoding
     offset: int
     since: int

@@ -156,6 +156,7 @@ class _Resolver(FramingResolver):
             c_name=names.c_member(name),
             schema_name=source.name,
             id=source.id,
+            type_name=source.type,
             encoding=encoding,
             offset=offset,
             since=max(source.since_version, encoding.since),

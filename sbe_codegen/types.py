@@ -247,6 +247,7 @@ class TypeResolver(EnumerationResolver):
                     c_name=names.c_member(name),
                     schema_name=each.name,
                     id=0,
+                    type_name=each.type if isinstance(each, schema.Ref) else each.name,
                     encoding=encoding,
                     offset=offset,
                     since=0,

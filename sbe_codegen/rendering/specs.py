@@ -38,12 +38,20 @@ def _group(source: ir.Group, indent: str, key_of: _KeyOf) -> str:
         "schema_name": source.schema_name,
         "since": source.since,
         "dimensions": source.dimension.size,
+        "block_length_at": _place(source.dimension.block_length),
+        "count_at": _place(source.dimension.count),
     }
     if source.dimension.has_counts:
         head["counted"] = True
     if not source.is_flat:
         head["entry"] = names.entry_name(source.schema_name)
     return _level(source, head, indent, key_of)
+
+
+def _place(member: ir.Field) -> list[int]:
+    """Offset and size of a number of the framing; a constant one has no size, but its value."""
+    constant = member.encoding.constant
+    return [member.offset, member.size] + ([int(constant)] if constant is not None else [])
 
 
 def _facts(source: ir.Message | ir.Group | ir.Data | ir.Field) -> dict[str, Any]:
@@ -64,6 +72,7 @@ def _data(source: ir.Data) -> dict[str, Any]:
         "since": source.since,
         "encoding": source.var_data.charset,
         "prefix": source.var_data.data_offset,
+        "length_at": _place(source.var_data.length),
     }
     if source.var_data.empty_is_null:
         result["empty_is_null"] = True
@@ -78,6 +87,7 @@ def _field(source: ir.Field, key_of: _KeyOf) -> dict[str, Any]:
         "name": source.name,
         "schema_name": source.schema_name,
         "kind": encoding.kind,
+        "type_name": source.type_name,
         "since": source.since,
     }
     if encoding.kind != "composite":

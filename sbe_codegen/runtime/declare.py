@@ -100,7 +100,9 @@ def header_class(
     header.__doc__ = "The message header, member by member as the schema orders them."
     spec = json.loads(text)
     fields = Fields(spec["order"], types)
-    return header, tuple(fields.descriptor(field) for field in spec["fields"])
+    made = tuple(fields.descriptor(field) for field in spec["fields"])
+    header._ELEMENTS = made
+    return header, made
 
 
 def _part(base: Any, name: str, module: str, doc: str) -> Any:
@@ -126,7 +128,16 @@ class Fields:
             doc += f" {spec['doc']}"
         head = (name, schema_name, doc, since)
         made = self._constant(spec) if "constant" in spec else self._made(spec, head, optional)
-        return made.with_facts(dict(spec))
+        facts = dict(spec)
+        if spec["kind"] in ("enum", "set"):
+            table = self.types[spec["named"]]
+            facts["labels"] = table.labels
+            facts["values"] = {
+                label: table.metadata.get(value, {}) for value, label in table.labels.items()
+            }
+        elif spec["kind"] == "composite":
+            facts["elements"] = self.types[spec["named"]].kind._ELEMENTS
+        return made.with_facts(facts)
 
     def _constant(self, spec: Spec) -> Any:
         value = label = spec["constant"]

@@ -71,6 +71,17 @@ cdef class Message(View):
             for element in type(self)._ELEMENTS
         }
 
+    def validate(self):
+        """The values that the schema does not allow, as a list of `validation.Violation`.
+
+        Null in a required field, numbers outside minValue and maxValue, enum values and set bits
+        without a name, text that is not in its encoding. Decoding gives all of them as they are.
+        """
+        seen(self)
+        from .validation import violations
+
+        return violations(self)
+
     def __bytes__(self):
         cdef const sbe_root* root = seen(self)
         return PyBytes_FromStringAndSize(<const char*>root.frame, root.encoded_length)
