@@ -221,6 +221,9 @@ class _Walk:
             inner = _Walk(self.content[: self.position], at, self.module, self.depth + 1)
             for row in inner.rows():
                 yield Row(row.offset, row.end, f"{name} > {row.path}", row.value)
+                at = max(at, row.end)
+            if at < self.position:
+                yield Row(at, self.position, f"{name} > (left over)", "")
         elif length:
             encoding = facts["encoding"]
             value = repr(content.decode(encoding, "backslashreplace")) if encoding else "bytes"

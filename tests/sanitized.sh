@@ -1,7 +1,6 @@
 #!/bin/sh
 # Builds the extensions with AddressSanitizer and UBSan beside the normal ones, in build/sanitized, and
-# runs over them the tests that reach the compiled code: properties and fuzzing, memory, messages, bad
-# input, tables and scaling.
+# runs over them the tests that reach the compiled code, then damages the corpus for FUZZ_SECONDS.
 set -eu
 python=$(cd "$(dirname "${PYTHON:-.venv/bin/python}")" && pwd)/$(basename "${PYTHON:-.venv/bin/python}")
 cd "$(dirname "$0")/.."
@@ -28,6 +27,8 @@ export LD_PRELOAD="$runtime $undefined" PYTHONPATH="$PWD" PYTHONMALLOC=malloc
 # Python itself leaks at exit; leaks of ours are tested by counting (test_memory).
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 "$python" -c "import binance_sbe.spot_stream as m; assert 'sanitized' in m.__file__, m.__file__"
+export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
 exec "$python" -m pytest tests/test_properties.py tests/test_memory.py tests/test_message.py \
-    tests/test_bad_input.py tests/test_tables.py tests/test_scaling.py \
+    tests/test_bad_input.py tests/test_tables.py tests/test_scaling.py tests/test_language.py \
+    tests/test_random_schemas.py tests/test_binance_schemas.py tests/test_fix.py tests/test_fuzz.py \
     -q -p no:cacheprovider "$@"
