@@ -15,6 +15,11 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SHOWN = re.compile(r"\s*('[^']*'|-?\d[\d.]*|Decimal\('.*?'\)|array\(.*?\)(?=$|:)|\[.*?\]|\(.*\))")
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBE_CODEGEN_CACHE", str(tmp_path_factory.getbasetemp() / "readme-cache"))
+
+
 def test_the_code_blocks_run_as_one_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(BLOCKS) >= 6
     names: dict[str, Any] = {}
