@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from sbe_codegen.runtime.errors import SbeError
+from sbe_codegen.runtime.sofh import FramingError as FramingError
 
 KEY_HELP = (
     "SBE market data needs an API key of type Ed25519, without permissions: create one at "
@@ -58,14 +59,6 @@ class NotSbe(SbeError, ValueError):
         start = body[:200].decode("utf-8", "backslashreplace")
         kind = content_type or "no content type"
         super().__init__(f"the answer is not SBE ({kind}, {len(body)} bytes): {start}")
-
-
-class FramingError(SbeError, ValueError):
-    """A FIX byte stream that is out of step; ``offset`` is the byte in the stream."""
-
-    def __init__(self, text: str, offset: int) -> None:
-        self.offset = offset
-        super().__init__(f"{text} at byte {offset} of the stream")
 
 
 class FeedError(Exception):

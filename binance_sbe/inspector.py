@@ -15,9 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from sbe_codegen.runtime.errors import DecodeError
-
-from .errors import FramingError
-from .fix import SOFH_LENGTH, Splitter
+from sbe_codegen.runtime.sofh import SOFH_LENGTH, FramingError
 
 _SHOWN = 12  # bytes of one element that are printed
 _DEEPEST = 8  # messages inside messages
@@ -70,6 +68,8 @@ def inspect(content: bytes, module: ModuleType | None = None) -> tuple[list[str]
     if content[4:6] in (b"\x50\xeb", b"\xeb\x50") and (
         module is None or module.__name__.endswith("fix_sbe")
     ):
+        from .fix import Splitter
+
         start = SOFH_LENGTH
         length = int.from_bytes(content[:4], "little")
         rows.append(Row(0, 4, "SOFH messageLength", str(length)))

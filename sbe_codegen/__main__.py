@@ -1,8 +1,20 @@
-"""``python -m sbe_codegen`` is the ``sbe-codegen`` command."""
+"""The ``sbe-codegen`` command, and ``python -m sbe_codegen``."""
+
+from __future__ import annotations
 
 import sys
 
-from .cli import main
+
+def main() -> int:
+    """As `cli.main`; says what to install where the compiler's own needs are not there."""
+    try:
+        from . import cli
+    except ModuleNotFoundError as error:
+        hint = "pip install 'binance-sbe[codegen]'"
+        print(f"sbe-codegen needs {error.name}: {hint}", file=sys.stderr)
+        return 2
+    return cli.main()
+
 
 if __name__ == "__main__":
     sys.exit(main())

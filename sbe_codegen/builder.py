@@ -90,7 +90,7 @@ def flags() -> tuple[list[str], list[str]]:
     if "debug" in on:
         compile_flags += ["-O0", "-g"]
     elif "sanitize" in on:
-        compile_flags += ["-O1", "-g"]
+        compile_flags += ["-O1", "-g1"]
     else:
         compile_flags += ["-O3", "-g0", "-fno-plt"]
     if "sanitize" in on:

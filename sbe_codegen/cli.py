@@ -163,7 +163,3 @@ def _diff(options: argparse.Namespace) -> int:
     breaking = sum(change.severity == "breaking" for change in changes)
     print(f"{len(changes)} change{'s' * (len(changes) != 1)}, {breaking} breaking", file=sys.stderr)
     return 1 if breaking else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

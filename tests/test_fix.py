@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ from test_binance_schemas import FIX, values_of
 
 from binance_sbe import fix, fix_sbe
 from binance_sbe.errors import FramingError
+from sbe_codegen.runtime import sofh
 
 
 def encode(name: str, **values: Any) -> bytes:
@@ -69,7 +71,7 @@ def test_deleted_levels_have_a_null_size() -> None:
         (b"\xff\xff\xff\x7f\x50\xeb", "more than the 1048576 allowed"),
         (
             b"\x00\x00\x00\x44\xeb\x50",
-            "encoding 0x50EB instead of 0xEB50, which is of a big-endian",
+            "encoding 0x50EB instead of 0xEB50, which is in the other byte order",
         ),
         (b"8=FIX.4.4|9=", "encoding 0x2E58 instead of 0xEB50"),
     ],
@@ -91,6 +93,22 @@ def test_an_end_in_the_middle_is_seen() -> None:
     splitter = fix.Splitter()
     assert splitter.feed(STREAM[:-1])[-1] == MESSAGES[-2]
     assert splitter.pending == len(fix.framed(MESSAGES[-1])) - 1
+
+
+def test_the_standard_byte_order_is_big() -> None:
+    messages = [bytes(62), bytes(range(78)), b"x"]
+    encodings = (sofh.SBE_BIG_ENDIAN, sofh.SBE_LITTLE_ENDIAN, sofh.SBE_LITTLE_ENDIAN)
+    stream = b"".join(sofh.framed(m, encoding=e) for m, e in zip(messages, encodings, strict=True))
+    assert stream[:6] == bytes.fromhex("000000445be0")  # as the examples of the standard begin
+    assert sofh.framed(bytes(62))[:6] == bytes.fromhex("00000044eb50")
+    splitter = sofh.Splitter()
+    assert splitter.feed(stream[:100]) + splitter.feed(stream[100:]) == messages
+    with pytest.raises(FramingError, match="encoding 0x50EB instead of 0x5BE0 or 0xEB50, which"):
+        splitter.feed(fix.framed(bytes(30)))
+    with pytest.raises(ValueError, match="byte_order is 'big' or 'little'"):
+        sofh.Splitter(byte_order="middle")  # type: ignore[arg-type]
+    error = pickle.loads(pickle.dumps(FramingError("text", 5)))
+    assert (str(error), error.offset) == ("text at byte 5 of the stream", 5)
 
 
 def test_a_limit_without_room_is_refused() -> None:

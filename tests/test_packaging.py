@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import vectors
+from test_binance_schemas import SPOT
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,6 +23,8 @@ import binance_sbe
 message = binance_sbe.decode(bytes.fromhex("{vectors.BEST_BID_ASK.hex()}"))
 assert message.bid_price_float == 94123.45
 assert len(binance_sbe.decode_many([bytes(message)])) == 1
+from binance_sbe import fix_sbe, spot_sbe
+assert (len(spot_sbe.MESSAGES), len(fix_sbe.MESSAGES)) == (92, 29)
 import importlib.util
 for absent in ("Cython", "lxml", "jinja2", "rich"):
     assert importlib.util.find_spec(absent) is None, absent
@@ -69,11 +72,14 @@ def test_the_sdist_has_what_a_build_needs_and_nothing_built(dist: tuple[Path, Pa
     with tarfile.open(dist[0]) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     for needed in (
-        "schemas/stream_1_0.xml", "sbe_codegen/runtime/batch.pyx", "README.md", "LICENSE",
+        "schemas/spot_3_5.xml", "schemas/spot_3_5.toml", "tests/corpus/fix_sbe.txt",
+        "sbe_codegen/templates/walks.jinja", "schemas/stream_1_0.xml",
+        "sbe_codegen/runtime/batch.pyx", "README.md", "LICENSE",
         "sbe_codegen/templates/module.pyx.jinja", "CHANGELOG.md", "tests/oracle.py",
     ):  # fmt: skip
         assert needed in inside
-    assert not [name for name in inside if name.endswith((".so", ".c")) or "spot_stream." in name]
+    assert not [name for name in inside if name.endswith((".so", ".c", "_sbe.pyx"))]
+    assert not [name for name in inside if "spot_stream.p" in name]
 
 
 @pytest.mark.slow
@@ -82,11 +88,14 @@ def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "binance_sbe/spot_stream.pyi", "binance_sbe/spot_stream.pxd", "binance_sbe/py.typed",
+        "binance_sbe/spot_sbe.pyi", "binance_sbe/fix_sbe.pxd", "sbe_codegen/rendering/levels.py",
         "sbe_codegen/py.typed", "sbe_codegen/runtime/cursor.pxd", "sbe_codegen/runtime/batch.pyi",
         "sbe_codegen/templates/module.pyx.jinja",
     ):  # fmt: skip
         assert needed in names
     assert not [n for n in names if n.endswith(".c") or n.startswith(("tests", "benchmarks"))]
+    size = sum(each.file_size for each in zipfile.ZipFile(wheel).infolist())
+    assert size < 40 * 2**20
     empty = tmp_path / "empty"
     venv.create(empty, with_pip=True)
     python = empty / "bin" / "python"
@@ -97,6 +106,10 @@ def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_
     }  # fmt: skip
     assert str(empty) in run(python, "-c", PROGRAM, cwd=tmp_path, PYTHONPATH="")
     assert "demo" in run(empty / "bin" / "binance-sbe", "--help", cwd=tmp_path)
+    done = subprocess.run([empty / "bin" / "sbe-codegen", "check", "x.xml"], cwd=tmp_path,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "sbe-codegen needs lxml: pip install 'binance-sbe[codegen]'\n"
 
 
 @pytest.mark.slow
@@ -120,6 +133,10 @@ def test_other_cython_code_can_cimport_the_installed_decoders(
         PYTHONPATH=str(site),
     )
     frames = vectors.BEST_BID_ASK, vectors.TRADES, vectors.NEWER_SNAPSHOT
+    balances = [{"exponent": -8, "free": free, "locked": 0, "asset": "X" * i}
+                for i, free in enumerate((100000000, 28, 5000000000000))]  # fmt: skip
+    values = {"event_time": 1, "update_time": 1, "subscription_id": None, "balances": balances}
+    position = SPOT.encode("OutboundAccountPositionEvent", values)
     program = (
         "import consumer, binance_sbe\n"
         f"assert {str(site)!r} in binance_sbe.__file__\n"
@@ -128,6 +145,7 @@ def test_other_cython_code_can_cimport_the_installed_decoders(
         "assert consumer.best_bid_of(best[:-1]) == -1\n"
         "assert consumer.best_bid_of(trades) == -4\n"
         "assert consumer.bid_volume_of(newer) == 31210000\n"
+        f"assert consumer.free_of(bytes.fromhex({position.hex()!r})) == 5000100000028\n"
     )
     run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(site))
 

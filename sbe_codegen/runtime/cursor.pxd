@@ -201,6 +201,11 @@ cdef inline bint walk_entries(
     return True
 
 
+cdef inline sbe_cursor entries_of(const sbe_group* group, sbe_fault* fault) noexcept nogil:
+    """A cursor at the first of a group's entries, which have groups or data of their own."""
+    return sbe_cursor(group.data, group.data, group.end, fault, -1)
+
+
 cdef inline bint take_entry(
     sbe_cursor* cursor, const sbe_group* group, const char* element, sbe_root* entry
 ) noexcept nogil:

@@ -241,7 +241,7 @@ def declare(
         "DTYPE": copy(layout.block.dtype),
         "__match_args__": tuple(field["name"] for field in spec["fields"]),
         "_LAYOUT": layout,
-        "_FACTS": {key: spec[key] for key in ("metadata", "deprecated", "doc") if key in spec},
+        "FACTS": {key: spec[key] for key in ("metadata", "deprecated", "doc") if key in spec},
     }
     sizes = layout.row_sizes()
     if sizes != list(row_sizes) or layout.block.dtype.itemsize != spec["block_length"]:
