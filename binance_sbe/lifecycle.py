@@ -83,8 +83,8 @@ def parse(text: str) -> Lifecycle:
             document = None
     if isinstance(document, dict):
         found = [document.get("latestSchema")]
-        for key in ("deprecatedSchemas", "retiredSchemas"):
-            found += document.get(key) or []
+        for kind in ("deprecatedSchemas", "retiredSchemas"):
+            found += document.get(kind) or []
         environment = str(document.get("environment", ""))
     else:
         problems.append("damaged: releases were picked out one by one")

@@ -11,6 +11,7 @@ The environment variable SBE_BUILD is a comma-separated list of switches:
 
 from __future__ import annotations
 
+import keyword
 import os
 import sys
 import tempfile
@@ -53,6 +54,18 @@ def switches() -> frozenset[str]:
     return given
 
 
+def module_name(package: str) -> str:
+    """The name of the module for a schema's package: importable, and hiding no other."""
+    name = package.replace(".", "_")
+    return f"{name}_" if is_taken(name) else name
+
+
+def is_taken(name: str) -> bool:
+    """Whether a module of that name could not be imported, or would hide one that is needed."""
+    needed = {"sbe_codegen", "numpy", "Cython", "cython"}
+    return keyword.iskeyword(name) or name in needed or name in sys.stdlib_module_names
+
+
 def read(schema_file: Path, conventions: Conventions | None = None) -> ir.Module:
     """The resolved schema. Raises SchemaError."""
     return resolver.resolve(parser.parse(schema_file), conventions)
@@ -79,7 +92,7 @@ def generate(
 ) -> Path:
     """`read` and `write`; ``name`` defaults to the schema's package. Raises SchemaError."""
     module = read(schema_file, conventions)
-    return write(module, schema_file.name, directory, name or module.package.replace(".", "_"))
+    return write(module, schema_file.name, directory, name or module_name(module.package))
 
 
 def flags() -> tuple[list[str], list[str]]:
@@ -167,7 +180,7 @@ def build(
     """
     module = read(schema_file, conventions)
     progress(f"{len(module.messages)} messages of {module.package}: generating")
-    name = name or module.package.replace(".", "_")
+    name = name or module_name(module.package)
     package, _, stem = name.rpartition(".")
     folder = directory.joinpath(*filter(None, package.split(".")))
     source = write(module, schema_file.name, folder, stem)
@@ -179,13 +192,18 @@ def build(
 
 def compile_module(name: str, source: Path, directory: Path, progress: Progress = _silent) -> Path:
     """Compiles the generated ``source`` to the module ``name`` under ``directory``."""
+    from Cython.Compiler.Errors import CompileError as CythonError
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
+    from setuptools.errors import CompileError
 
     directory = directory.resolve()
     progress("translating to C")
     with tempfile.TemporaryDirectory(prefix="sbe-codegen-") as scratch:
-        extensions = cythonized({name: source.resolve()}, None)
+        try:
+            extensions = cythonized({name: source.resolve()}, None)
+        except CythonError as error:
+            raise CompileError(f"Cython refuses {source.name}: {error}") from None
         command = build_ext(Distribution({"ext_modules": extensions}))
         command.build_lib = str(directory)
         command.build_temp = scratch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import keyword
 import sys
 import time
 from collections.abc import Sequence
@@ -84,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
 def _name(text: str) -> str:
     if not all(map(is_identifier, text.split("."))):
         raise argparse.ArgumentTypeError(f"'{text}' is no name of a module")
+    if any(map(keyword.iskeyword, text.split("."))) or builder.is_taken(text.partition(".")[0]):
+        raise argparse.ArgumentTypeError(f"'{text}' is a keyword, or hides another module")
     return text
 
 
@@ -132,7 +135,7 @@ def _build(options: argparse.Namespace) -> int:
         path = builder.build(options.schema, out, options.package, conventions, progress)
     except CompileError as error:
         print(
-            f"sbe-codegen: the C compiler failed: {error}\nIs there one? gcc or clang is needed, "
+            f"sbe-codegen: compiling failed: {error}\nIs there a compiler? gcc or clang is needed, "
             "and Python's headers (python3-dev).",
             file=sys.stderr,
         )

@@ -258,8 +258,13 @@ def _field(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
     if old.offset != new.offset:
         yield Change("breaking", path, f"was at byte {old.offset}, is at {new.offset}")
     if _wire([old])[0][2:] != _wire([new])[0][2:]:
-        sentence = f"was {type_of(old.encoding)}, is {type_of(new.encoding)}"
+        before, after = type_of(old.encoding), type_of(new.encoding)
+        sentence = f"was {before}, is {after}"
+        if before == after:
+            sentence = f"the members of {before} changed"
         yield Change("breaking", path, sentence)
+    if old.id != new.id:
+        yield Change("cosmetic", path, f"id was {old.id}, is {new.id}")
     if old.since != new.since:
         yield Change("breaking", path, f"sinceVersion was {old.since}, is {new.since}")
     if old.exponent != new.exponent:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from . import ir, names, schema
 from .faults import Faults
 from .primitives import PRIMITIVES, Primitive
+from .runtime.names import free
 
 _Named = TypeVar("_Named", ir.Enum, ir.Set)
 
@@ -19,21 +21,22 @@ class EnumerationResolver(Faults):
         super().__init__(source)
         self.types: dict[str, schema.AnyType] = {}
         self.named: dict[str, ir.Enum | ir.Set] = {}  # Python name -> what has it
+        self.message_names = {names.class_name(message.name) for message in source.messages}
 
     def claim(self, made: _Named, owner: str) -> _Named:
         """``made`` under its own name, or where another has that, with its composite's in front.
 
-        Two inline definitions that say the same are one.
+        Inline definitions that say the same are one. Messages keep their names.
         """
-        found = self.named.get(made.name)
-        if owner and found is not None and found != made:
+        if owner and self.is_taken(made):
             made = replace(made, name=names.class_name(names.type_name(owner) + made.name))
-            found = self.named.get(made.name)
-        if found is not None and found == made:
-            return made
-        if found is None:
-            self.named[made.name] = made
+        while self.is_taken(made):
+            made = replace(made, name=f"{made.name}_")
+        self.named.setdefault(made.name, made)
         return made
+
+    def is_taken(self, made: ir.Enum | ir.Set) -> bool:
+        return made.name in self.message_names or self.named.get(made.name, made) != made
 
     def backing(
         self, source: schema.Enum | schema.Set, path: str
@@ -66,11 +69,6 @@ class EnumerationResolver(Faults):
         for value in values:
             self.check(value, f"{path}.{value.name}")
         self.unique([(f"name '{v.name}'", f"{path}.{v.name}", v.place) for v in values])
-        self.unique(
-            [(f"member {names.constant(v.name)}", f"{path}.{v.name}", v.place) for v in values]
-            if len({v.name for v in values}) == len(values)
-            else []
-        )
         if not values:
             article = "an" if what == "validValue" else "a"
             kind = "enum" if what == "validValue" else "set"
@@ -93,8 +91,10 @@ class EnumerationResolver(Faults):
         assert null is not None
         if null_text is not None:
             null = int(self.number(null_text, primitive, path, source.place))
-        values = []
+        values: list[ir.Value] = []
         for value in self.members(source, path, "validValue"):
+            if not value.text:
+                continue
             place = f"{path}.{value.name}"
             number = self.enum_number(value, primitive, place)
             if number == null:
@@ -102,7 +102,7 @@ class EnumerationResolver(Faults):
             elif low is not None and high is not None and not low <= number <= high:
                 sentence = f"value {number} is outside the type's range, {low} to {high}"
                 self.fault(place, value.place, sentence)
-            values.append(_value(value, number))
+            values.append(_value(value, number, values))
         self.same_values(values, source.values, path, "value")
         name = names.class_name(names.type_name(source.name))
         made = ir.Enum(name, source.name, primitive, null, tuple(values), source.place)
@@ -123,28 +123,29 @@ class EnumerationResolver(Faults):
         path: str,
         what: str,
     ) -> None:
-        pairs = zip(values, sources, strict=True)
+        pairs = zip(values, (s for s in sources if s.text), strict=True)
         self.unique([(f"{what} {v.value}", f"{path}.{s.name}", s.place) for v, s in pairs])
 
     def set(self, source: schema.Set, path: str, owner: str = "") -> ir.Set:
         primitive, _ = self.backing(source, path)
         if not primitive.is_unsigned:
             primitive = PRIMITIVES[f"u{primitive.name}"]
-        choices = []
+        choices: list[ir.Value] = []
         for choice in self.members(source, path, "choice"):
+            if not choice.text:
+                continue
             place = f"{path}.{choice.name}"
             bit = self.integer(choice.text, PRIMITIVES["int64"], place, choice.place)
             if not 0 <= bit < 8 * primitive.size:
                 sentence = f"bit {bit} is not one of the {8 * primitive.size} of {primitive.name}"
                 self.fault(place, choice.place, sentence)
-            choices.append(_value(choice, bit))
+            choices.append(_value(choice, bit, choices))
         self.same_values(choices, source.choices, path, "bit")
         name = names.class_name(names.type_name(source.name))
         made = ir.Set(name, source.name, primitive, tuple(choices), source.place)
         return self.claim(made, owner)
 
 
-def _value(source: schema.Value, number: int) -> ir.Value:
-    return ir.Value(
-        names.constant(source.name), source.name, number, source.since_version, source.metadata
-    )
+def _value(source: schema.Value, number: int, before: Sequence[ir.Value]) -> ir.Value:
+    name = free(names.constant(source.name), {value.name for value in before})
+    return ir.Value(name, source.name, number, source.since_version, source.metadata)

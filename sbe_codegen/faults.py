@@ -21,7 +21,7 @@ class Faults:
 
     def __init__(self, source: schema.Schema) -> None:
         self.source = source
-        self.errors: list[SchemaError] = []
+        self.errors: list[SchemaError] = list(source.faults)
         self.warnings: list[SchemaError] = []
 
     def fault(self, element: str, place: Place, sentence: str) -> Stop:

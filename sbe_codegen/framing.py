@@ -21,6 +21,8 @@ class FramingResolver(TypeResolver):
         self.var_data: dict[str, ir.VarData | None] = {}
 
     def framing_composite(self, name: str, path: str, place: Place) -> ir.Composite:
+        if not name:
+            raise Stop  # the parser has said so
         if name not in self.types:
             raise self.fault(path, place, f"no composite '{name}' in this schema")
         if not isinstance(self.types[name], schema.Composite):
@@ -143,7 +145,8 @@ class FramingResolver(TypeResolver):
             sentence = f"the var data lacks 'varData' as its last member ('{payload.schema_name}')"
             raise self.fault(name, composite.place, sentence)
         path = f"{name}.{payload.schema_name}"
-        if payload.encoding.primitive.size != 1 or payload.encoding.kind in ("enum", "composite"):
+        is_bytes = payload.encoding.kind in ("number", "char", "text", "array")
+        if payload.encoding.primitive.size != 1 or not is_bytes:
             raise self.fault(path, payload.place, "varData must be char or uint8")
         return ir.VarData(
             name,

@@ -87,7 +87,7 @@ class Encoding:
     length: int
     size: int
     presence: str | None
-    null: int | None
+    null: float | None
     minimum: float | None = None
     maximum: float | None = None
     charset: str | None = None
@@ -287,6 +287,9 @@ class Module:
     messages: tuple[Message, ...]
     removed: Mapping[int, str]
     warnings: tuple[str, ...] = field(compare=False)
+
+    def enum_and_set_names(self) -> list[str]:
+        return [each.name for each in self.enums] + [each.name for each in self.sets]
 
 
 def levels(message: Message) -> Iterator[Message | Group]:

@@ -80,6 +80,9 @@ def _fields(fields: Sequence[ir.Field], base: int | None, inner: int) -> Iterato
         at = field.offset + inner
         frame = "" if base is None else str(base + at)
         name = f"{'. ' if inner or base == -1 else ''}{field.schema_name}"
+        if not field.size and encoding.constant is None:
+            yield frame, str(at), "0", type_of(encoding), name, "no bytes"
+            continue
         if not field.size:
             value = encoding.constant
             yield "", "", "0", type_of(encoding), name, f"always {value!r}"

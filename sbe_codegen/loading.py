@@ -49,7 +49,7 @@ def load(
     module = builder.read(path, conventions)
     texts = renderer.render(module, path.name, "decoders")
     key = _key(texts)
-    name = f"{module.package.replace('.', '_')}_{key[:12]}"  # nobody else's in sys.modules
+    name = f"{builder.module_name(module.package)}_{key[:12]}"  # nobody else's in sys.modules
     if name in sys.modules:
         return sys.modules[name]
     folder = cache_directory() / name

@@ -7,6 +7,7 @@ Elements are matched by local name, whatever their namespace (SBE files in the w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +32,17 @@ _KNOWN = frozenset(
 def parse(source: str | Path) -> schema.Schema:
     """Read the schema file ``source``, and the files that it includes.
 
-    Raises SchemaError for a file that is not there, is not XML, or has elements and attributes
-    that are wrong by themselves; all of those are reported at once.
+    Raises SchemaError for a file that is not there, or is not XML. What elements and attributes
+    have wrong by themselves is in ``faults`` of the result: `resolver` reports it with the rest.
     """
     sources = Sources()
-    return _parse(sources.open(Path(source)), sources)
+    return _Reader(sources).read_schema(sources.open(Path(source)))
 
 
 def parse_bytes(content: bytes, file: str = "<bytes>") -> schema.Schema:
     """The same from bytes; ``file`` is the name that errors give. Nothing is included."""
     sources = Sources()
-    return _parse(sources.read(content, file), sources)
-
-
-def _parse(root: Any, sources: Sources) -> schema.Schema:
-    reader = _Reader(sources)
-    result = reader.read_schema(root)
-    if reader.errors:
-        raise SchemaError.of(reader.errors)
-    return result
+    return _Reader(sources).read_schema(sources.read(content, file))
 
 
 class _Reader:
@@ -57,6 +50,7 @@ class _Reader:
         self.sources = sources
         self.errors: list[SchemaError] = []
         self.depth = 0
+        self.unknown = 0
 
     def place(self, node: Any) -> Place:
         return Place(self.sources.file_of(node), node.sourceline)
@@ -97,7 +91,11 @@ class _Reader:
     def required_number(self, node: Any, attribute: str, maximum: int = _WIDEST) -> int:
         if node.get(attribute) is None:
             self.fault(node, f"attribute '{attribute}' is missing")
-        return self.number(node, attribute, maximum) or 0
+        value = self.number(node, attribute, maximum)
+        if value is None:  # what is wrong is unlike any other
+            self.unknown -= 1
+            return self.unknown
+        return value
 
     def presence(self, node: Any) -> str | None:
         return self.word(node, "presence", ("required", "optional", "constant"))
@@ -135,7 +133,7 @@ class _Reader:
                 types += self.included(child)
         if not messages and not self.errors:
             self.fault(root, "the schema has no messages")
-        return schema.Schema(
+        result = schema.Schema(
             file=self.sources.file_of(root),
             place=self.place(root),
             package=self.required(root, "package"),
@@ -148,6 +146,7 @@ class _Reader:
             types=tuple(types),
             messages=tuple(messages),
         )
+        return replace(result, faults=tuple(self.errors))
 
     def included(self, node: Any) -> list[schema.AnyType]:
         """The types of the file that an XInclude names."""

@@ -13,6 +13,7 @@ import jinja2
 from . import ir, names
 from .rendering import specs, stubs
 from .rendering.levels import LevelRenderer
+from .runtime.names import free
 from .version import __version__
 
 
@@ -96,6 +97,9 @@ class _Renderer(LevelRenderer):
             ("data_count", header.data_count),
         ]
         order = ">" if self.module.big_endian else "<"
+        header_names: list[str] = []
+        for member in header.composite.members:  # named tuples have no names that begin with _
+            header_names.append(free(member.name.lstrip("_") or "member", header_names))
         values = []
         for i, member in enumerate(header.composite.members):
             if member.encoding.kind == "number" and not member.encoding.primitive.is_float:
@@ -104,7 +108,7 @@ class _Renderer(LevelRenderer):
                 values.append(f"read_element(HEADER_ELEMENTS, {i}, &root, owner)")
         return {
             "size": header.size,
-            "names": tuple(member.name for member in header.composite.members),
+            "names": tuple(header_names),
             "values": values,
             "has_others": any("&root" in value for value in values),
             "required": [
@@ -113,7 +117,10 @@ class _Renderer(LevelRenderer):
                 if member is not None
             ],
             "spec": specs.members(header.composite, order, self.composite_key),
-            "fields": [(m.name, stubs.of_field(m)) for m in header.composite.members],
+            "fields": [
+                (name, stubs.of_field(member))
+                for name, member in zip(header_names, header.composite.members, strict=True)
+            ],
         }
 
     def enum(self, enum: ir.Enum, taken: set[str]) -> dict[str, Any]:

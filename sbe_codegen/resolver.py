@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from . import collisions, ir, names, schema
+from . import ir, names, schema
 from .conventions import Conventions
 from .errors import SchemaError
 from .faults import Stop
 from .framing import FramingResolver
+from .runtime.names import free
 
 _Scopes = tuple[Sequence[ir.Field], ...]  # the fields of the blocks around, innermost first
 
@@ -19,11 +20,7 @@ def resolve(source: schema.Schema, conventions: Conventions | None = None) -> ir
     """The module that ``source`` describes. Raises SchemaError with all faults found."""
     resolver = _Resolver(source, conventions or Conventions())
     with suppress(Stop):
-        module = resolver.module()
-        if not resolver.errors:
-            resolver.errors += collisions.find(module)
-        if not resolver.errors:
-            return module
+        return resolver.module()
     raise SchemaError.of(resolver.errors)
 
 
@@ -34,7 +31,7 @@ class _Resolver(FramingResolver):
 
     def module(self) -> ir.Module:
         source = self.source
-        if not all(map(names.is_identifier, source.package.split("."))):
+        if source.package and not all(map(names.is_identifier, source.package.split("."))):
             sentence = f"package '{source.package}' is not names with dots between them"
             self.fault("messageSchema", source.place, sentence)
         self.resolve_types()
@@ -42,7 +39,7 @@ class _Resolver(FramingResolver):
             self.head = self.header()
         messages = [self.message(message) for message in source.messages]
         self.unique([(f"template id {m.id}", m.name, m.place) for m in source.messages])
-        self.unique([(f"name '{m.name}'", m.name, m.place) for m in source.messages])
+        self.unique([(f"name '{m.name}'", m.name, m.place) for m in source.messages if m.name])
         if self.head is None or self.errors:
             raise Stop
         made = [each for each in self.encodings.values() if each]
@@ -73,14 +70,16 @@ class _Resolver(FramingResolver):
             self.fits(source.id, self.head.template_id, path, source.place, "id")
             self.fits(root.length, self.head.block_length, path, source.place, "a block of")
         self.identities(source, path)
+        taken = {field.name for field in root.fields}
+        groups = self.groups(source, path, (root.fields,), source.since_version, taken)
         return ir.Message(
             name=names.class_name(source.name),
             schema_name=source.name,
             template_id=source.id,
             since=source.since_version,
             block=root,
-            groups=self.groups(source, path, (root.fields,), source.since_version),
-            data=self.datas(source, path),
+            groups=groups,
+            data=self.datas(source, path, taken),
             layout_since=self.conventions.layout_since.get(source.id, 0),
             metadata=source.metadata,
             deprecated=source.deprecated,
@@ -94,7 +93,8 @@ class _Resolver(FramingResolver):
         elements: list[schema.Field | schema.Group | schema.Data] = [
             *source.fields, *source.groups, *source.data
         ]  # fmt: skip
-        self.unique([(f"name '{e.name}'", f"{path}.{e.name}", e.place) for e in elements])
+        named = [each for each in elements if each.name]
+        self.unique([(f"name '{e.name}'", f"{path}.{e.name}", e.place) for e in named])
         self.unique([(f"id {e.id}", f"{path}.{e.name}", e.place) for e in elements])
 
     # blocks and fields
@@ -110,7 +110,7 @@ class _Resolver(FramingResolver):
             place = f"{path}.{each.name}"
             self.check(each, place)
             try:
-                found = self.field(each, place, position, (fields, *outer))
+                found = self.field(each, place, position, fields)
             except Stop:
                 continue
             fields.append(found)
@@ -129,9 +129,12 @@ class _Resolver(FramingResolver):
             )
             self.fault(path, source.place, sentence)
         length = max(position, source.block_length or 0)
-        return ir.Block(length, tuple(fields), _minimums(fields))
+        scaled = self.scaled(source, path, fields, outer)
+        return ir.Block(length, tuple(scaled), _minimums(fields))
 
-    def field(self, source: schema.Field, path: str, position: int, scopes: _Scopes) -> ir.Field:
+    def field(
+        self, source: schema.Field, path: str, position: int, before: Sequence[ir.Field]
+    ) -> ir.Field:
         encoding = self.encoding(source.type, path, source.place)
         clash = {source.semantic_type, encoding.semantic_type} - {None}
         if len(clash) > 1:
@@ -141,16 +144,21 @@ class _Resolver(FramingResolver):
             )
             self.fault(path, source.place, sentence)
         presence = source.presence or encoding.presence or "required"
+        if source.presence and encoding.presence not in (None, source.presence):
+            sentence = f"presence '{source.presence}' is taken; its type has '{encoding.presence}'"
+            self.warn(path, source.place, sentence)
         if encoding.constant is None and presence == "constant":
             encoding = self.made_constant(source, encoding, path)
-        elif source.value_ref is not None and encoding.constant is None:
+        elif source.value_ref is not None and encoding.constant is not None:
+            value = self.value_ref(source.value_ref, encoding.primitive, path, source.place)
+            if value != encoding.constant:
+                sentence = f"valueRef is {value!r}, and its type is always {encoding.constant!r}"
+                raise self.fault(path, source.place, sentence)
+        elif source.value_ref is not None:
             sentence = 'valueRef is for constants: add presence="constant"'
             raise self.fault(path, source.place, sentence)
-        exponent = self.exponent(source, path, scopes)
-        if exponent:
-            encoding = self.mantissa(encoding, path, source)
         offset = self.offset(source.offset, position, encoding, path, source.place)
-        name = names.attribute(source.name)
+        name = free(names.attribute(source.name), {field.name for field in before})
         return ir.Field(
             name=name,
             c_name=names.c_member(name),
@@ -161,7 +169,7 @@ class _Resolver(FramingResolver):
             offset=offset,
             since=max(source.since_version, encoding.since),
             optional=presence == "optional" and encoding.constant is None,
-            exponent=exponent,
+            exponent=None,
             metadata=source.metadata,
             deprecated=source.deprecated,
             description=source.description or encoding.description,
@@ -187,54 +195,69 @@ class _Resolver(FramingResolver):
             raise self.fault(path, source.place, f"a {encoding.kind} can't have a valueRef")
         return replace(encoding, constant=value, size=0)
 
-    def exponent(self, source: schema.Field, path: str, scopes: _Scopes) -> ir.Exponent | None:
-        """The field named by the ``exponent`` attribute, looked up from the innermost block out."""
-        if source.exponent is None:
-            return None
-        for levels, scope in enumerate(scopes):
-            for field in scope:
-                if field.schema_name == source.exponent:
-                    encoding = field.encoding
-                    if encoding.kind != "number" or encoding.primitive.name not in (
-                        "int8",
-                        "uint8",
-                    ):
-                        sentence = f"the exponent '{source.exponent}' is not an int8"
-                        raise self.fault(path, source.place, sentence)
-                    return ir.Exponent(field.name, levels)
-        sentence = f"no field '{source.exponent}' before it or above it to be its exponent"
-        raise self.fault(path, source.place, sentence)
+    def scaled(
+        self,
+        source: schema.Message | schema.Group,
+        path: str,
+        fields: Sequence[ir.Field],
+        outer: _Scopes,
+    ) -> list[ir.Field]:
+        """The fields, mantissas with the place of the exponent that their attribute names.
 
-    def mantissa(self, encoding: ir.Encoding, path: str, source: schema.Field) -> ir.Encoding:
-        """What has an exponent is a whole number; an array of bytes with one is a wide number."""
-        primitive = encoding.primitive
-        if encoding.kind == "array" and primitive.name in ("uint8", "int8"):
-            return replace(encoding, kind="mantissa", null=-(1 << (8 * encoding.length - 1)))
-        if encoding.kind != "number" or primitive.is_float:
-            raise self.fault(path, source.place, "only a whole number has an exponent")
-        return encoding
+        It is looked up from the innermost block out. An attribute of a foreign namespace may mean
+        anything: one that names no exponent is left alone, with a warning.
+        """
+        attributes = {each.name: each.exponent for each in source.fields if each.exponent}
+        result = []
+        for field in fields:
+            wanted = attributes.get(field.schema_name)
+            encoding = _mantissa(field.encoding)
+            if wanted and encoding is not None:
+                exponent = _exponent(field, wanted, (fields, *outer))
+                if exponent is not None:
+                    field = replace(field, exponent=exponent, encoding=encoding)
+            if wanted and field.exponent is None:
+                reason = (
+                    "only a whole number can have one"
+                    if encoding is None
+                    else "no int8 field has that name, in its block or around it"
+                )
+                sentence = f"exponent '{wanted}' is ignored: {reason}"
+                self.warn(f"{path}.{field.schema_name}", field.place, sentence)
+            result.append(field)
+        return result
 
     # groups and data
 
     def groups(
-        self, source: schema.Message | schema.Group, path: str, outer: _Scopes, born: int
+        self,
+        source: schema.Message | schema.Group,
+        path: str,
+        outer: _Scopes,
+        born: int,
+        taken: set[str],
     ) -> tuple[ir.Group, ...]:
+        """``taken`` are the names that this level has already; those of the groups are added."""
         result = []
         for each in source.groups:
             with suppress(Stop):
-                result.append(self.group(each, f"{path}.{each.name}", outer, born))
+                result.append(self.group(each, f"{path}.{each.name}", outer, born, taken))
         return tuple(result)
 
-    def group(self, source: schema.Group, path: str, outer: _Scopes, born: int) -> ir.Group:
+    def group(
+        self, source: schema.Group, path: str, outer: _Scopes, born: int, taken: set[str]
+    ) -> ir.Group:
         self.check(source, path)
         born = max(born, source.since_version)
         block = self.block(source, path, outer, born)
         self.identities(source, path)
-        groups = self.groups(source, path, (block.fields, *outer), born)
-        data = self.datas(source, path)
+        inner = {field.name for field in block.fields}
+        groups = self.groups(source, path, (block.fields, *outer), born, inner)
+        data = self.datas(source, path, inner)
         dimension = self.dimension(source.dimension_type, path, source.place)
         self.fits(block.length, dimension.block_length, path, source.place, "a block of")
-        name = names.attribute(source.name)
+        name = free(names.attribute(source.name), taken)
+        taken.add(name)
         return ir.Group(
             name=name,
             c_name=names.c_member(name),
@@ -251,20 +274,23 @@ class _Resolver(FramingResolver):
             place=source.place,
         )
 
-    def datas(self, source: schema.Message | schema.Group, path: str) -> tuple[ir.Data, ...]:
+    def datas(
+        self, source: schema.Message | schema.Group, path: str, taken: set[str]
+    ) -> tuple[ir.Data, ...]:
         result = []
         for each in source.data:
             with suppress(Stop):
-                result.append(self.data(each, f"{path}.{each.name}"))
+                result.append(self.data(each, f"{path}.{each.name}", taken))
         return tuple(result)
 
-    def data(self, source: schema.Data, path: str) -> ir.Data:
+    def data(self, source: schema.Data, path: str, taken: set[str]) -> ir.Data:
         self.check(source, path)
         if source.presence in ("optional", "constant"):
             sentence = f"var data can't be {source.presence}: its length says whether it is there"
             self.fault(path, source.place, sentence)
         var_data = self.var_data_type(source.type, path, source.place)
-        name = names.attribute(source.name)
+        name = free(names.attribute(source.name), taken)
+        taken.add(name)
         return ir.Data(
             name=name,
             c_name=names.c_member(name),
@@ -277,6 +303,26 @@ class _Resolver(FramingResolver):
             description=source.description,
             place=source.place,
         )
+
+
+def _exponent(mantissa: ir.Field, wanted: str, scopes: _Scopes) -> ir.Exponent | None:
+    for levels, scope in enumerate(scopes):
+        for field in scope:
+            if field.schema_name == wanted and field is not mantissa:
+                encoding = field.encoding
+                is_small = encoding.primitive.name in ("int8", "uint8")
+                is_number = encoding.kind == "number" and is_small
+                return ir.Exponent(field.name, levels) if is_number else None
+    return None
+
+
+def _mantissa(encoding: ir.Encoding) -> ir.Encoding | None:
+    """What has an exponent is a whole number; an array of bytes with one is a wide number."""
+    primitive = encoding.primitive
+    if encoding.kind == "array" and primitive.name in ("uint8", "int8"):
+        return replace(encoding, kind="mantissa", null=-(1 << (8 * encoding.length - 1)))
+    is_whole = encoding.kind == "number" and not primitive.is_float
+    return encoding if is_whole and encoding.constant is None else None
 
 
 def _minimums(fields: Sequence[ir.Field]) -> tuple[ir.Minimum, ...]:

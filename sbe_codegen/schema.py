@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .errors import Place
+from .errors import Place, SchemaError
 
 
 @dataclass(frozen=True)
@@ -130,3 +130,4 @@ class Schema:
     header_type: str
     types: tuple[AnyType, ...]
     messages: tuple[Message, ...]
+    faults: tuple[SchemaError, ...] = ()  # of elements by themselves

@@ -15,6 +15,7 @@ from .enumerations import EnumerationResolver
 from .errors import Place
 from .faults import Stop
 from .primitives import PRIMITIVES, Primitive
+from .runtime.names import free
 
 PAYLOADS = ("varData", "data")  # the last member of var data; SBE's text and its XSD differ
 _INDENT = re.compile(r"^[ \t\r]*\n\s*|\s*\n[ \t\r]*$")
@@ -50,6 +51,8 @@ class TypeResolver(EnumerationResolver):
 
     def encoding(self, name: str, path: str, place: Place) -> ir.Encoding:
         """The type ``name``, of the schema or primitive."""
+        if not name:
+            raise Stop  # the parser has said so
         if name in PRIMITIVES and name not in self.types:
             return self.simple(schema.Type(name=name, place=place, primitive=name), path)
         return self.named_encoding(name, path, place)
@@ -99,12 +102,14 @@ class TypeResolver(EnumerationResolver):
     # simple types
 
     def simple(self, source: schema.Type, path: str, is_payload: bool = False) -> ir.Encoding:
+        if not source.primitive:
+            raise Stop  # the parser has said so
         primitive = self.primitive(source.primitive, path, source.place)
         length = source.length
         if length == 0 and not is_payload:
             sentence = "length 0 is for the varData of var data only: give the number of items"
             raise self.fault(path, source.place, sentence)
-        null = primitive.null
+        null: float | None = primitive.null
         if source.null_value is not None:
             if source.presence != "optional":
                 sentence = 'nullValue is for optional types: add presence="optional"'
@@ -154,17 +159,10 @@ class TypeResolver(EnumerationResolver):
             description=source.description,
         )
 
-    def null(self, source: schema.Type, primitive: Primitive, path: str) -> int | None:
+    def null(self, source: schema.Type, primitive: Primitive, path: str) -> float | None:
         assert source.null_value is not None
         value = self.number(source.null_value, primitive, path, source.place)
-        if not primitive.is_float:
-            return int(value)
-        if value == value:
-            sentence = (
-                f"the null of {primitive.name} is NaN: remove nullValue '{source.null_value}'"
-            )
-            raise self.fault(path, source.place, sentence)
-        return None
+        return None if value != value else value
 
     def bound(
         self, text: str | None, primitive: Primitive, path: str, place: Place
@@ -240,7 +238,7 @@ class TypeResolver(EnumerationResolver):
             except Stop:
                 stopped = True
                 continue
-            name = names.member(each.name)
+            name = free(names.member(each.name), {member.name for member in members})
             members.append(
                 ir.Field(
                     name=name,

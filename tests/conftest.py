@@ -23,6 +23,9 @@ from sbe_codegen import builder
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
+if "sanitize" in os.environ.get("SBE_BUILD", ""):
+    os.environ.pop("LD_PRELOAD", None)  # this process has the sanitizers: gcc does without
+
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
 )

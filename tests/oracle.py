@@ -351,13 +351,19 @@ class Schema:
             out += (self.framing(datum, {"length": 3}) + b"abc") * extra.data
         return out
 
+    def first_data(self, node: ET.Element) -> list[ET.Element]:
+        """The first data of the message that ``node`` is part of, else of the schema."""
+        own = [m for m in self.messages.values() if any(each is node for each in m.iter())]
+        found = [c for m in [*own, *self.messages.values()] for level in outer_first(m)
+                 for c in level if local(c) == "data"]  # fmt: skip
+        return found[:1]
+
     def unknown(self, node: ET.Element) -> tuple[str, str]:
         """The kinds that what is unknown in a message or entry is taken to have: of dimensions
         those of the last group (in entries, those of the group itself), of data the last one's."""
         groups = [c for c in node if local(c) == "group"]
         like = node if local(node) == "group" else groups[-1] if groups else node
-        everywhere = [c for m in self.messages.values() for c in m.iter() if local(c) == "data"]
-        data = [c for c in node if local(c) == "data"] or everywhere[:1]
+        data = [c for c in node if local(c) == "data"] or self.first_data(node)
         return like.get("dimensionType", "groupSizeEncoding"), data[-1].get("type", "")
 
     def charset(self, data: ET.Element) -> str | None:
@@ -383,6 +389,11 @@ class Schema:
                 empty = child.get("type", "").startswith(self.null_data) and not value
                 result[name] = None if empty else value
         return result
+
+
+def outer_first(node: ET.Element) -> list[ET.Element]:
+    """A message and its groups, each before those in it."""
+    return [node, *(deep for c in node if local(c) == "group" for deep in outer_first(c))]
 
 
 class Extra:

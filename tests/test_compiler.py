@@ -151,6 +151,23 @@ def test_names_of_enums() -> None:
     ]  # fmt: skip
 
 
+def test_whatever_the_templates_use_is_reserved() -> None:
+    """What the generated module imports or defines itself is no message's name."""
+    templates = Path(builder.__file__).parent / "templates"
+    used = set()
+    for template in ("module.pxd.jinja", "module.pyx.jinja"):
+        text = (templates / template).read_text()
+        for block in re.findall(r"cimport \((.*?)\)|cimport ([\w, ]+)$", text, re.S | re.M):
+            parts = re.split(r"[,\s]+", "".join(block).strip())
+            used |= set(re.findall(r"\w+", re.sub(r"(\w+) as ", "", " ".join(parts))))
+        used |= set(re.findall(r"^cdef [\w* ]*?(\w+)\(", text, re.M))
+        used |= set(re.findall(r"^(\w+)(?:, \w+)* = ", text, re.M))
+        used |= set(re.findall(r"^def (\w+)\(", text, re.M))
+    used -= {"as", "Message", "Schema"}  # imported under other names
+    assert len(used) > 60
+    assert sorted(name for name in used if names.class_name(name) == name) == []
+
+
 def test_names_of_classes_keep_off_what_is_taken() -> None:
     taken = (
         "None",

@@ -15,6 +15,7 @@ import pytest
 from small import schema
 
 import sbe_codegen
+from sbe_codegen import parser, resolver
 from sbe_codegen.runtime.errors import MalformedMessage, TruncatedMessage
 
 LEGS = """<messageSchema package="legs" id="77" version="2"><types>
@@ -388,3 +389,91 @@ def test_files_are_included_from_where_they_are(
     module = sbe_codegen.load(tmp_path / "main.xml")
     frame = bytes([4, 0, 1, 0, 1, 0, 1, 0, 7, 0, 8, 0])
     assert module.decode(frame).to_dict() == {"a": {"x": 7}, "b": 8}
+
+
+# names that meet, and exponents wherever they are
+
+MEET = """<enum name="flank" encodingType="uint8"><validValue name="A">1</validValue>
+<validValue name="a">2</validValue></enum>
+<enum name="Flank" encodingType="uint8"><validValue name="B">1</validValue></enum>
+<set name="flank2" encodingType="uint8"><choice name="S">0</choice></set>
+<enum name="Type" encodingType="uint8"><validValue name="Limit">1</validValue></enum>
+<enum name="LegType" encodingType="uint8"><validValue name="Future">1</validValue></enum>
+<composite name="Leg"><enum name="Type" encodingType="uint8"><validValue name="Option">1</validValue>
+</enum></composite>
+<enum name="quote" encodingType="uint8"><validValue name="Q">1</validValue></enum>
+<composite name="price"><type name="mantissa" primitiveType="int16"/>
+<type name="exponent" primitiveType="int8"/></composite>
+<type name="fixed" primitiveType="int8" presence="constant">-3</type>
+<type name="zero" primitiveType="double" presence="optional" nullValue="0"/>
+"""
+MESSAGES = """<message name="Quote" id="1">
+<field name="price" id="1" type="price"/><field name="priceExponent" id="2" type="int8"/>
+<field name="aB" id="3" type="uint8"/><field name="a_b" id="4" type="uint8"/>
+<field name="side" id="5" type="flank"/><field name="other" id="6" type="Flank"/>
+<field name="set" id="7" type="flank2"/><field name="type" id="8" type="Type"/>
+<field name="leg" id="9" type="Leg"/><field name="kind" id="10" type="quote"/>
+<field name="dBytes" id="11" type="uint8"/><field name="legsX" id="12" type="uint8"/>
+<field name="maybe" id="15" type="zero"/>
+<group name="legs" id="13"><field name="x" id="1" type="uint8"/></group>
+<data name="d" id="14" type="text"/></message>
+<message name="QuoteFrame" id="2"/><message name="QuoteRow" id="3"/><message name="Quote_legs" id="4"/>
+<message name="Scaled" id="5" xmlns:x="urn:x">
+<field name="before" id="1" type="int32" x:exponent="e"/><field name="e" id="2" type="int8"/>
+<field name="always" id="3" type="int32" x:exponent="k"/><field name="k" id="4" type="fixed"/>
+<field name="odd" id="5" type="int32" x:exponent="-8"/>
+<field name="beforeFloat" id="6" type="uint8"/>
+<group name="inner" id="7"><field name="p" id="1" type="int32" x:exponent="e"/>
+<field name="q" id="2" type="int32" x:exponent="k"/><field name="e" id="3" type="int8"/></group>
+<group name="fixedGroup" id="8"><field name="p" id="1" type="int32" x:exponent="f"/>
+<field name="f" id="2" type="fixed"/></group>
+</message>"""
+
+
+@pytest.fixture(scope="module")
+def meet(compiled: Any) -> ModuleType:
+    return compiled("meet", schema(MESSAGES, MEET))
+
+
+def test_names_that_meet_get_an_underscore(meet: ModuleType) -> None:
+    body = bytes([1, 0, 2, 3, 4, 5, 2, 1, 1, 1, 1, 1, 11, 12]) + bytes(8)
+    frame = bytes([len(body), 0, 1, 0, 1, 0, 1, 0]) + body + bytes([1, 0, 1, 9]) + b"\x02hi"
+    message = meet.Quote.decode(frame)
+    assert message.to_dict() == {
+        "price": {"mantissa": 1, "exponent": 2}, "price_exponent": 3, "a_b": 4, "a_b_": 5,
+        "side": "a", "other": "B", "set": ["S"], "type": "Limit", "leg": {"type": "Option"},
+        "kind": "Q", "d_bytes": 11, "legs_x": 12, "maybe": None, "legs": [{"x": 9}], "d": "hi",
+    }  # fmt: skip
+    assert (message.d_bytes, message.d_bytes_) == (11, b"hi")
+    assert [member.name for member in meet.Flank] == ["A", "A_"]
+    assert message.other is meet.Flank_.B
+    assert type(message.leg.type).__name__ == "LegType_"
+    assert message.kind is meet.Quote_.Q
+    assert meet.decode(bytes([0, 0, 2, 0, 1, 0, 1, 0])).to_dict() == {}
+    table = meet.decode_many([frame])[meet.Quote]
+    assert table.records["a_b_"].tolist() == [5]
+    assert np.isnan(meet.decode(frame).block["maybe"]).tolist() == [False]
+
+
+def test_exponents_are_found_from_the_inside_out(meet: ModuleType) -> None:
+    def number(value: int) -> bytes:
+        return value.to_bytes(4, "little", signed=True)
+
+    root = number(1234) + b"\x02" + number(5678) + number(1) + b"\x07"
+    entry = number(1234) + number(5678) + b"\xfd"
+    frame = bytes([len(root), 0, 5, 0, 1, 0, 1, 0]) + root
+    frame += bytes([9, 0, 1]) + entry + bytes([4, 0, 1]) + number(42)
+    message = meet.decode(frame)
+    assert message.before_float_ == 123400.0  # beforeFloat has the name without it
+    assert message.before_float == 7
+    assert (message.always_float, str(message.always_decimal)) == (5.678, "5.678")
+    assert not hasattr(message, "odd_float")
+    assert message.inner_float["p"].tolist() == [1.234]
+    assert message.inner_float["q"].tolist() == [5.678]
+    assert message.fixed_group_float["p"].tolist() == [0.042]
+
+
+def test_an_attribute_that_names_no_exponent_is_said_and_left_alone() -> None:
+    module = resolver.resolve(parser.parse_bytes(schema(MESSAGES, MEET).encode(), "s.xml"))
+    (warning,) = module.warnings
+    assert "Scaled.odd: exponent '-8' is ignored: no int8 field has that name" in warning

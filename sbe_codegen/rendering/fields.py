@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import ir
 from ..primitives import Primitive
+from ..runtime.names import free
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,16 @@ class FieldRenderer:
         self.module = module
         self.order = "be" if module.big_endian else "le"
         self.composites = _field_composites(module)
+        # The names that the generated module has.
+        self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
+        verbs = ("walk", "parse", "append", "open", "take_header_of", "take", "tuple", "write")
+        self.claimed |= {f"{verb}_{message.name}" for verb in verbs for message in module.messages}
+
+    def claim(self, name: str) -> str:
+        """A name in the generated C interface: ``_`` is appended where another has it."""
+        made = free(name, self.claimed)
+        self.claimed.add(made)
+        return made
 
     def load(self, primitive: Primitive) -> str:
         return f"load_{primitive.name}_{self.order}"
@@ -69,7 +81,7 @@ class FieldRenderer:
             is_array = encoding.kind in ("text", "array", "mantissa")
             result.append(
                 Leaf(
-                    accessor,
+                    self.claim(accessor),
                     place,
                     "const uint8_t*" if is_array else encoding.primitive.c_type,
                     "" if is_array else self.load(encoding.primitive),
@@ -168,9 +180,12 @@ def _c_layout(fields: Sequence[ir.Field]) -> tuple[int, int, bool]:
 def _null_bits(encoding: ir.Encoding) -> str:
     if encoding.kind == "text":
         return "0"
-    if encoding.null is None:
-        return "0x7FC00000" if encoding.primitive.size == 4 else "0x7FF8000000000000ULL"
-    return f"0x{encoding.null & ((1 << (8 * encoding.primitive.size)) - 1):X}ULL"
+    if encoding.primitive.is_float:
+        code = "f" if encoding.primitive.size == 4 else "d"
+        value = float("nan") if encoding.null is None else float(encoding.null)
+        return f"0x{int.from_bytes(struct.pack('<' + code, value), 'little'):X}ULL"
+    assert encoding.null is not None
+    return f"0x{int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1):X}ULL"
 
 
 def _c_null(encoding: ir.Encoding) -> str:
@@ -178,5 +193,7 @@ def _c_null(encoding: ir.Encoding) -> str:
         return "0"
     if encoding.null is None:
         return "NAN"
-    bits = encoding.null & ((1 << (8 * encoding.primitive.size)) - 1)
+    if encoding.primitive.is_float:
+        return f"<{encoding.primitive.c_type}>{float(encoding.null)!r}"
+    bits = int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1)
     return f"<{encoding.primitive.c_type}>0x{bits:X}ULL"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import ir, names
 from . import specs, stubs
-from .fields import FieldRenderer
+from .fields import FieldRenderer, Leaf
 
 _Level = ir.Message | ir.Group
 
@@ -17,9 +17,17 @@ class LevelRenderer(FieldRenderer):
 
     def __init__(self, module: ir.Module) -> None:
         super().__init__(module)
+        self.data_of_message: list[ir.VarData] = []
+        self.data_of_module = [
+            data.var_data
+            for message in module.messages
+            for level in ir.levels(message)
+            for data in level.data
+        ]
         self.framings: list[tuple[ir.Dimension | None, ir.VarData | None]] = []
 
     def message(self, message: ir.Message) -> dict[str, Any]:
+        self.data_of_message = [d.var_data for each in ir.levels(message) for d in each.data]
         root = self.level(message, message.name, message.name, ())
         levels = [root, *_complex(root["groups"])]
         for i, level in enumerate(levels):
@@ -40,7 +48,7 @@ class LevelRenderer(FieldRenderer):
             "spec": specs.message(
                 message, ">" if self.module.big_endian else "<", self.composite_key
             ),
-            "values": self.tuple_values(message),
+            "values": self.tuple_values(message, root["fields"]),
             "stub": stubs.message(message),
         }
 
@@ -51,6 +59,8 @@ class LevelRenderer(FieldRenderer):
     ) -> dict[str, Any]:
         """``path`` begins C functions, ``prefix`` C structs."""
         is_message = isinstance(source, ir.Message)
+        if not is_message:
+            path = self.claim(f"take_{path}").removeprefix("take_")
         version = "header.version" if is_message else "group.version"
         leaves = self.leaves(source.block.wire_fields, path)
         groups = [self.group(each, path, prefix, elements, version) for each in source.groups]
@@ -59,8 +69,8 @@ class LevelRenderer(FieldRenderer):
         columns = [self.column(field) for field in source.block.wire_fields]
         return {
             "path": path,
-            "frame": f"{prefix}Frame" if is_message else f"{prefix}Entry",
-            "row": f"{prefix}Row",
+            "frame": self.claim(f"{prefix}Frame" if is_message else f"{prefix}Entry"),
+            "row": self.claim(f"{prefix}Row"),
             "element": ".".join(elements),
             "fields": leaves,
             "columns": columns
@@ -98,7 +108,7 @@ class LevelRenderer(FieldRenderer):
         if not group.is_flat:
             scratch = f"{group.c_name}_entry"
             walk = (
-                f"walk_entries(cursor, {minimum}, {element}, {target}, take_{own_path}, "
+                f"walk_entries(cursor, {minimum}, {element}, {target}, take_{model['path']}, "
                 f"&{scratch}.root)"
             )
         elif framing:
@@ -136,9 +146,8 @@ class LevelRenderer(FieldRenderer):
     def framing_name(self, level: _Level) -> str:
         """The framing that unknown elements of ``level`` are taken to have."""
         dimension = self._dimension(level)
-        data = level.data[-1].var_data if level.data else None
-        if data is None and self.module.var_data:
-            data = self.module.var_data[0]
+        known = [*self.data_of_message, *self.data_of_module]
+        data = level.data[-1].var_data if level.data else next(iter(known), None)
         if (dimension, data) not in self.framings:
             self.framings.append((dimension, data))
         return _framing_name(dimension, data)
@@ -203,13 +212,18 @@ class LevelRenderer(FieldRenderer):
 
     # astuple
 
-    def tuple_values(self, message: ir.Message) -> list[str]:
+    def tuple_values(self, message: ir.Message, leaves: Sequence[Leaf]) -> list[str]:
         """The expressions that ``astuple`` consists of: plain numbers straight from the block."""
         elements: list[ir.Field | ir.Data] = [*message.block.fields, *message.data]
-        return [self.tuple_value(message, i, element) for i, element in enumerate(elements)]
+        accessors = {leaf.column: leaf.accessor for leaf in leaves}
+        return [
+            self.tuple_value(f"ELEMENTS_{message.template_id}, {i}", element, accessors)
+            for i, element in enumerate(elements)
+        ]
 
-    def tuple_value(self, message: ir.Message, i: int, element: ir.Field | ir.Data) -> str:
-        where = f"ELEMENTS_{message.template_id}, {i}"
+    def tuple_value(
+        self, where: str, element: ir.Field | ir.Data, accessors: Mapping[str, str]
+    ) -> str:
         if isinstance(element, ir.Data):
             data = element.var_data
             if data.charset == "utf-8" and not element.since and not data.empty_is_null:
@@ -218,7 +232,7 @@ class LevelRenderer(FieldRenderer):
         is_plain = element.encoding.kind == "number" and not element.is_constant
         if not is_plain or element.optional or element.since:
             return f"read_element({where}, root, owner)"
-        value = f"{message.name}_{element.name}(frame)"
+        value = f"{accessors[element.c_name]}(frame)"
         return f"byte_int({value})" if element.size == 1 else value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ir, names
+from ..runtime.names import free
 
 
 def message(source: ir.Message) -> dict[str, Any]:
@@ -44,14 +45,16 @@ def _entries(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[str,
 def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[str, str]]:
     result = []
     scaled = []
+    taken = {field.name for field in level.block.fields}
+    taken |= {group.name for group in level.groups} | {each.name for each in level.data}
     for field in level.block.fields:
         result.append({"name": field.name, "type": of_field(field)})
         if field.exponent:
             none = " | None" if field.optional or field.since else ""
             if field.encoding.kind == "mantissa":
                 none = " | None"
-            scaled.append({"name": f"{field.name}_float", "type": f"float{none}"})
-            scaled.append({"name": f"{field.name}_decimal", "type": f"Decimal{none}"})
+            scaled.append({"name": free(f"{field.name}_float", taken), "type": f"float{none}"})
+            scaled.append({"name": free(f"{field.name}_decimal", taken), "type": f"Decimal{none}"})
     result += scaled
     for group in level.groups:
         if not group.is_flat:
@@ -60,13 +63,13 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
             continue
         result.append({"name": group.name, "type": "NDArray[np.void]"})
         if any(field.exponent for field in group.block.fields):
-            result.append({"name": f"{group.name}_float", "type": "NDArray[np.void]"})
+            result.append({"name": free(f"{group.name}_float", taken), "type": "NDArray[np.void]"})
     for each in level.data:
         none = " | None" if each.since else ""
         result.append({"name": each.name, "type": _type(each)})
-        result.append({"name": f"{each.name}_bytes", "type": "bytes" + none})
+        result.append({"name": free(f"{each.name}_bytes", taken), "type": "bytes" + none})
         if each.var_data.is_embedded:
-            result.append({"name": f"{each.name}_message", "type": "Any"})
+            result.append({"name": free(f"{each.name}_message", taken), "type": "Any"})
     return result
 
 
@@ -78,6 +81,7 @@ def _type(element: ir.Field | ir.Data) -> str:
 
 
 def of_field(field: ir.Field) -> str:
+    """The Python type of a field's attribute."""
     encoding = field.encoding
     none = " | None" if field.optional or field.since else ""
     if encoding.enum is not None:

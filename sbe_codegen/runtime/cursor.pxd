@@ -10,6 +10,7 @@ from .loads cimport load_bits
 
 cdef enum:
     FAULT_NO_MEMORY = -1
+    FAULT_NO_TABLE = -2         # the first message of its class: its table is to be opened
     FAULT_TRUNCATED = 1
     FAULT_MALFORMED = 2
     FAULT_UNKNOWN_TEMPLATE = 3
@@ -17,6 +18,7 @@ cdef enum:
     FAULT_SCHEMA_MISMATCH = 5
     FAULT_OTHER_LAYOUT = 6      # of this message, under the same template id
     MOST_EMPTY = 1024           # entries that take no bytes: a count alone must not take memory
+    TOO_MANY = -1               # as what is wanted: there are more than that
 
 
 cdef struct sbe_fault:
@@ -167,7 +169,7 @@ cdef inline bint take_entries(
     if group.count == 0:
         return True
     if group.stride < minimum or (group.stride == 0 and group.count > MOST_EMPTY):
-        note_malformed(cursor, minimum or 1, group.stride, element)
+        note_malformed(cursor, minimum or TOO_MANY, group.stride, element)
         return False
     if group.stride == 0:
         return True
@@ -195,7 +197,7 @@ cdef inline bint walk_entries(
         if not take_next(cursor, group, entry):
             return False
         if cursor.position == group.data and group.count > MOST_EMPTY:
-            note_malformed(cursor, 1, 0, element)
+            note_malformed(cursor, TOO_MANY, 0, element)
             return False
     group.end = cursor.position
     return True

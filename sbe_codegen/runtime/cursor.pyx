@@ -149,6 +149,9 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
     place = f"{message or schema.package}: {element}"
     if code == ErrorCode.TRUNCATED:
         text = f"{place} needs {wanted} bytes at offset {offset}, {available} are left"
+    elif code == ErrorCode.MALFORMED and wanted == 2**64 - 1:
+        text = f"{place} at offset {offset} has more than {MOST_EMPTY} entries that take no bytes"
+        wanted = None
     elif code == ErrorCode.MALFORMED:
         text = (
             f"{place} at offset {offset} has a block of {available} bytes; "

@@ -21,6 +21,7 @@ from .layout import (
     ToFloats,
     present,
 )
+from .names import free
 
 _BLOCK_DOC = (
     "The root block: a structured array of shape (1,). A view over the frame that keeps it alive; "
@@ -174,7 +175,7 @@ class Fields:
             table = self.types[spec["named"]]
             return elements.SetField(*place, table.flags, table.labels)
         if spec["type"] in ("float", "double"):
-            return elements.FloatField(*place, optional)
+            return elements.FloatField(*place, optional, null)
         return elements.IntField(*place, null if optional else None)
 
     def _first(self, table: CompositeTable, optional: bool) -> Any:
@@ -272,6 +273,8 @@ class _Level:
         self.module = module
         self.fields = Fields(order, types)
         self.slots: list[int] = []
+        named = (*spec["fields"], *spec["groups"], *spec["data"])
+        self.taken = frozenset(each["name"] for each in named)  # derived names keep off these
 
     def attributes(self, places: _Places) -> tuple[dict[str, Any], TableLayout]:
         spec = self.spec
@@ -310,7 +313,7 @@ class _Level:
                     ("float", elements.FloatOf, "as the nearest float64"),
                     ("decimal", elements.DecimalOf, "as an exact Decimal"),
                 ):
-                    full = f"{name}_{ending}"
+                    full = free(f"{name}_{ending}", self.taken)
                     doc = f"{power}, {what}."
                     result[full] = kind(full, schema_name, doc, scopes[0][name], exponent, levels)
         return result
@@ -346,9 +349,10 @@ class _Level:
         if layout.mantissas:
             wanted = {(e["levels"], e["field"]) for e in layout.mantissas.values() if e["levels"]}
             outer = [(n, scopes[n - 1][field]) for n, field in sorted(wanted)]
-            full = f"{name}_float"
+            full = free(f"{name}_float", self.taken)
             doc = f"A copy of {name} with {', '.join(layout.mantissas)} as the nearest float64."
-            to_floats = ToFloats(layout, outer)
+            constants = {f["name"]: f["constant"] for f in spec["fields"] if "constant" in f}
+            to_floats = ToFloats(layout, outer, constants)
             result[full] = blocks.GroupFloats(full, schema_name, doc, view, to_floats)
         return result, TableLayout(spec, layout, {})
 
@@ -384,11 +388,11 @@ class _Level:
         result: dict[str, Any] = {}
         inside = None
         if spec.get("embedded"):
-            full = f"{name}_message"
+            full = free(f"{name}_message", self.taken)
             note = f"The message that {name} is, over the same frame; None where it is empty."
             inside = texts.DataMessage(full, schema_name, note, since, slot, self.schema)
             result[full] = inside
-        full = f"{name}_bytes"
+        full = free(f"{name}_bytes", self.taken)
         note = f"{schema_name} as raw bytes."
         result[full] = texts.DataBytes(full, schema_name, note, since, slot)
         field = texts.DataField(name, schema_name, doc, since, slot, encoding, is_null, inside)

@@ -120,17 +120,19 @@ cdef class IntField(Element):
 
 
 cdef class FloatField(Element):
-    """A float or a double; None where it is optional and NaN, or absent."""
+    """A float or a double; None where it is optional and null (any NaN), or absent."""
 
     cdef uint64_t offset
     cdef int code
     cdef bint optional
+    cdef double null            # NaN, unless the schema has another
 
-    def __init__(self, name, schema_name, doc, since, offset, code, optional):
+    def __init__(self, name, schema_name, doc, since, offset, code, optional, null):
         Element.__init__(self, name, schema_name, doc, since)
         self.offset = offset
         self.code = code
         self.optional = optional
+        self.null = float("nan") if null is None else null
 
     cdef object read(self, const sbe_root* root, object owner):
         cdef double value
@@ -145,7 +147,7 @@ cdef class FloatField(Element):
             value = load_float_be(at)
         else:
             value = load_double_be(at)
-        if self.optional and isnan(value):
+        if self.optional and (isnan(value) if isnan(self.null) else value == self.null):
             return None
         return value
 
@@ -225,11 +227,11 @@ cdef class FloatOf(Element):
 
     cdef Element mantissa
     cdef bint fits              # the mantissa is an int64 at most
-    cdef IntField exponent
+    cdef Element exponent       # an IntField, or a constant
     cdef int levels             # from the mantissa's block out to the exponent's
 
     def __init__(self, name, schema_name, doc, Element mantissa not None,
-                 IntField exponent not None, levels):
+                 Element exponent not None, levels):
         Element.__init__(self, name, schema_name, doc, 0)
         self.mantissa = mantissa
         self.exponent = exponent
@@ -241,7 +243,7 @@ cdef class FloatOf(Element):
     cdef object read(self, const sbe_root* root, object owner):
         cdef const sbe_root* scope = out_of(root, self.levels)
         mantissa = self.mantissa.read(root, owner)
-        exponent = None if scope == NULL else self.exponent.number(&scope.block)
+        exponent = None if scope == NULL else self.exponent.read(scope, owner)
         if mantissa is None or exponent is None:
             return None
         return self.scaled(mantissa, exponent)

@@ -137,7 +137,7 @@ class BlockLayout:
 
 
 def null_of(field: Spec) -> Any:
-    return np.nan if field["type"] in ("float", "double") else field["null"]
+    return field.get("null", np.nan)
 
 
 class ToFloats:
@@ -146,8 +146,14 @@ class ToFloats:
     ``outer_exponents`` are (levels out, descriptor) of the exponents that are not in the group.
     """
 
-    def __init__(self, layout: BlockLayout, outer: Sequence[tuple[int, Any]]) -> None:
+    def __init__(
+        self,
+        layout: BlockLayout,
+        outer: Sequence[tuple[int, Any]],
+        constants: Mapping[str, int],
+    ) -> None:
         self.layout = layout
+        self.constants = constants  # exponents in the group that take no bytes
         self.outer_exponents = tuple(outer)
         columns = [
             (f["name"], "f8" if f["name"] in layout.mantissas else layout.formats.row(f))
@@ -171,14 +177,17 @@ class ToFloats:
                 continue
             inner = exponent["levels"] == 0
             place = exponent["levels"], exponent["field"]
-            power = group[exponent["field"]] if inner else outer[place]
+            if inner and exponent["field"] in self.constants:
+                power = self.constants[exponent["field"]]
+            else:
+                power = group[exponent["field"]] if inner else outer[place]
             if power is None:
                 result[name] = np.nan
             elif field["kind"] == "mantissa":
                 result[name] = list(self._wide(field, group[name], power))
             else:
                 result[name] = to_float(group[name], power)
-            for tied in (name, exponent["field"] if inner else name):
+            for tied in {name, exponent["field"]} if inner else {name}:
                 if tied in nulls:
                     result[name][group[tied] == nulls[tied]] = np.nan
         return result

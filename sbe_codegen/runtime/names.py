@@ -1,5 +1,7 @@
 """The names that are taken where a schema's names go; the schema's get ``_`` appended."""
 
+from collections.abc import Container
+
 MESSAGE_NAMES = frozenset(
     {
         "astuple", "block", "decode", "encoded_length", "to_dict", "unpack", "validate",
@@ -8,3 +10,10 @@ MESSAGE_NAMES = frozenset(
         "bool", "bytes", "float", "int", "property", "staticmethod", "str", "tuple",  # stubs
     }
 )  # fmt: skip
+
+
+def free(name: str, taken: Container[str]) -> str:
+    """``name``, with as many ``_`` appended as it takes to be none of ``taken``."""
+    while name in taken:
+        name += "_"
+    return name

@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from .arrays cimport own_array
-from .cursor cimport FAULT_NO_MEMORY, new_error, raise_fault, sbe_cursor, sbe_fault
+from .cursor cimport FAULT_NO_MEMORY, FAULT_NO_TABLE, new_error, raise_fault, sbe_cursor, sbe_fault
 from .frames cimport Lease
 from .message cimport Schema
 from .tables cimport append_t, reserve, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
@@ -53,19 +53,16 @@ cdef Rows new_rows(
 
 
 cdef int allocate(Rows rows) except -1:
-    columns = PREFIX[:rows.prefix // 8]
-    classes = rows.schema.classes
-    rows.tables.items = <sbe_table*>zeroed(len(classes), sizeof(sbe_table))
-    for message in classes:
-        rows.tables.count += 1
-        open_table(&rows.tables.items[rows.tables.count - 1], message._LAYOUT, columns)
+    cdef size_t count = len(rows.schema.classes)
+    rows.tables.items = <sbe_table*>zeroed(count, sizeof(sbe_table))
+    rows.tables.count = count
     return 0
 
 
 cdef int open_table(sbe_table* table, object layout, tuple columns) except -1:
     """Room for the tables of groups and for dictionaries; what is opened so far can be closed."""
+    itemsize = layout.row_dtype(columns).itemsize
     table.prefix = 8 * len(columns)
-    table.itemsize = layout.row_dtype(columns).itemsize
     table.groups = <sbe_table*>zeroed(
         len(layout.groups) + len(layout.blobs), sizeof(sbe_table)
     )
@@ -77,6 +74,7 @@ cdef int open_table(sbe_table* table, object layout, tuple columns) except -1:
         table.groups[table.group_count - 1].itemsize = 1
     table.dictionaries = <sbe_dictionary*>zeroed(len(layout.dictionaries), sizeof(sbe_dictionary))
     table.dictionary_count = len(layout.dictionaries)
+    table.itemsize = itemsize   # from here on it is open
     return 0
 
 
@@ -117,11 +115,17 @@ cdef class Rows:
     cdef int add(self, sbe_cursor* cursor, int64_t received_ns) except -1:
         """The frame at the cursor; on a DecodeError nothing has changed."""
         cdef sbe_fault fault
+        cdef const uint8_t* start = cursor.position
         cursor.fault = &fault
         self.tables.frame = self.frame_count
         self.tables.received_ns = received_ns
-        if not self.append_frame(&self.tables, cursor):
-            self.reject(&fault)
+        while not self.append_frame(&self.tables, cursor):
+            if fault.code != FAULT_NO_TABLE:
+                self.reject(&fault)
+                break
+            self.open_wanted()
+            cursor.position = start
+            cursor.template_id = -1
         self.frame_count += 1
         return 0
 
@@ -150,11 +154,24 @@ cdef class Rows:
                         good = False
                         break
                     i += 1
-            if not good:
+            if not good and fault.code == FAULT_NO_TABLE:
+                self.open_wanted()
+            elif not good:
                 self.reject(&fault)
                 i += 1
         self.frame_count = count
         return 0
+
+    cdef int open_wanted(self) except -1:
+        """The table of the message that came now for the first time."""
+        cdef sbe_table* table = &self.tables.items[self.tables.wanted]
+        layout = self.schema.classes[self.tables.wanted]._LAYOUT
+        try:
+            return open_table(table, layout, PREFIX[:self.prefix // 8])
+        except MemoryError:
+            close_table(table)
+            memset(table, 0, sizeof(sbe_table))
+            raise
 
     cdef int reject(self, const sbe_fault* fault) except -1:
         cdef Rejection* rejection

@@ -47,6 +47,7 @@ cdef struct sbe_tables:
     size_t capacity             # rows to make room for at first
     int64_t expected            # frames in all, where that is known, else 0
     int64_t frame               # of the message being appended
+    size_t wanted               # the table that is to be opened, where the fault says so
     int64_t received_ns
     uint64_t left_over          # bytes after the last element, from senders that are not newer
 
@@ -75,6 +76,14 @@ cdef inline bint reserve(
     if size <= buffer.capacity - buffer.used:
         return True
     return grow(tables, buffer, size, least, whole)
+
+
+cdef inline bint is_open(sbe_tables* tables, const sbe_table* table) noexcept nogil:
+    """Tables are opened when their first message comes."""
+    if table.itemsize != 0:
+        return True
+    tables.wanted = <size_t>(table - tables.items)
+    return False
 
 
 cdef inline void* reserve_rows(

@@ -75,11 +75,11 @@ def _wrong(facts: Mapping[str, Any], value: Any) -> str:
     if kind in ("char", "text"):
         if "encoding" not in facts and not value.isascii():
             return "not ASCII"
-        return "null in a required field" if value == "\0" else ""
+        return "null in a required field" if value == "\0" and not optional else ""
     if kind != "number":
         return ""
     if facts["type"] in ("float", "double"):
-        if math.isnan(value):
+        if math.isnan(value) and not optional:
             return "null in a required field"
         low, high = facts.get("min", -math.inf), facts.get("max", math.inf)
     else:
