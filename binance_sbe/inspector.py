@@ -109,7 +109,15 @@ def _line(content: bytes, row: Row) -> str:
 
 
 class _Walk:
-    def __init__(self, content: bytes, start: int, module: ModuleType, depth: int = 0) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        start: int,
+        module: ModuleType,
+        end: int | None = None,
+        depth: int = 0,
+    ) -> None:
+        self.end = len(content) if end is None else end
         self.depth = depth
         self.content = content
         self.position = start
@@ -121,13 +129,13 @@ class _Walk:
         try:
             yield from self.message()
         except _Cut:
-            if self.position < len(self.content):
-                yield Row(self.position, len(self.content), "(cut)", "")
+            if self.position < self.end:
+                yield Row(self.position, self.end, "(cut)", "")
 
     def take(self, size: int) -> int:
         """The offset of the next ``size`` bytes."""
         at = self.position
-        if size > len(self.content) - at:
+        if size > self.end - at:
             raise _Cut
         self.position = at + size
         return at
@@ -218,7 +226,7 @@ class _Walk:
         at = self.take(length)
         content = self.content[at : at + length]
         if facts.get("embedded") and length and self.depth < _DEEPEST:
-            inner = _Walk(self.content[: self.position], at, self.module, self.depth + 1)
+            inner = _Walk(self.content, at, self.module, self.position, self.depth + 1)
             for row in inner.rows():
                 yield Row(row.offset, row.end, f"{name} > {row.path}", row.value)
                 at = max(at, row.end)

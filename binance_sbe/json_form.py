@@ -12,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from sbe_codegen.runtime.errors import MalformedMessage
+
 from . import spot_sbe
 
 _EVENTS = range(600, 700)
 _WITH_NULLS = range(100, 300)  # information and market data; elsewhere what is null is left out
 _KLINES = 203
+_DEEPEST = 8  # messages inside messages
 _TIME = "utcTimestampUs"
 _NULL_ANYWHERE = "commissionAsset"  # null in the JSON of events too
 _ABSENT = object()
@@ -34,12 +37,16 @@ def to_json(message: Any, *, time_unit: str = "ms") -> str:
 
 def json_value(message: Any, *, time_unit: str = "ms") -> Any:
     """The same as plain Python objects."""
+    return _value(message, time_unit, 0)
+
+
+def _value(message: Any, time_unit: str, depth: int) -> Any:
     if time_unit not in ("ms", "us"):
         raise ValueError(f"time_unit is 'ms' or 'us', not {time_unit!r}")
     if type(message) not in spot_sbe.MESSAGES.values():
         raise TypeError(f"a message of spot_sbe has a JSON form, not {type(message).__name__}")
     is_event = message.TEMPLATE_ID in _EVENTS
-    writer = _Writer(1000 if time_unit == "ms" else 1, message.TEMPLATE_ID not in _WITH_NULLS)
+    writer = _Writer(time_unit, message.TEMPLATE_ID not in _WITH_NULLS, depth)
     values = message.to_dict()
     result = writer.level(type(message)._ELEMENTS, values, ())
     if message.TEMPLATE_ID == _KLINES:
@@ -56,9 +63,10 @@ def json_value(message: Any, *, time_unit: str = "ms") -> Any:
 
 
 class _Writer:
-    def __init__(self, microseconds: int, omit_null: bool) -> None:
-        self.microseconds = microseconds  # in one unit of time
+    def __init__(self, time_unit: str, omit_null: bool, depth: int) -> None:
+        self.time_unit = time_unit
         self.omit_null = omit_null
+        self.depth = depth  # of messages inside messages
 
     def level(
         self, elements: Sequence[Any], values: Mapping[str, Any], outer: tuple[Any, ...]
@@ -98,9 +106,9 @@ class _Writer:
             is_left_out = not entries and metadata.get("jsonOmitNull") == "true"
             return _ABSENT if is_left_out else entries
         if facts.get("embedded") and value:
-            return json_value(
-                spot_sbe.decode(value), time_unit="ms" if self.microseconds == 1000 else "us"
-            )
+            if self.depth >= _DEEPEST:
+                raise MalformedMessage(f"messages inside messages go {_DEEPEST} deep at most")
+            return _value(spot_sbe.decode(value), self.time_unit, self.depth + 1)
         if value is None or value == b"":
             return self.null(facts, metadata.get("jsonDefaultValue"))
         kind = facts.get("kind")
@@ -111,7 +119,7 @@ class _Writer:
             exponent = scopes[levels][name]
             return None if exponent is None else f"{Decimal(value).scaleb(exponent):f}"
         if facts.get("type_name") == _TIME:
-            return value // self.microseconds
+            return value // 1000 if self.time_unit == "ms" else value
         if isinstance(value, float):
             return f"{value:.3f}"
         return value

@@ -114,6 +114,9 @@ class FramingResolver(TypeResolver):
         length = self.unsigned(composite, "blockLength", what)
         count = self.unsigned(composite, "numInGroup", what)
         self.limit(composite, count)
+        if composite.size == 0:
+            sentence = "group dimensions of constants only: a count of entries has to be sent"
+            raise self.fault(composite.schema_name, composite.place, sentence)
         return ir.Dimension(
             composite.schema_name,
             composite.size,

@@ -41,7 +41,7 @@ cdef class GroupView(Element):
     cdef object read(self, const sbe_root* root, object owner):
         cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
         cdef sbe_block first = sbe_block(group.data, group.stride, group.version)
-        if self.framing != NULL and is_ragged(group, self.framing):
+        if self.framing != NULL and is_ragged(group):
             return self.gathered(group)
         return block_array(self.layout, &first, group.count, group.stride, owner)
 

@@ -46,6 +46,7 @@ cdef struct sbe_cursor:
     const uint8_t* end          # one past the buffer's last byte
     sbe_fault* fault
     int64_t template_id         # -1 until the header is read
+    uint64_t empty              # entries so far that took no bytes
 
 
 cdef struct sbe_block:
@@ -59,7 +60,7 @@ cdef struct sbe_group:
     uint64_t count
     uint64_t stride             # the wire's entry block length
     uint64_t version            # the acting version
-    const uint8_t* end          # past the last entry, where entries have groups or data
+    const uint8_t* end          # past the last entry where entries differ in size, else NULL
 
 
 cdef struct sbe_data:
@@ -161,6 +162,17 @@ cdef inline bint take_root(
     return root.block.data != NULL
 
 
+cdef inline bint allow_empty(
+    sbe_cursor* cursor, uint64_t count, const char* element
+) noexcept nogil:
+    """Entries that take no bytes, of which a frame may have so many: else counts took memory."""
+    if count > MOST_EMPTY - cursor.empty:
+        note_malformed(cursor, TOO_MANY, 0, element)
+        return False
+    cursor.empty += count
+    return True
+
+
 cdef inline bint take_entries(
     sbe_cursor* cursor, uint64_t minimum, const char* element, sbe_group* group
 ) noexcept nogil:
@@ -168,11 +180,11 @@ cdef inline bint take_entries(
     group.data = cursor.position
     if group.count == 0:
         return True
-    if group.stride < minimum or (group.stride == 0 and group.count > MOST_EMPTY):
-        note_malformed(cursor, minimum or TOO_MANY, group.stride, element)
+    if group.stride < minimum:
+        note_malformed(cursor, minimum, group.stride, element)
         return False
     if group.stride == 0:
-        return True
+        return allow_empty(cursor, group.count, element)
     if group.count > <uint64_t>(cursor.end - cursor.position) / group.stride:
         note_entries(cursor, group, element)
         return False
@@ -196,16 +208,16 @@ cdef inline bint walk_entries(
     for i in range(group.count):
         if not take_next(cursor, group, entry):
             return False
-        if cursor.position == group.data and group.count > MOST_EMPTY:
-            note_malformed(cursor, TOO_MANY, 0, element)
-            return False
+        if cursor.position == group.data and i == 0:    # then none of them takes any
+            if not allow_empty(cursor, group.count, element):
+                return False
     group.end = cursor.position
     return True
 
 
 cdef inline sbe_cursor entries_of(const sbe_group* group, sbe_fault* fault) noexcept nogil:
     """A cursor at the first of a group's entries, which have groups or data of their own."""
-    return sbe_cursor(group.data, group.data, group.end, fault, -1)
+    return sbe_cursor(group.data, group.data, group.end, fault, -1, 0)
 
 
 cdef inline bint take_entry(
@@ -229,13 +241,12 @@ cdef inline uint64_t load_member(const uint8_t* at, const sbe_member* member) no
     return load_bits(at + member.offset, member.code)
 
 
-cdef inline bint is_ragged(const sbe_group* group, const sbe_framing* framing) noexcept nogil:
-    """Whether a newer sender's entries have groups or data where the schema knows of none."""
-    cdef const uint8_t* at
-    if group.version <= framing.version or group.count == 0 or group.data == NULL:
-        return False
-    at = group.data - framing.size
-    return load_member(at, &framing.groups) != 0 or load_member(at, &framing.data) != 0
+cdef inline bint is_ragged(const sbe_group* group) noexcept nogil:
+    """Whether a newer sender's entries have groups or data where the schema knows of none.
+
+    That was seen once, when the frame was validated: its bytes may say something else by now.
+    """
+    return group.end != NULL and group.count != 0
 
 
 cdef inline bint take_counted_entries(
@@ -244,8 +255,12 @@ cdef inline bint take_counted_entries(
 ) noexcept nogil:
     """`take_entries`, for dimensions that say how many groups and data each entry has."""
     cdef uint64_t i
+    cdef const uint8_t* at = cursor.position - framing.size
     group.data = cursor.position
-    if not is_ragged(group, framing):
+    group.end = NULL
+    if group.version <= framing.version or group.count == 0 or (
+        load_member(at, &framing.groups) == 0 and load_member(at, &framing.data) == 0
+    ):
         return take_entries(cursor, minimum, element, group)
     if group.stride < minimum:
         note_malformed(cursor, minimum, group.stride, element)

@@ -58,7 +58,7 @@ cdef bint skip_unknown(
     cdef sbe_group group
     cdef const uint8_t* at
     cdef uint64_t i, j, inner_groups, inner_data
-    if depth > DEEPEST:
+    if depth > DEEPEST or (groups and framing.size == 0):
         note_malformed(cursor, 0, 0, b"unknown groups")
         return False
     for i in range(groups):
@@ -108,9 +108,9 @@ cdef const uint8_t* next_entry(
     """The entry after ``entry``, of a group whose dimensions have counts."""
     cdef sbe_fault fault
     cdef sbe_cursor cursor
-    if not is_ragged(group, framing):
+    if not is_ragged(group):
         return entry + group.stride
-    cursor = sbe_cursor(entry, entry, group.end, &fault, -1)
+    cursor = sbe_cursor(entry, entry, group.end, &fault, -1, 0)
     # The frame was validated, but it may be changing meanwhile: never go where a block has no room.
     if skip_entry(&cursor, group, framing, b"") and (
         <uint64_t>(group.end - cursor.position) >= group.stride
@@ -124,7 +124,7 @@ cdef const uint8_t* entry_of(
 ) noexcept nogil:
     """The entry ``i`` of a group whose dimensions have counts; ragged ones are counted off."""
     cdef const uint8_t* entry = group.data
-    if not is_ragged(group, framing):
+    if not is_ragged(group):
         return entry + i * group.stride
     while i > 0:
         entry = next_entry(group, entry, framing)
@@ -150,7 +150,10 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
     if code == ErrorCode.TRUNCATED:
         text = f"{place} needs {wanted} bytes at offset {offset}, {available} are left"
     elif code == ErrorCode.MALFORMED and wanted == 2**64 - 1:
-        text = f"{place} at offset {offset} has more than {MOST_EMPTY} entries that take no bytes"
+        text = (
+            f"{place} at offset {offset} has too many entries that take no bytes "
+            f"(a frame has {MOST_EMPTY} at most)"
+        )
         wanted = None
     elif code == ErrorCode.MALFORMED:
         text = (

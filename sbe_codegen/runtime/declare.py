@@ -27,56 +27,6 @@ _BLOCK_DOC = (
     "The root block: a structured array of shape (1,). A view over the frame that keeps it alive; "
     "a copy with nulls where the sender's version lacks fields, or its block lacks padding."
 )
-_CACHED_SETS = 4096
-
-
-class EnumTable:
-    """An enum as fields read it: what a number becomes, and the schema's name for it."""
-
-    def __init__(
-        self, members: Mapping[int, Any], labels: Mapping[int, str], metadata: Mapping[int, Any]
-    ) -> None:
-        self.members = dict(members)
-        self.labels = dict(labels)
-        self.metadata = dict(metadata)
-
-
-class SetTable:
-    """A set as fields read it: what bits become, and the schema's names of bits."""
-
-    def __init__(self, kind: Any, labels: Mapping[int, str], metadata: Mapping[int, Any]) -> None:
-        self.kind = kind
-        self.labels = dict(labels)
-        self.metadata = dict(metadata)
-        self.known: dict[int, Any] = {}
-
-    def flags(self, bits: int) -> Any:
-        """The IntFlag of ``bits``. Enum classes keep every combination that they see for ever,
-        and the sender chooses what they see: so only so many are kept."""
-        found = self.known.get(bits)
-        if found is None:
-            named = bits in self.kind._value2member_map_
-            found = self.kind(bits)
-            if not named and bits:
-                self.kind._value2member_map_.pop(bits, None)
-            if len(self.known) >= _CACHED_SETS:
-                self.known.clear()
-            self.known[bits] = found
-        return found
-
-
-def enum_table(
-    enum: Any, labels: Mapping[int, str], is_bool: bool, metadata: Mapping[int, Any]
-) -> EnumTable:
-    if is_bool:
-        return EnumTable(
-            {value: label == "True" for value, label in labels.items()}, labels, metadata
-        )
-    return EnumTable({member.value: member for member in enum}, labels, metadata)
-
-
-def set_table(kind: Any, labels: Mapping[int, str], metadata: Mapping[int, Any]) -> SetTable:
-    return SetTable(kind, labels, metadata)
 
 
 def composites(module: str, types: dict[str, Any], order: str, text: str) -> None:
@@ -90,6 +40,7 @@ def composites(module: str, types: dict[str, Any], order: str, text: str) -> Non
         attributes = {each.name: each for each in made}
         attributes["_ELEMENTS"] = tuple(made)
         elements.set_attributes(table.kind, attributes)
+        elements.seal(table.kind)
 
 
 def header_class(
@@ -368,6 +319,7 @@ class _Level:
         attributes, layout = level.attributes(places)
         attributes |= {"_SCHEMA": self.schema, "DTYPE": copy(layout.block.dtype)}
         elements.set_attributes(kind, attributes)
+        elements.seal(kind)
         doc = f"{schema_name}: a sequence of {spec['entry']} objects, which keep the frame alive."
         head = (name, schema_name, doc, spec["since"])
         made = entries.EntriesField(*head, slot, kind, take, size)

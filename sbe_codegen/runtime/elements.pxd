@@ -8,6 +8,7 @@ from .values cimport known_text
 
 cpdef object set_attributes(type owner, dict attributes)
 cpdef object show_docs(type kind)
+cpdef object seal(type owner)
 
 
 @cython.no_gc

@@ -22,6 +22,9 @@ cdef extern from "Python.h":
     int PyDict_SetItem(PyObject* mapping, object key, object value) except -1
     ctypedef struct TypeStruct "PyTypeObject":
         PyObject* tp_dict
+        unsigned long tp_flags
+    unsigned long IMMUTABLE "Py_TPFLAGS_IMMUTABLETYPE"
+    unsigned long BASE "Py_TPFLAGS_BASETYPE"
 
 CODES = {
     "int8": SBE_INT8, "int16": SBE_INT16, "int32": SBE_INT32, "int64": SBE_INT64,
@@ -89,6 +92,8 @@ cdef class Element:
 
     def raw(self, View instance not None, bint embedded=False):
         """The value as `to_dict` shows it."""
+        if <PyObject*>Py_TYPE(instance) != <PyObject*>self.__objclass__:
+            raise TypeError(f"'{self.name}' is not an attribute of {type(instance).__name__}")
         if instance.root == NULL:
             raise TypeError(f"this {type(instance).__name__} was not made by decode")
         return self.plain(instance.root, instance.owner, embedded)
@@ -268,6 +273,13 @@ cpdef object set_attributes(type owner, dict attributes):
         if isinstance(value, Element):
             (<Element?>value).__objclass__ = owner
         PyDict_SetItem((<TypeStruct*>owner).tp_dict, name, value)
+    PyType_Modified(<PyTypeObject*>owner)
+
+
+cpdef object seal(type owner):
+    """Makes a class immutable and final: its descriptors know the C struct of its instances."""
+    cdef TypeStruct* kind = <TypeStruct*>owner
+    kind.tp_flags = (kind.tp_flags | IMMUTABLE) & ~BASE
     PyType_Modified(<PyTypeObject*>owner)
 
 

@@ -196,7 +196,7 @@ cdef class Entries:
             free(scratch)
             raise MemoryError()
         cursor = sbe_cursor(
-            start_of(self.owner), self.group.data, self.group.end, &fault, -1
+            start_of(self.owner), self.group.data, self.group.end, &fault, -1, 0
         )
         for i in range(self.group.count):
             self.positions[i] = cursor.position
@@ -216,7 +216,7 @@ cdef class Entries:
         if root == NULL:
             raise MemoryError()
         made.root = root
-        cursor = sbe_cursor(start_of(self.owner), self.positions[i], self.group.end, &fault, -1)
+        cursor = sbe_cursor(start_of(self.owner), self.positions[i], self.group.end, &fault, -1, 0)
         if not self.take(&cursor, &self.group, root):
             raise_fault(&fault, self.kind._SCHEMA)
         root.outer = self.around

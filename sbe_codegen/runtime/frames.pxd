@@ -30,6 +30,7 @@ cdef inline object open_frame(object frame, Py_ssize_t offset, sbe_cursor* curso
     else:
         owner = lease_frame(frame, cursor)
     cursor.template_id = -1
+    cursor.empty = 0
     cursor.position = cursor.start
     if offset != 0:
         if offset < 0 or offset > cursor.end - cursor.start:

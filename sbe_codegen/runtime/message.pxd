@@ -21,6 +21,7 @@ cdef class Schema:
     cdef readonly dict removed      # template id -> what to say of it
     cdef readonly tuple classes
     cdef open_t open_message
+    cdef bint sealed
 
 
 cdef const sbe_root* seen(Message message) except NULL

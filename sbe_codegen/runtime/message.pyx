@@ -18,8 +18,14 @@ cdef class Schema:
         self.classes = ()
 
     def add(self, message):
-        """The next message class, in the order of the schema; called at import only."""
+        """The next message class, in the order of the schema; at import only."""
+        if self.sealed:
+            raise TypeError(f"the messages of {self.package} are those that it was compiled with")
         self.classes = (*self.classes, message)
+
+    def seal(self):
+        """There are no more messages than these."""
+        self.sealed = True
 
     def messages(self):
         """{template id: message class}, a new dict."""

@@ -126,6 +126,7 @@ cdef class Rows:
             self.open_wanted()
             cursor.position = start
             cursor.template_id = -1
+            cursor.empty = 0
         self.frame_count += 1
         return 0
 
@@ -149,6 +150,7 @@ cdef class Rows:
                     cursor.end = data + ends[i + 1]
                     cursor.position = cursor.start
                     cursor.template_id = -1
+                    cursor.empty = 0
                     self.tables.frame = i
                     if not self.append_frame(&self.tables, &cursor):
                         good = False
@@ -194,7 +196,8 @@ cdef class Rows:
         cdef size_t i
         contents = {}
         columns = PREFIX[:self.prefix // 8]
-        for i, message in enumerate(self.schema.classes):
+        for i in range(self.tables.count):
+            message = self.schema.classes[i]
             table = &self.tables.items[i]
             if table.rows.used:
                 contents[message] = contents_of(table, message._LAYOUT, columns)
@@ -278,7 +281,10 @@ cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
     for code in range(dictionary.count):
         end = (<size_t*>dictionary.ends.data)[code]
         text = dictionary.text.data[begin:end]
-        texts.append(text.decode(encoding, "surrogateescape"))
+        try:
+            texts.append(text.decode(encoding, "surrogateescape"))
+        except UnicodeDecodeError:      # which can escape bytes above 127 only
+            texts.append(text.decode(encoding, "backslashreplace"))
         begin = end
     return texts
 

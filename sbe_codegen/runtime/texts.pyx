@@ -177,14 +177,15 @@ cdef class DataField(Element):
 
 
 cdef raise_text(Element element, error, str encoding, const uint8_t* text, object owner, str hint):
-    kind = element.__objclass__
+    kind = element.__objclass__     # None of elements inside groups and composites
+    message = getattr(kind, "__name__", None)
     offset = (text - start_of(owner)) + error.start
     raise MalformedMessage(
-        f"{kind.__name__}: {element.schema_name} is not {encoding} text at offset {offset} "
+        f"{message + ': ' if message else ''}{element.schema_name} is not {encoding} text at offset {offset} "
         f"({error.reason}); {hint}",
         offset=offset,
         template_id=getattr(kind, "TEMPLATE_ID", None),
-        message=kind.__name__,
+        message=message,
         element=element.schema_name,
     ) from None
 
@@ -232,7 +233,7 @@ cdef class DataMessage(Element):
                 offset=data.data - start_of(owner),
                 element=self.schema_name,
             )
-        cursor = sbe_cursor(start_of(owner), data.data, data.data + data.length, &fault, -1)
+        cursor = sbe_cursor(start_of(owner), data.data, data.data + data.length, &fault, -1, 0)
         message = self.schema.open_message(owner, &cursor)
         (<sbe_root*>message.root).depth = top.depth + 1
         return message

@@ -1,0 +1,57 @@
+"""Enums and sets as fields read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_CACHED_SETS = 4096
+
+
+class EnumTable:
+    """An enum as fields read it: what a number becomes, and the schema's name for it."""
+
+    def __init__(
+        self, members: Mapping[int, Any], labels: Mapping[int, str], metadata: Mapping[int, Any]
+    ) -> None:
+        self.members = dict(members)
+        self.labels = dict(labels)
+        self.metadata = dict(metadata)
+
+
+class SetTable:
+    """A set as fields read it: what bits become, and the schema's names of bits."""
+
+    def __init__(self, kind: Any, labels: Mapping[int, str], metadata: Mapping[int, Any]) -> None:
+        self.kind = kind
+        self.labels = dict(labels)
+        self.metadata = dict(metadata)
+        self.known: dict[int, Any] = {}
+
+    def flags(self, bits: int) -> Any:
+        """The IntFlag of ``bits``. Enum classes keep every combination that they see for ever,
+        and the sender chooses what they see: so only so many are kept."""
+        found = self.known.get(bits)
+        if found is None:
+            named = bits in self.kind._value2member_map_
+            found = self.kind(bits)
+            if not named and bits:
+                self.kind._value2member_map_.pop(bits, None)
+            if len(self.known) >= _CACHED_SETS:
+                self.known.clear()
+            self.known[bits] = found
+        return found
+
+
+def enum_table(
+    enum: Any, labels: Mapping[int, str], is_bool: bool, metadata: Mapping[int, Any]
+) -> EnumTable:
+    if is_bool:
+        return EnumTable(
+            {value: label == "True" for value, label in labels.items()}, labels, metadata
+        )
+    return EnumTable({member.value: member for member in enum}, labels, metadata)
+
+
+def set_table(kind: Any, labels: Mapping[int, str], metadata: Mapping[int, Any]) -> SetTable:
+    return SetTable(kind, labels, metadata)
