@@ -27,12 +27,12 @@ build: $(VENV)/ready
 	@$(BIN)/python setup.py -q build_ext --inplace
 
 $(VENV)/ready: pyproject.toml
-	@echo "setting up $(VENV), once: about two minutes"
+	@echo "setting up $(VENV), once: three to four minutes"
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "binance-sbe needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1" "numpy>=2.0" "lxml>=5.0" "jinja2>=3.1"
-	@echo "compiling; about a minute"
+	@echo "compiling the decoders of three schemas; about two minutes"
 	@$(BIN)/python -m pip install -q --no-build-isolation -e ".[test]" 2> $(VENV)/install.log || \
 		{ cat $(VENV)/install.log; exit 1; }
 	touch $@

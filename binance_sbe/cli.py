@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--key", action="append", help="an API key to let in (default: any)")
     simulate.set_defaults(run=_simulate)
 
-    inspect = commands.add_parser("inspect", help="an annotated hex dump of a frame")
+    inspect = commands.add_parser("inspect", help="an annotated hex dump of a Binance frame")
     inspect.add_argument(
         "frame", metavar="FRAME", help="a file, of hex digits or of bytes; - for stdin"
     )
@@ -135,11 +135,10 @@ async def _inspect(options: argparse.Namespace) -> int:
 
     given = options.frame
     content = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
-    digits = b"".join(content.split())
-    if digits and len(digits) % 2 == 0 and not digits.strip(b"0123456789abcdefABCDEF"):
-        content = bytes.fromhex(digits.decode())
-    if not content:
-        print(f"binance-sbe: {given} is empty", file=sys.stderr)
+    try:
+        content = inspector.from_text(content)
+    except ValueError as error:
+        print(f"binance-sbe: {given}: {error}", file=sys.stderr)
         return 1
     module = import_module(f".{options.schema}", __package__) if options.schema else None
     lines, is_whole = inspector.inspect(content, module)

@@ -56,7 +56,9 @@ class NotSbe(SbeError, ValueError):
     def __init__(self, content_type: str | None, body: bytes) -> None:
         self.content_type = content_type
         self.body = body
-        start = body[:200].decode("utf-8", "backslashreplace")
+        start = body[:200].decode("ascii", "backslashreplace")
+        if not start.isprintable():
+            start = body[:24].hex(" ")
         kind = content_type or "no content type"
         super().__init__(f"the answer is not SBE ({kind}, {len(body)} bytes): {start}")
 

@@ -12,6 +12,7 @@ HEADERS = {
     "Accept": "application/sbe",
     "X-MBX-SBE": f"{spot_sbe.SCHEMA_ID}:{spot_sbe.SCHEMA_VERSION}",
 }
+_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 _TEXT = ("json", "html", "xml", "text", "javascript", "form")
 
 
@@ -19,23 +20,23 @@ def decode_response(content_type: str | None, body: Any) -> Any:
     """The message that the body of an HTTP answer is, as `spot_sbe.decode` gives it.
 
     ``content_type`` is the header of that name, or None. Raises BinanceError for an ErrorResponse;
-    NotSbe for an answer of a gateway (text, JSON, HTML) or of another schema, which is never fed to
-    the decoder; DecodeError for SBE that is damaged. ``body`` is bytes or another buffer, which the
-    message keeps.
+    NotSbe for an answer of a gateway (text, JSON, HTML, nothing), which is never fed to the
+    decoder; DecodeError for SBE that is damaged, or of another schema. ``body`` is bytes or another
+    buffer, which the message keeps.
     """
+    if content_type is not None and not isinstance(content_type, str):
+        raise TypeError(f"content_type is a str or None, not {type(content_type).__name__}")
+    view = memoryview(body)
     media = (content_type or "").partition(";")[0].strip().lower()
-    if any(word in media for word in _TEXT) or not _is_ours(body):
-        raise NotSbe(content_type, bytes(body))
+    start = bytes(view[:200])
+    is_text = not start.strip(_PRINTABLE)
+    is_foreign = len(start) < 8 or spot_sbe.decode_header(start).schema_id != spot_sbe.SCHEMA_ID
+    if any(word in media for word in _TEXT) or (is_foreign and (is_text or "sbe" not in media)):
+        raise NotSbe(content_type, bytes(view))
     message = spot_sbe.decode(body)
     if isinstance(message, spot_sbe.ErrorResponse):
         raise error_of(message)
     return message
-
-
-def _is_ours(body: Any) -> bool:
-    if len(body) < 8:
-        return False
-    return spot_sbe.decode_header(body).schema_id == spot_sbe.SCHEMA_ID
 
 
 def error_of(response: spot_sbe.ErrorResponse) -> BinanceError:

@@ -187,7 +187,9 @@ def build(
     parents = [folder, *folder.parents]
     for parent in parents[: parents.index(directory)]:
         (parent / "__init__.py").touch()
-    return compile_module(name, source, directory, progress)
+    path = compile_module(name, source, directory, progress)
+    source.with_suffix(".c").unlink(missing_ok=True)
+    return path
 
 
 def compile_module(name: str, source: Path, directory: Path, progress: Progress = _silent) -> Path:

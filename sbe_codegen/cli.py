@@ -85,8 +85,10 @@ def _parser() -> argparse.ArgumentParser:
 def _name(text: str) -> str:
     if not all(map(is_identifier, text.split("."))):
         raise argparse.ArgumentTypeError(f"'{text}' is no name of a module")
-    if any(map(keyword.iskeyword, text.split("."))) or builder.is_taken(text.partition(".")[0]):
-        raise argparse.ArgumentTypeError(f"'{text}' is a keyword, or hides another module")
+    if any(map(keyword.iskeyword, text.split("."))):
+        raise argparse.ArgumentTypeError(f"'{text}' is a keyword of Python: nobody could import it")
+    if builder.is_taken(text.partition(".")[0]):
+        raise argparse.ArgumentTypeError(f"'{text}' would hide a module that others import")
     return text
 
 
@@ -102,11 +104,12 @@ def _check(options: argparse.Namespace) -> int:
         count = len(error.errors)
         print(f"{options.schema}: {count} error{'s' * (count != 1)}", file=sys.stderr)
         return 1
+    plural = "s" * (len(module.messages) != 1)
     for warning in module.warnings:
         print(f"warning: {warning}")
     print(
         f"{options.schema}: {module.package}, schema {module.schema_id}, version "
-        f"{module.version}: {len(module.messages)} messages, no errors"
+        f"{module.version}: {len(module.messages)} message{plural}, no errors"
     )
     return 0
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from . import names, schema
 from .errors import Place, SchemaError
@@ -22,7 +23,7 @@ class Faults:
     def __init__(self, source: schema.Schema) -> None:
         self.source = source
         self.errors: list[SchemaError] = list(source.faults)
-        self.warnings: list[SchemaError] = []
+        self.warnings: list[SchemaError] = list(source.warnings)
 
     def fault(self, element: str, place: Place, sentence: str) -> Stop:
         self.errors.append(SchemaError(*place, element, sentence))
@@ -30,6 +31,11 @@ class Faults:
 
     def warn(self, element: str, place: Place, sentence: str) -> None:
         self.warnings.append(SchemaError(*place, element, sentence))
+
+    def unknown(self, name: str, known: Iterable[str]) -> str:
+        """A question where ``name`` is nearly one of ``known``."""
+        close = get_close_matches(name, list(known), 1)
+        return f": did you mean '{close[0]}'?" if close else ""
 
     def check(self, element: schema.Element, path: str) -> None:
         """What holds for every element: its name, and the version it appeared in."""
@@ -55,7 +61,8 @@ class Faults:
         if name in PRIMITIVES:
             return PRIMITIVES[name]
         known = ", ".join(PRIMITIVES)
-        raise self.fault(path, place, f"'{name}' is no primitive type ({known})")
+        guess = self.unknown(name, PRIMITIVES)
+        raise self.fault(path, place, f"'{name}' is no primitive type ({known}){guess}")
 
     def integer(self, text: str, primitive: Primitive, path: str, place: Place) -> int:
         """A whole number that the primitive's bytes can hold."""

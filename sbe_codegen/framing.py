@@ -24,7 +24,8 @@ class FramingResolver(TypeResolver):
         if not name:
             raise Stop  # the parser has said so
         if name not in self.types:
-            raise self.fault(path, place, f"no composite '{name}' in this schema")
+            guess = self.unknown(name, self.types)
+            raise self.fault(path, place, f"no composite '{name}' in this schema{guess}")
         if not isinstance(self.types[name], schema.Composite):
             raise self.fault(path, place, f"'{name}' is not a composite")
         composite = self.named_encoding(name, path, place).composite

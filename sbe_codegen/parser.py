@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from .sources import Sources, local_name, namespace
 _XINCLUDE = "http://www.w3.org/2001/XInclude"
 _DEEPEST = 32  # groups in groups, or composites in composites
 _WIDEST = 0xFFFFFFFF  # ids and versions (SBE 1.0 has unsignedInt in its text, 16 bits in its XSD)
+
+_ELEMENTS = (
+    "types", "message", "type", "composite", "enum", "set", "ref", "validValue", "choice", "field",
+    "group", "data",
+)  # fmt: skip
 
 # The attributes that SBE has; any other is metadata.
 _KNOWN = frozenset(
@@ -49,6 +55,7 @@ class _Reader:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
         self.errors: list[SchemaError] = []
+        self.warnings: list[SchemaError] = []
         self.depth = 0
         self.unknown = 0
 
@@ -59,6 +66,29 @@ class _Reader:
         name = node.get("name")
         element = f"{local_name(node)} '{name}'" if name else local_name(node)
         self.errors.append(SchemaError(*self.place(node), element, sentence))
+
+    def warn(self, node: Any, sentence: str) -> None:
+        name = node.get("name")
+        element = f"{local_name(node)} '{name}'" if name else local_name(node)
+        self.warnings.append(SchemaError(*self.place(node), element, sentence))
+
+    def ignored(self, node: Any) -> None:
+        """An element that SBE does not know: said, unless it is of another namespace."""
+        if local_name(node) and namespace(node.tag) in ("", namespace(self.root.tag)):
+            close = get_close_matches(local_name(node), _ELEMENTS, 1)
+            guess = f": did you mean '{close[0]}'?" if close else ""
+            self.warn(node, f"is no element of SBE, and ignored{guess}")
+
+    def ignored_attributes(self, node: Any) -> None:
+        for key in node.attrib:
+            if namespace(key) or key in _KNOWN:
+                continue
+            close = get_close_matches(key, _KNOWN, 1)
+            if key == "exponent":
+                sentence = "without a namespace it says nothing: write x:exponent, and xmlns:x"
+                self.warn(node, f"attribute 'exponent': {sentence}")
+            elif close:
+                self.warn(node, f"attribute '{key}' is ignored: did you mean '{close[0]}'?")
 
     # attributes
 
@@ -101,6 +131,7 @@ class _Reader:
         return self.word(node, "presence", ("required", "optional", "constant"))
 
     def common(self, node: Any) -> dict[str, Any]:
+        self.ignored_attributes(node)
         metadata: Mapping[str, str] = {
             local_name(key): value
             for key, value in node.attrib.items()
@@ -121,8 +152,10 @@ class _Reader:
     def read_schema(self, root: Any) -> schema.Schema:
         types: list[schema.AnyType] = []
         messages: list[schema.Message] = []
+        self.root = root
         if local_name(root) != "messageSchema":
-            self.fault(root, "the root of an SBE schema is 'messageSchema'")
+            sentence = "the root of an SBE schema is 'messageSchema'"
+            raise SchemaError(*self.place(root), local_name(root), sentence)
         for child in root:
             local = local_name(child)
             if local == "types":
@@ -131,6 +164,8 @@ class _Reader:
                 messages.append(self.read_message(child))
             elif local == "include" and namespace(child.tag) == _XINCLUDE:
                 types += self.included(child)
+            else:
+                self.ignored(child)
         if not messages and not self.errors:
             self.fault(root, "the schema has no messages")
         result = schema.Schema(
@@ -146,7 +181,7 @@ class _Reader:
             types=tuple(types),
             messages=tuple(messages),
         )
-        return replace(result, faults=tuple(self.errors))
+        return replace(result, faults=tuple(self.errors), warnings=tuple(self.warnings))
 
     def included(self, node: Any) -> list[schema.AnyType]:
         """The types of the file that an XInclude names."""
@@ -197,6 +232,8 @@ class _Reader:
             "composite",
         ):
             self.fault(node, f"has no place inside '{local_name(parent)}'")
+        else:
+            self.ignored(node)
         return []
 
     def children(self, node: Any, readers: Mapping[str, Callable[[Any], Any]]) -> list[Any]:

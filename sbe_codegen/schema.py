@@ -131,3 +131,4 @@ class Schema:
     types: tuple[AnyType, ...]
     messages: tuple[Message, ...]
     faults: tuple[SchemaError, ...] = ()  # of elements by themselves
+    warnings: tuple[SchemaError, ...] = ()

@@ -59,7 +59,8 @@ class TypeResolver(EnumerationResolver):
 
     def named_encoding(self, name: str, path: str, place: Place) -> ir.Encoding:
         if name not in self.types:
-            raise self.fault(path, place, f"no type '{name}' in this schema")
+            guess = self.unknown(name, [*self.types, *PRIMITIVES])
+            raise self.fault(path, place, f"no type '{name}' in this schema{guess}")
         if name in self.open:
             cycle = " > ".join([*self.open[self.open.index(name) :], name])
             raise self.fault(path, place, f"composites contain each other: {cycle}")

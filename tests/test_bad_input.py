@@ -38,7 +38,7 @@ def test_an_empty_frame_is_truncated() -> None:
 
 def test_a_text_frame_is_explained() -> None:
     text = '{"result":null,"id":1}'
-    with pytest.raises(TypeError, match="JSON control messages"):
+    with pytest.raises(TypeError, match="text frames of a WebSocket are JSON"):
         decode(text)
     with pytest.raises(DecodeError):
         decode(text.encode())

@@ -76,8 +76,8 @@ def test_an_error_response_is_raised() -> None:
         ("text/plain", DEPTH),
         ("application/sbe", b'{"code":-1}'),
         ("application/sbe", b""),
-        ("application/sbe", DEPTH[:7]),
-        ("application/sbe", bytes(60)),
+        ("application/octet-stream", bytes(60)),
+        (None, DEPTH[:7]),
         (None, b"Way too much request weight used; IP banned."),
     ],
 )
@@ -89,8 +89,19 @@ def test_what_is_not_sbe_is_never_decoded(content_type: str | None, body: bytes)
 
 
 def test_a_damaged_answer_is_a_decode_error() -> None:
-    with pytest.raises(TruncatedMessage):
-        rest.decode_response("application/sbe", DEPTH[:-1])
+    for size in (3, 7, 20, len(DEPTH) - 1):
+        with pytest.raises(TruncatedMessage):
+            rest.decode_response("application/sbe", DEPTH[:size])
+    with pytest.raises(SchemaMismatch):
+        rest.decode_response("application/sbe", bytes(60))
+
+
+def test_what_is_no_answer_at_all_is_a_type_error() -> None:
+    for content_type, body, said in ((b"application/sbe", DEPTH, "content_type is a str or None"),
+                                     ("application/sbe", "abc", "bytes-like object"),
+                                     ("application/sbe", None, "bytes-like object")):  # fmt: skip
+        with pytest.raises(TypeError, match=said):
+            rest.decode_response(content_type, body)  # type: ignore[arg-type]
 
 
 def test_the_request_headers_name_our_schema() -> None:

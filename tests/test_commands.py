@@ -41,7 +41,7 @@ FRAME = bytes([1, 0, 1, 0, 1, 0, 1, 0, 7, 2]) + b"hi"
 def test_check_says_that_a_schema_is_fine(small: Path) -> None:
     done = run("check", small)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{small}: p, schema 1, version 1: 1 messages, no errors\n"
+    assert done.stdout == f"{small}: p, schema 1, version 1: 1 message, no errors\n"
 
 
 def test_check_prints_every_error_on_a_line(tmp_path: Path) -> None:
@@ -85,7 +85,8 @@ def test_check_of_what_is_no_schema(tmp_path: Path, content: bytes, said: str) -
 
 
 def test_wrong_use_exits_with_2(tmp_path: Path, small: Path) -> None:
-    for arguments in ((), ("compile", small), ("emit", small), ("check",),
+    for arguments in ((), ("build", small, "--package", "class"),
+                      ("build", small, "--package", "numpy"), ("compile", small), ("emit", small), ("check",),
                       ("build", small, "--package", "a-b")):  # fmt: skip
         done = run(*arguments)
         assert done.returncode == 2, arguments
@@ -109,6 +110,30 @@ def test_every_command_refuses_a_bad_schema(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert f"{path}:14: M.a: no type 'zz' in this schema" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_what_looks_misspelt_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "typos.xml"
+    path.write_text(
+        schema(
+            "<message name='M' id='1'><feild name='a' id='1' type='uint8'/>"
+            "<field name='b' id='2' type='uint8' presense='optional' exponent='e'/>"
+            "<x:note xmlns:x='urn:x'/><field name='c' id='3' type='uint8' venue='y'/></message>"
+            "<messge name='N' id='2'/>"
+        )
+    )
+    done = run("check", path)
+    assert done.returncode == 0
+    warned = [line.partition(":13: ")[2] for line in done.stdout.splitlines()[:-1]]
+    assert warned == [
+        "feild 'a': is no element of SBE, and ignored: did you mean 'field'?",
+        "field 'b': attribute 'presense' is ignored: did you mean 'presence'?",
+        "field 'b': attribute 'exponent': without a namespace it says nothing: write x:exponent, "
+        "and xmlns:x",
+        "messge 'N': is no element of SBE, and ignored: did you mean 'message'?",
+    ]
+    path.write_text(field('name="a" id="1" type="sid"'))
+    assert "no type 'sid' in this schema: did you mean 'side'?" in run("check", path).stdout
 
 
 # emit and build

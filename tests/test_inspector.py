@@ -117,6 +117,14 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     done = run(str(path))
     assert done.returncode == 1
     assert b">>> TruncatedMessage: BestBidAskStreamEvent: root block needs 50 bytes" in done.stdout
+    for text, said in ((b"4142 4", b"has 5 hex digits, an odd number"),
+                       (b"<xml/>", b"is text, and '<' in line 1 is no hex digit")):  # fmt: skip
+        path.write_bytes(text)
+        done = run(str(path))
+        assert (done.returncode, said in done.stderr) == (1, True)
+    path.write_text(f'    "{vectors.BEST_BID_ASK.hex()}",\n')  # as it stands in programs
+    assert run(str(path)).returncode == 0
+    path.write_bytes(vectors.BEST_BID_ASK[:40])
     empty = tmp_path / "empty"
     empty.touch()
     assert b"is empty" in run(str(empty)).stderr

@@ -192,7 +192,7 @@ def test_faults_of_elements_and_of_references_are_told_together() -> None:
     text = text.replace("</types>", "<type name='T' primitiveType='int99'/></types>", 1)
     assert sorted(fault.partition(": ")[2] for fault in faults(text)) == sorted([
         "T: 'int99' is no primitive type (char, int8, int16, int32, int64, uint8, uint16, uint32, "
-        "uint64, float, double)",
+        "uint64, float, double): did you mean 'int8'?",
         "field 'a': attribute 'id' is missing",
         "M.b: no type 'zz' in this schema",
         "M.b: id 1 is used by 'M.b' already",

@@ -13,8 +13,8 @@ cdef class Lease:
         if not PyObject_CheckBuffer(frame):
             if isinstance(frame, str):
                 raise TypeError(
-                    "a frame is bytes, not str: text frames of the stream are JSON control "
-                    "messages and are not decoded"
+                    "a frame is bytes, not str: text frames of a WebSocket are JSON, and not "
+                    "decoded; hex digits become bytes with bytes.fromhex"
                 )
             raise TypeError(f"a frame is bytes or another buffer, not {type(frame).__name__}")
         PyObject_GetBuffer(frame, &self.view, PyBUF_FORMAT | PyBUF_STRIDES)

@@ -145,7 +145,10 @@ class Table(_Rows):
     def symbols(self) -> list[str]:
         """``dictionary("symbol")``, for messages that have a symbol."""
         if "symbol" not in self._dictionaries:
-            raise AttributeError(f"{self._name} has no symbol")
+            known = ", ".join(self._dictionaries) or "none"
+            raise AttributeError(
+                f"{self._name} has no text 'symbol'; dictionary(name) gives those of: {known}"
+            )
         return self._dictionaries["symbol"]
 
     def __len__(self) -> int:

@@ -61,7 +61,7 @@ class Splitter:
         """
         if self._error is not None:
             raise self._error
-        self._rest += data
+        self._rest += memoryview(data)
         messages = []
         start = 0
         while len(self._rest) - start >= SOFH_LENGTH:
@@ -106,5 +106,6 @@ def framed(
     encoding: int = SBE_LITTLE_ENDIAN,
 ) -> bytes:
     """The message with its framing header in front, as it goes onto the wire."""
+    message = bytes(memoryview(message))
     length = (SOFH_LENGTH + len(message)).to_bytes(4, byte_order)
     return length + encoding.to_bytes(2, byte_order) + message
