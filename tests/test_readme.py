@@ -57,3 +57,13 @@ def test_the_table_of_messages_is_right() -> None:
         cells = [cell.strip() for cell in row.split("|")]
         assert cells[1] == str(message.TEMPLATE_ID)
         assert cells[4].split(", ") == list(message.DTYPE.names)
+
+
+def test_the_conformance_table_names_tests_that_exist() -> None:
+    table = README.partition("## Conformance")[2].partition("\n## ")[0]
+    rows = [row for row in table.splitlines() if row.startswith("| ") and "**" not in row]
+    named = [name for row in rows[1:] for name in re.findall(r"test_\w+", row.split("|")[-2])]
+    assert len(rows) > 40
+    assert len(named) >= len(rows) - 1
+    for name in named:
+        assert (Path(__file__).parent / f"{name}.py").is_file(), name
