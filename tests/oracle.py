@@ -174,10 +174,11 @@ class Kind:
         }
 
     def may_be_null(self, optional: bool) -> bool:
+        """Arrays of numbers and sets have no null, and what begins with one has none either."""
         if self.tag == "composite":
             present = [m.kind for m in self.members if m.kind.size]
-            return optional or (bool(present) and present[0].may_be_null(False))
-        return optional or self.presence == "optional"
+            return bool(present) and present[0].may_be_null(optional)
+        return self.tag not in ("array", "set") and (optional or self.presence == "optional")
 
 
 def single(value: Any, code: str) -> Any:
