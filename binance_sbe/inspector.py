@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from sbe_codegen.runtime.errors import DecodeError
+from sbe_codegen.runtime.layout import NUMPY
 from sbe_codegen.runtime.sofh import SOFH_LENGTH, FramingError
+from sbe_codegen.runtime.texts import DEEPEST
 
 _SHOWN = 12  # bytes of one element that are printed
-_DEEPEST = 8  # messages inside messages
-_CODES = {
-    "int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B", "uint16": "H",
-    "uint32": "I", "uint64": "Q", "float": "f", "double": "d", "char": "B",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -246,7 +244,7 @@ class _Walk:
         yield Row(at, self.position, f"{name} length", str(length))
         at = self.take(length)
         content = self.content[at : at + length]
-        if facts.get("embedded") and length and self.depth < _DEEPEST:
+        if facts.get("embedded") and length and self.depth < DEEPEST:
             inner = _Walk(self.content, at, self.module, self.position, self.depth + 1)
             for row in inner.rows():
                 yield Row(row.offset, row.end, f"{name} > {row.path}", row.value)
@@ -283,16 +281,15 @@ class _Walk:
             return data
         if kind == "mantissa":
             return int.from_bytes(data, "little" if self.order == "<" else "big", signed=True)
-        code = _CODES[facts["type"]]
-        values = struct.unpack(f"{self.order}{len(data) // struct.calcsize(code)}{code}", data)
-        return list(values) if kind == "array" else values[0]
+        values = np.frombuffer(data, self.order + NUMPY[facts["type"]]).tolist()
+        return values if kind == "array" else values[0]
 
 
 def _size(facts: Mapping[str, Any]) -> int:
     if facts["kind"] == "composite":
         parts = [e.facts for e in facts["elements"] if "constant" not in e.facts]
         return max((f["offset"] + _size(f) for f in parts), default=0)
-    return struct.calcsize(_CODES[facts["type"]]) * int(facts.get("length", 1))
+    return np.dtype(NUMPY[facts["type"]]).itemsize * int(facts.get("length", 1))
 
 
 def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any], ...]) -> str:

@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import Any
 
 from sbe_codegen.runtime.errors import MalformedMessage
+from sbe_codegen.runtime.texts import DEEPEST
 
 from . import spot_sbe
 
 _EVENTS = range(600, 700)
 _WITH_NULLS = range(100, 300)  # information and market data; elsewhere what is null is left out
 _KLINES = 203
-_DEEPEST = 8  # messages inside messages
 _TIME = "utcTimestampUs"
 _NULL_ANYWHERE = "commissionAsset"  # null in the JSON of events too
 _ABSENT = object()
@@ -106,8 +106,8 @@ class _Writer:
             is_left_out = not entries and metadata.get("jsonOmitNull") == "true"
             return _ABSENT if is_left_out else entries
         if facts.get("embedded") and value:
-            if self.depth >= _DEEPEST:
-                raise MalformedMessage(f"messages inside messages go {_DEEPEST} deep at most")
+            if self.depth >= DEEPEST:
+                raise MalformedMessage(f"messages inside messages go {DEEPEST} deep at most")
             return _value(spot_sbe.decode(value), self.time_unit, self.depth + 1)
         if value is None or value == b"":
             return self.null(facts, metadata.get("jsonDefaultValue"))

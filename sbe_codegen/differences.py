@@ -36,11 +36,9 @@ def find(old: ir.Module, new: ir.Module) -> list[Change]:
 
 
 def _schema(old: ir.Module, new: ir.Module) -> Iterator[Change]:
-    for what, severity in (("schema_id", "breaking"), ("big_endian", "breaking"),
-                           ("package", "cosmetic")):  # fmt: skip
-        before, after = getattr(old, what), getattr(new, what)
-        if before != after:
-            yield Change(severity, "schema", f"{what} was {before}, is {after}")  # type: ignore[arg-type]
+    yield from _differs("breaking", "schema", "schema_id", old.schema_id, new.schema_id)
+    yield from _differs("breaking", "schema", "big_endian", old.big_endian, new.big_endian)
+    yield from _differs("cosmetic", "schema", "package", old.package, new.package)
     if new.version < old.version:
         sentence = f"version goes back from {old.version} to {new.version}"
         yield Change("breaking", "schema", sentence)
@@ -124,23 +122,43 @@ def _level(
     old: _Level, new: _Level, path: str, version: int, counted: _Counted
 ) -> Iterator[Change]:
     yield from _block(old.block, new.block, path, version)
-    if dict(old.metadata) != dict(new.metadata):
-        yield Change("cosmetic", path, _metadata(old.metadata, new.metadata))
-    if old.deprecated != new.deprecated:
-        yield Change("cosmetic", path, f"deprecated was {old.deprecated}, is {new.deprecated}")
+    yield from _metadata_differs(path, old.metadata, new.metadata)
+    yield from _differs("cosmetic", path, "deprecated", old.deprecated, new.deprecated)
+    # Old and new elements by place, since that is what the wire goes by.
     is_root = isinstance(new, ir.Message)
-    for one, other in _pairs(old.groups, new.groups):
-        yield from _group(one, other, path, version, counted[0], is_root and not old.data)
-    for first, second in _pairs(old.data, new.data):
-        yield from _data(first, second, path, version, counted[1], is_root)
+    for one, other in zip(old.groups, new.groups, strict=False):
+        yield from _group(one, other, path, version)
+    can_skip = counted[0] is not None or (is_root and not old.data)
+    yield from _ends("group", old.groups, new.groups, path, version, can_skip)
+    for first, second in zip(old.data, new.data, strict=False):
+        yield from _data(first, second, path)
+    can_skip = counted[1] is not None or is_root
+    yield from _ends("data", old.data, new.data, path, version, can_skip)
 
 
-def _pairs(
-    old: Sequence[_Element], new: Sequence[_Element]
-) -> Iterator[tuple[_Element | None, _Element | None]]:
-    """Old and new elements by place, since that is what the wire goes by."""
-    for i in range(max(len(old), len(new))):
-        yield old[i] if i < len(old) else None, new[i] if i < len(new) else None
+def _differs(
+    severity: Severity, path: str, what: str, before: object, after: object
+) -> Iterator[Change]:
+    if before != after:
+        yield Change(severity, path, f"{what} was {before}, is {after}")
+
+
+def _metadata_differs(
+    path: str, old: Mapping[str, str], new: Mapping[str, str]
+) -> Iterator[Change]:
+    if dict(old) != dict(new):
+        yield Change("cosmetic", path, _metadata(old, new))
+
+
+def _ends(
+    what: str, old: Sequence[_Element], new: Sequence[_Element], path: str, version: int,
+    can_skip: bool,
+) -> Iterator[Change]:  # fmt: skip
+    """What one has after all that the other has."""
+    for gone in old[len(new) :]:
+        yield Change("breaking", f"{path}.{gone.schema_name}", f"the {what} is gone")
+    for each in new[len(old) :]:
+        yield _added(f"{path}.{each.schema_name}", what, each.since, version, can_skip)
 
 
 def _added(path: str, what: str, since: int, version: int, can_skip: bool) -> Change:
@@ -153,18 +171,8 @@ def _added(path: str, what: str, since: int, version: int, can_skip: bool) -> Ch
     return Change("additive", path, f"a new {what}, since {since}")
 
 
-def _group(
-    old: ir.Group | None, new: ir.Group | None, path: str, version: int,
-    counted: ir.Field | None, is_last: bool,
-) -> Iterator[Change]:  # fmt: skip
-    if new is None:
-        assert old is not None
-        yield Change("breaking", f"{path}.{old.schema_name}", "the group is gone")
-        return
+def _group(old: ir.Group, new: ir.Group, path: str, version: int) -> Iterator[Change]:
     place = f"{path}.{new.schema_name}"
-    if old is None:
-        yield _added(place, "group", new.since, version, is_last or counted is not None)
-        return
     if old.schema_name != new.schema_name:
         is_same = _wire(old.block.fields) == _wire(new.block.fields)
         severity: Severity = "cosmetic" if is_same else "breaking"
@@ -173,8 +181,7 @@ def _group(
             return
     if _dimension(old.dimension) != _dimension(new.dimension):
         yield Change("breaking", place, "the dimensions changed")
-    if old.since != new.since:
-        yield Change("breaking", place, f"sinceVersion was {old.since}, is {new.since}")
+    yield from _differs("breaking", place, "sinceVersion", old.since, new.since)
     inner = old.dimension.group_count, old.dimension.data_count
     yield from _level(old, new, place, version, inner)
 
@@ -183,18 +190,8 @@ def _dimension(dimension: ir.Dimension) -> tuple[object, ...]:
     return dimension.size, *_wire([dimension.block_length, dimension.count])
 
 
-def _data(
-    old: ir.Data | None, new: ir.Data | None, path: str, version: int,
-    counted: ir.Field | None, is_root: bool,
-) -> Iterator[Change]:  # fmt: skip
-    if new is None:
-        assert old is not None
-        yield Change("breaking", f"{path}.{old.schema_name}", "the data is gone")
-        return
+def _data(old: ir.Data, new: ir.Data, path: str) -> Iterator[Change]:
     place = f"{path}.{new.schema_name}"
-    if old is None:
-        yield _added(place, "data", new.since, version, is_root or counted is not None)
-        return
     if old.schema_name != new.schema_name:
         yield Change("cosmetic", f"{path}.{old.schema_name}", f"is called {new.schema_name} now")
     before, after = old.var_data, new.var_data
@@ -204,10 +201,8 @@ def _data(
         yield Change(
             "breaking", place, f"was {before.charset or 'bytes'}, is {after.charset or 'bytes'}"
         )
-    if old.since != new.since:
-        yield Change("breaking", place, f"sinceVersion was {old.since}, is {new.since}")
-    if dict(old.metadata) != dict(new.metadata):
-        yield Change("cosmetic", place, _metadata(old.metadata, new.metadata))
+    yield from _differs("breaking", place, "sinceVersion", old.since, new.since)
+    yield from _metadata_differs(place, old.metadata, new.metadata)
 
 
 # blocks
@@ -263,19 +258,16 @@ def _field(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
         if before == after:
             sentence = f"the members of {before} changed"
         yield Change("breaking", path, sentence)
-    if old.id != new.id:
-        yield Change("cosmetic", path, f"id was {old.id}, is {new.id}")
-    if old.since != new.since:
-        yield Change("breaking", path, f"sinceVersion was {old.since}, is {new.since}")
+    yield from _differs("cosmetic", path, "id", old.id, new.id)
+    yield from _differs("breaking", path, "sinceVersion", old.since, new.since)
     if old.exponent != new.exponent:
         yield Change("breaking", path, "is scaled by another exponent")
     if old.optional != new.optional:
         severity: Severity = "additive" if new.optional else "cosmetic"
         yield Change(severity, path, f"is {'optional' if new.optional else 'required'} now")
-    elif old.optional and old.encoding.null != new.encoding.null:
-        yield Change("breaking", path, f"null was {old.encoding.null}, is {new.encoding.null}")
-    if dict(old.metadata) != dict(new.metadata):
-        yield Change("cosmetic", path, _metadata(old.metadata, new.metadata))
+    elif old.optional:
+        yield from _differs("breaking", path, "null", old.encoding.null, new.encoding.null)
+    yield from _metadata_differs(path, old.metadata, new.metadata)
 
 
 def _wire(fields: Sequence[ir.Field]) -> list[tuple[object, ...]]:

@@ -99,6 +99,11 @@ class Encoding:
     semantic_type: str | None = None
     description: str = field(default="", compare=False)
 
+    @property
+    def is_array(self) -> bool:
+        """Whether it is several primitives, which C has as bytes."""
+        return self.kind in ("text", "array", "mantissa")
+
 
 @dataclass(frozen=True)
 class Exponent:
@@ -281,7 +286,6 @@ class Module:
     header: Header
     enums: tuple[Enum, ...]
     sets: tuple[Set, ...]
-    composites: tuple[Composite, ...]
     dimensions: tuple[Dimension, ...]
     var_data: tuple[VarData, ...]
     messages: tuple[Message, ...]

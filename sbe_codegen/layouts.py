@@ -28,7 +28,7 @@ def of_module(module: ir.Module, message: str | None = None) -> str:
         raise KeyError(message)
     composite = module.header.composite
     lines += ["", f"{composite.schema_name}: {composite.size} bytes"]
-    lines += _table(_fields(composite.members, 0, 0), "  ")
+    lines += _table(_fields(composite.members, 0), "  ")
     for each in chosen:
         lines += ["", *of_message(each, module.header.size)]
     return "\n".join(lines)
@@ -45,7 +45,7 @@ def of_message(message: ir.Message, header: int) -> list[str]:
 
 def _level(level: ir.Message | ir.Group, base: int | None, indent: str) -> list[str]:
     """The fields, then what follows the block; ``base`` is where it is in the frame, if known."""
-    rows = list(_fields(level.block.fields, base, 0))
+    rows = list(_fields(level.block.fields, base))
     end = max((f.end for f in level.block.fields if f.size), default=0)
     if level.block.length > end:
         at = "" if base is None else str(base + end)
@@ -74,12 +74,14 @@ def _level(level: ir.Message | ir.Group, base: int | None, indent: str) -> list[
     return lines
 
 
-def _fields(fields: Sequence[ir.Field], base: int | None, inner: int) -> Iterator[_Row]:
+def _fields(
+    fields: Sequence[ir.Field], base: int | None, inner: int = 0, mark: str = ""
+) -> Iterator[_Row]:
     for field in fields:
         encoding = field.encoding
         at = field.offset + inner
         frame = "" if base is None else str(base + at)
-        name = f"{'. ' if inner or base == -1 else ''}{field.schema_name}"
+        name = f"{mark}{field.schema_name}"
         if not field.size and encoding.constant is None:
             yield frame, str(at), "0", type_of(encoding), name, "no bytes"
             continue
@@ -89,14 +91,13 @@ def _fields(fields: Sequence[ir.Field], base: int | None, inner: int) -> Iterato
             continue
         yield frame, str(at), str(field.size), type_of(encoding), name, _about(field)
         if encoding.composite is not None:
-            for row in _fields(encoding.composite.members, base, at):
-                yield (*row[:4], f". {row[4].removeprefix('. ')}", row[5])
+            yield from _fields(encoding.composite.members, base, at, ". ")
 
 
 def type_of(encoding: ir.Encoding) -> str:
     if encoding.composite is not None:
         return encoding.composite.schema_name
-    length = f"[{encoding.length}]" if encoding.kind in ("text", "array", "mantissa") else ""
+    length = f"[{encoding.length}]" if encoding.is_array else ""
     named = encoding.enum or encoding.set
     name = f"{named.schema_name}: " if named else ""
     return f"{name}{encoding.primitive.name}{length}"

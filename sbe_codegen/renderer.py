@@ -51,7 +51,7 @@ class _Renderer(LevelRenderer):
             "schema_version": module.version,
             "version": module.version,
             "byte_order": "bigEndian" if module.big_endian else "littleEndian",
-            "order": ">" if module.big_endian else "<",
+            "order": self.numpy_order,
             "removed": dict(module.removed),
             "header": self.header(module.header),
             "enums": [self.enum(enum, taken) for enum in module.enums],
@@ -96,7 +96,6 @@ class _Renderer(LevelRenderer):
             ("group_count", header.group_count),
             ("data_count", header.data_count),
         ]
-        order = ">" if self.module.big_endian else "<"
         header_names: list[str] = []
         for member in header.composite.members:  # named tuples have no names that begin with _
             header_names.append(free(member.name.lstrip("_") or "member", header_names))
@@ -116,7 +115,7 @@ class _Renderer(LevelRenderer):
                 for target, member in required
                 if member is not None
             ],
-            "spec": specs.members(header.composite, order, self.composite_key),
+            "spec": specs.members(header.composite, self.numpy_order, self.composite_key),
             "fields": [
                 (name, stubs.of_field(member))
                 for name, member in zip(header_names, header.composite.members, strict=True)

@@ -42,8 +42,6 @@ class _Resolver(FramingResolver):
         self.unique([(f"name '{m.name}'", m.name, m.place) for m in source.messages if m.name])
         if self.head is None or self.errors:
             raise Stop
-        made = [each for each in self.encodings.values() if each]
-        composites = {each.composite.schema_name: each.composite for each in made if each.composite}
         named = self.named.values()
         return ir.Module(
             package=source.package,
@@ -54,7 +52,6 @@ class _Resolver(FramingResolver):
             header=self.head,
             enums=tuple(each for each in named if isinstance(each, ir.Enum)),
             sets=tuple(each for each in named if isinstance(each, ir.Set)),
-            composites=tuple(composites.values()),
             dimensions=tuple(each for each in self.dimensions.values() if each),
             var_data=tuple(each for each in self.var_data.values() if each),
             messages=tuple(messages),

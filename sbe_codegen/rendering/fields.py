@@ -29,6 +29,7 @@ class FieldRenderer:
     def __init__(self, module: ir.Module) -> None:
         self.module = module
         self.order = "be" if module.big_endian else "le"
+        self.numpy_order = ">" if module.big_endian else "<"
         self.composites = _field_composites(module)
         # The names that the generated module has.
         self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
@@ -78,7 +79,7 @@ class FieldRenderer:
                 members = encoding.composite.wire_fields
                 result += self.leaves(members, accessor, f"{place}.", offset, newest)
                 continue
-            is_array = encoding.kind in ("text", "array", "mantissa")
+            is_array = encoding.is_array
             result.append(
                 Leaf(
                     self.claim(accessor),
@@ -115,8 +116,7 @@ class FieldRenderer:
                 "c_type": self.composite_row(encoding.composite),
                 "declarator": field.c_name,
             }
-        is_array = encoding.kind in ("text", "array", "mantissa")
-        size = f"[{encoding.length}]" if is_array else ""
+        size = f"[{encoding.length}]" if encoding.is_array else ""
         return {"c_type": encoding.primitive.c_type, "declarator": f"{field.c_name}{size}"}
 
     def copies(self, leaves: Sequence[Leaf], target: str, arguments: str) -> list[str]:
@@ -128,7 +128,7 @@ class FieldRenderer:
             if encoding.kind == "mantissa":
                 big = int(self.module.big_endian)
                 result.append(f"sbe_copy_mantissa(<void*>{to}, {value}, {encoding.length}, {big})")
-            elif leaf.returns == "const uint8_t*":
+            elif encoding.is_array:
                 swap = int(self.module.big_endian and size > 1)
                 null = _null_bits(encoding)
                 items = f"{encoding.length}, {size}, {swap}, {null}"
@@ -184,8 +184,7 @@ def _null_bits(encoding: ir.Encoding) -> str:
         code = "f" if encoding.primitive.size == 4 else "d"
         value = float("nan") if encoding.null is None else float(encoding.null)
         return f"0x{int.from_bytes(struct.pack('<' + code, value), 'little'):X}ULL"
-    assert encoding.null is not None
-    return f"0x{int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1):X}ULL"
+    return _whole_bits(encoding)
 
 
 def _c_null(encoding: ir.Encoding) -> str:
@@ -195,5 +194,9 @@ def _c_null(encoding: ir.Encoding) -> str:
         return "NAN"
     if encoding.primitive.is_float:
         return f"<{encoding.primitive.c_type}>{float(encoding.null)!r}"
-    bits = int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1)
-    return f"<{encoding.primitive.c_type}>0x{bits:X}ULL"
+    return f"<{encoding.primitive.c_type}>{_whole_bits(encoding)}"
+
+
+def _whole_bits(encoding: ir.Encoding) -> str:
+    assert encoding.null is not None
+    return f"0x{int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1):X}ULL"

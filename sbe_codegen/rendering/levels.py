@@ -45,9 +45,7 @@ class LevelRenderer(FieldRenderer):
             "tables": [root, *_all(root["groups"])],
             "slots": [slot for level in levels for slot in _slots(level)],
             "framings": [each["framing"] for each in _all(root["groups"]) if each["framing"]],
-            "spec": specs.message(
-                message, ">" if self.module.big_endian else "<", self.composite_key
-            ),
+            "spec": specs.message(message, self.numpy_order, self.composite_key),
             "values": self.tuple_values(message, root["fields"]),
             "stub": stubs.message(message),
         }

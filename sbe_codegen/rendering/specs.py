@@ -92,7 +92,7 @@ def _field(source: ir.Field, key_of: _KeyOf) -> dict[str, Any]:
     }
     if encoding.kind != "composite":
         result["type"] = encoding.primitive.name
-    if encoding.kind in ("text", "array", "mantissa"):
+    if encoding.is_array:
         result["length"] = encoding.length
     if encoding.constant is not None:
         result["constant"] = encoding.constant

@@ -128,6 +128,13 @@ cdef int raise_fault(const sbe_fault* fault, object schema, object frame=*) exce
 cdef object new_error(const sbe_fault* fault, object schema, object frame)
 
 
+cdef inline void rewind(sbe_cursor* cursor, const uint8_t* position) noexcept nogil:
+    """To where a message begins, of which nothing is known yet."""
+    cursor.position = position
+    cursor.template_id = -1
+    cursor.empty = 0
+
+
 cdef inline const uint8_t* take(
     sbe_cursor* cursor, uint64_t size, const char* element
 ) noexcept nogil:

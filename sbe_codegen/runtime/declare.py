@@ -69,24 +69,18 @@ class Fields:
         self.types = types
         self.formats = FieldFormats(order, types)
 
-    def descriptor(self, spec: Spec, optional: bool | None = None) -> Any:
+    def descriptor(self, spec: Spec) -> Any:
         name, schema_name, since = spec["name"], spec["schema_name"], spec["since"]
-        if optional is None:
-            optional = bool(spec.get("optional"))
         doc = f"{schema_name}: {_kind(spec)} at byte {spec.get('offset')} of its block."
         if since:
             doc += f" None before version {since}."
         if spec.get("doc"):
             doc += f" {spec['doc']}"
         head = (name, schema_name, doc, since)
-        made = self._constant(spec) if "constant" in spec else self._made(spec, head, optional)
+        made = self._constant(spec) if "constant" in spec else self._made(spec, head)
         facts = dict(spec)
         if spec["kind"] in ("enum", "set"):
-            table = self.types[spec["named"]]
-            facts["labels"] = table.labels
-            facts["values"] = {
-                label: table.metadata.get(value, {}) for value, label in table.labels.items()
-            }
+            facts |= self.types[spec["named"]].facts
         elif spec["kind"] == "composite":
             facts["elements"] = self.types[spec["named"]].kind._ELEMENTS
         return made.with_facts(facts)
@@ -100,7 +94,8 @@ class Fields:
         head = (spec["name"], spec["schema_name"], doc, spec["since"])
         return elements.ConstantField(*head, value, label)
 
-    def _made(self, spec: Spec, head: tuple[Any, ...], optional: bool) -> Any:
+    def _made(self, spec: Spec, head: tuple[Any, ...]) -> Any:
+        optional = bool(spec.get("optional"))
         kind, offset, null = spec["kind"], spec["offset"], spec.get("null")
         if kind == "composite":
             table = self.types[spec["named"]]
@@ -140,7 +135,7 @@ class Fields:
             may = optional or self._first(inner, False) is not None
         else:
             may = optional or bool(first.get("optional"))
-        return self.descriptor(first, optional=True) if may else None
+        return self.descriptor({**first, "optional": True}) if may else None
 
 
 def _kind(spec: Spec) -> str:

@@ -8,7 +8,7 @@ cimport cython
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from .cursor cimport raise_fault, sbe_cursor, sbe_data, sbe_fault, sbe_group, sbe_root
+from .cursor cimport raise_fault, sbe_cursor, sbe_fault, sbe_group, sbe_root
 from .elements cimport Element, View, show_docs
 from .frames cimport start_of
 from .message cimport shown

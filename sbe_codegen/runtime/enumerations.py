@@ -15,8 +15,8 @@ class EnumTable:
         self, members: Mapping[int, Any], labels: Mapping[int, str], metadata: Mapping[int, Any]
     ) -> None:
         self.members = dict(members)
+        self.facts = _facts(labels, metadata)
         self.labels = dict(labels)
-        self.metadata = dict(metadata)
 
 
 class SetTable:
@@ -24,8 +24,8 @@ class SetTable:
 
     def __init__(self, kind: Any, labels: Mapping[int, str], metadata: Mapping[int, Any]) -> None:
         self.kind = kind
+        self.facts = _facts(labels, metadata)
         self.labels = dict(labels)
-        self.metadata = dict(metadata)
         self.known: dict[int, Any] = {}
 
     def flags(self, bits: int) -> Any:
@@ -53,5 +53,7 @@ def enum_table(
     return EnumTable({member.value: member for member in enum}, labels, metadata)
 
 
-def set_table(kind: Any, labels: Mapping[int, str], metadata: Mapping[int, Any]) -> SetTable:
-    return SetTable(kind, labels, metadata)
+def _facts(labels: Mapping[int, str], metadata: Mapping[int, Any]) -> dict[str, Any]:
+    """What descriptors of this type say of its values: one copy for all of them."""
+    values = {label: metadata.get(value, {}) for value, label in labels.items()}
+    return {"labels": dict(labels), "values": values}

@@ -4,7 +4,7 @@ from cpython.buffer cimport Py_buffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
 
-from .cursor cimport sbe_cursor
+from .cursor cimport rewind, sbe_cursor
 
 
 cdef class Lease:
@@ -29,9 +29,7 @@ cdef inline object open_frame(object frame, Py_ssize_t offset, sbe_cursor* curso
         owner = frame
     else:
         owner = lease_frame(frame, cursor)
-    cursor.template_id = -1
-    cursor.empty = 0
-    cursor.position = cursor.start
+    rewind(cursor, cursor.start)
     if offset != 0:
         if offset < 0 or offset > cursor.end - cursor.start:
             raise_offset(offset, cursor)

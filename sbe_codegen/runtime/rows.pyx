@@ -9,7 +9,9 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from .arrays cimport own_array
-from .cursor cimport FAULT_NO_MEMORY, FAULT_NO_TABLE, new_error, raise_fault, sbe_cursor, sbe_fault
+from .cursor cimport (
+    FAULT_NO_MEMORY, FAULT_NO_TABLE, new_error, raise_fault, rewind, sbe_cursor, sbe_fault,
+)
 from .frames cimport Lease
 from .message cimport Schema
 from .tables cimport append_t, reserve, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
@@ -124,9 +126,7 @@ cdef class Rows:
                 self.reject(&fault)
                 break
             self.open_wanted()
-            cursor.position = start
-            cursor.template_id = -1
-            cursor.empty = 0
+            rewind(cursor, start)
         self.frame_count += 1
         return 0
 
@@ -148,9 +148,7 @@ cdef class Rows:
                 while i < count:
                     cursor.start = data + ends[i]
                     cursor.end = data + ends[i + 1]
-                    cursor.position = cursor.start
-                    cursor.template_id = -1
-                    cursor.empty = 0
+                    rewind(&cursor, cursor.start)
                     self.tables.frame = i
                     if not self.append_frame(&self.tables, &cursor):
                         good = False

@@ -1,4 +1,8 @@
+from typing import Final
+
 from .elements import Element
+
+DEEPEST: Final[int]
 
 class CharField(Element): ...
 class TextField(Element): ...

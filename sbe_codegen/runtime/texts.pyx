@@ -8,15 +8,14 @@ from libc.string cimport memchr
 
 from .arrays cimport view_array
 from .cursor cimport sbe_cursor, sbe_data, sbe_fault, sbe_root
-from .elements cimport Element, View, out_of, show_docs
+from .elements cimport Element, show_docs
 from .frames cimport start_of
 from .message cimport Message, Schema
 from .values cimport known_text, utf8_text
 
 from .errors import MalformedMessage
 
-cdef enum:
-    DEEPEST = 8                 # messages inside messages
+DEEPEST = 8                     # messages inside messages, for whoever follows them
 
 
 cdef class CharField(Element):
@@ -179,9 +178,10 @@ cdef class DataField(Element):
 cdef raise_text(Element element, error, str encoding, const uint8_t* text, object owner, str hint):
     kind = element.__objclass__     # None of elements inside groups and composites
     message = getattr(kind, "__name__", None)
+    place = f"{message}: {element.schema_name}" if message else element.schema_name
     offset = (text - start_of(owner)) + error.start
     raise MalformedMessage(
-        f"{message + ': ' if message else ''}{element.schema_name} is not {encoding} text at offset {offset} "
+        f"{place} is not {encoding} text at offset {offset} "
         f"({error.reason}); {hint}",
         offset=offset,
         template_id=getattr(kind, "TEMPLATE_ID", None),
