@@ -34,6 +34,7 @@ _RUNTIME = (
     "entries",
     "frames",
     "message",
+    "moves",
     "rows",
     "scaling",
     "tables",

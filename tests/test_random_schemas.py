@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,11 @@ def test_what_is_encoded_is_decoded(
     table = module.decode_many([frame, frame])[type(message)]
     assert table.records["frame"].tolist() == [0, 1]
     check_table(table, [message, message], schema.messages[name], schema)
+    columns = table.columns()
+    check_columns(columns, table.columns("raw"), table, [message] * 2, schema.messages[name])
+    arrow = columns.to_arrow()
+    arrow.validate(full=True)
+    assert arrow.num_rows == len(columns.to_pandas()) == 2
 
 
 def same_tuple(one: Any, other: Any) -> bool:
@@ -180,6 +186,36 @@ def check_table(table: Any, views: list[Any], node: Element, schema: Schema) -> 
         elif local(child) == "data":
             found = [table.data[name][row] for row in range(len(views))]
             assert found == [getattr(view, name) or b"" for view in views]
+
+
+def check_columns(columns: Any, raw: Any, table: Any, views: list[Any], node: Element) -> None:
+    """Columns against the table that they are of, floats against the attributes of messages."""
+    for name, column in raw.items():
+        rows = table.records
+        for part in name.split("."):
+            rows = rows[part]
+        assert column.flags.c_contiguous
+        assert column.flags.aligned
+        assert column.dtype == rows.dtype
+        assert same(column.tolist(), rows.tolist())
+    names = {name for name, _ in mantissas(node)}
+    for name, column in columns.items():
+        if name not in names:
+            assert same(column.tolist(), raw[name].tolist())
+            continue
+        wanted = [getattr(view, f"{name}_float") for view in views]
+        assert same(column.tolist(), [math.nan if each is None else each for each in wanted])
+    for child in node:
+        name = snake(child.get("name", ""))
+        if local(child) == "group":
+            inner = columns.groups[name], raw.groups[name], table.groups[name]
+            assert inner[0].offsets is inner[2].offsets
+            if any(local(each) in ("group", "data") for each in child):
+                check_columns(*inner, [e for v in views for e in getattr(v, name)], child)
+            elif mantissas(child):
+                rows = [row for v in views for row in getattr(v, f"{name}_float")]
+                for each, _ in mantissas(child):
+                    assert same(inner[0][each].tolist(), [row[each].tolist() for row in rows])
 
 
 @pytest.mark.fuzz

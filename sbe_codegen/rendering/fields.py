@@ -33,7 +33,10 @@ class FieldRenderer:
         self.composites = _field_composites(module)
         # The names that the generated module has.
         self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
-        verbs = ("walk", "parse", "append", "open", "take_header_of", "take", "tuple", "write")
+        verbs = (
+            "walk", "parse", "append", "open", "free", "take_header_of", "take", "tuple",
+            "float_tuple", "write",
+        )  # fmt: skip
         self.claimed |= {f"{verb}_{message.name}" for verb in verbs for message in module.messages}
 
     def claim(self, name: str) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import ir, names
 from . import specs, stubs
-from .fields import FieldRenderer, Leaf
+from .tuples import TupleRenderer
 
 _Level = ir.Message | ir.Group
 
 
-class LevelRenderer(FieldRenderer):
+class LevelRenderer(TupleRenderer):
     """`framings` collects what is needed for stepping over unknown elements."""
 
     def __init__(self, module: ir.Module) -> None:
@@ -46,7 +46,7 @@ class LevelRenderer(FieldRenderer):
             "slots": [slot for level in levels for slot in _slots(level)],
             "framings": [each["framing"] for each in _all(root["groups"]) if each["framing"]],
             "spec": specs.message(message, self.numpy_order, self.composite_key),
-            "values": self.tuple_values(message, root["fields"]),
+            **self.tuples(message, root["fields"]),
             "stub": stubs.message(message),
         }
 
@@ -207,31 +207,6 @@ class LevelRenderer(FieldRenderer):
             rest = place.format(f"{count} - {number}")
             result[key] = f"{count} > {number} and not skip_unknown(cursor, {rest}, &{framing}, 0)"
         return result
-
-    # astuple
-
-    def tuple_values(self, message: ir.Message, leaves: Sequence[Leaf]) -> list[str]:
-        """The expressions that ``astuple`` consists of: plain numbers straight from the block."""
-        elements: list[ir.Field | ir.Data] = [*message.block.fields, *message.data]
-        accessors = {leaf.column: leaf.accessor for leaf in leaves}
-        return [
-            self.tuple_value(f"ELEMENTS_{message.template_id}, {i}", element, accessors)
-            for i, element in enumerate(elements)
-        ]
-
-    def tuple_value(
-        self, where: str, element: ir.Field | ir.Data, accessors: Mapping[str, str]
-    ) -> str:
-        if isinstance(element, ir.Data):
-            data = element.var_data
-            if data.charset == "utf-8" and not element.since and not data.empty_is_null:
-                return f"read_text({where}, &frame.{element.c_name}, root, owner)"
-            return f"read_element({where}, root, owner)"
-        is_plain = element.encoding.kind == "number" and not element.is_constant
-        if not is_plain or element.optional or element.since:
-            return f"read_element({where}, root, owner)"
-        value = f"{accessors[element.c_name]}(frame)"
-        return f"byte_int({value})" if element.size == 1 else value
 
 
 def _slots(level: dict[str, Any]) -> Iterator[str]:

@@ -14,10 +14,26 @@ def message(source: ir.Message) -> dict[str, Any]:
         "match_args": "".join(f'"{field.name}", ' for field in source.block.fields).strip(),
         "tuple_names": ", ".join(each.name for each in elements),
         "tuple_types": ", ".join(map(_type, elements)) or "()",
+        "float_types": _float_types(elements),
         "flat_groups": [group.name for group in source.groups if group.is_flat],
         "properties": [{"name": "block", "type": "NDArray[np.void]"}, *_properties(source, source)],
         "entries": list(_entries(source, source)),
     }
+
+
+def _float_types(elements: list[ir.Field | ir.Data]) -> str:
+    """Those of ``astuple_float``; empty where there are no mantissas."""
+    if not any(isinstance(each, ir.Field) and each.exponent for each in elements):
+        return ""
+    return ", ".join(
+        _float_type(each) if isinstance(each, ir.Field) and each.exponent else _type(each)
+        for each in elements
+    )
+
+
+def _float_type(field: ir.Field) -> str:
+    is_null = field.optional or field.since or field.encoding.kind == "mantissa"
+    return "float | None" if is_null else "float"
 
 
 def _entry_class(source: ir.Message, group: ir.Group) -> str:
@@ -50,11 +66,10 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
     for field in level.block.fields:
         result.append({"name": field.name, "type": of_field(field)})
         if field.exponent:
-            none = " | None" if field.optional or field.since else ""
-            if field.encoding.kind == "mantissa":
-                none = " | None"
-            scaled.append({"name": free(f"{field.name}_float", taken), "type": f"float{none}"})
-            scaled.append({"name": free(f"{field.name}_decimal", taken), "type": f"Decimal{none}"})
+            kind = _float_type(field)
+            scaled.append({"name": free(f"{field.name}_float", taken), "type": kind})
+            kind = kind.replace("float", "Decimal")
+            scaled.append({"name": free(f"{field.name}_decimal", taken), "type": kind})
     result += scaled
     for group in level.groups:
         if not group.is_flat:

@@ -63,16 +63,9 @@ cdef int raise_unopened() except -1:
 cdef object decode_frames(Schema schema, append_t append_frame, object frames, object on_error):
     """`decode_many` of a generated module."""
     cdef Rows rows = new_rows(schema, append_frame, FIRST_ROWS, on_error, 8)
-    cdef sbe_cursor cursor
     run = as_run(frames)
     if run is not None:
         rows.add_run(run[0], run[1])
         return rows.finish()
-    rows.tables.expected = len(frames)
-    for frame in frames:
-        try:
-            owner = open_frame(frame, 0, &cursor)
-        except (TypeError, BufferError, ValueError) as error:
-            raise type(error)(f"frame {rows.frame_count}: {error}") from None
-        rows.add(&cursor, 0)
+    rows.add_all(frames)
     return rows.finish()

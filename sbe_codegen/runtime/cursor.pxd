@@ -192,7 +192,11 @@ cdef inline bint take_entries(
         return False
     if group.stride == 0:
         return allow_empty(cursor, group.count, element)
-    if group.count > <uint64_t>(cursor.end - cursor.position) / group.stride:
+    if (group.count | group.stride) >> 32:      # only then may their product be too large
+        if group.count > <uint64_t>(cursor.end - cursor.position) / group.stride:
+            note_entries(cursor, group, element)
+            return False
+    elif group.count * group.stride > <uint64_t>(cursor.end - cursor.position):
         note_entries(cursor, group, element)
         return False
     cursor.position += group.count * group.stride

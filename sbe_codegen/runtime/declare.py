@@ -168,14 +168,15 @@ def declare(
     row_sizes: Sequence[int],
     takes: Sequence[tuple[int, int]],
     framings: Sequence[int],
-) -> tuple[Any, ...]:
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Gives the message class ``message`` the attributes that the JSON ``text`` describes.
 
     ``slots`` are the offsets of groups and data in their C structs, ``row_sizes`` the sizes of the
     C structs of table rows (checked against what is computed here), ``takes`` the addresses of the
     functions that read entries with the sizes of their structs, ``framings`` the addresses of what
     groups whose dimensions have counts need.
-    Returns the descriptors of the root fields and var data, in the order of ``astuple``.
+    Returns the descriptors of the root fields and var data, in the order of ``astuple``, as they
+    are and with those that make floats of mantissas.
     """
     spec = json.loads(text)
     places = _Places(slots, takes, framings)
@@ -196,7 +197,7 @@ def declare(
     elements.set_attributes(message, attributes)
     schema.add(message)
     values: tuple[Any, ...] = attributes["_VALUES"]
-    return values
+    return values, tuple(level.floats.get(each.name, each) for each in values)
 
 
 class _Level:
@@ -219,6 +220,7 @@ class _Level:
         self.module = module
         self.fields = Fields(order, types)
         self.slots: list[int] = []
+        self.floats: dict[str, Any] = {}  # by the name of the mantissa
         named = (*spec["fields"], *spec["groups"], *spec["data"])
         self.taken = frozenset(each["name"] for each in named)  # derived names keep off these
 
@@ -262,6 +264,7 @@ class _Level:
                     full = free(f"{name}_{ending}", self.taken)
                     doc = f"{power}, {what}."
                     result[full] = kind(full, schema_name, doc, scopes[0][name], exponent, levels)
+                self.floats[name] = result[free(f"{name}_float", self.taken)]
         return result
 
     def group(
@@ -297,8 +300,7 @@ class _Level:
             outer = [(n, scopes[n - 1][field]) for n, field in sorted(wanted)]
             full = free(f"{name}_float", self.taken)
             doc = f"A copy of {name} with {', '.join(layout.mantissas)} as the nearest float64."
-            constants = {f["name"]: f["constant"] for f in spec["fields"] if "constant" in f}
-            to_floats = ToFloats(layout, outer, constants)
+            to_floats = ToFloats(layout, outer)
             result[full] = blocks.GroupFloats(full, schema_name, doc, view, to_floats)
         return result, TableLayout(spec, layout, {})
 

@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from .cursor cimport sbe_block, sbe_data, sbe_root
+from .reuse cimport sbe_shelf
 from .values cimport known_text
 
 cpdef object set_attributes(type owner, dict attributes)
@@ -36,8 +37,11 @@ cdef class IntField(Element):
     cdef int code
     cdef bint optional
     cdef int64_t null           # its bits, whatever the sign
+    cdef bint fits              # it is an int64
+    cdef sbe_shelf shelf
 
     cdef object number(self, const sbe_block* block)
+    cdef inline bint load(self, const sbe_block* block, int64_t* bits) noexcept
 
 
 cdef inline const sbe_root* out_of(const sbe_root* root, int levels) noexcept:

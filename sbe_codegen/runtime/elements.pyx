@@ -13,7 +13,9 @@ from cpython.object cimport Py_TYPE, PyObject, PyTypeObject
 
 from .cursor cimport sbe_block, sbe_root
 from .loads cimport *
-from .scaling cimport decimal_of, float_of
+from .reuse cimport sbe_clear_shelf, sbe_shelved_float, sbe_shelved_int
+from .scaling cimport decimal_of, float_of, sbe_scale
+from .values cimport REUSES
 
 from .scaling import to_float
 
@@ -108,17 +110,28 @@ cdef class IntField(Element):
         self.code = code
         self.optional = null is not None
         self.null = <int64_t>(<uint64_t>((null or 0) & 0xFFFFFFFFFFFFFFFF))
+        self.fits = code & ~SBE_BIG != SBE_UINT64
+
+    def __dealloc__(self):
+        sbe_clear_shelf(&self.shelf)
+
+    cdef inline bint load(self, const sbe_block* block, int64_t* bits) noexcept:
+        """The bits of the number; False where it is null or absent."""
+        if block.version < self.since:
+            return False
+        if self.code == SBE_INT64:
+            bits[0] = load_int64_le(block.data + self.offset)
+        else:
+            bits[0] = <int64_t>load_bits(block.data + self.offset, self.code)
+        return not (self.optional and bits[0] == self.null)
 
     cdef object number(self, const sbe_block* block):
-        cdef uint64_t bits
-        if block.version < self.since:
+        cdef int64_t bits
+        if not self.load(block, &bits):
             return None
-        bits = load_bits(block.data + self.offset, self.code)
-        if self.optional and <int64_t>bits == self.null:
-            return None
-        if self.code == SBE_UINT64 or self.code == SBE_UINT64 + SBE_BIG:
-            return bits
-        return <int64_t>bits
+        if not self.fits:
+            return <uint64_t>bits
+        return sbe_shelved_int(&self.shelf, bits) if REUSES else bits
 
     cdef object read(self, const sbe_root* root, object owner):
         return self.number(&root.block)
@@ -231,9 +244,10 @@ cdef class FloatOf(Element):
     """A mantissa scaled by its exponent to the nearest float64; None where either is null."""
 
     cdef Element mantissa
-    cdef bint fits              # the mantissa is an int64 at most
+    cdef bint fits              # both are an int64 at most
     cdef Element exponent       # an IntField, or a constant
     cdef int levels             # from the mantissa's block out to the exponent's
+    cdef sbe_shelf shelf
 
     def __init__(self, name, schema_name, doc, Element mantissa not None,
                  Element exponent not None, levels):
@@ -241,12 +255,29 @@ cdef class FloatOf(Element):
         self.mantissa = mantissa
         self.exponent = exponent
         self.levels = levels
-        self.fits = isinstance(mantissa, IntField) and (
-            (<IntField>mantissa).code & ~SBE_BIG != SBE_UINT64
+        self.fits = (
+            type(mantissa) is IntField and (<IntField>mantissa).fits and type(exponent) is IntField
         )
+
+    def __dealloc__(self):
+        sbe_clear_shelf(&self.shelf)
 
     cdef object read(self, const sbe_root* root, object owner):
         cdef const sbe_root* scope = out_of(root, self.levels)
+        cdef int64_t mantissa, exponent
+        cdef double value
+        if not self.fits or scope == NULL:
+            return self.made(root, scope, owner)
+        if not (<IntField>self.mantissa).load(&root.block, &mantissa):
+            return None
+        if not (<IntField>self.exponent).load(&scope.block, &exponent):
+            return None
+        if not REUSES or not sbe_scale(mantissa, exponent, &value):
+            return float_of(mantissa, exponent)
+        return sbe_shelved_float(&self.shelf, value)
+
+    cdef object made(self, const sbe_root* root, const sbe_root* scope, object owner):
+        """By way of Python's numbers: constant exponents, wide mantissas, Decimals."""
         mantissa = self.mantissa.read(root, owner)
         exponent = None if scope == NULL else self.exponent.read(scope, owner)
         if mantissa is None or exponent is None:
@@ -254,11 +285,14 @@ cdef class FloatOf(Element):
         return self.scaled(mantissa, exponent)
 
     cdef object scaled(self, object mantissa, object exponent):
-        return float_of(mantissa, exponent) if self.fits else to_float(mantissa, exponent)
+        return to_float(mantissa, exponent)
 
 
 cdef class DecimalOf(FloatOf):
     """A mantissa scaled by its exponent to an exact Decimal; None where either is null."""
+
+    cdef object read(self, const sbe_root* root, object owner):
+        return self.made(root, out_of(root, self.levels), owner)
 
     cdef object scaled(self, object mantissa, object exponent):
         return decimal_of(mantissa, exponent)

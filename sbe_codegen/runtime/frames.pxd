@@ -15,6 +15,7 @@ cdef class Lease:
 
 
 cdef object lease_frame(object frame, sbe_cursor* cursor)
+cdef int aim(Lease lease, Py_ssize_t offset, sbe_cursor* cursor) except -1
 cdef int raise_offset(Py_ssize_t offset, const sbe_cursor* cursor) except -1
 cdef bint is_writable(object owner) noexcept
 cdef const uint8_t* start_of(object owner) noexcept
@@ -31,7 +32,12 @@ cdef inline object open_frame(object frame, Py_ssize_t offset, sbe_cursor* curso
         owner = lease_frame(frame, cursor)
     rewind(cursor, cursor.start)
     if offset != 0:
-        if offset < 0 or offset > cursor.end - cursor.start:
-            raise_offset(offset, cursor)
-        cursor.position += offset
+        skip_to(offset, cursor)
     return owner
+
+
+cdef inline int skip_to(Py_ssize_t offset, sbe_cursor* cursor) except -1:
+    if offset < 0 or offset > cursor.end - cursor.start:
+        raise_offset(offset, cursor)
+    cursor.position += offset
+    return 0

@@ -37,9 +37,16 @@ cdef class Lease:
 
 cdef object lease_frame(object frame, sbe_cursor* cursor):
     cdef Lease lease = Lease(frame)
+    aim(lease, 0, cursor)
+    return lease
+
+
+cdef int aim(Lease lease, Py_ssize_t offset, sbe_cursor* cursor) except -1:
+    """Points the cursor at a byte of what is leased."""
     cursor.start = <const uint8_t*>lease.view.buf
     cursor.end = cursor.start + lease.view.len
-    return lease
+    rewind(cursor, cursor.start)
+    return skip_to(offset, cursor)
 
 
 cdef int raise_offset(Py_ssize_t offset, const sbe_cursor* cursor) except -1:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .moves import move
 from .scaling import to_float
 
 Spec = Mapping[str, Any]
@@ -94,6 +95,7 @@ class BlockLayout:
         self.since = max((field["since"] for field in self.fields), default=0)
         self.dtype = formats.on_the_wire(self.fields, self.length)
         self.mantissas = {f["name"]: f["exponent"] for f in self.fields if "exponent" in f}
+        self.constants = {f["name"]: f["constant"] for f in spec["fields"] if "constant" in f}
 
     def older_dtype(self, version: int, stride: int) -> np.dtype[Any]:
         """The fields that a sender of ``version`` has, in blocks of ``stride`` bytes."""
@@ -146,15 +148,13 @@ class ToFloats:
     ``outer_exponents`` are (levels out, descriptor) of the exponents that are not in the group.
     """
 
-    def __init__(
-        self,
-        layout: BlockLayout,
-        outer: Sequence[tuple[int, Any]],
-        constants: Mapping[str, int],
-    ) -> None:
-        self.layout = layout
-        self.constants = constants  # exponents in the group that take no bytes
+    def __init__(self, layout: BlockLayout, outer: Sequence[tuple[int, Any]]) -> None:
         self.outer_exponents = tuple(outer)
+        self.order = layout.formats.order
+        self.specs = {field["name"]: field for field in layout.fields}
+        self.constants = layout.constants
+        self.scaled = [(self.specs[name], place) for name, place in layout.mantissas.items()]
+        self.copied = [name for name in self.specs if name not in layout.mantissas]
         columns = [
             (f["name"], "f8" if f["name"] in layout.mantissas else layout.formats.row(f))
             for f in layout.fields
@@ -164,40 +164,56 @@ class ToFloats:
     def __call__(self, group: Array, outer: Mapping[tuple[int, str], Any], version: int) -> Array:
         """``outer`` has the exponents of the blocks around; ``version`` is the sender's."""
         result = np.empty(group.shape, self.dtype)
-        nulls = {
-            field["name"]: null_of(field)
-            for field in self.layout.fields
-            if field["kind"] == "number" and (field.get("optional") or field["since"] > version)
-        }
-        for field in self.layout.fields:
+        scales = []
+        for field, place in self.scaled:
             name = field["name"]
-            exponent = self.layout.mantissas.get(name)
-            if exponent is None:
-                result[name] = group[name]
-                continue
-            inner = exponent["levels"] == 0
-            place = exponent["levels"], exponent["field"]
-            if inner and exponent["field"] in self.constants:
-                power = self.constants[exponent["field"]]
-            else:
-                power = group[exponent["field"]] if inner else outer[place]
+            power, null = self._power(place, group, outer, version)
             if power is None:
                 result[name] = np.nan
             elif field["kind"] == "mantissa":
-                result[name] = list(self._wide(field, group[name], power))
+                result[name] = list(wide(field, group[name], power, null, self.order))
             else:
-                result[name] = to_float(group[name], power)
-            for tied in {name, exponent["field"]} if inner else {name}:
-                if tied in nulls:
-                    result[name][group[tied] == nulls[tied]] = np.nan
+                scales.append((group[name], power, result[name], null_for(field, version), null))
+        move([_native(group[name], result[name]) for name in self.copied], scales)
         return result
 
-    def _wide(self, field: Spec, column: Array, power: Any) -> Iterator[float]:
-        order: Any = "big" if self.layout.formats.order == ">" else "little"
-        powers = np.broadcast_to(power, len(column)).tolist()
-        for digits, exponent in zip(column, powers, strict=True):
-            value = int.from_bytes(digits.tobytes(), order, signed=True)
-            yield np.nan if value == field["null"] else to_float(value, exponent)
+    def _power(
+        self,
+        exponent: Spec,
+        group: Array,
+        outer: Mapping[tuple[int, str], Any],
+        version: int,
+    ) -> tuple[Array | int | None, int | None]:
+        """One exponent, or one for each entry, or None; and which number is null."""
+        name, levels = exponent["field"], exponent["levels"]
+        if levels:
+            return outer[levels, name], None
+        if name in self.constants:
+            return self.constants[name], None
+        return group[name], null_for(self.specs[name], version)
+
+
+def _native(source: Array, target: Array) -> tuple[Array, Array]:
+    """A column to copy byte by byte, in this machine's order."""
+    return source.astype(target.dtype) if source.dtype != target.dtype else source, target
+
+
+def null_for(field: Spec, version: int = 0) -> Any:
+    """What stands for None in a number of a sender's ``version``; None where nothing does."""
+    may = field["kind"] == "number" and (field.get("optional") or field["since"] > version)
+    return null_of(field) if may else None
+
+
+def wide(
+    field: Spec, column: Array, power: Array | int, power_null: int | None, order: str
+) -> Iterator[float]:
+    """The floats of mantissas that are arrays of bytes; NaN for nulls."""
+    signed: Any = "big" if order == ">" else "little"
+    powers = np.broadcast_to(power, len(column)).tolist()
+    for digits, exponent in zip(column, powers, strict=True):
+        value = int.from_bytes(digits.tobytes(), signed, signed=True)
+        is_null = value == field["null"] or exponent == power_null
+        yield np.nan if is_null else to_float(value, exponent)
 
 
 class TableLayout:

@@ -1,9 +1,11 @@
 """The base of generated message classes."""
 
 cimport cython
+from cpython.object cimport PyTypeObject
 
 from .cursor cimport sbe_cursor, sbe_root
 from .elements cimport View
+from .reuse cimport sbe_pool, sbe_take_object
 
 
 ctypedef object (*open_t)(object owner, sbe_cursor* cursor)
@@ -24,5 +26,26 @@ cdef class Schema:
     cdef bint sealed
 
 
+cdef extern from *:
+    """
+    /* A new message's owner is NULL, which Cython's own assignment does not expect. */
+    #define sbe_own(view, value) do { Py_INCREF(value); (view)->owner = (value); } while (0)
+    """
+    void sbe_own(View view, object owner)
+
+
+cdef inline Message new_message(sbe_pool* pool, type kind):
+    """A message that no frame is known of; `own` is what comes next."""
+    cdef Message message = <Message>sbe_take_object(pool, <PyTypeObject*>kind)
+    message.root = NULL
+    return message
+
+
+cdef inline void own(Message message, object owner) noexcept:
+    sbe_own(<View>message, owner)
+
+
+cdef void pool_by(type kind, void (*give_back)(void*) noexcept) noexcept
+cdef object reopen(Message message, object frame, Py_ssize_t offset, sbe_cursor* cursor)
 cdef const sbe_root* seen(Message message) except NULL
 cdef str shown(View view)

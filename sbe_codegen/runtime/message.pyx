@@ -2,10 +2,12 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_CheckExact, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject, PyTypeObject
 from libc.string cimport memcmp
 
 from .cursor cimport sbe_root
 from .elements cimport Element, View
+from .frames cimport Lease, aim, open_frame
 
 cdef class Schema:
     """What a generated module knows about itself at run time."""
@@ -30,6 +32,34 @@ cdef class Schema:
     def messages(self):
         """{template id: message class}, a new dict."""
         return {message.TEMPLATE_ID: message for message in self.classes}
+
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object each)
+    ctypedef struct TypeStruct "PyTypeObject":
+        void (*tp_free)(void*) noexcept
+
+
+cdef void pool_by(type kind, void (*give_back)(void*) noexcept) noexcept:
+    """Lets ``give_back`` have the memory of each dead message, at import. The class is final."""
+    (<TypeStruct*>kind).tp_free = give_back
+
+
+cdef object reopen(Message message, object frame, Py_ssize_t offset, sbe_cursor* cursor):
+    """Points the cursor at ``frame[offset]``; returns what is to be the message's owner."""
+    cdef Lease lease
+    seen(message)
+    if isinstance(message.owner, Lease):
+        lease = <Lease>message.owner
+        if not lease.view.readonly and Py_REFCNT(lease) > 2:    # the message's, and ``lease``
+            raise BufferError(
+                f"views of this {type(message).__name__} are alive, over memory that can change: "
+                f"drop them or copy them before wrap"
+            )
+        if <PyObject*>lease.view.obj == <PyObject*>frame:       # still leased, and so still there
+            aim(lease, offset, cursor)
+            return lease
+    return open_frame(frame, offset, cursor)
 
 
 cdef const sbe_root* seen(Message message) except NULL:

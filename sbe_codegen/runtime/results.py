@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from .columns import Columns
 from .errors import DecodeError
 
 Array = np.ndarray[Any, Any]
@@ -72,11 +73,12 @@ class _Rows:
     ``data`` that of each var data without a text encoding to its DataTable.
     """
 
-    __slots__ = ("_dictionaries", "_name", "data", "groups", "records")
+    __slots__ = ("_dictionaries", "_layout", "_name", "data", "groups", "records")
     _dictionaries: dict[str, list[str]]
 
     def __init__(self, name: str, layout: Any, contents: Contents) -> None:
         self._name = name
+        self._layout = layout
         self.records = contents.records
         self.groups: Mapping[str, GroupTable] = {
             each: GroupTable(f"{name}.{each}", inner, found)
@@ -151,6 +153,22 @@ class Table(_Rows):
             )
         return self._dictionaries["symbol"]
 
+    def columns(self, decimals: Literal["float64", "raw"] = "float64") -> Columns:
+        """All of it as contiguous columns. See `columns.Columns`."""
+        return Columns.of(self, decimals)
+
+    def to_arrow(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
+        """``columns(decimals).to_arrow()``."""
+        return self.columns(decimals).to_arrow()
+
+    def to_polars(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
+        """``columns(decimals).to_polars()``."""
+        return self.columns(decimals).to_polars()
+
+    def to_pandas(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
+        """``columns(decimals).to_pandas()``."""
+        return self.columns(decimals).to_pandas()
+
     def __len__(self) -> int:
         return len(self.records)
 
@@ -220,6 +238,10 @@ class Batch:
 
     def __getitem__(self, message: type) -> Table:
         return self.tables[message]
+
+    def columns(self, message: type, decimals: Literal["float64", "raw"] = "float64") -> Columns:
+        """``batch[message].columns(decimals)``."""
+        return self.tables[message].columns(decimals)
 
     @property
     def rejected(self) -> Array:

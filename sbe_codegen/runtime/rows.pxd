@@ -18,6 +18,7 @@ cdef class Rows:
 
     cdef Rows fresh(self)
     cdef int add(self, sbe_cursor* cursor, int64_t received_ns) except -1
+    cdef int add_all(self, object frames) except -1
     cdef int add_run(self, object buffer, object offsets) except -1
     cdef int open_wanted(self) except -1
     cdef int reject(self, const sbe_fault* fault) except -1

@@ -4,6 +4,7 @@ A frame is added in one go, with no Python code in between, so that threads and 
 the tables whole. What is handed over is first taken out of reach of whoever still adds.
 """
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
@@ -12,7 +13,7 @@ from .arrays cimport own_array
 from .cursor cimport (
     FAULT_NO_MEMORY, FAULT_NO_TABLE, new_error, raise_fault, rewind, sbe_cursor, sbe_fault,
 )
-from .frames cimport Lease
+from .frames cimport Lease, open_frame
 from .message cimport Schema
 from .tables cimport append_t, reserve, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
 
@@ -24,6 +25,20 @@ import numpy as np
 
 from .inputs import checked_offsets
 from .results import Batch, Contents
+
+cdef extern from *:
+    """
+    /* Frames lie all over memory: the one after next is on its way while this one is read. */
+    #define sbe_prefetch(object) (__builtin_prefetch(object), __builtin_prefetch((char *)(object) + 64))
+    """
+    void sbe_prefetch(PyObject* item) noexcept
+
+cdef extern from "Python.h":
+    Py_ssize_t PySequence_Fast_GET_SIZE(object sequence) noexcept
+    PyObject** PySequence_Fast_ITEMS(object sequence) noexcept
+
+cdef enum:
+    AHEAD = 6                   # frames
 
 PREFIX = ("frame", "received_ns")
 INT64 = np.dtype(np.int64)
@@ -128,6 +143,24 @@ cdef class Rows:
             self.open_wanted()
             rewind(cursor, start)
         self.frame_count += 1
+        return 0
+
+    cdef int add_all(self, object frames) except -1:
+        """The frames of a list or tuple."""
+        cdef sbe_cursor cursor
+        cdef Py_ssize_t i = 0
+        cdef object frame, owner
+        self.tables.expected = len(frames)
+        while i < PySequence_Fast_GET_SIZE(frames):     # a list may get shorter meanwhile
+            frame = <object>PySequence_Fast_ITEMS(frames)[i]
+            if i + AHEAD < PySequence_Fast_GET_SIZE(frames):
+                sbe_prefetch(PySequence_Fast_ITEMS(frames)[i + AHEAD])
+            try:
+                owner = open_frame(frame, 0, &cursor)
+            except (TypeError, BufferError, ValueError) as error:
+                raise type(error)(f"frame {i}: {error}") from None
+            self.add(&cursor, 0)
+            i += 1
         return 0
 
     cdef int add_run(self, object buffer, object offsets) except -1:
@@ -290,5 +323,5 @@ cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
 cdef void clear_dictionary(sbe_dictionary* dictionary) noexcept:
     free(dictionary.text.data)
     free(dictionary.ends.data)
-    free(dictionary.slots.data)
+    free(dictionary.slots)
     memset(dictionary, 0, sizeof(sbe_dictionary))

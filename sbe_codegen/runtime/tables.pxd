@@ -5,9 +5,10 @@ fails in between is rolled back to what the committed rows say.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from .cursor cimport sbe_cursor, sbe_data
+from .loads cimport load_uint32_le, load_uint64_le
 
 
 cdef enum:
@@ -20,14 +21,35 @@ cdef struct sbe_buffer:
     size_t capacity             # bytes
 
 
+cdef extern from *:
+    """
+    #ifndef SBE_FOLD
+    #define SBE_FOLD
+    /* Both halves of the product: a hash that nobody foresees who does not know the seeds. */
+    static inline uint64_t sbe_fold(uint64_t one, uint64_t two)
+    {
+        unsigned __int128 product = (unsigned __int128)one * two;
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    #endif
+    """
+    uint64_t sbe_fold(uint64_t one, uint64_t two) noexcept nogil
+
+
+cdef struct sbe_slot:
+    uint64_t first              # up to 16 bytes: all of the text, overlapping where it is shorter
+    uint64_t last
+    uint32_t length
+    uint32_t number             # code + 1, 0 in an empty slot
+
+
 cdef struct sbe_dictionary:         # distinct texts, numbered in the order of their first appearance
     sbe_buffer text                 # all of them, end to end
     sbe_buffer ends                 # size_t: where each ends
-    sbe_buffer slots                # uint32: hash table of codes + 1, a power of two
+    sbe_slot* slots                 # hash table, at most half full
+    size_t mask                     # slots but one; 0 before the first text
     uint32_t count
-    uint32_t last               # the code found last
-    const char* last_text
-    size_t last_length
+    sbe_slot latest                 # what was found last
 
 
 cdef struct sbe_table:              # the rows of a message, of a group's entries, or bytes
@@ -60,7 +82,11 @@ cdef bint grow(
 ) noexcept nogil
 cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil
 cdef void roll_back(sbe_table* table) noexcept nogil
-cdef bint look_up(
+cdef uint64_t* SEEDS
+cdef bint add_text(
+    sbe_dictionary* dictionary, const uint8_t* text, size_t length, sbe_slot* key
+) noexcept nogil
+cdef bint look_up_long(
     sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
 ) noexcept nogil
 
@@ -148,15 +174,62 @@ cdef inline bint append_blob(
     return commit_rows(tables, blob, data.length)
 
 
+cdef inline sbe_slot key_of(const uint8_t* text, size_t length) noexcept nogil:
+    """What tells a text of up to 16 bytes from all others; reads no byte outside of it."""
+    cdef sbe_slot key
+    key.length = <uint32_t>length
+    key.number = 0
+    if length >= 8:
+        key.first = load_uint64_le(text)
+        key.last = load_uint64_le(text + length - 8)
+    elif length >= 4:
+        key.first = load_uint32_le(text)
+        key.last = load_uint32_le(text + length - 4)
+    elif length > 0:
+        key.first = text[0]
+        key.last = <uint64_t>text[length - 1] * 256 + text[length // 2]
+    else:
+        key.first = key.last = 0
+    return key
+
+
+cdef inline size_t place_of(const sbe_dictionary* dictionary, const sbe_slot* key) noexcept nogil:
+    """Where the search for a key begins."""
+    cdef uint64_t mixed = sbe_fold(key.first ^ SEEDS[0], key.last ^ SEEDS[1] ^ key.length)
+    return <size_t>(mixed ^ (mixed >> 32)) & dictionary.mask
+
+
+cdef inline bint is_same(const sbe_slot* one, const sbe_slot* two) noexcept nogil:
+    return one.first == two.first and one.last == two.last and one.length == two.length
+
+
 cdef inline bint intern(
     sbe_dictionary* dictionary, const sbe_data* data, uint32_t* code
 ) noexcept nogil:
-    """The code of a text, a new one if it has none yet; NO_TEXT where the sender has none."""
+    """The code of a text, a new one if it has none yet; NO_TEXT where the sender has none.
+
+    False without memory.
+    """
+    cdef sbe_slot key
+    cdef size_t place
     if data.data == NULL:
         code[0] = NO_TEXT
         return True
-    if dictionary.last_length == data.length and dictionary.last_text != NULL:
-        if memcmp(dictionary.last_text, data.data, data.length) == 0:
-            code[0] = dictionary.last
-            return True
-    return look_up(dictionary, data.data, data.length, code)
+    if data.length > 16:
+        return look_up_long(dictionary, data.data, data.length, code)
+    key = key_of(data.data, data.length)
+    if is_same(&dictionary.latest, &key) and dictionary.latest.number:
+        code[0] = dictionary.latest.number - 1
+        return True
+    if dictionary.count:
+        place = place_of(dictionary, &key)
+        while dictionary.slots[place].number:
+            if is_same(&dictionary.slots[place], &key):
+                dictionary.latest = dictionary.slots[place]
+                code[0] = dictionary.latest.number - 1
+                return True
+            place = (place + 1) & dictionary.mask
+    if not add_text(dictionary, data.data, data.length, &key):
+        return False
+    code[0] = key.number - 1
+    return True

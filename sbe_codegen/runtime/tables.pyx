@@ -3,11 +3,17 @@
 import os
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcmp, memcpy
+
+from .loads cimport load_uint64_le
 
 cdef sbe_tables UNKNOWN         # dictionaries grow by themselves
-cdef uint64_t SEED = int.from_bytes(os.urandom(8), "little") | 1
+cdef uint64_t[2] RANDOM
+cdef Py_ssize_t i
+for i in range(2):
+    RANDOM[i] = int.from_bytes(os.urandom(8), "little")
+SEEDS = RANDOM                  # so that nobody who sends symbols can choose which ones collide
 
 
 cdef extern from *:
@@ -91,93 +97,97 @@ cdef void roll_back(sbe_table* table) noexcept nogil:
         roll_back(group)
 
 
-cdef inline uint64_t mix(uint64_t value) noexcept nogil:
-    value ^= value >> 32
-    value *= 0x9E3779B97F4A7C15u
-    return value ^ (value >> 29)
-
-
-cdef uint64_t hash_text(const uint8_t* text, size_t length) noexcept nogil:
-    """Seeded at random, so that nobody who sends symbols can choose which ones collide."""
-    cdef uint64_t state = SEED ^ (length * 0xD6E8FEB86659FD93u)
-    cdef uint64_t word
-    while length >= 8:
-        memcpy(&word, text, 8)
-        state = mix(state ^ word) * SEED
-        text += 8
-        length -= 8
-    word = 0
-    memcpy(&word, text, length)
-    return mix(mix(state ^ word) * SEED)
-
-
 cdef inline size_t begin_of(const sbe_dictionary* dictionary, uint32_t code) noexcept nogil:
     return (<size_t*>dictionary.ends.data)[code - 1] if code else 0
 
 
-cdef inline bint is_text(
-    const sbe_dictionary* dictionary, uint32_t code, const uint8_t* text, size_t length
-) noexcept nogil:
-    cdef size_t begin = begin_of(dictionary, code)
-    cdef size_t size = (<size_t*>dictionary.ends.data)[code] - begin
-    return size == length and memcmp(dictionary.text.data + begin, text, length) == 0
-
-
-cdef size_t find_slot(
-    const sbe_dictionary* dictionary, const uint8_t* text, size_t length
-) noexcept nogil:
-    """The slot of the text, or the empty one where it belongs."""
-    cdef uint32_t* slots = <uint32_t*>dictionary.slots.data
-    cdef size_t mask = dictionary.slots.capacity / sizeof(uint32_t) - 1
-    cdef size_t slot = hash_text(text, length) & mask
-    while slots[slot] and not is_text(dictionary, slots[slot] - 1, text, length):
-        slot = (slot + 1) & mask
-    return slot
+cdef sbe_slot long_key(const uint8_t* text, size_t length) noexcept nogil:
+    """The key of a text of more than 16 bytes: two hashes of it, which others may have too."""
+    cdef sbe_slot key
+    cdef uint64_t state = SEEDS[0]
+    cdef size_t at = 0
+    while at + 16 < length:
+        state = sbe_fold(
+            load_uint64_le(text + at) ^ state, load_uint64_le(text + at + 8) ^ SEEDS[1]
+        )
+        at += 16
+    key.first = state
+    key.last = sbe_fold(
+        load_uint64_le(text + length - 16) ^ state, load_uint64_le(text + length - 8) ^ SEEDS[1]
+    )
+    key.length = <uint32_t>min(length, <size_t>0xFFFFFFFF)
+    key.number = 0
+    return key
 
 
 cdef bint widen_slots(sbe_dictionary* dictionary) noexcept nogil:
     """Twice the slots, so that at most half of them are taken."""
-    cdef size_t size = dictionary.slots.capacity * 2 or 64 * sizeof(uint32_t)
-    cdef uint32_t* slots = <uint32_t*>malloc(size)
-    cdef uint32_t code
-    cdef size_t begin = 0, end
+    cdef size_t size = 2 * (dictionary.mask + 1) if dictionary.count else <size_t>64
+    cdef sbe_slot* before = dictionary.slots
+    cdef sbe_slot* slots = <sbe_slot*>calloc(size, sizeof(sbe_slot))
+    cdef size_t i, place, count = dictionary.mask + 1 if dictionary.count else 0
     if slots == NULL:
         return False
-    memset(slots, 0, size)
-    free(dictionary.slots.data)
-    dictionary.slots.data = <char*>slots
-    dictionary.slots.capacity = size
-    for code in range(dictionary.count):
-        end = (<size_t*>dictionary.ends.data)[code]
-        slots[find_slot(dictionary, <uint8_t*>dictionary.text.data + begin, end - begin)] = code + 1
-        begin = end
+    dictionary.slots = slots
+    dictionary.mask = size - 1
+    for i in range(count):
+        if before[i].number:
+            place = place_of(dictionary, &before[i])
+            while slots[place].number:
+                place = (place + 1) & dictionary.mask
+            slots[place] = before[i]
+    free(before)
     return True
 
 
-cdef bint look_up(
-    sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
+cdef bint add_text(
+    sbe_dictionary* dictionary, const uint8_t* text, size_t length, sbe_slot* key
 ) noexcept nogil:
-    cdef size_t slot
-    cdef uint32_t* slots
-    dictionary.last_text = NULL
-    if 2 * <size_t>dictionary.count * sizeof(uint32_t) >= dictionary.slots.capacity:
+    """A text that has no code yet gets the next one; False without memory."""
+    cdef size_t place
+    if 2 * <size_t>dictionary.count >= dictionary.mask:
         if not widen_slots(dictionary):
             return False
-    slot = find_slot(dictionary, text, length)
-    slots = <uint32_t*>dictionary.slots.data
-    if not slots[slot]:
-        if not reserve(&UNKNOWN, &dictionary.text, length + 1, 1024, 0):
-            return False
-        if not reserve(&UNKNOWN, &dictionary.ends, sizeof(size_t), 64 * sizeof(size_t), 0):
-            return False
-        memcpy(dictionary.text.data + dictionary.text.used, text, length)
-        dictionary.text.used += length
-        (<size_t*>(dictionary.ends.data + dictionary.ends.used))[0] = dictionary.text.used
-        dictionary.ends.used += sizeof(size_t)
-        dictionary.count += 1
-        slots[slot] = dictionary.count
-    code[0] = slots[slot] - 1
-    dictionary.last = code[0]
-    dictionary.last_text = dictionary.text.data + begin_of(dictionary, code[0])
-    dictionary.last_length = length
+    if not reserve(&UNKNOWN, &dictionary.text, length + 1, 1024, 0):
+        return False
+    if not reserve(&UNKNOWN, &dictionary.ends, sizeof(size_t), 64 * sizeof(size_t), 0):
+        return False
+    memcpy(dictionary.text.data + dictionary.text.used, text, length)
+    dictionary.text.used += length
+    (<size_t*>(dictionary.ends.data + dictionary.ends.used))[0] = dictionary.text.used
+    dictionary.ends.used += sizeof(size_t)
+    dictionary.count += 1
+    key.number = dictionary.count
+    place = place_of(dictionary, key)
+    while dictionary.slots[place].number:
+        place = (place + 1) & dictionary.mask
+    dictionary.slots[place] = key[0]
+    if length <= 16:
+        dictionary.latest = key[0]
+    return True
+
+
+cdef bint look_up_long(
+    sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
+) noexcept nogil:
+    """`intern` for a text of more than 16 bytes, which is compared with those that it may be."""
+    cdef sbe_slot key = long_key(text, length)
+    cdef size_t place, begin
+    cdef uint32_t found
+    if dictionary.count:
+        place = place_of(dictionary, &key)
+        while dictionary.slots[place].number:
+            if is_same(&dictionary.slots[place], &key):
+                found = dictionary.slots[place].number - 1
+                begin = begin_of(dictionary, found)
+                if (
+                    (<size_t*>dictionary.ends.data)[found] - begin == length
+                    and memcmp(dictionary.text.data + begin, text, length) == 0
+                ):
+                    code[0] = found
+                    return True
+            place = (place + 1) & dictionary.mask
+    if not add_text(dictionary, text, length, &key):
+        return False
+    code[0] = key.number - 1
     return True

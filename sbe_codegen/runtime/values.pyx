@@ -1,8 +1,8 @@
 """C values to Python objects, remembering what market data repeats: exponents and symbols.
 
 Making and freeing a Python object costs more than everything else that decoding a value does.
-(Remembering prices and quantities was tried: it pays for one frame over and over, and costs a tenth
-for frames that differ.) The tables are used under the GIL only.
+(Ints and floats that the consumer has let go of are changed in place: see `reuse`. Remembering prices
+by their values was tried: it costs more than it saves.) The tables are used under the GIL only.
 """
 
 from cpython.object cimport PyObject
@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from .loads cimport load_uint32_le, load_uint64_le
+from .reuse cimport sbe_change_int
 
 cdef enum:
     TEXT_BITS = 12              # the slot of a text is that many bits of a hash
@@ -79,3 +80,23 @@ cdef inline void replace(PyObject** kept, object new) noexcept:
     Py_INCREF(new)
     kept[0] = <PyObject*>new
     Py_XDECREF(old)
+
+
+cdef bint knows_ints() except -1:
+    """Whether ints changed in place are those that Python makes, on this interpreter."""
+    cdef uint64_t size
+    for wanted in (1 << 29, 1 << 30, (1 << 60) - 1, 1 << 60, (1 << 63) - 1, 1 << 63, 257):
+        for sign in (1, -1):
+            changed = (1 << 61) + wanted        # a new int with room for three digits
+            size = wanted
+            if not sbe_change_int(changed, size, sign < 0):
+                return False
+            expected = int(str(sign * wanted))
+            if changed != expected or hash(changed) != hash(expected) or changed + 1 != expected + 1:
+                return False
+            if repr(changed) != repr(expected) or changed.__sizeof__() != expected.__sizeof__():
+                return False
+    return True
+
+
+REUSES = knows_ints()

@@ -1,0 +1,189 @@
+"""Tables by column: contiguous arrays, and what Arrow, polars and pandas make of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .layout import null_for, present, wide
+from .moves import move
+
+Array = np.ndarray[Any, Any]
+_TIME = re.compile(r"utc_?timestamp_?(s|ms|us|ns)", re.IGNORECASE)
+
+
+class Fact(NamedTuple):
+    """What a column is beyond its dtype."""
+
+    unit: str | None = None  # of a time since 1970: s, ms, us or ns
+    null: Any = None  # the number that stands for None, where there is one
+    texts: Sequence[str] | None = None  # what the codes in it index
+
+
+class Columns(dict[str, Array]):
+    """The columns of a table, or of a group's entries: name -> contiguous, aligned 1-D array.
+
+    They are copies, written in one pass over the rows. With ``decimals="float64"`` mantissas that
+    have an exponent are the nearest float64 to mantissa x 10^exponent, NaN for a null; with
+    ``"raw"`` they are the mantissas. All else is raw: enums and sets as their numbers, nulls as the
+    schema's null values, times as numbers, text as uint32 codes. Members of composites have
+    a column each, ``price.mantissa``; fixed arrays are 2-D.
+
+    ``groups`` maps names of groups to their Columns, whose ``offsets`` (int64, n + 1) say where the
+    entries of each row begin, as in an Arrow list; ``data`` is that of the table.
+    """
+
+    groups: Mapping[str, Columns]
+    offsets: Array | None  # None for those of a table
+
+    def __init__(self, table: Any, arrays: Mapping[str, Array], facts: Mapping[str, Fact]) -> None:
+        super().__init__(arrays)
+        self._facts = facts
+        self._table = table
+        self.data = table.data
+        self.groups = {}
+        self.offsets = None
+
+    @classmethod
+    def of(cls, table: Any, decimals: str) -> Columns:
+        """Those of a Table. ValueError for decimals that are neither "float64" nor "raw"."""
+        if decimals not in ("float64", "raw"):
+            raise ValueError(f"decimals is 'float64' or 'raw', not {decimals!r}")
+        return _columns(table, decimals == "float64", ())
+
+    def dictionary(self, name: str) -> list[str]:
+        """The distinct texts that the codes in column ``name`` index."""
+        found: list[str] = self._table.dictionary(name)
+        return found
+
+    @property
+    def symbols(self) -> list[str]:
+        """``dictionary("symbol")``."""
+        return self.dictionary("symbol")
+
+    def to_arrow(self) -> Any:
+        """A pyarrow.Table, whose columns are these arrays: nothing is copied but nulls and bits.
+
+        Times are timestamps (of messages in us, ``received_ns`` in ns), text is dictionary-encoded,
+        groups are large lists of structs, var data large_binary, and null values are nulls. Text
+        that is no text keeps its bytes as ``\\xNN``. Needs pyarrow.
+        """
+        from .interchange import arrow_table
+
+        return arrow_table(self)
+
+    def to_polars(self) -> Any:
+        """A polars.DataFrame, by way of `to_arrow`; text is Categorical. Needs polars, pyarrow."""
+        from .interchange import polars_frame
+
+        return polars_frame(self)
+
+    def to_pandas(self) -> Any:
+        """A pandas.DataFrame over these arrays: text is Categorical, times are datetime64.
+
+        Optional integers are nullable ones. A group is a column of structured arrays, one per row,
+        which are views; ``columns.groups[name].to_pandas()`` has its entries as rows, with the
+        number of the row that each belongs to as the index. Needs pandas.
+        """
+        from .interchange import pandas_frame
+
+        return pandas_frame(self)
+
+    def __repr__(self) -> str:
+        return f"<Columns {', '.join([*self, *self.groups])}>"
+
+
+def _columns(table: Any, floats: bool, outer: Sequence[tuple[Any, Array]]) -> Columns:
+    """``outer`` are the tables around, innermost first, each with what maps its rows to entries."""
+    layout, records = table._layout, table.records
+    arrays: dict[str, Array] = {}
+    facts: dict[str, Fact] = {}
+    copies: list[tuple[Array, Array]] = []
+    scales: list[Any] = []
+    for name in records.dtype.names or ():
+        if name in ("frame", "received_ns") and name not in _names(layout):
+            facts[name] = Fact("ns" if name == "received_ns" else None)
+            copies.append((records[name], _new(arrays, name, records[name])))
+    for path, spec, column in _leaves(layout.block.fields, records, layout.block.formats.types):
+        null = spec["null"] if spec["kind"] == "enum" else null_for(spec)
+        facts[path] = Fact(_unit(spec), null)
+        exponent = spec.get("exponent") if floats else None
+        if exponent is None:
+            copies.append((column, _new(arrays, path, column)))
+            continue
+        target = arrays[path] = np.empty(len(records))
+        power, power_null = _power(exponent, ((table, None), *outer))
+        may = spec["kind"] == "mantissa" or (null, power_null) != (None, None)
+        facts[path] = Fact(null=np.nan if may else None)
+        if power is None:
+            target[:] = np.nan
+        elif spec["kind"] == "mantissa":
+            order = layout.block.formats.order
+            target[:] = list(wide(spec, column, power, power_null, order))
+        else:
+            scales.append((column, power, target, null, power_null))
+    for name in layout.dictionaries:
+        facts[name] = Fact(texts=table.dictionary(name))
+        copies.append((records[name], _new(arrays, name, records[name])))
+    move(copies, scales)
+    result = Columns(table, arrays, facts)
+    result.offsets = getattr(table, "offsets", None)
+    result.groups = {
+        name: _columns(group, floats, _around(table, outer, np.diff(group.offsets)))
+        for name, group in table.groups.items()
+    }
+    return result
+
+
+def _around(
+    table: Any, outer: Sequence[tuple[Any, Array]], counts: Array
+) -> list[tuple[Any, Array]]:
+    """The same for a group in ``table`` that has ``counts`` entries in each of its rows."""
+    here = np.repeat(np.arange(len(table.records)), counts)
+    return [(table, here), *((each, rows[here]) for each, rows in outer)]
+
+
+def _names(layout: Any) -> set[str]:
+    return {field["name"] for field in layout.block.fields}
+
+
+def _new(arrays: dict[str, Array], name: str, like: Array) -> Array:
+    made = arrays[name] = np.empty(like.shape, like.dtype)
+    return made
+
+
+def _leaves(
+    fields: Sequence[Mapping[str, Any]], records: Array, types: Mapping[str, Any], path: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any], Array]]:
+    for field in fields:
+        column = records[field["name"]]
+        name = f"{path}{field['name']}"
+        if field["kind"] == "composite":
+            members = present(types[field["named"]].fields, types)
+            yield from _leaves(members, column, types, f"{name}.")
+        else:
+            yield name, field, column
+
+
+def _power(
+    exponent: Mapping[str, Any], scopes: Sequence[tuple[Any, Array | None]]
+) -> tuple[Array | int | None, Any]:
+    """The exponent of each row, and which number of them is null."""
+    table, rows = scopes[exponent["levels"]]
+    name = exponent["field"]
+    block = table._layout.block
+    if name in block.constants:
+        return block.constants[name], None
+    spec = next(each for each in block.fields if each["name"] == name)
+    column = table.records[name]
+    return (column if rows is None else column[rows]), null_for(spec)
+
+
+def _unit(spec: Mapping[str, Any]) -> str | None:
+    if spec["kind"] != "number" or spec["type"] != "int64":
+        return None
+    found = _TIME.fullmatch(spec["type_name"])
+    return found[1].lower() if found else None
