@@ -6,42 +6,15 @@ The shell gives it what arrives; it says what to send and what the text frames m
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-import numpy as np
-
+from .stats import Stats
 from .streams import stream_names
 
 MAX_STREAMS = 1024
-_SAMPLES = 8192
-
-
-@dataclass
-class Stats:
-    """What a feed has seen since it was opened."""
-
-    frames: int = 0
-    """Binary frames received."""
-    bytes: int = 0
-    """Bytes of those frames, without WebSocket headers."""
-    texts: int = 0
-    """Text frames received: replies and notices."""
-    rejected: int = 0
-    """Frames that were no message of the schema."""
-    left_over_bytes: int = 0
-    """Bytes after the last element of messages, from senders that are not newer than the schema."""
-    decode_samples: deque[int] = field(default_factory=lambda: deque(maxlen=_SAMPLES), repr=False)
-    """Nanoseconds that decoding took, for each of the latest frames."""
-
-    def decode_ns(self, percent: float) -> float:
-        """A percentile of the latest decode times in nanoseconds; NaN before the first."""
-        if not self.decode_samples:
-            return float("nan")
-        return float(np.percentile(np.fromiter(self.decode_samples, np.int64), percent))
 
 
 @dataclass(frozen=True)
@@ -120,10 +93,6 @@ class Session:
     def forget(self, request: Request) -> None:
         """No reply to this request is waited for any more."""
         self._pending.pop(request.id, None)
-
-    def receive_frame(self, size: int) -> None:
-        self.stats.frames += 1
-        self.stats.bytes += size
 
     def receive_text(self, text: str) -> Accepted | Refused | ServerShutdown | UnknownText:
         """What a text frame says. Lenient about shape: replies differ in what they carry."""

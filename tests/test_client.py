@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +28,14 @@ from binance_sbe.errors import (
 from binance_sbe.session import Accepted, Refused, ServerShutdown, Session, UnknownText
 from binance_sbe.simulator import Exchange
 from binance_sbe.streams import stream_name, stream_names
+
+
+@pytest.fixture(params=["websockets", "picows"], autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test is run with both: they behave in the same way."""
+    name: str = request.param
+    monkeypatch.setitem(globals(), "connect", partial(binance_sbe.connect, transport=name))
+    return name
 
 
 def run(work: Callable[[Exchange], Awaitable[None]], **options: Any) -> None:

@@ -1,0 +1,194 @@
+"""What lies between a transport and the consumer of a feed: frames, or the rows made of them.
+
+A transport puts frames in, on the event loop's thread. Where batches are wanted they become rows at
+once, from wherever the transport has them, and no Python object is made.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t
+from libc.stdlib cimport free, realloc
+
+from sbe_codegen.runtime.cursor cimport rewind, sbe_cursor
+from sbe_codegen.runtime.tables cimport sbe_table
+
+from .spot_stream cimport (
+    BestBidAskStreamEventRow, DepthDiffStreamEventRow, DepthSnapshotStreamEventRow,
+    TradesStreamEventRow,
+)
+from .stats cimport Histogram, Stats, now_ns
+
+from collections import deque
+
+from . import spot_stream
+
+cdef enum:
+    PREFIX = 16                 # bytes of a row before its fields: frame, received_ns
+
+
+cdef class Inbox:
+    """``wake()`` is called when there is something that the consumer may be waiting for.
+
+    ``limit`` is the number of frames to hold, unless ``unlimited`` is set; it is for the transport to
+    stop at it.
+    """
+
+    def __cinit__(self, stats, Py_ssize_t limit, wake):
+        self.stats = stats
+        self.frames = deque()
+        self.batches = deque()
+        self.limit = limit
+        self.wake = wake
+
+    def __dealloc__(self):
+        free(self.marks)
+
+    @property
+    def full(self):
+        """Whether the transport is to stop."""
+        return self.is_full()
+
+    cdef bint is_full(self) noexcept:
+        return self.pending >= self.limit and not self.unlimited
+
+    def put(self, bytes frame not None, int64_t received):
+        """One frame, which was received at a time (ns since the epoch)."""
+        self.add(<const uint8_t*>(<char*>frame), len(frame), received)
+        self.end_read()
+
+    cdef int add(self, const uint8_t* data, Py_ssize_t size, int64_t received) except -1:
+        cdef sbe_cursor cursor
+        self.stats.frames += 1
+        self.stats.bytes += size
+        self.pending += 1
+        if not self.gathering:
+            self.frames.append((PyBytes_FromStringAndSize(<const char*>data, size), received))
+            if self.pending == 1 or self.is_full():
+                self.wake()
+            return 0
+        if self.unmarked == 0:
+            self.received = received
+            self.started = now_ns()
+        cursor.start = data
+        cursor.end = data + size
+        rewind(&cursor, data)
+        self.rows.add(&cursor, received)
+        self.unmarked += 1
+        if self.rows.frame_count >= self.batch_size:
+            self.complete()
+            self.wake()
+        elif self.pending == 1 or self.is_full():
+            self.wake()
+        return 0
+
+    cdef int end_read(self) except -1:
+        """All that one read of the socket gave has been added."""
+        if self.unmarked:
+            self.mark()
+        return 0
+
+    cdef int mark(self) except -1:
+        cdef int64_t decoded = now_ns()
+        cdef sbe_mark* marks
+        cdef Py_ssize_t room
+        if self.mark_count == self.mark_room:
+            room = max(2 * self.mark_room, <Py_ssize_t>64)
+            marks = <sbe_mark*>realloc(self.marks, room * sizeof(sbe_mark))
+            if marks == NULL:
+                raise MemoryError()
+            self.marks, self.mark_room = marks, room
+        self.marks[self.mark_count] = sbe_mark(self.unmarked, decoded)
+        self.mark_count += 1
+        self.stats.received_to_decoded.note(decoded - self.received, self.unmarked)
+        self.stats.decoding.note((decoded - self.started) // self.unmarked, self.unmarked)
+        self.unmarked = 0
+        return 0
+
+    # batches
+
+    def gather(self, Py_ssize_t batch_size):
+        """From now on frames become rows; those that are there already too."""
+        self.batch_size = batch_size
+        if self.collector is None:
+            self.collector = spot_stream.Collector(min(batch_size, 4096), "collect")
+            self.rows = self.collector.rows
+        self.gathering = True
+        frames, self.frames = self.frames, deque()
+        self.pending -= len(frames)
+        for frame, received in frames:
+            self.stats.frames -= 1              # they were counted when they came
+            self.stats.bytes -= len(frame)
+            self.put(frame, received)
+
+    def stop_gathering(self):
+        """From now on frames stay frames. Rows that were not handed over are for the next batches."""
+        self.gathering = False
+
+    @property
+    def rows_ready(self):
+        """Whether there is a whole batch, or no room for one."""
+        return len(self.batches) > 0 or (self.is_full() and self.rows.frame_count > 0)
+
+    @property
+    def row_count(self):
+        """Frames that have become rows and were not handed over."""
+        return self.pending - len(self.frames)
+
+    cdef int complete(self) except -1:
+        """What was gathered becomes a batch."""
+        if self.unmarked:
+            self.mark()
+        note_arrivals(self.rows, self.stats.event_to_received)
+        marks = [(self.marks[i].count, self.marks[i].decoded) for i in range(self.mark_count)]
+        self.mark_count = 0
+        self.batches.append((self.collector.take(), marks))
+        self.rows = self.collector.rows
+        return 0
+
+    def hand_over(self):
+        """The next batch, complete or not; there is a row at least."""
+        cdef int64_t now
+        if not self.batches:
+            self.complete()
+        batch, marks = self.batches.popleft()
+        now = now_ns()
+        for count, decoded in marks:
+            self.stats.decoded_to_handed_over.note(now - <int64_t>decoded, count)
+        self.pending -= batch.frame_count
+        return batch
+
+    def pop(self):
+        """The next frame, as (bytes, received_ns)."""
+        self.pending -= 1
+        return self.frames.popleft()
+
+
+cdef int note_arrivals(Rows rows, Histogram histogram) except -1:
+    """How long each row's event took to get here. The tables are in the order of the schema."""
+    cdef sbe_table* tables = rows.tables.items
+    if (<object>rows.schema).classes != CLASSES:
+        raise SystemError("the tables of spot_stream are in another order")
+    note(histogram, &tables[0], <char*>&TRADES.event_time - <char*>&TRADES)
+    note(histogram, &tables[1], <char*>&BEST.event_time - <char*>&BEST)
+    note(histogram, &tables[2], <char*>&SNAPSHOT.event_time - <char*>&SNAPSHOT)
+    note(histogram, &tables[3], <char*>&DIFF.event_time - <char*>&DIFF)
+    return 0
+
+
+cdef TradesStreamEventRow TRADES
+cdef BestBidAskStreamEventRow BEST
+cdef DepthSnapshotStreamEventRow SNAPSHOT
+cdef DepthDiffStreamEventRow DIFF
+CLASSES = (
+    spot_stream.TradesStreamEvent, spot_stream.BestBidAskStreamEvent,
+    spot_stream.DepthSnapshotStreamEvent, spot_stream.DepthDiffStreamEvent,
+)
+
+
+cdef void note(Histogram histogram, const sbe_table* table, Py_ssize_t event_time) noexcept nogil:
+    cdef const char* row = table.rows.data
+    cdef const char* end = row + table.rows.used
+    while row < end:
+        histogram.note(
+            (<const int64_t*>row)[1] - (<const int64_t*>(row + PREFIX + event_time))[0] * 1000, 1
+        )
+        row += table.itemsize

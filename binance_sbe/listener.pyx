@@ -1,0 +1,123 @@
+"""The picows transport's listener: frames from the receive buffer into the inbox, in C.
+
+Compiled against the picows that is there when this is built, and usable with that version (see
+`PICOWS`): a cdef class that derives from another's depends on its C struct.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t
+from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
+
+from .inbox cimport Inbox
+from .stats cimport now_ns
+
+from collections import deque
+
+cdef extern from *:
+    const char* SBE_PICOWS
+
+PICOWS = SBE_PICOWS.decode()    # the version that this was compiled for
+
+
+cdef class Listener(WSListener):
+    """Hands binary frames to the inbox, and calls ``on_text(str)`` and ``on_lost(code, reason)``.
+
+    Once the inbox is full it stops the socket. What was in the receive buffer by then waits in
+    ``held``, until `resume`.
+    """
+
+    cdef Inbox inbox
+    cdef object on_text
+    cdef object on_lost
+    cdef object transport
+    cdef object held
+    cdef bint paused
+    cdef bint amid              # in the frames of one read
+    cdef int64_t received
+    cdef list parts             # of a message in several frames
+    cdef int kind               # of that message
+
+    def __init__(self, Inbox inbox not None, on_text, on_lost):
+        self.inbox = inbox
+        self.on_text = on_text
+        self.on_lost = on_lost
+        self.held = deque()
+        self.parts = []
+
+    cpdef on_ws_connected(self, WSTransport transport):
+        self.transport = transport
+
+    cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
+        if not self.amid:       # all that came in one read has one time of arrival
+            self.amid = True
+            self.received = now_ns()
+        if frame.msg_type == WSMsgType.BINARY and frame.fin:
+            self.receive(<const uint8_t*>frame.payload_ptr, frame.payload_size)
+        else:
+            self.receive_other(transport, frame)
+        if frame.last_in_buffer:
+            self.amid = False
+            self.inbox.end_read()
+
+    cpdef on_ws_disconnected(self, WSTransport transport):
+        closing = transport.close_handshake
+        received = None if closing is None else closing.recv
+        if received is None:
+            self.on_lost(None, "no close frame came")
+        else:
+            self.on_lost(int(received.code), received.reason or "")
+
+    cdef int receive(self, const uint8_t* data, Py_ssize_t size) except -1:
+        if self.paused:
+            self.held.append((PyBytes_FromStringAndSize(<const char*>data, size), self.received))
+            return 0
+        self.inbox.add(data, size, self.received)
+        if self.inbox.is_full():
+            self.pause()
+        return 0
+
+    cdef int pause(self) except -1:
+        self.paused = True
+        self.transport.underlying_transport.pause_reading()
+        return 0
+
+    def resume(self):
+        """There may be room again."""
+        if not self.paused:
+            return
+        while self.held and not self.inbox.is_full():
+            frame, received = self.held.popleft()
+            if isinstance(frame, str):
+                self.on_text(frame)
+            else:
+                self.inbox.put(frame, received)
+        if not self.held and not self.inbox.is_full():
+            self.paused = False
+            self.transport.underlying_transport.resume_reading()
+
+    cdef int receive_other(self, WSTransport transport, WSFrame frame) except -1:
+        """Text, messages in several frames, and the end."""
+        if frame.msg_type == WSMsgType.CLOSE:
+            if not transport.is_close_frame_sent:
+                transport.send_close(frame.get_close_code())
+            transport.disconnect()
+            return 0
+        if frame.msg_type not in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            return 0            # pings are answered by picows
+        if frame.msg_type != WSMsgType.CONTINUATION:
+            self.kind = frame.msg_type
+            self.parts = []
+        self.parts.append(frame.get_payload_as_bytes())
+        if not frame.fin:
+            return 0
+        whole = b"".join(self.parts)
+        self.parts = []
+        if self.kind == WSMsgType.BINARY:
+            self.receive(<const uint8_t*>(<char*>whole), len(whole))
+            return 0
+        text = whole.decode("utf-8", "replace")
+        if self.paused:
+            self.held.append((text, 0))     # what was said after frames is heard after them
+        else:
+            self.on_text(text)
+        return 0

@@ -1,0 +1,155 @@
+"""What a feed counts and measures: exact counters, and histograms of where time goes."""
+
+from libc.math cimport NAN
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
+
+
+cdef extern from *:
+    """
+    #define sbe_top_bit(value) (63 - __builtin_clzll(value))
+    """
+    int sbe_top_bit(uint64_t value) noexcept nogil
+
+
+cdef int64_t now_ns() noexcept nogil:
+    """time.time_ns()."""
+    cdef timespec now
+    clock_gettime(CLOCK_REALTIME, &now)
+    return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef inline int bucket_of(uint64_t value) noexcept nogil:
+    """Up to 64 one value each; above, 32 buckets from each power of two to the next."""
+    cdef int shift
+    if value < (2 << FINE):
+        return <int>value
+    shift = sbe_top_bit(value) - FINE
+    return ((shift + 1) << FINE) + <int>((value >> shift) & ((1 << FINE) - 1))
+
+
+cdef inline double middle_of(int bucket) noexcept nogil:
+    cdef int shift = (bucket >> FINE) - 1
+    if bucket < (2 << FINE):
+        return bucket
+    return <double>(<uint64_t>((1 << FINE) + (bucket & ((1 << FINE) - 1))) << shift) + (
+        <double>(<uint64_t>1 << shift) - 1
+    ) / 2
+
+
+cdef class Histogram:
+    """Durations in ns, in buckets of at most 3 % of their value; counts and ``max`` are exact.
+
+    Durations below zero (between two clocks that differ) are in ``count``, counted in ``negative``,
+    and taken as 0 otherwise. Not a copy: it goes on counting.
+    """
+
+    def __cinit__(self):
+        memset(self.buckets, 0, sizeof(self.buckets))
+        self.count = self.negative = self.max = 0
+        self.total = 0.0
+
+    cdef void note(self, int64_t ns, int64_t times) noexcept nogil:
+        if ns < 0:
+            self.negative += times
+            ns = 0
+        self.buckets[bucket_of(<uint64_t>ns)] += <uint64_t>times
+        self.count += times
+        self.total += <double>ns * times
+        if ns > self.max:
+            self.max = ns
+
+    def add(self, int64_t ns, int64_t times=1):
+        """Counts a duration, ``times`` times. ValueError for a negative number of times."""
+        if times < 0:
+            raise ValueError(f"times is not negative: {times}")
+        if times:
+            self.note(ns, times)
+
+    @property
+    def mean(self):
+        """In ns, exact but for rounding; NaN where nothing was counted."""
+        return self.total / self.count if self.count else NAN
+
+    def percentile(self, double percent):
+        """The duration in ns that ``percent`` of all do not exceed; NaN where nothing was counted.
+
+        The middle of its bucket, so that it is off by 1.6 % at most; 100 gives ``max``.
+        """
+        cdef double wanted, seen = 0
+        cdef int i
+        if not 0 <= percent <= 100:
+            raise ValueError(f"percent is from 0 to 100, not {percent}")
+        if self.count == 0:
+            return NAN
+        wanted = percent / 100 * self.count
+        for i in range(BUCKETS):
+            seen += self.buckets[i]
+            if seen >= wanted and seen > 0:
+                break
+        return min(middle_of(i), <double>self.max) if percent < 100 else <double>self.max
+
+    @property
+    def p50(self):
+        return self.percentile(50)
+
+    @property
+    def p99(self):
+        return self.percentile(99)
+
+    @property
+    def p999(self):
+        """The 99.9th percentile."""
+        return self.percentile(99.9)
+
+    def __repr__(self):
+        if self.count == 0:
+            return "<Histogram, empty>"
+        return (
+            f"<Histogram of {self.count}: p50 {self.p50:.0f} ns, p99 {self.p99:.0f} ns, "
+            f"p99.9 {self.p999:.0f} ns, max {self.max} ns>"
+        )
+
+
+cdef class Stats:
+    """What a feed has seen since it was opened. Counters are exact.
+
+    - ``frames``, ``bytes``: binary frames, and their bytes without WebSocket headers
+    - ``texts``: text frames: replies and notices
+    - ``rejected``: frames that were no message of the schema
+    - ``left_over_bytes``: bytes after the last element of messages, from senders that are not newer
+
+    The histograms say where time goes, message by message. Those that came in one read of the
+    socket have one time of arrival, and are decoded when the last of them is.
+
+    - ``event_to_received``: from the exchange's event time to here, by two clocks
+    - ``received_to_decoded``: waiting in the queue included
+    - ``decoded_to_handed_over``: until iteration gives it
+    - ``decoding``: decoding alone; of rows, the mean of those that came together
+    """
+
+    def __cinit__(self):
+        self.event_to_received = Histogram()
+        self.received_to_decoded = Histogram()
+        self.decoded_to_handed_over = Histogram()
+        self.decoding = Histogram()
+
+    def note_message(
+        self, int64_t event_time, int64_t received, int64_t started, int64_t decoded
+    ):
+        """A message that was decoded when it was asked for; ``event_time`` in us, all else in ns."""
+        self.event_to_received.note(received - event_time * 1000, 1)
+        self.received_to_decoded.note(decoded - received, 1)
+        self.decoded_to_handed_over.note(0, 1)
+        self.decoding.note(decoded - started, 1)
+
+    def decode_ns(self, double percent):
+        """``decoding.percentile(percent)``."""
+        return self.decoding.percentile(percent)
+
+    def __repr__(self):
+        return (
+            f"Stats(frames={self.frames}, bytes={self.bytes}, texts={self.texts}, "
+            f"rejected={self.rejected}, left_over_bytes={self.left_over_bytes})"
+        )

@@ -1,0 +1,216 @@
+"""Ways to the socket: thin shells around websockets and picows, which both fill an Inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import websockets
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_websocket
+
+from .errors import ConnectionLost, ConnectionRefused, FeedError, Unreachable
+from .inbox import Inbox
+from .logs import LOG, websocket_logger
+
+_MAX_FRAME = 16 * 1024 * 1024
+_PING_SECONDS = 20
+_PONG_SECONDS = 60
+_IDLE_SECONDS = 40  # until picows pings, and then for its answer: 80 in all, as above
+_CLOSE_SECONDS = 2.0
+_READ_BUFFER = 64 * 1024
+
+OnText = Callable[[str], object]
+OnLost = Callable[[int | None, str], object]
+
+
+class Transport(Protocol):
+    """One connection. What arrives goes to the inbox; it stops reading while that is full."""
+
+    async def open(self, url: str, key: str, timeout: float) -> None:
+        """Raises Unreachable or ConnectionRefused."""
+
+    async def send(self, text: str) -> None:
+        """Raises ConnectionLost."""
+
+    def resume(self) -> None:
+        """There may be room in the inbox again."""
+
+    async def close(self) -> None:
+        """Ends the connection, if there is one; ``on_lost`` has been called when it returns."""
+
+
+def _no_answer(url: str, timeout: float) -> Unreachable:
+    return Unreachable(f"{url}: no answer within {timeout:g} s")
+
+
+def _unreachable(url: str, error: BaseException) -> Unreachable:
+    return Unreachable(f"{url}: {str(error) or 'the other side hung up: is it a wss:// server?'}")
+
+
+class WebsocketsTransport:
+    """By the websockets package; it answers pings."""
+
+    def __init__(self, inbox: Inbox, on_text: OnText, on_lost: OnLost) -> None:
+        self._inbox = inbox
+        self._on_text = on_text
+        self._on_lost = on_lost
+        self._room = asyncio.Event()
+        self._socket: ClientConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def open(self, url: str, key: str, timeout: float) -> None:
+        try:
+            self._socket = await open_websocket(
+                url,
+                additional_headers={"X-MBX-APIKEY": key},
+                compression=None,
+                open_timeout=timeout,
+                max_size=_MAX_FRAME,
+                ping_interval=_PING_SECONDS,
+                ping_timeout=_PONG_SECONDS,
+                logger=websocket_logger(),
+            )
+        except websockets.InvalidStatus as error:
+            body = error.response.body.decode("utf-8", "replace") if error.response.body else ""
+            raise ConnectionRefused(url, error.response.status_code, body) from None
+        except TimeoutError:
+            raise _no_answer(url, timeout) from None
+        except (OSError, websockets.WebSocketException, EOFError, UnicodeError) as error:
+            raise _unreachable(url, error) from None
+        self._reader = asyncio.create_task(self._read(self._socket))
+
+    async def _read(self, socket: ClientConnection) -> None:
+        inbox = self._inbox
+        lost: tuple[int | None, str] = (None, "the reader was cancelled")
+        try:
+            async for message in socket:
+                if isinstance(message, str):
+                    self._on_text(message)
+                    continue
+                inbox.put(message, time.time_ns())
+                while inbox.full:
+                    self._room.clear()
+                    await self._room.wait()
+            lost = (socket.close_code, socket.close_reason or "")
+        except websockets.ConnectionClosed as error:
+            lost = _why(error)
+        except Exception as error:
+            LOG.exception("%s: the feed failed", socket.request and socket.request.path)
+            lost = (None, f"{type(error).__name__}: {error}")
+            await socket.close(1011)
+        finally:
+            self._on_lost(*lost)
+
+    async def send(self, text: str) -> None:
+        assert self._socket is not None
+        try:
+            await self._socket.send(text)
+        except websockets.ConnectionClosed as error:
+            raise ConnectionLost(*_why(error)) from None
+
+    def resume(self) -> None:
+        self._room.set()
+
+    async def close(self) -> None:
+        self._room.set()
+        if self._socket is not None:
+            await self._socket.close()
+        if self._reader is not None:
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+
+def _why(error: websockets.ConnectionClosed) -> tuple[int | None, str]:
+    if error.rcvd is not None:
+        return error.rcvd.code, error.rcvd.reason
+    return None, "no close frame came"
+
+
+class PicowsTransport:
+    """By the picows package: frames go from its receive buffer into rows, in C."""
+
+    def __init__(self, inbox: Inbox, on_text: OnText, on_lost: OnLost) -> None:
+        self._picows, listener = _picows()
+        self._lost = asyncio.Event()
+        self._on_lost = on_lost
+        self._listener = listener(inbox, on_text, self._note_lost)
+        self._transport: Any = None
+
+    def _note_lost(self, code: int | None, reason: str) -> None:
+        self._lost.set()
+        self._on_lost(code, reason)
+
+    async def open(self, url: str, key: str, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                self._transport, _ = await self._picows.ws_connect(
+                    lambda: self._listener,
+                    url,
+                    extra_headers={"X-MBX-APIKEY": key},
+                    websocket_handshake_timeout=timeout,
+                    max_frame_size=_MAX_FRAME,
+                    max_redirects=0,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=_IDLE_SECONDS,
+                    auto_ping_reply_timeout=_IDLE_SECONDS,
+                    read_buffer_init_size=_READ_BUFFER,
+                    logger_name=websocket_logger(),
+                )
+        except self._picows.WSHandshakeError as error:
+            response = error.response
+            if response is None or int(response.status) == 101:
+                raise _unreachable(url, error) from None
+            body = (error.raw_body or b"").decode("utf-8", "replace")
+            raise ConnectionRefused(url, int(response.status), body) from None
+        except TimeoutError:
+            raise _no_answer(url, timeout) from None
+        except (OSError, self._picows.WSError, EOFError, UnicodeError) as error:
+            raise _unreachable(url, error) from None
+
+    async def send(self, text: str) -> None:
+        if self._transport.is_disconnected or self._transport.is_close_frame_sent:
+            raise ConnectionLost(None, "the connection has ended")
+        self._transport.send(self._picows.WSMsgType.TEXT, text.encode())
+
+    def resume(self) -> None:
+        self._listener.resume()
+
+    async def close(self) -> None:
+        if self._transport is None or self._lost.is_set():
+            return
+        self._listener.resume()
+        if not self._transport.is_close_frame_sent:
+            self._transport.send_close(self._picows.WSCloseCode.OK)
+        try:
+            await asyncio.wait_for(self._lost.wait(), _CLOSE_SECONDS)
+        except TimeoutError:
+            self._transport.disconnect(graceful=False)
+            await self._lost.wait()
+
+
+def _picows() -> tuple[Any, Any]:
+    """picows, and the listener that was compiled for it."""
+    try:
+        import picows
+    except ImportError:
+        raise FeedError(
+            "transport='picows' needs picows: pip install 'binance-sbe[picows]'"
+        ) from None
+    try:
+        from . import listener
+    except (ImportError, ValueError, TypeError) as error:  # none, or for another layout
+        raise FeedError(f"this build of binance-sbe has no picows transport: {error}") from None
+    if listener.PICOWS != picows.__version__:
+        raise FeedError(
+            f"binance-sbe was compiled for picows {listener.PICOWS}, and {picows.__version__} is "
+            f"installed: install that one, or build binance-sbe anew"
+        )
+    return picows, listener.Listener
+
+
+TRANSPORTS: dict[str, type[Transport]] = {
+    "websockets": WebsocketsTransport,
+    "picows": PicowsTransport,
+}
