@@ -10,7 +10,7 @@ from typing import Any
 import binance_sbe
 from binance_sbe.simulator import Market
 from binance_sbe.simulator.encoder import encode
-from binance_sbe.simulator.events import BestBidAsk, Diff
+from binance_sbe.simulator.events import BestBidAsk, Diff, Trades
 
 START = 1_735_689_600_000_000
 
@@ -74,3 +74,15 @@ def depth_update_json(frame: bytes) -> bytes:
         "b": side(m.bids.tolist()), "a": side(m.asks.tolist()),
     }  # fmt: skip
     return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def single_trade_frames(count: int) -> list[bytes]:
+    """Events of one trade each."""
+    market = Market("btcusdt")
+    frames: list[bytes] = []
+    at = START
+    while len(frames) < count:
+        at += 1
+        events = (event for event in market.step(at) if isinstance(event, Trades))
+        frames += [encode(event) for event in events if len(event.trades) == 1]
+    return frames[:count]

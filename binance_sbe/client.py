@@ -56,12 +56,12 @@ def connect(
     """A feed of SBE streams, to be used as ``async with connect("btcusdt@trade") as feed``.
 
     ``api_key`` is an Ed25519 key's id; None reads BINANCE_API_KEY. ``url`` (ws:// or wss://, host
-    and port) overrides ``environment``. ``transport="picows"`` reads with the picows package, which an
-    extra installs: faster, above all for batches, and otherwise the same. ``on_error`` says what iteration does with a frame that is
-    no message: raise its DecodeError (the feed stays open, and iterating again goes on with the
-    next frame), or keep it in ``feed.errors``, count it and go on. ``max_queue`` is the number of
-    frames held for a slow consumer; beyond it the feed stops reading, and the exchange waits: for a
-    minute at most, since pongs wait too. Times are in seconds.
+    and port) overrides ``environment``. ``transport="picows"`` reads with the picows package, an
+    extra: faster, above all for batches, and otherwise the same. ``on_error`` says what iteration
+    does with a frame that is no message: raise its DecodeError (the feed stays open, and iterating
+    again goes on with the next frame), or keep it in ``feed.errors``, count it and go on.
+    ``max_queue`` is the number of frames held for a slow consumer; beyond it the feed stops reading,
+    and the exchange waits: for a minute at most, since pongs wait too. Times are in seconds.
 
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).

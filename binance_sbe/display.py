@@ -12,12 +12,12 @@ import numpy as np
 
 from sbe_codegen.runtime.results import Batch
 
-from .session import Stats
 from .spot_stream import (
     MESSAGES,
     BestBidAskStreamEvent,
     TradesStreamEvent,
 )
+from .stats import Stats
 
 
 @dataclass

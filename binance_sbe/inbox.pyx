@@ -8,21 +8,21 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 
-from sbe_codegen.runtime.cursor cimport rewind, sbe_cursor
-from sbe_codegen.runtime.tables cimport sbe_table
 
-from .spot_stream cimport (
-    BestBidAskStreamEventRow, DepthDiffStreamEventRow, DepthSnapshotStreamEventRow,
-    TradesStreamEventRow,
-)
-from .stats cimport Histogram, Stats, now_ns
+from .stats cimport Stats, note, now_ns
 
 from collections import deque
 
 from . import spot_stream
 
 cdef enum:
-    PREFIX = 16                 # bytes of a row before its fields: frame, received_ns
+    MOST_ROOM = 16384           # rows to make room for at first
+
+# Where a stream's message has its event time: at one place in all of them.
+(EVENT_TIME,) = {
+    spot_stream.HEADER_SIZE + each.DTYPE.fields["event_time"][1]
+    for each in spot_stream.MESSAGES.values()
+}
 
 
 cdef class Inbox:
@@ -38,6 +38,7 @@ cdef class Inbox:
         self.batches = deque()
         self.limit = limit
         self.wake = wake
+        self.event_time = EVENT_TIME
 
     def __dealloc__(self):
         free(self.marks)
@@ -45,39 +46,22 @@ cdef class Inbox:
     @property
     def full(self):
         """Whether the transport is to stop."""
-        return self.is_full()
-
-    cdef bint is_full(self) noexcept:
-        return self.pending >= self.limit and not self.unlimited
+        return is_full(self)
 
     def put(self, bytes frame not None, int64_t received):
         """One frame, which was received at a time (ns since the epoch)."""
-        self.add(<const uint8_t*>(<char*>frame), len(frame), received)
+        add(self, <const uint8_t*>(<char*>frame), len(frame), received)
         self.end_read()
 
-    cdef int add(self, const uint8_t* data, Py_ssize_t size, int64_t received) except -1:
-        cdef sbe_cursor cursor
-        self.stats.frames += 1
-        self.stats.bytes += size
-        self.pending += 1
-        if not self.gathering:
-            self.frames.append((PyBytes_FromStringAndSize(<const char*>data, size), received))
-            if self.pending == 1 or self.is_full():
-                self.wake()
-            return 0
-        if self.unmarked == 0:
-            self.received = received
-            self.started = now_ns()
-        cursor.start = data
-        cursor.end = data + size
-        rewind(&cursor, data)
-        self.rows.add(&cursor, received)
-        self.unmarked += 1
-        if self.rows.frame_count >= self.batch_size:
-            self.complete()
+    cdef int add_frame(self, const uint8_t* data, Py_ssize_t size, int64_t received) except -1:
+        self.frames.append((PyBytes_FromStringAndSize(<const char*>data, size), received))
+        if len(self.frames) == 1:
             self.wake()
-        elif self.pending == 1 or self.is_full():
-            self.wake()
+        return 0
+
+    cdef int begin_read(self, int64_t received) except -1:
+        self.received = received
+        self.started = now_ns()
         return 0
 
     cdef int end_read(self) except -1:
@@ -98,8 +82,8 @@ cdef class Inbox:
             self.marks, self.mark_room = marks, room
         self.marks[self.mark_count] = sbe_mark(self.unmarked, decoded)
         self.mark_count += 1
-        self.stats.received_to_decoded.note(decoded - self.received, self.unmarked)
-        self.stats.decoding.note((decoded - self.started) // self.unmarked, self.unmarked)
+        note(self.stats.received_to_decoded, decoded - self.received, self.unmarked)
+        note(self.stats.decoding, (decoded - self.started) // self.unmarked, self.unmarked)
         self.unmarked = 0
         return 0
 
@@ -109,7 +93,7 @@ cdef class Inbox:
         """From now on frames become rows; those that are there already too."""
         self.batch_size = batch_size
         if self.collector is None:
-            self.collector = spot_stream.Collector(min(batch_size, 4096), "collect")
+            self.collector = spot_stream.Collector(min(batch_size, MOST_ROOM), "collect")
             self.rows = self.collector.rows
         self.gathering = True
         frames, self.frames = self.frames, deque()
@@ -126,7 +110,7 @@ cdef class Inbox:
     @property
     def rows_ready(self):
         """Whether there is a whole batch, or no room for one."""
-        return len(self.batches) > 0 or (self.is_full() and self.rows.frame_count > 0)
+        return len(self.batches) > 0 or (is_full(self) and self.rows.frame_count > 0)
 
     @property
     def row_count(self):
@@ -137,7 +121,6 @@ cdef class Inbox:
         """What was gathered becomes a batch."""
         if self.unmarked:
             self.mark()
-        note_arrivals(self.rows, self.stats.event_to_received)
         marks = [(self.marks[i].count, self.marks[i].decoded) for i in range(self.mark_count)]
         self.mark_count = 0
         self.batches.append((self.collector.take(), marks))
@@ -152,7 +135,7 @@ cdef class Inbox:
         batch, marks = self.batches.popleft()
         now = now_ns()
         for count, decoded in marks:
-            self.stats.decoded_to_handed_over.note(now - <int64_t>decoded, count)
+            note(self.stats.decoded_to_handed_over, now - <int64_t>decoded, count)
         self.pending -= batch.frame_count
         return batch
 
@@ -160,35 +143,3 @@ cdef class Inbox:
         """The next frame, as (bytes, received_ns)."""
         self.pending -= 1
         return self.frames.popleft()
-
-
-cdef int note_arrivals(Rows rows, Histogram histogram) except -1:
-    """How long each row's event took to get here. The tables are in the order of the schema."""
-    cdef sbe_table* tables = rows.tables.items
-    if (<object>rows.schema).classes != CLASSES:
-        raise SystemError("the tables of spot_stream are in another order")
-    note(histogram, &tables[0], <char*>&TRADES.event_time - <char*>&TRADES)
-    note(histogram, &tables[1], <char*>&BEST.event_time - <char*>&BEST)
-    note(histogram, &tables[2], <char*>&SNAPSHOT.event_time - <char*>&SNAPSHOT)
-    note(histogram, &tables[3], <char*>&DIFF.event_time - <char*>&DIFF)
-    return 0
-
-
-cdef TradesStreamEventRow TRADES
-cdef BestBidAskStreamEventRow BEST
-cdef DepthSnapshotStreamEventRow SNAPSHOT
-cdef DepthDiffStreamEventRow DIFF
-CLASSES = (
-    spot_stream.TradesStreamEvent, spot_stream.BestBidAskStreamEvent,
-    spot_stream.DepthSnapshotStreamEvent, spot_stream.DepthDiffStreamEvent,
-)
-
-
-cdef void note(Histogram histogram, const sbe_table* table, Py_ssize_t event_time) noexcept nogil:
-    cdef const char* row = table.rows.data
-    cdef const char* end = row + table.rows.used
-    while row < end:
-        histogram.note(
-            (<const int64_t*>row)[1] - (<const int64_t*>(row + PREFIX + event_time))[0] * 1000, 1
-        )
-        row += table.itemsize

@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
 
-from .inbox cimport Inbox
+from .inbox cimport Inbox, add, is_full
 from .stats cimport now_ns
 
 from collections import deque
@@ -22,8 +22,8 @@ PICOWS = SBE_PICOWS.decode()    # the version that this was compiled for
 cdef class Listener(WSListener):
     """Hands binary frames to the inbox, and calls ``on_text(str)`` and ``on_lost(code, reason)``.
 
-    Once the inbox is full it stops the socket. What was in the receive buffer by then waits in
-    ``held``, until `resume`.
+    Once the inbox is full it stops the socket. Of what was in the receive buffer by then, frames and
+    text wait in ``held`` until `resume`; rows are made at once, which take no more room.
     """
 
     cdef Inbox inbox
@@ -31,6 +31,7 @@ cdef class Listener(WSListener):
     cdef object on_lost
     cdef object transport
     cdef object held
+    cdef bint holding           # there is something held
     cdef bint paused
     cdef bint amid              # in the frames of one read
     cdef int64_t received
@@ -52,12 +53,17 @@ cdef class Listener(WSListener):
             self.amid = True
             self.received = now_ns()
         if frame.msg_type == WSMsgType.BINARY and frame.fin:
-            self.receive(<const uint8_t*>frame.payload_ptr, frame.payload_size)
+            if self.inbox.gathering and not self.holding:
+                add(self.inbox, <const uint8_t*>frame.payload_ptr, frame.payload_size, self.received)
+            else:
+                self.receive(<const uint8_t*>frame.payload_ptr, frame.payload_size)
         else:
             self.receive_other(transport, frame)
         if frame.last_in_buffer:
             self.amid = False
             self.inbox.end_read()
+            if not self.paused and is_full(self.inbox):
+                self.pause()
 
     cpdef on_ws_disconnected(self, WSTransport transport):
         closing = transport.close_handshake
@@ -69,10 +75,11 @@ cdef class Listener(WSListener):
 
     cdef int receive(self, const uint8_t* data, Py_ssize_t size) except -1:
         if self.paused:
+            self.holding = True
             self.held.append((PyBytes_FromStringAndSize(<const char*>data, size), self.received))
             return 0
-        self.inbox.add(data, size, self.received)
-        if self.inbox.is_full():
+        add(self.inbox, data, size, self.received)
+        if is_full(self.inbox):
             self.pause()
         return 0
 
@@ -85,13 +92,14 @@ cdef class Listener(WSListener):
         """There may be room again."""
         if not self.paused:
             return
-        while self.held and not self.inbox.is_full():
+        while self.held and not is_full(self.inbox):
             frame, received = self.held.popleft()
             if isinstance(frame, str):
                 self.on_text(frame)
             else:
                 self.inbox.put(frame, received)
-        if not self.held and not self.inbox.is_full():
+        self.holding = len(self.held) > 0
+        if not self.holding and not is_full(self.inbox):
             self.paused = False
             self.transport.underlying_transport.resume_reading()
 
@@ -117,6 +125,7 @@ cdef class Listener(WSListener):
             return 0
         text = whole.decode("utf-8", "replace")
         if self.paused:
+            self.holding = True
             self.held.append((text, 0))     # what was said after frames is heard after them
         else:
             self.on_text(text)

@@ -6,27 +6,11 @@ from libc.string cimport memset
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 
-cdef extern from *:
-    """
-    #define sbe_top_bit(value) (63 - __builtin_clzll(value))
-    """
-    int sbe_top_bit(uint64_t value) noexcept nogil
-
-
 cdef int64_t now_ns() noexcept nogil:
     """time.time_ns()."""
     cdef timespec now
     clock_gettime(CLOCK_REALTIME, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
-
-
-cdef inline int bucket_of(uint64_t value) noexcept nogil:
-    """Up to 64 one value each; above, 32 buckets from each power of two to the next."""
-    cdef int shift
-    if value < (2 << FINE):
-        return <int>value
-    shift = sbe_top_bit(value) - FINE
-    return ((shift + 1) << FINE) + <int>((value >> shift) & ((1 << FINE) - 1))
 
 
 cdef inline double middle_of(int bucket) noexcept nogil:
@@ -50,22 +34,12 @@ cdef class Histogram:
         self.count = self.negative = self.max = 0
         self.total = 0.0
 
-    cdef void note(self, int64_t ns, int64_t times) noexcept nogil:
-        if ns < 0:
-            self.negative += times
-            ns = 0
-        self.buckets[bucket_of(<uint64_t>ns)] += <uint64_t>times
-        self.count += times
-        self.total += <double>ns * times
-        if ns > self.max:
-            self.max = ns
-
     def add(self, int64_t ns, int64_t times=1):
         """Counts a duration, ``times`` times. ValueError for a negative number of times."""
         if times < 0:
             raise ValueError(f"times is not negative: {times}")
         if times:
-            self.note(ns, times)
+            note(self, ns, times)
 
     @property
     def mean(self):
@@ -139,10 +113,10 @@ cdef class Stats:
         self, int64_t event_time, int64_t received, int64_t started, int64_t decoded
     ):
         """A message that was decoded when it was asked for; ``event_time`` in us, all else in ns."""
-        self.event_to_received.note(received - event_time * 1000, 1)
-        self.received_to_decoded.note(decoded - received, 1)
-        self.decoded_to_handed_over.note(0, 1)
-        self.decoding.note(decoded - started, 1)
+        note(self.event_to_received, since(event_time, received), 1)
+        note(self.received_to_decoded, decoded - received, 1)
+        note(self.decoded_to_handed_over, 0, 1)
+        note(self.decoding, decoded - started, 1)
 
     def decode_ns(self, double percent):
         """``decoding.percentile(percent)``."""

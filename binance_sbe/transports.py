@@ -202,9 +202,10 @@ def _picows() -> tuple[Any, Any]:
         from . import listener
     except (ImportError, ValueError, TypeError) as error:  # none, or for another layout
         raise FeedError(f"this build of binance-sbe has no picows transport: {error}") from None
-    if listener.PICOWS != picows.__version__:
+    version = vars(picows)["__version__"]
+    if version != listener.PICOWS:
         raise FeedError(
-            f"binance-sbe was compiled for picows {listener.PICOWS}, and {picows.__version__} is "
+            f"binance-sbe was compiled for picows {listener.PICOWS}, and {version} is "
             f"installed: install that one, or build binance-sbe anew"
         )
     return picows, listener.Listener

@@ -35,7 +35,8 @@ _C_NAMES = frozenset(
 _MODULE_NAMES = frozenset(
     """
     Any Base BaseCollector BaseMessage BaseSchema Batch Buffer BYTE_ORDER ClassVar Collector Decimal
-    Composite Entries Entry Final HEADER_ELEMENTS Header IntEnum IntFlag Literal MESSAGES Mapping
+    Composite Entries Entry Final HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag Literal
+    MESSAGES Mapping
     NAN NDArray NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self
     Sequence
     append_blob append_frame byte_int commit_offset commit_row commit_rows cython decode

@@ -130,7 +130,10 @@ cdef class Rows:
         )
 
     cdef int add(self, sbe_cursor* cursor, int64_t received_ns) except -1:
-        """The frame at the cursor; on a DecodeError nothing has changed."""
+        """The frame at the cursor; 1 if it is a row now, 0 if it was refused and noted.
+
+        On a DecodeError nothing has changed.
+        """
         cdef sbe_fault fault
         cdef const uint8_t* start = cursor.position
         cursor.fault = &fault
@@ -139,11 +142,12 @@ cdef class Rows:
         while not self.append_frame(&self.tables, cursor):
             if fault.code != FAULT_NO_TABLE:
                 self.reject(&fault)
-                break
+                self.frame_count += 1
+                return 0
             self.open_wanted()
             rewind(cursor, start)
         self.frame_count += 1
-        return 0
+        return 1
 
     cdef int add_all(self, object frames) except -1:
         """The frames of a list or tuple."""

@@ -1,0 +1,95 @@
+"""A WebSocket server that sends frames as fast as they are taken, or at a pace.
+
+    python benchmarks/burst_server.py COUNT [RATE]
+
+A process of its own: it prints its port, serves one client after the other, answers SUBSCRIBE and then sends COUNT
+bestBidAsk frames, RATE a second (0: all at once), prepared before anyone connects.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from data import best_bid_ask_frames
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_DIFFERENT = 5_000
+
+
+def framed(kind: int, payload: bytes) -> bytes:
+    """One unmasked WebSocket frame of up to 65,535 bytes (RFC 6455, 5.2)."""
+    size = len(payload)
+    length = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
+    return bytes([0x80 | kind]) + length + payload
+
+
+def handshake(client: socket.socket) -> None:
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += client.recv(65536)
+    key = next(
+        line.partition(b":")[2].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key")
+    )
+    accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
+    client.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+
+
+def read_text(client: socket.socket) -> bytes:
+    """A masked text frame of the client's, short as requests are."""
+    head = client.recv(2, socket.MSG_WAITALL)
+    size = head[1] & 0x7F
+    if size == 126:
+        size = int.from_bytes(client.recv(2, socket.MSG_WAITALL), "big")
+    mask = client.recv(4, socket.MSG_WAITALL)
+    payload = client.recv(size, socket.MSG_WAITALL)
+    return bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+
+
+def serve(client: socket.socket, frames: list[bytes], count: int, rate: float) -> None:
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    handshake(client)
+    request = json.loads(read_text(client))
+    client.sendall(framed(1, json.dumps({"result": None, "id": request["id"]}).encode()))
+    if rate:
+        started = time.perf_counter()
+        for i in range(count):
+            client.sendall(frames[i % len(frames)])
+            time.sleep(max(0.0, started + (i + 1) / rate - time.perf_counter()))
+    else:
+        chunk = b"".join(frames)
+        for _ in range(count // len(frames)):
+            client.sendall(chunk)
+    client.sendall(framed(8, (1000).to_bytes(2, "big")))
+    while client.recv(65536):
+        pass
+
+
+def main() -> None:
+    count = int(sys.argv[1])
+    rate = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    frames = [framed(2, frame) for frame in best_bid_ask_frames(min(count, _DIFFERENT))]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        print(server.getsockname()[1], flush=True)
+        while True:
+            client, _ = server.accept()
+            with client:
+                with contextlib.suppress(OSError, IndexError):  # the client went away
+                    serve(client, frames, count, rate)
+
+
+if __name__ == "__main__":
+    main()

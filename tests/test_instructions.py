@@ -1,0 +1,79 @@
+"""A slow-down is seen in review: instructions per message are those of the committed table.
+
+After a change that is meant to change them: python benchmarks/instructions.py --update
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def instructions() -> Any:
+    spec = importlib.util.spec_from_file_location("instructions", BENCHMARKS / "instructions.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if shutil.which("valgrind") is None:
+        pytest.skip("valgrind is not installed")
+    if os.environ.get("SBE_BUILD"):
+        pytest.skip("this build has other switches than the table's")
+    return module
+
+
+def test_instructions_per_message_are_as_committed(instructions: Any) -> None:
+    table = json.loads(instructions.TABLE.read_text())
+    if table["machine"] != instructions.machine():
+        pytest.skip(f"the table is of {table['machine']}, this is {instructions.machine()}")
+    counted = instructions.count()
+    assert list(counted) == list(table["counts"])
+    off = {
+        name: f"{now:,.0f}, and {table['counts'][name]:,.0f} in the table"
+        for name, now in counted.items()
+        if abs(now / table["counts"][name] - 1) > instructions.TOLERANCE
+    }
+    assert off == {}, "is it meant? python benchmarks/instructions.py --update"
+
+
+def test_what_was_appended_before_does_not_make_taking_slower(instructions: Any) -> None:
+    """``take`` hands over what there is: as many instructions for 200 rows as for 20,000."""
+    code = """
+import os, sys
+import binance_sbe
+frame = bytes.fromhex("32001127010000007b600cba992a06007940e51700000000fef8f99e8f0000000000103adc01"
+                      "00000000fa9e8f0000000000206c6c02000000000742544355534454")
+for count in (200, 200, 20_000):
+    collector = binance_sbe.Collector(capacity=32_768)
+    for _ in range(count):
+        collector.append(frame)
+    os.getppid()
+    batch = collector.take()
+    os.getppid()
+"""
+    taken = instructions.counted_between_marks([sys.executable, "-c", code])[1::2]
+    assert len(taken) == 3
+    assert taken[2] < 1.5 * taken[1]
+
+
+def test_the_table_is_printed_without_valgrind_or_an_error_is(instructions: Any) -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "instructions.py"],
+        env=os.environ | {"PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "valgrind is not installed"

@@ -1,0 +1,275 @@
+"""Histograms, what a feed measures with them, and what is special about the picows transport."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import vectors
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.asyncio.server import ServerConnection, serve
+
+import binance_sbe
+from binance_sbe import connect
+from binance_sbe.errors import ConnectionLost
+from binance_sbe.inbox import Inbox
+from binance_sbe.simulator import Exchange
+from binance_sbe.stats import Histogram, Stats
+
+TRANSPORTS = ("websockets", "picows")
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=200), st.floats(0, 100))
+def test_percentiles_are_within_a_bucket(values: list[int], percent: float) -> None:
+    histogram = Histogram()
+    for value in values:
+        histogram.add(value)
+    assert histogram.count == len(values)
+    assert histogram.max == max(values)
+    assert math.isclose(histogram.mean, math.fsum(values) / len(values), rel_tol=1e-9)
+    exact = sorted(values)[max(0, math.ceil(percent / 100 * len(values)) - 1)]
+    assert math.isclose(histogram.percentile(percent), exact, rel_tol=0.016, abs_tol=0.51)
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_value_is_found_in_its_bucket(value: int) -> None:
+    histogram = Histogram()
+    histogram.add(value)
+    histogram.add(2**63 - 1)
+    found = histogram.p50
+    assert found == value if value < 64 else abs(found - value) <= value * 0.016
+
+
+def test_histograms_of_nothing_and_of_the_impossible() -> None:
+    histogram = Histogram()
+    assert math.isnan(histogram.p999)
+    assert math.isnan(histogram.mean)
+    assert repr(histogram) == "<Histogram, empty>"
+    histogram.add(-5, times=3)
+    histogram.add(7, times=0)
+    assert (histogram.count, histogram.negative, histogram.max) == (3, 3, 0)
+    assert histogram.p99 == 0
+    for wrong in (-1, 101, math.nan):
+        with pytest.raises(ValueError, match="percent is from 0 to 100"):
+            histogram.percentile(wrong)
+    with pytest.raises(ValueError, match="times"):
+        histogram.add(1, -1)
+    assert repr(histogram).startswith("<Histogram of 3: p50 0 ns, p99 0 ns, p99.9 0 ns, max 0 ns")
+
+
+def test_event_times_may_be_any_number() -> None:
+    stats = Stats()
+    for event_time in (-(2**63), 2**63 - 1, 0):
+        stats.note_message(event_time, 2**63 - 1, 5, 7)
+    assert stats.event_to_received.count == 3
+    assert stats.decode_ns(50) == 2
+
+
+def run(work: Callable[[Exchange], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with Exchange(["btcusdt"]) as exchange:
+            await asyncio.wait_for(work(exchange), 30)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_every_message_is_measured_once(transport: Any) -> None:
+    async def work(exchange: Exchange) -> None:
+        names = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
+        options: dict[str, Any] = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with connect(*names, **options) as feed:
+            for _ in range(200):
+                await anext(feed)
+            for histogram in measured(feed):
+                assert histogram.count == 200
+            assert feed.stats.decoding.p50 < feed.stats.received_to_decoded.max + 1000
+        async with connect(*names, **options) as feed:
+            rows = 0
+            async for batch in feed.batches(max_messages=60, max_delay=0.02):
+                rows += len(batch)
+                assert feed.stats.decoded_to_handed_over.count == rows
+                if rows > 400:
+                    await feed.close()
+            for histogram in measured(feed):
+                assert histogram.count == rows == feed.stats.frames
+                assert histogram.negative == 0
+            assert 0 < feed.stats.event_to_received.p50 < 5e9
+
+    run(work)
+
+
+def measured(feed: Any) -> list[Histogram]:
+    stats = feed.stats
+    return [
+        stats.event_to_received, stats.received_to_decoded, stats.decoded_to_handed_over,
+        stats.decoding,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_messages_and_batches_by_turns_lose_nothing(transport: Any) -> None:
+    async def work(exchange: Exchange) -> None:
+        exchange.rate = 1e-9
+        options: dict[str, Any] = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with connect("btcusdt@trade", **options) as feed:
+            seen = 0
+            for turn in range(6):
+                for _ in range(50):
+                    exchange.send("btcusdt@trade", vectors.TRADES)
+                if turn % 2:
+                    for _ in range(10):
+                        assert (await anext(feed)).symbol == "BTCUSDT"
+                        seen += 1
+                else:
+                    batches = feed.batches(max_messages=20, max_delay=0.2)
+                    batch = await anext(batches)
+                    assert len(batch) == 20
+                    seen += len(batch)
+                    await batches.aclose()  # type: ignore[attr-defined]
+            await asyncio.sleep(0.2)
+            async for batch in feed.batches(max_messages=1000, max_delay=0.3):
+                seen += len(batch)
+                if seen >= 300:
+                    break
+            assert (seen, feed.stats.frames) == (300, 300)
+            assert feed.stats.bytes == 300 * len(vectors.TRADES)
+
+    run(work)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_slow_taker_of_batches_stops_the_exchange(transport: Any) -> None:
+    async def work(exchange: Exchange) -> None:
+        exchange.rate = 1e-9
+        options: dict[str, Any] = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with connect("btcusdt@trade", max_queue=100, **options) as feed:
+            batches = feed.batches(max_messages=30, max_delay=0.2)
+            exchange.send("btcusdt@trade", vectors.TRADES)
+            rows = len(await anext(batches))
+            for _ in range(100_000):
+                exchange.send("btcusdt@trade", vectors.TRADES)
+            await asyncio.sleep(0.5)
+            assert feed.stats.frames < 60_000  # what was in a buffer became rows, no more
+            while rows < 100_001:
+                batch = await anext(batches)
+                assert len(batch) <= 30
+                rows += len(batch)
+            assert rows == feed.stats.frames == 100_001
+
+    run(work)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_messages_in_several_frames_are_put_together(transport: Any) -> None:
+    async def handler(connection: ServerConnection) -> None:
+        request = await connection.recv()
+        number = str(request).partition('"id": ')[2].rstrip("}")
+        await connection.send(iter(['{"result": null, ', f'"id": {number}}}']))
+        for size in (1, 7, 30):
+            frame = vectors.TRADES
+            parts = [frame[i : i + size] for i in range(0, len(frame), size)]
+            await connection.send(iter(parts))
+        await connection.wait_closed()
+
+    async def work() -> None:
+        async with serve(handler, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            options: Any = {"url": f"ws://127.0.0.1:{port}", "api_key": "k", "transport": transport}
+            async with connect("btcusdt@trade", **options) as feed:
+                assert (await anext(feed)).trades["id"].tolist() == [12345]
+                batch = await anext(feed.batches(max_messages=2, max_delay=5))
+                assert len(batch) == 2
+                assert feed.stats.bytes == 3 * len(vectors.TRADES)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_close_with_a_code_is_told(transport: Any) -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send('{"result": null, "id": 1}')
+        await connection.close(1012, "restarting")
+
+    async def work() -> None:
+        async with serve(handler, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            options: Any = {"url": f"ws://127.0.0.1:{port}", "api_key": "k", "transport": transport}
+            async with connect("btcusdt@trade", **options) as feed:
+                with pytest.raises(ConnectionLost, match="restarting") as caught:
+                    await anext(feed)
+                assert caught.value.code == 1012
+                with pytest.raises(ConnectionLost):
+                    await feed.subscribe("btcusdt@depth")
+
+    asyncio.run(work())
+
+
+def test_an_unknown_transport_is_refused() -> None:
+    with pytest.raises(ValueError, match="transport is 'websockets' or 'picows', not 'carrier'"):
+        connect("btcusdt@trade", transport="carrier")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("sys.modules['picows'] = None", "pip install 'binance-sbe[picows]'"),
+        ("import picows; picows.__version__ = '99.0'", "and 99.0 is installed"),
+        ("sys.modules['binance_sbe.listener'] = None", "this build of binance-sbe has no picows"),
+    ],
+)
+def test_a_picows_that_can_not_be_used_is_explained(before: str, sentence: str) -> None:
+    code = f"""
+import asyncio, sys
+{before}
+import binance_sbe
+async def main():
+    try:
+        await binance_sbe.connect("a@trade", api_key="k", transport="picows").__aenter__()
+    except binance_sbe.FeedError as error:
+        print(error)
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert sentence in done.stdout
+
+
+def test_an_inbox_keeps_frames_or_makes_rows() -> None:
+    woken = []
+    stats = Stats()
+    inbox = Inbox(stats, 10, lambda: woken.append(1))
+    rng = random.Random(1)
+    frames = [rng.choice(list(vectors.ALL.values())) for _ in range(30)]
+    for frame in frames[:4]:
+        inbox.put(frame, 5)
+    assert (inbox.pending, inbox.row_count, inbox.full, len(woken)) == (4, 0, False, 1)
+    inbox.gather(6)
+    assert (inbox.pending, inbox.row_count, stats.frames) == (4, 4, 4)
+    for frame in frames[4:12]:
+        inbox.put(frame, 7)
+    assert inbox.full
+    inbox.unlimited = True
+    assert not inbox.full
+    batches = [inbox.hand_over() for _ in range(2)]
+    assert [batch.frame_count for batch in batches] == [6, 6]
+    received = np.concatenate(
+        [t.records["received_ns"] for b in batches for t in b.tables.values()]
+    )
+    assert sorted(received.tolist()) == [5] * 4 + [7] * 8
+    assert inbox.pending == 0
+    inbox.put(b"bad", 1)
+    assert len(inbox.hand_over().rejected) == 1
+    assert stats.event_to_received.count == 12
+    inbox.stop_gathering()
+    inbox.put(frames[0], 9)
+    assert inbox.pop() == (frames[0], 9)
+    assert binance_sbe.decode(frames[0]).event_time > 0
