@@ -2,8 +2,8 @@
 
     python benchmarks/burst_server.py COUNT [RATE]
 
-A process of its own: it prints its port, serves one client after the other, answers SUBSCRIBE and then sends COUNT
-bestBidAsk frames, RATE a second (0: all at once), prepared before anyone connects.
+A process of its own: it prints its port, serves one client after the other, answers SUBSCRIBE and
+then sends COUNT bestBidAsk frames, RATE a second (0: all at once), prepared before anyone connects.
 """
 
 from __future__ import annotations
@@ -86,9 +86,8 @@ def main() -> None:
         print(server.getsockname()[1], flush=True)
         while True:
             client, _ = server.accept()
-            with client:
-                with contextlib.suppress(OSError, IndexError):  # the client went away
-                    serve(client, frames, count, rate)
+            with client, contextlib.suppress(OSError, IndexError):  # the client went away
+                serve(client, frames, count, rate)
 
 
 if __name__ == "__main__":

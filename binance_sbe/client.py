@@ -60,8 +60,8 @@ def connect(
     extra: faster, above all for batches, and otherwise the same. ``on_error`` says what iteration
     does with a frame that is no message: raise its DecodeError (the feed stays open, and iterating
     again goes on with the next frame), or keep it in ``feed.errors``, count it and go on.
-    ``max_queue`` is the number of frames held for a slow consumer; beyond it the feed stops reading,
-    and the exchange waits: for a minute at most, since pongs wait too. Times are in seconds.
+    ``max_queue`` is the number of frames held for a slow consumer; beyond it the feed stops
+    reading, and the exchange waits: for a minute at most, since pongs wait too. Times are seconds.
 
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).

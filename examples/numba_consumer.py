@@ -23,7 +23,7 @@ from binance_sbe.simulator.encoder import encode
 
 @numba.njit  # type: ignore[untyped-decorator]
 def cost_of(levels: Any, qty: int) -> float:
-    """What ``qty`` (a mantissa) costs at these levels, price mantissa x qty mantissa; NaN if short."""
+    """What ``qty``, a mantissa, costs at these levels, in mantissas; NaN if they are too few."""
     total = 0.0
     for i in range(len(levels)):
         step = min(qty, levels[i].qty)
