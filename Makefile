@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .bench-venv
 export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: demo test bench build fuzz clean
@@ -20,8 +21,9 @@ test: build
 fuzz: build
 	PYTHON=$(BIN)/python tests/sanitized.sh
 
-bench: build $(VENV)/bench-ready
-	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-disable-gc -q
+bench: build $(BENCH)/ready
+	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx
+	$(BENCH)/bin/python benchmarks/run.py
 
 build: $(VENV)/ready
 	@$(BIN)/python setup.py -q build_ext --inplace
@@ -31,17 +33,24 @@ $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "binance-sbe needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1" "numpy>=2.0" "lxml>=5.0" "jinja2>=3.1"
+	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1" "numpy>=2.0" "lxml>=5.0" "jinja2>=3.1" \
+		"picows>=2.3"
 	@echo "compiling the decoders of three schemas; about two minutes"
 	@$(BIN)/python -m pip install -q --no-build-isolation -e ".[test]" 2> $(VENV)/install.log || \
 		{ cat $(VENV)/install.log; exit 1; }
 	touch $@
 
-$(VENV)/bench-ready: $(VENV)/ready
-	$(BIN)/python -m pip install -q --no-build-isolation -e ".[bench]"
+# The rivals have an environment of their own, which sees the build in this directory.
+$(BENCH)/ready: pyproject.toml $(VENV)/ready
+	@echo "setting up $(BENCH), once"
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install -q --upgrade pip
+	$(BIN)/python benchmarks/peers.py | xargs $(BENCH)/bin/python -m pip install -q
+	$(BENCH)/bin/python -c 'import os, sysconfig; \
+		open(os.path.join(sysconfig.get_path("purelib"), "here.pth"), "w").write(os.getcwd())'
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find binance_sbe sbe_codegen -name '*.so' -delete -o -name '*.c' -delete -o -name '*.html' -delete
 	rm -f binance_sbe/spot_stream.p* binance_sbe/spot_sbe.p* binance_sbe/fix_sbe.p*

@@ -62,17 +62,21 @@ def book_ticker_json(frame: bytes) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
-def depth_update_json(frame: bytes) -> bytes:
+def levels_json(frame: bytes) -> bytes:
+    """A diff as depthUpdate, a snapshot as depth20 has it."""
     m: Any = binance_sbe.decode(frame)
 
     def side(levels: Any) -> list[list[str]]:
         return [[text_of(p, m.price_exponent), text_of(q, m.qty_exponent)] for p, q in levels]
 
-    fields = {
-        "e": "depthUpdate", "E": m.event_time // 1000, "s": m.symbol,
-        "U": m.first_book_update_id, "u": m.last_book_update_id,
-        "b": side(m.bids.tolist()), "a": side(m.asks.tolist()),
-    }  # fmt: skip
+    if isinstance(m, binance_sbe.DepthSnapshotStreamEvent):
+        fields = {"lastUpdateId": m.book_update_id}
+    else:
+        fields = {
+            "e": "depthUpdate", "E": m.event_time // 1000, "s": m.symbol,
+            "U": m.first_book_update_id, "u": m.last_book_update_id,
+        }  # fmt: skip
+    fields |= {"b": side(m.bids.tolist()), "a": side(m.asks.tolist())}
     return json.dumps(fields, separators=(",", ":")).encode()
 
 

@@ -1,26 +1,37 @@
-"""Many messages into record arrays, beside the floor: copying the same bytes."""
+"""Many messages into record arrays and columns, beside the floor: copying the same bytes."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
-from data import best_bid_ask_frames, depth20_frames
+from data import best_bid_ask_frames, big_diff_frame, depth20_frames, single_trade_frames
 
 import binance_sbe
 
 COUNT = 100_000
-ONE = best_bid_ask_frames(COUNT)
-MANY = best_bid_ask_frames(COUNT, symbols=400)
-DEPTH = depth20_frames(20_000)
+
+
+def apart(frames: list[bytes], count: int) -> list[bytes]:
+    """That many frames, each an object of its own."""
+    return [bytes(bytearray(frames[i % len(frames)])) for i in range(count)]
+
+
+ONE = apart(best_bid_ask_frames(20_000), COUNT)
+MANY = apart(best_bid_ask_frames(20_000, symbols=400), COUNT)
+TRADES = apart(single_trade_frames(2_000), COUNT)
+DEPTH = apart(depth20_frames(2_000), 20_000)
+DIFF = apart([big_diff_frame(200)], 2_000)
 
 
 def run_of(frames: list[bytes]) -> tuple[bytes, Any]:
     return b"".join(frames), np.cumsum([0, *map(len, frames)], dtype=np.int64)
 
 
-ONE_RUN = run_of(ONE)
+ONE_RUN, MANY_RUN, DEPTH_RUN = run_of(ONE), run_of(MANY), run_of(DEPTH)
+QUOTE = binance_sbe.BestBidAskStreamEvent
 
 
 def gather(frames: list[bytes]) -> bytes:
@@ -36,22 +47,73 @@ def collect(frames: list[bytes]) -> Any:
     return collector.take()
 
 
+def empty_call(frame: bytes) -> None:
+    pass
+
+
+def call(frames: list[bytes]) -> None:
+    for frame in frames:
+        empty_call(frame)
+
+
+def columns(batch: Any) -> Any:
+    return batch.columns(QUOTE)
+
+
+def raw_columns(batch: Any) -> Any:
+    return batch.columns(QUOTE, decimals="raw")
+
+
+def by_numpy(batch: Any) -> Any:
+    """The same columns, one by one."""
+    records = batch[QUOTE].records
+    result = {name: np.ascontiguousarray(records[name]) for name in records.dtype.names}
+    for side in ("bid", "ask"):
+        for what in ("price", "qty"):
+            name, power = f"{side}_{what}", records[f"{what}_exponent"]
+            result[name] = binance_sbe.to_float(records[name], power)
+    return result
+
+
+def two_threads(halves: list[tuple[bytes, Any]]) -> None:
+    threads = [threading.Thread(target=binance_sbe.decode_many, args=(half,)) for half in halves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def one_thread(halves: list[tuple[bytes, Any]]) -> None:
+    for half in halves:
+        binance_sbe.decode_many(half)
+
+
 def test_tables_hold_what_the_messages_hold() -> None:
     batch = binance_sbe.decode_many(ONE)
-    table = batch[binance_sbe.BestBidAskStreamEvent]
-    for i in range(0, COUNT, 997):
-        assert table.records[i].tolist()[1:-1] == binance_sbe.decode(ONE[i]).astuple()[:-1]
+    table = batch[QUOTE]
+    for i in range(0, COUNT, 97):
+        message: Any = binance_sbe.decode(ONE[i])
+        assert table.records[i].tolist()[1:-1] == message.astuple()[:-1]
     for other in (binance_sbe.decode_many(ONE_RUN), collect(ONE)):
-        records = other[binance_sbe.BestBidAskStreamEvent].records
+        records = other[QUOTE].records
         for name in table.records.dtype.names:
             assert (records[name] == table.records[name]).all()
-    assert len(binance_sbe.decode_many(MANY)[binance_sbe.BestBidAskStreamEvent].symbols) == 400
+    assert len(binance_sbe.decode_many(MANY)[QUOTE].symbols) == 400
+    made, expected = columns(batch), by_numpy(batch)
+    for name, column in expected.items():
+        assert (made[name] == column).all()
+    for frames in (DEPTH, DIFF, TRADES):
+        found = binance_sbe.decode_many(frames)
+        message = binance_sbe.decode(frames[-1])
+        for name, group in found[type(message)].groups.items():
+            assert group[len(frames) - 1].tolist() == getattr(message, name).tolist()
 
 
 @pytest.mark.benchmark(group="bestBidAsk: 100,000 frames to a record array")
 @pytest.mark.parametrize(
     ("way", "data"),
     [
+        pytest.param(gather, ONE, id="gathering memcpy of the same frames"),
         pytest.param(binance_sbe.decode_many, ONE, id="binance_sbe decode_many, list, one symbol"),
         pytest.param(
             binance_sbe.decode_many, MANY, id="binance_sbe decode_many, list, 400 symbols"
@@ -59,8 +121,11 @@ def test_tables_hold_what_the_messages_hold() -> None:
         pytest.param(
             binance_sbe.decode_many, ONE_RUN, id="binance_sbe decode_many, buffer + offsets"
         ),
+        pytest.param(
+            binance_sbe.decode_many, MANY_RUN, id="binance_sbe decode_many, buffer, 400 symbols"
+        ),
+        pytest.param(call, ONE, id="an empty Python call for each"),
         pytest.param(collect, ONE, id="binance_sbe Collector.append, frame by frame"),
-        pytest.param(gather, ONE, id="gathering memcpy of the same frames"),
     ],
 )
 def test_best_bid_ask_table(benchmark: Any, way: Any, data: Any) -> None:
@@ -70,12 +135,66 @@ def test_best_bid_ask_table(benchmark: Any, way: Any, data: Any) -> None:
 
 @pytest.mark.benchmark(group="depth20: 20,000 frames to record arrays")
 @pytest.mark.parametrize(
-    "way",
+    ("way", "data"),
     [
-        pytest.param(binance_sbe.decode_many, id="binance_sbe decode_many, list"),
-        pytest.param(gather, id="gathering memcpy of the same frames"),
+        pytest.param(gather, DEPTH, id="gathering memcpy of the same frames"),
+        pytest.param(binance_sbe.decode_many, DEPTH, id="binance_sbe decode_many, list"),
+        pytest.param(binance_sbe.decode_many, DEPTH_RUN, id="binance_sbe decode_many, buffer"),
     ],
 )
-def test_depth_table(benchmark: Any, way: Any) -> None:
+def test_depth_table(benchmark: Any, way: Any, data: Any) -> None:
     benchmark.extra_info["per"] = len(DEPTH)
-    benchmark(way, DEPTH)
+    benchmark(way, data)
+
+
+@pytest.mark.benchmark(group="diffs of 200 + 200 levels: 2,000 frames to record arrays")
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(gather, id="gathering memcpy of the same frames"),
+        pytest.param(binance_sbe.decode_many, id="binance_sbe decode_many, list"),
+    ],
+)
+def test_diff_table(benchmark: Any, way: Any) -> None:
+    benchmark.extra_info["per"] = len(DIFF)
+    benchmark(way, DIFF)
+
+
+@pytest.mark.benchmark(group="trades: 100,000 events of one trade to record arrays")
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(gather, id="gathering memcpy of the same frames"),
+        pytest.param(binance_sbe.decode_many, id="binance_sbe decode_many, list"),
+    ],
+)
+def test_trade_table(benchmark: Any, way: Any) -> None:
+    benchmark.extra_info["per"] = COUNT
+    benchmark(way, TRADES)
+
+
+@pytest.mark.benchmark(group="bestBidAsk: a table of 100,000 rows to ten columns")
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(columns, id="binance_sbe columns, four of them as float64"),
+        pytest.param(raw_columns, id="binance_sbe columns, raw"),
+        pytest.param(by_numpy, id="numpy, column by column, and to_float"),
+    ],
+)
+def test_columns(benchmark: Any, way: Any) -> None:
+    benchmark.extra_info["per"] = COUNT
+    benchmark(way, binance_sbe.decode_many(ONE))
+
+
+@pytest.mark.benchmark(group="bestBidAsk: two buffers of 100,000 frames")
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(one_thread, id="binance_sbe decode_many, one after the other"),
+        pytest.param(two_threads, id="binance_sbe decode_many, in two threads"),
+    ],
+)
+def test_threads(benchmark: Any, way: Any) -> None:
+    benchmark.extra_info["per"] = 2 * COUNT
+    benchmark(way, [ONE_RUN, ONE_RUN])

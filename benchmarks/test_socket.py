@@ -1,0 +1,177 @@
+"""From the socket to the record array: CPU per bestBidAsk message of the receiving thread.
+
+A server process (`burst_server.py`) sends prepared frames, all at once or at a pace. What is timed
+is the CPU of this thread, the kernel's work for it included, connecting too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from websockets.asyncio.client import connect as open_websocket
+
+import binance_sbe
+
+HERE = Path(__file__).parent
+MANY, FEW = 1_000_000, 20_000
+PACED, RATE = 2_000, 2_000
+
+
+def served(count: int, rate: float) -> Iterator[tuple[str, int]]:
+    command = [sys.executable, str(HERE / "burst_server.py"), str(count), str(rate)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield f"ws://127.0.0.1:{int(server.stdout.readline())}", count
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def many() -> Iterator[tuple[str, int]]:
+    yield from served(MANY, 0)
+
+
+@pytest.fixture(scope="module")
+def few() -> Iterator[tuple[str, int]]:
+    yield from served(FEW, 0)
+
+
+@pytest.fixture(scope="module")
+def paced() -> Iterator[tuple[str, int]]:
+    yield from served(PACED, RATE)
+
+
+async def plain(url: str, count: int) -> int:
+    """The websockets package, and `decode` of each message."""
+    seen = 0
+    async with open_websocket(url, compression=None) as connection:
+        await connection.send('{"method": "SUBSCRIBE", "params": ["x@bestBidAsk"], "id": 1}')
+        await connection.recv()
+        async for frame in connection:
+            binance_sbe.decode(frame)  # type: ignore[arg-type]
+            seen += 1
+    assert seen == count
+    return seen
+
+
+def feed(transport: Any, batches: bool) -> Callable[[str, int], Any]:
+    async def consume(url: str, count: int) -> int:
+        seen = 0
+        stream = binance_sbe.connect("x@bestBidAsk", url=url, api_key="k", transport=transport)
+        async with stream as opened:
+            if batches:
+                async for batch in opened.batches():
+                    seen += len(batch)
+                    if seen == count:
+                        break
+            else:
+                async for _ in opened:
+                    seen += 1
+                    if seen == count:
+                        break
+        assert seen == count
+        return seen
+
+    return consume
+
+
+def by_asyncio(consume: Callable[[str, int], Any]) -> Callable[[str, int], None]:
+    return lambda url, count: asyncio.run(consume(url, count))
+
+
+def by_uvloop(consume: Callable[[str, int], Any]) -> Callable[[str, int], None]:
+    return lambda url, count: uvloop.run(consume(url, count))
+
+
+def raw(url: str, count: int) -> None:
+    """A blocking socket and Cython; see raw_reader.pyx."""
+    import raw_reader
+
+    port = int(url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += connection.recv(1)
+        body = json.dumps({"id": 1}).encode()
+        connection.sendall(bytes([0x81, 0x80 | len(body)]) + bytes(4) + body)
+        connection.recv(connection.recv(2, socket.MSG_WAITALL)[1], socket.MSG_WAITALL)
+        reader = raw_reader.Reader(connection.fileno())
+        seen = 0
+        while seen < count:
+            collector = binance_sbe.Collector(10_000)
+            reader.read(collector, 10_000)
+            seen += len(collector.take())
+
+
+def timed(benchmark: Any, way: Callable[[str, int], None], server: tuple[str, int]) -> None:
+    benchmark.extra_info["per"] = server[1]
+    benchmark.pedantic(way, args=server, rounds=3, warmup_rounds=1)
+
+
+BURST = pytest.mark.benchmark(
+    group="bestBidAsk from a socket, burst: CPU a message", timer=time.thread_time
+)
+
+
+@BURST
+def test_raw_burst(benchmark: Any, many: tuple[str, int]) -> None:
+    timed(benchmark, raw, many)
+
+
+
+@BURST
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(by_asyncio(feed("picows", True)), id="feed, picows, batches"),
+        pytest.param(by_uvloop(feed("picows", True)), id="feed, picows, batches, uvloop"),
+    ],
+)
+def test_burst(benchmark: Any, many: tuple[str, int], way: Any) -> None:
+    timed(benchmark, way, many)
+
+
+@BURST
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(by_asyncio(feed("picows", False)), id="feed, picows, messages"),
+        pytest.param(by_asyncio(plain), id="websockets, decode of each"),
+        pytest.param(by_asyncio(feed("websockets", True)), id="feed, websockets, batches"),
+        pytest.param(by_asyncio(feed("websockets", False)), id="feed, websockets, messages"),
+        pytest.param(by_uvloop(feed("websockets", False)), id="feed, websockets, messages, uvloop"),
+    ],
+)
+def test_slower_burst(benchmark: Any, few: tuple[str, int], way: Any) -> None:
+    timed(benchmark, way, few)
+
+
+@pytest.mark.benchmark(
+    group="bestBidAsk from a socket, 2,000 a second: CPU a message", timer=time.thread_time
+)
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(by_asyncio(feed("picows", True)), id="feed, picows, batches"),
+        pytest.param(by_uvloop(feed("picows", True)), id="feed, picows, batches, uvloop"),
+        pytest.param(by_asyncio(feed("picows", False)), id="feed, picows, messages"),
+        pytest.param(by_asyncio(plain), id="websockets, decode of each"),
+        pytest.param(by_asyncio(feed("websockets", False)), id="feed, websockets, messages"),
+        pytest.param(by_uvloop(feed("websockets", False)), id="feed, websockets, messages, uvloop"),
+    ],
+)
+def test_paced(benchmark: Any, paced: tuple[str, int], way: Any) -> None:
+    timed(benchmark, way, paced)
