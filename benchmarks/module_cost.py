@@ -1,6 +1,6 @@
 """What each module costs: bytes on disk and in a wheel, time and memory of its import.
 
-    .bench-venv/bin/python benchmarks/module_cost.py
+.bench-venv/bin/python benchmarks/module_cost.py
 """
 
 from __future__ import annotations

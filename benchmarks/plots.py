@@ -1,6 +1,6 @@
 """The figures of results/figures.json as SVG.
 
-    .bench-venv/bin/python benchmarks/plots.py      draws them again
+.bench-venv/bin/python benchmarks/plots.py      draws them again
 """
 
 from __future__ import annotations

@@ -131,7 +131,6 @@ def test_raw_burst(benchmark: Any, many: tuple[str, int]) -> None:
     timed(benchmark, raw, many)
 
 
-
 @BURST
 @pytest.mark.parametrize(
     "way",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from binance_sbe.simulator import Market
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import BestBidAsk, Diff
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -77,3 +82,35 @@ def test_the_table_is_printed_without_valgrind_or_an_error_is(instructions: Any)
     )
     assert done.returncode == 1
     assert done.stderr.strip() == "valgrind is not installed"
+
+
+def test_cost_grows_linearly(instructions: Any, tmp_path: Path) -> None:
+    """Ten times as much takes ten times the instructions, give or take a tenth; never more."""
+    market = Market("btcusdt")
+    best = [
+        encode(event)
+        for i in range(400)
+        for event in market.step(i)
+        if isinstance(event, BestBidAsk)
+    ]
+    inputs = {}
+    for size in (100, 1000):
+        levels = tuple((i, i) for i in range(1, size + 1))
+        inputs["levels", size] = [encode(Diff("A", -2, -8, 1, 2, 3, levels, levels))] * 20
+        inputs["frames", size] = best[:100] * (size // 10)
+        named = [frame[:-8] + b"\x07" + b"%07d" % i for i, frame in enumerate(best[:1] * 10 * size)]
+        inputs["symbols", size] = named
+    (tmp_path / "frames").write_bytes(pickle.dumps(inputs))
+    code = f"""
+import os, pickle
+import binance_sbe
+for frames in pickle.load(open({str(tmp_path / "frames")!r}, "rb")).values():
+    binance_sbe.decode_many(frames)
+    os.getppid()
+    binance_sbe.decode_many(frames)
+    os.getppid()
+"""
+    counts = instructions.counted_between_marks([sys.executable, "-c", code])[0::2]
+    found = dict(zip(inputs, counts, strict=True))
+    for kind in ("levels", "frames", "symbols"):
+        assert found[kind, 1000] < 11 * found[kind, 100], kind

@@ -155,15 +155,15 @@ def test_a_slow_taker_of_batches_stops_the_exchange(transport: Any) -> None:
             batches = feed.batches(max_messages=30, max_delay=0.2)
             exchange.send("btcusdt@trade", vectors.TRADES)
             rows = len(await anext(batches))
-            for _ in range(100_000):
+            for _ in range(50_000):
                 exchange.send("btcusdt@trade", vectors.TRADES)
             await asyncio.sleep(0.5)
-            assert feed.stats.frames < 60_000  # what was in a buffer became rows, no more
-            while rows < 100_001:
+            assert feed.stats.frames < 40_000  # what was in a buffer became rows, no more
+            while rows < 50_001:
                 batch = await anext(batches)
                 assert len(batch) <= 30
                 rows += len(batch)
-            assert rows == feed.stats.frames == 100_001
+            assert rows == feed.stats.frames == 50_001
 
     run(work)
 
