@@ -3,8 +3,8 @@
     make bench                                       everything, about ten minutes
     .bench-venv/bin/python benchmarks/run.py --passes 1 -k tables        a part, printed only
 
-Equal results are proved first. The benchmarks run in several passes, so that rivals take turns and what
-else the machine does meets all of them; a figure is the median of its passes' medians.
+Equal results are proved first. The benchmarks run in several passes, so that rivals take turns and
+what else the machine does meets all of them; a figure is the median of its passes' medians.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def one_pass(arguments: list[str]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
         command = [
-            sys.executable, "-m", "pytest", "-c", str(HERE / "pytest.ini"), str(HERE), "-q", "-x", "--no-header", "-p",
-            "no:cacheprovider", "--benchmark-disable-gc", "--benchmark-quiet",
-            "--benchmark-max-time=0.6", "--benchmark-min-rounds=3", f"--benchmark-json={report}",
+            sys.executable, "-m", "pytest", "-c", str(HERE / "pytest.ini"), str(HERE), "-q", "-x",
+            "--no-header", "-p", "no:cacheprovider", "--benchmark-disable-gc", "--benchmark-quiet",
+            "--benchmark-max-time=0.4", "--durations=12", "--benchmark-min-rounds=3", f"--benchmark-json={report}",
             *arguments,
         ]  # fmt: skip
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}

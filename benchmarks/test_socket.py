@@ -23,8 +23,8 @@ from websockets.asyncio.client import connect as open_websocket
 import binance_sbe
 
 HERE = Path(__file__).parent
-MANY, FEW = 1_000_000, 20_000
-PACED, RATE = 2_000, 2_000
+MANY, FEW = 1_000_000, 10_000
+PACED, RATE = 1_000, 2_000
 
 
 def served(count: int, rate: float) -> Iterator[tuple[str, int]]:

@@ -174,8 +174,8 @@ def test_imports_load_no_more_than_they_need() -> None:
     loaded = in_a_process(
         "import binance_sbe, sys\n"
         "binance_sbe.decode\n"
-        "heavy = {'pandas', 'polars', 'pyarrow', 'picows', 'websockets', 'asyncio', 'lxml', 'jinja2',"
-        " 'Cython', 'rich', 'binance_sbe.spot_sbe', 'binance_sbe.fix_sbe'}\n"
+        "heavy = {'pandas', 'polars', 'pyarrow', 'picows', 'websockets', 'asyncio', 'lxml', "
+        "'jinja2', 'Cython', 'rich', 'binance_sbe.spot_sbe', 'binance_sbe.fix_sbe'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert loaded.strip() == "[]"
