@@ -288,6 +288,7 @@ class Feed:
     async def __anext__(self) -> Message:
         """The next message. Raises ConnectionLost when the exchange has closed the connection."""
         stats, inbox = self.stats, self._inbox
+        inbox.stop_gathering()
         while await self._wait(lambda: inbox.frames):
             frame, received = inbox.pop()
             self._consumed()
@@ -325,9 +326,14 @@ class Feed:
         if not max_delay >= 0:
             raise ValueError(f"max_delay is a number of seconds, not {max_delay}")
         stats, inbox = self.stats, self._inbox
-        inbox.gather(min(max_messages, inbox.limit))
+        size = min(max_messages, inbox.limit)
+
+        def there_are_rows() -> int:
+            inbox.gather(size)  # another iteration may have ended meanwhile, and stopped it
+            return inbox.row_count
+
         try:
-            while await self._wait(lambda: inbox.row_count):
+            while await self._wait(there_are_rows):
                 until = time.monotonic() + max_delay
                 while not inbox.rows_ready and await self._wait_more(until):
                     pass

@@ -9,6 +9,7 @@ import threading
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 import vectors
 from hypothesis import given, settings
@@ -241,6 +242,21 @@ def test_views_of_memory_that_nobody_writes_do_not_stop_a_wrap() -> None:
     bids = message.bids
     message.wrap(memory)
     assert message.bids.tolist() == bids.tolist()
+
+
+def test_a_message_is_whole_while_its_old_frame_is_let_go_of() -> None:
+    """What runs when the old frame dies finds the message over the new one."""
+    seen = []
+
+    class Frame(np.ndarray[Any, Any]):
+        def __del__(self) -> None:
+            seen.append(message.astuple())
+
+    message = decode(np.frombuffer(frame_of((1, *range(7), "A")), np.uint8).view(Frame))
+    new = (2, *range(10, 17), "BTCUSDT")
+    message.wrap(frame_of(new))
+    gc.collect()
+    assert seen[-1] == new
 
 
 # floats of a whole message

@@ -147,6 +147,27 @@ def test_messages_and_batches_by_turns_lose_nothing(transport: Any) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
+def test_iterations_that_nobody_closed_do_not_stop_others(transport: Any) -> None:
+    async def work(exchange: Exchange) -> None:
+        exchange.rate = 1e-9
+        options: dict[str, Any] = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with connect("btcusdt@trade", **options) as feed:
+            for _ in range(10):
+                exchange.send("btcusdt@trade", vectors.TRADES)
+                batch = await asyncio.wait_for(anext(feed.batches(max_delay=0.01)), 5)
+                assert len(batch) == 1
+            outer = feed.batches(max_delay=0.01)
+            for _ in range(5):
+                exchange.send("btcusdt@trade", vectors.TRADES)
+                assert len(await asyncio.wait_for(anext(outer), 5)) == 1
+                exchange.send("btcusdt@trade", vectors.TRADES)
+                assert (await asyncio.wait_for(anext(feed), 5)).symbol == "BTCUSDT"
+            assert feed.stats.frames == 20
+
+    run(work)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_slow_taker_of_batches_stops_the_exchange(transport: Any) -> None:
     async def work(exchange: Exchange) -> None:
         exchange.rate = 1e-9
