@@ -13,6 +13,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 OURS, THEIRS, FLOOR = "#1f6f8b", "#c9c9c9", "#e0a458"
 Ways = dict[str, dict[str, float]]
@@ -44,6 +45,7 @@ def bars(axes: Any, title: str, ways: Ways, unit: str) -> None:
     ]
     axes.barh(names, values, color=colours)
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(min(values) / 1.5, max(values) * 4)
     for i, value in enumerate(values):
         axes.text(value * 1.1, i, f"{value:,.0f}", va="center")
@@ -72,8 +74,9 @@ def growth(groups: dict[str, Ways], path: Path) -> None:
         what = title.removeprefix("growth: ")
         sizes = [found["size"] for found in ways.values()]
         is_symbols = what.startswith("symbols")
+        entries = 2 if what.startswith("levels") else 1  # a level a side is two of them
         values = [
-            found["ns"] if is_symbols else found["ns"] * found["size"] / 1e3
+            found["ns"] if is_symbols else found["ns"] * found["size"] * entries / 1e3
             for found in ways.values()
         ]
         each.plot(sizes, values, "o-", color=OURS)
@@ -86,7 +89,8 @@ def growth(groups: dict[str, Ways], path: Path) -> None:
         each.set_xscale("log")
         each.set_title(what, loc="left", fontsize=9, fontweight="bold")
         each.set_xlabel(what.partition(",")[0])
-        each.set_ylabel("ns a message" if is_symbols else "us (dashed: linear)")
+        unit = "us a diff" if entries == 2 else "us a call"
+        each.set_ylabel("ns a message" if is_symbols else f"{unit} (dashed: linear)")
     figure.tight_layout()
     _save(figure, path)
 

@@ -53,7 +53,7 @@ cdef bint grow(
     if buffer.capacity and tables.expected > tables.frame:
         likely = 1.05 * <double>needed * tables.expected / (tables.frame + 1)
         if whole == 0:
-            whole = 16 * needed
+            whole = 64 * needed
         capacity = max(capacity, <size_t>min(likely, <double>whole))
     data = <char*>realloc(buffer.data, capacity)
     if data == NULL and capacity > needed:
