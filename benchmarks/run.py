@@ -36,7 +36,8 @@ def one_pass(arguments: list[str]) -> list[dict[str, Any]]:
         command = [
             sys.executable, "-m", "pytest", "-c", str(HERE / "pytest.ini"), str(HERE), "-q", "-x",
             "--no-header", "-p", "no:cacheprovider", "--benchmark-disable-gc", "--benchmark-quiet",
-            "--benchmark-max-time=0.4", "--durations=12", "--benchmark-min-rounds=3", f"--benchmark-json={report}",
+            "--benchmark-max-time=0.4",
+            "--benchmark-min-rounds=3", f"--benchmark-json={report}",
             *arguments,
         ]  # fmt: skip
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}

@@ -38,6 +38,14 @@ cdef object view_array(
     return array
 
 
+cdef np.ndarray empty_array(object dtype, Py_ssize_t count):
+    """``count`` items that are to be written, with a dtype of its own."""
+    cdef np.npy_intp dims = count
+    cdef np.dtype descr = PyArray_DescrNew(<np.dtype>dtype)
+    Py_INCREF(descr)
+    return PyArray_NewFromDescr(np.ndarray, descr, 1, &dims, NULL, NULL, 0, None)
+
+
 cdef class Storage:
     """Owns one block of C memory; arrays over it keep it as their base."""
 

@@ -1,13 +1,18 @@
 """The descriptors behind blocks and flat groups: structured arrays over the frame."""
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.math cimport NAN
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 cimport numpy as np
 
-from .arrays cimport view_array
+from .arrays cimport empty_array, view_array
 from .cursor cimport is_ragged, next_entry, sbe_block, sbe_framing, sbe_group, sbe_root
-from .elements cimport Element, out_of, show_docs
+from .elements cimport Element, IntField, out_of, show_docs
+from .loads cimport SBE_INT64, load_bits, load_int64_le
+from .scaling cimport sbe_scale
+
+from .elements import CODES
 
 
 cdef class BlockView(Element):
@@ -80,25 +85,124 @@ cdef class GroupView(Element):
         return result
 
 
+cdef struct sbe_cell:           # a field of an entry, on the wire and in the copy
+    uint64_t offset
+    uint64_t target
+    uint64_t size
+    int code                    # of a mantissa; NOT_SCALED for what is copied
+    Py_ssize_t exponent         # which of the outer ones scales it
+    bint optional
+    int64_t null
+
+cdef enum:
+    NOT_SCALED = -1
+    MOST_CELLS = 16
+
+
 cdef class GroupFloats(Element):
-    """A copy of a group in which the mantissas are the nearest float64."""
+    """A copy of a group in which the mantissas are the nearest float64.
+
+    Little-endian numbers that are scaled by exponents outside of the group are copied in one pass over
+    the entries; the rest, and values that need Python's integers, by `to_floats`.
+    """
 
     cdef GroupView group
     cdef object to_floats
+    cdef tuple exponents            # (levels out, IntField)
+    cdef sbe_cell[MOST_CELLS] cells
+    cdef Py_ssize_t cell_count      # 0: not by cells
 
     def __init__(self, name, schema_name, doc, GroupView group not None, to_floats):
         Element.__init__(self, name, schema_name, doc, 0)
         self.group = group
         self.to_floats = to_floats
+        self.exponents = tuple(to_floats.outer_exponents)
+        self.cell_count = self.plan()
+
+    cdef Py_ssize_t plan(self) except -1:
+        cdef sbe_cell* cell
+        cdef Py_ssize_t i = 0
+        names = [(levels, field.name) for levels, field in self.exponents]
+        if len(self.to_floats.specs) > MOST_CELLS or self.to_floats.order != "<":
+            return 0
+        if any(type(field) is not IntField for _, field in self.exponents):
+            return 0
+        for name, spec in self.to_floats.specs.items():
+            if spec["kind"] not in ("number", "enum", "set"):
+                return 0
+            cell = &self.cells[i]
+            cell.offset = spec["offset"]
+            cell.target = self.to_floats.dtype.fields[name][1]
+            cell.size = self.to_floats.dtype.fields[name][0].itemsize
+            cell.code = NOT_SCALED
+            if "exponent" in spec:
+                place = spec["exponent"]["levels"], spec["exponent"]["field"]
+                if place not in names or spec["type"] in ("uint64", "float", "double"):
+                    return 0
+                cell.code = CODES[spec["type"]]
+                cell.exponent = names.index(place)
+                cell.optional = bool(spec.get("optional"))
+                cell.null = spec["null"]
+            i += 1
+        return i
 
     cdef object read(self, const sbe_root* root, object owner):
         cdef Element element
         cdef const sbe_root* scope
+        cdef int64_t[MOST_CELLS] powers
+        cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.group.slot)
+        cdef bint plain = (
+            self.cell_count > 0 and self.group.framing == NULL and group.count > 0
+            and group.data != NULL and group.stride >= <uint64_t>self.group.layout.length
+            and group.version >= <uint64_t>self.group.layout.since
+        )
+        cdef Py_ssize_t i = 0
         outer = {}
-        for levels, element in self.to_floats.outer_exponents:
+        for levels, element in self.exponents:
+            scope = out_of(root, levels - 1)
+            if plain and scope != NULL and i < MOST_CELLS:
+                plain = (<IntField>element).load(&scope.block, &powers[i])
+                i += 1
+            else:
+                plain = False
+        if plain:
+            found = self.copied(group, powers)
+            if found is not None:
+                return found
+        for levels, element in self.exponents:
             scope = out_of(root, levels - 1)
             outer[levels, element.name] = None if scope == NULL else element.read(scope, owner)
         return self.to_floats(self.group.read(root, owner), outer, root.block.version)
+
+    cdef object copied(self, const sbe_group* group, const int64_t* powers):
+        """None where a value needs Python's integers."""
+        cdef np.ndarray result = empty_array(self.to_floats.dtype, group.count)
+        cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
+        cdef Py_ssize_t width = np.PyArray_ITEMSIZE(result)
+        cdef const uint8_t* entry = group.data
+        cdef const sbe_cell* cell
+        cdef uint64_t number
+        cdef Py_ssize_t i
+        cdef int64_t mantissa
+        cdef double value
+        for number in range(group.count):
+            for i in range(self.cell_count):
+                cell = &self.cells[i]
+                if cell.code == NOT_SCALED:
+                    memcpy(to + cell.target, entry + cell.offset, cell.size)
+                    continue
+                if cell.code == SBE_INT64:
+                    mantissa = load_int64_le(entry + cell.offset)
+                else:
+                    mantissa = <int64_t>load_bits(entry + cell.offset, cell.code)
+                if cell.optional and mantissa == cell.null:
+                    value = NAN
+                elif not sbe_scale(mantissa, powers[cell.exponent], &value):
+                    return None
+                memcpy(to + cell.target, &value, sizeof(double))
+            entry += group.stride
+            to += width
+        return result
 
 
 cdef object block_array(
