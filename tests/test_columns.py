@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import subprocess
 import sys
 from types import ModuleType
@@ -244,6 +245,7 @@ def test_pandas_has_the_columns_themselves() -> None:
     assert np.shares_memory(frame["bid_price"].to_numpy(), columns["bid_price"])
 
 
+@pytest.mark.skipif("SBE_BUILD" in os.environ, reason="starts a Python of its own")
 @pytest.mark.parametrize("library", ["pyarrow", "polars", "pandas"])
 def test_a_missing_library_is_named(library: str) -> None:
     form = library.replace("pyarrow", "arrow")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import random
 import subprocess
 import sys
@@ -240,6 +241,7 @@ def test_an_unknown_transport_is_refused() -> None:
         connect("btcusdt@trade", transport="carrier")  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif("SBE_BUILD" in os.environ, reason="starts a Python of its own")
 @pytest.mark.parametrize(
     ("before", "sentence"),
     [
