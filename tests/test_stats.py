@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 
 import binance_sbe
-from binance_sbe import connect
+from binance_sbe import Feed, connect
 from binance_sbe.errors import ConnectionLost
 from binance_sbe.inbox import Inbox
 from binance_sbe.simulator import Exchange
@@ -116,12 +116,16 @@ def measured(feed: Any) -> list[Histogram]:
     ]  # fmt: skip
 
 
+def quiet_feed(exchange: Exchange, transport: Any, **options: Any) -> Feed:
+    """A feed of trades on which nothing comes but what the test sends."""
+    exchange.rate = 1e-9
+    return connect("btcusdt@trade", url=exchange.url, api_key="k", transport=transport, **options)
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_messages_and_batches_by_turns_lose_nothing(transport: Any) -> None:
     async def work(exchange: Exchange) -> None:
-        exchange.rate = 1e-9
-        options: dict[str, Any] = {"url": exchange.url, "api_key": "k", "transport": transport}
-        async with connect("btcusdt@trade", **options) as feed:
+        async with quiet_feed(exchange, transport) as feed:
             seen = 0
             for turn in range(6):
                 for _ in range(50):
@@ -150,9 +154,7 @@ def test_messages_and_batches_by_turns_lose_nothing(transport: Any) -> None:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_iterations_that_nobody_closed_do_not_stop_others(transport: Any) -> None:
     async def work(exchange: Exchange) -> None:
-        exchange.rate = 1e-9
-        options: dict[str, Any] = {"url": exchange.url, "api_key": "k", "transport": transport}
-        async with connect("btcusdt@trade", **options) as feed:
+        async with quiet_feed(exchange, transport) as feed:
             for _ in range(10):
                 exchange.send("btcusdt@trade", vectors.TRADES)
                 batch = await asyncio.wait_for(anext(feed.batches(max_delay=0.01)), 5)
@@ -171,9 +173,7 @@ def test_iterations_that_nobody_closed_do_not_stop_others(transport: Any) -> Non
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_slow_taker_of_batches_stops_the_exchange(transport: Any) -> None:
     async def work(exchange: Exchange) -> None:
-        exchange.rate = 1e-9
-        options: dict[str, Any] = {"url": exchange.url, "api_key": "k", "transport": transport}
-        async with connect("btcusdt@trade", max_queue=100, **options) as feed:
+        async with quiet_feed(exchange, transport, max_queue=100) as feed:
             batches = feed.batches(max_messages=30, max_delay=0.2)
             exchange.send("btcusdt@trade", vectors.TRADES)
             rows = len(await anext(batches))
