@@ -1,10 +1,12 @@
 from collections import deque
 from collections.abc import Callable
+from typing import final
 
 from sbe_codegen.runtime.results import Batch
 
 from .stats import Stats
 
+@final
 class Inbox:
     limit: int
     unlimited: bool

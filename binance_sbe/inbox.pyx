@@ -4,10 +4,10 @@ A transport puts frames in, on the event loop's thread. Where batches are wanted
 once, from wherever the transport has them, and no Python object is made.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
-
 
 from .stats cimport Stats, note, now_ns
 
@@ -25,6 +25,7 @@ cdef enum:
 }
 
 
+@cython.final
 cdef class Inbox:
     """``wake()`` is called when there is something that the consumer may be waiting for.
 
@@ -50,11 +51,14 @@ cdef class Inbox:
 
     def put(self, bytes frame not None, int64_t received):
         """One frame, which was received at a time (ns since the epoch)."""
-        add(self, <const uint8_t*>(<char*>frame), len(frame), received)
+        add_frame(self, <const uint8_t*>(<char*>frame), len(frame), received)
         self.end_read()
 
-    cdef int add_frame(self, const uint8_t* data, Py_ssize_t size, int64_t received) except -1:
+    cdef int keep_frame(self, const uint8_t* data, Py_ssize_t size, int64_t received) except -1:
         self.frames.append((PyBytes_FromStringAndSize(<const char*>data, size), received))
+        self.stats.frames += 1
+        self.stats.bytes += size
+        self.pending += 1
         if len(self.frames) == 1:
             self.wake()
         return 0
@@ -66,11 +70,15 @@ cdef class Inbox:
 
     cdef int end_read(self) except -1:
         """All that one read of the socket gave has been added."""
+        cdef Py_ssize_t before = self.pending
         if self.unmarked:
             self.mark()
+            if before == 0 or (is_full(self) and before < self.limit):
+                self.wake()
         return 0
 
     cdef int mark(self) except -1:
+        """Counts and measures the rows that one read has given so far."""
         cdef int64_t decoded = now_ns()
         cdef sbe_mark* marks
         cdef Py_ssize_t room
@@ -82,6 +90,8 @@ cdef class Inbox:
             self.marks, self.mark_room = marks, room
         self.marks[self.mark_count] = sbe_mark(self.unmarked, decoded)
         self.mark_count += 1
+        self.stats.frames += self.unmarked
+        self.pending += self.unmarked
         note(self.stats.received_to_decoded, decoded - self.received, self.unmarked)
         note(self.stats.decoding, (decoded - self.started) // self.unmarked, self.unmarked)
         self.unmarked = 0
@@ -125,6 +135,7 @@ cdef class Inbox:
         self.mark_count = 0
         self.batches.append((self.collector.take(), marks))
         self.rows = self.collector.rows
+        self.wake()
         return 0
 
     def hand_over(self):

@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from typing import final
 
 from .inbox import Inbox
 
 PICOWS: str
 
+@final
 class Listener:
     def __init__(
         self,

@@ -4,11 +4,12 @@ Compiled against the picows that is there when this is built, and usable with th
 `PICOWS`): a cdef class that derives from another's depends on its C struct.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
 
-from .inbox cimport Inbox, add, is_full
+from .inbox cimport Inbox, add_frame, is_full
 from .stats cimport now_ns
 
 from collections import deque
@@ -19,6 +20,7 @@ cdef extern from *:
 PICOWS = SBE_PICOWS.decode()    # the version that this was compiled for
 
 
+@cython.final
 cdef class Listener(WSListener):
     """Hands binary frames to the inbox, and calls ``on_text(str)`` and ``on_lost(code, reason)``.
 
@@ -54,7 +56,9 @@ cdef class Listener(WSListener):
             self.received = now_ns()
         if frame.msg_type == WSMsgType.BINARY and frame.fin:
             if self.inbox.gathering and not self.holding:
-                add(self.inbox, <const uint8_t*>frame.payload_ptr, frame.payload_size, self.received)
+                add_frame(
+                    self.inbox, <const uint8_t*>frame.payload_ptr, frame.payload_size, self.received
+                )
             else:
                 self.receive(<const uint8_t*>frame.payload_ptr, frame.payload_size)
         else:
@@ -78,7 +82,7 @@ cdef class Listener(WSListener):
             self.holding = True
             self.held.append((PyBytes_FromStringAndSize(<const char*>data, size), self.received))
             return 0
-        add(self.inbox, data, size, self.received)
+        add_frame(self.inbox, data, size, self.received)
         if is_full(self.inbox):
             self.pause()
         return 0

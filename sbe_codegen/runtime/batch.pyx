@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 from .cursor cimport sbe_cursor
 from .frames cimport open_frame
 from .message cimport Schema
-from .rows cimport Rows, new_rows
+from .rows cimport Rows, add_row, new_rows
 from .tables cimport append_t
 
 from .inputs import as_run
@@ -42,7 +42,7 @@ cdef class Collector:
         owner = open_frame(frame, 0, &cursor)
         if self.rows is None:
             raise_unopened()
-        self.rows.add(&cursor, received_ns)
+        add_row(self.rows, &cursor, received_ns)
 
     def take(self):
         """A Batch of everything since the last take. Its arrays are its own, never reused."""

@@ -6,11 +6,10 @@ cdef enum:
     DEEPEST = 32                # unknown groups inside unknown groups
 
 
-cdef const uint8_t* truncated(
+cdef void note_truncated(
     sbe_cursor* cursor, uint64_t wanted, const char* element
 ) noexcept nogil:
     note(cursor, FAULT_TRUNCATED, wanted, <uint64_t>(cursor.end - cursor.position), element)
-    return NULL
 
 
 cdef void note_entries(
@@ -19,7 +18,7 @@ cdef void note_entries(
     cdef uint64_t wanted = group.count * group.stride
     if wanted / group.stride != group.count:
         wanted = <uint64_t>-1
-    truncated(cursor, wanted, element)
+    note_truncated(cursor, wanted, element)
 
 
 cdef void note_malformed(

@@ -118,3 +118,23 @@ cdef inline uint64_t load_bits(const uint8_t* at, int code) noexcept nogil:
         return load_uint64_be(at)
     else:
         return load_uint64_le(at)
+
+
+cdef inline void load_ends(
+    const uint8_t* text, size_t length, uint64_t* first, uint64_t* last
+) noexcept nogil:
+    """Two numbers that with the length tell a text of up to 16 bytes from all others.
+
+    They overlap where the text is short, and no byte outside of it is read.
+    """
+    if length >= 8:
+        first[0] = load_uint64_le(text)
+        last[0] = load_uint64_le(text + length - 8)
+    elif length >= 4:
+        first[0] = load_uint32_le(text)
+        last[0] = load_uint32_le(text + length - 4)
+    elif length > 0:
+        first[0] = text[0]
+        last[0] = <uint64_t>text[length - 1] * 256 + text[length // 2]
+    else:
+        first[0] = last[0] = 0

@@ -1,6 +1,6 @@
 """The tables of one batch while they are written, and the frames that were refused."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
 from .cursor cimport sbe_cursor, sbe_fault
 from .message cimport Schema
@@ -17,7 +17,9 @@ cdef class Rows:
     cdef int64_t frame_count
 
     cdef Rows fresh(self)
-    cdef int add(self, sbe_cursor* cursor, int64_t received_ns) except -1
+    cdef int settle(
+        self, sbe_cursor* cursor, const uint8_t* start, int64_t received_ns
+    ) except -1
     cdef int add_all(self, object frames) except -1
     cdef int add_run(self, object buffer, object offsets) except -1
     cdef int open_wanted(self) except -1
@@ -28,3 +30,19 @@ cdef class Rows:
 cdef Rows new_rows(
     Schema schema, append_t append_frame, Py_ssize_t capacity, object on_error, size_t prefix
 )
+
+
+cdef inline int add_row(Rows rows, sbe_cursor* cursor, int64_t received_ns) except -1:
+    """The frame at the cursor; 1 if it is a row now, 0 if it was refused and noted.
+
+    On a DecodeError nothing has changed.
+    """
+    cdef sbe_fault fault
+    cdef const uint8_t* start = cursor.position
+    cursor.fault = &fault
+    rows.tables.frame = rows.frame_count
+    rows.tables.received_ns = received_ns
+    if not rows.append_frame(&rows.tables, cursor):
+        return rows.settle(cursor, start, received_ns)
+    rows.frame_count += 1
+    return 1

@@ -28,17 +28,30 @@ from .results import Batch, Contents
 
 cdef extern from *:
     """
-    /* Frames lie all over memory: the one after next is on its way while this one is read. */
-    #define sbe_prefetch(object) (__builtin_prefetch(object), __builtin_prefetch((char *)(object) + 64))
+    /* Frames lie all over memory: what is to be read soon is on its way while another is read. */
+    static inline void sbe_prefetch(PyObject *frame)
+    {
+        __builtin_prefetch(frame);
+        __builtin_prefetch((char *)frame + 64);
+    }
+    static inline void sbe_prefetch_rest(PyObject *frame)
+    {
+        if (!PyBytes_CheckExact(frame)) return;
+        Py_ssize_t size = PyBytes_GET_SIZE(frame);
+        if (size > 2048) size = 2048;       /* reading in sequence brings what comes after that */
+        for (Py_ssize_t i = 128; i < size + 32; i += 64) __builtin_prefetch((char *)frame + i);
+    }
     """
-    void sbe_prefetch(PyObject* item) noexcept
+    void sbe_prefetch(PyObject* frame) noexcept
+    void sbe_prefetch_rest(PyObject* frame) noexcept
 
 cdef extern from "Python.h":
     Py_ssize_t PySequence_Fast_GET_SIZE(object sequence) noexcept
     PyObject** PySequence_Fast_ITEMS(object sequence) noexcept
 
-cdef enum:
-    AHEAD = 6                   # frames
+cdef enum:                      # frames
+    AHEAD = 6
+    SOON = 2
 
 PREFIX = ("frame", "received_ns")
 INT64 = np.dtype(np.int64)
@@ -129,25 +142,17 @@ cdef class Rows:
             self.schema, self.append_frame, self.tables.capacity, on_error, self.prefix
         )
 
-    cdef int add(self, sbe_cursor* cursor, int64_t received_ns) except -1:
-        """The frame at the cursor; 1 if it is a row now, 0 if it was refused and noted.
-
-        On a DecodeError nothing has changed.
-        """
-        cdef sbe_fault fault
-        cdef const uint8_t* start = cursor.position
-        cursor.fault = &fault
-        self.tables.frame = self.frame_count
-        self.tables.received_ns = received_ns
-        while not self.append_frame(&self.tables, cursor):
-            if fault.code != FAULT_NO_TABLE:
-                self.reject(&fault)
-                self.frame_count += 1
-                return 0
+    cdef int settle(
+        self, sbe_cursor* cursor, const uint8_t* start, int64_t received_ns
+    ) except -1:
+        """What `add_row` does where a frame is no row yet: its table is to be opened, or it is bad."""
+        if cursor.fault.code == FAULT_NO_TABLE:
             self.open_wanted()
             rewind(cursor, start)
+            return add_row(self, cursor, received_ns)
+        self.reject(cursor.fault)
         self.frame_count += 1
-        return 1
+        return 0
 
     cdef int add_all(self, object frames) except -1:
         """The frames of a list or tuple."""
@@ -159,11 +164,12 @@ cdef class Rows:
             frame = <object>PySequence_Fast_ITEMS(frames)[i]
             if i + AHEAD < PySequence_Fast_GET_SIZE(frames):
                 sbe_prefetch(PySequence_Fast_ITEMS(frames)[i + AHEAD])
+                sbe_prefetch_rest(PySequence_Fast_ITEMS(frames)[i + SOON])
             try:
                 owner = open_frame(frame, 0, &cursor)
             except (TypeError, BufferError, ValueError) as error:
                 raise type(error)(f"frame {i}: {error}") from None
-            self.add(&cursor, 0)
+            add_row(self, &cursor, 0)
             i += 1
         return 0
 

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from .cursor cimport sbe_cursor, sbe_data
-from .loads cimport load_uint32_le, load_uint64_le
+from .loads cimport load_ends
 
 
 cdef enum:
@@ -37,7 +37,7 @@ cdef extern from *:
 
 
 cdef struct sbe_slot:
-    uint64_t first              # up to 16 bytes: all of the text, overlapping where it is shorter
+    uint64_t first              # of a text of up to 16 bytes, see `load_ends`
     uint64_t last
     uint32_t length
     uint32_t number             # code + 1, 0 in an empty slot
@@ -158,8 +158,15 @@ cdef inline bint commit_rows(
     const sbe_tables* tables, sbe_table* group, uint64_t count
 ) noexcept nogil:
     """All entries of one outer row; False without memory."""
+    cdef int64_t* end
+    if group.offsets.capacity - group.offsets.used < sizeof(int64_t):
+        if not open_offsets(tables, &group.offsets):
+            return False
     group.rows.used += count * group.itemsize
-    return commit_offset(tables, group)
+    end = <int64_t*>(group.offsets.data + group.offsets.used)
+    end[0] = (end - 1)[0] + <int64_t>count       # a division less than what `commit_offset` does
+    group.offsets.used += sizeof(int64_t)
+    return True
 
 
 cdef inline bint append_blob(
@@ -174,25 +181,6 @@ cdef inline bint append_blob(
     return commit_rows(tables, blob, data.length)
 
 
-cdef inline sbe_slot key_of(const uint8_t* text, size_t length) noexcept nogil:
-    """What tells a text of up to 16 bytes from all others; reads no byte outside of it."""
-    cdef sbe_slot key
-    key.length = <uint32_t>length
-    key.number = 0
-    if length >= 8:
-        key.first = load_uint64_le(text)
-        key.last = load_uint64_le(text + length - 8)
-    elif length >= 4:
-        key.first = load_uint32_le(text)
-        key.last = load_uint32_le(text + length - 4)
-    elif length > 0:
-        key.first = text[0]
-        key.last = <uint64_t>text[length - 1] * 256 + text[length // 2]
-    else:
-        key.first = key.last = 0
-    return key
-
-
 cdef inline size_t place_of(const sbe_dictionary* dictionary, const sbe_slot* key) noexcept nogil:
     """Where the search for a key begins."""
     cdef uint64_t mixed = sbe_fold(key.first ^ SEEDS[0], key.last ^ SEEDS[1] ^ key.length)
@@ -203,6 +191,25 @@ cdef inline bint is_same(const sbe_slot* one, const sbe_slot* two) noexcept nogi
     return one.first == two.first and one.last == two.last and one.length == two.length
 
 
+cdef inline bint look_up(
+    sbe_dictionary* dictionary, const sbe_data* data, sbe_slot* key, uint32_t* code
+) noexcept nogil:
+    """`intern` of a text of up to 16 bytes that is not the one before."""
+    cdef size_t place
+    if dictionary.count:
+        place = place_of(dictionary, key)
+        while dictionary.slots[place].number:
+            if is_same(&dictionary.slots[place], key):
+                dictionary.latest = dictionary.slots[place]
+                code[0] = dictionary.latest.number - 1
+                return True
+            place = (place + 1) & dictionary.mask
+    if not add_text(dictionary, data.data, data.length, key):
+        return False
+    code[0] = key.number - 1
+    return True
+
+
 cdef inline bint intern(
     sbe_dictionary* dictionary, const sbe_data* data, uint32_t* code
 ) noexcept nogil:
@@ -211,25 +218,14 @@ cdef inline bint intern(
     False without memory.
     """
     cdef sbe_slot key
-    cdef size_t place
     if data.data == NULL:
         code[0] = NO_TEXT
         return True
     if data.length > 16:
         return look_up_long(dictionary, data.data, data.length, code)
-    key = key_of(data.data, data.length)
+    load_ends(data.data, data.length, &key.first, &key.last)
+    key.length = <uint32_t>data.length
     if is_same(&dictionary.latest, &key) and dictionary.latest.number:
         code[0] = dictionary.latest.number - 1
         return True
-    if dictionary.count:
-        place = place_of(dictionary, &key)
-        while dictionary.slots[place].number:
-            if is_same(&dictionary.slots[place], &key):
-                dictionary.latest = dictionary.slots[place]
-                code[0] = dictionary.latest.number - 1
-                return True
-            place = (place + 1) & dictionary.mask
-    if not add_text(dictionary, data.data, data.length, &key):
-        return False
-    code[0] = key.number - 1
-    return True
+    return look_up(dictionary, data, &key, code)

@@ -11,7 +11,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from .loads cimport load_uint32_le, load_uint64_le
+from .loads cimport load_ends
 from .reuse cimport sbe_change_int
 
 cdef enum:
@@ -19,7 +19,7 @@ cdef enum:
     LONGEST = 16                # bytes of a text that is remembered
 
 cdef struct Text:
-    uint64_t first, last        # all of the text, overlapping where it is short
+    uint64_t first, last        # see `load_ends`
     size_t length
     PyObject* object
 
@@ -33,15 +33,7 @@ for number in range(-128, 256):
 
 cdef inline Text* text_slot(const uint8_t* text, size_t length, Text* key) noexcept:
     """Where a text of 1 to LONGEST bytes is or will be; ``key`` gets what tells it from others."""
-    if length >= 8:
-        key.first = load_uint64_le(text)
-        key.last = load_uint64_le(text + length - 8)
-    elif length >= 4:
-        key.first = load_uint32_le(text)
-        key.last = load_uint32_le(text + length - 4)
-    else:
-        key.first = text[0]
-        key.last = text[length - 1] * 256 + text[length // 2]
+    load_ends(text, length, &key.first, &key.last)
     key.length = length
     return &TEXTS[((key.first ^ (key.last * 0xD6E8FEB86659FD93u)) * 0x9E3779B97F4A7C15u) >> (64 - TEXT_BITS)]
 
