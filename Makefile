@@ -46,6 +46,7 @@ $(BENCH)/ready: pyproject.toml $(VENV)/ready
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install -q --upgrade pip
 	$(BIN)/python benchmarks/peers.py | xargs $(BENCH)/bin/python -m pip install -q
+	$(BENCH)/bin/python -m pip install -q "setuptools>=77" "Cython>=3.1" "jinja2>=3.1"
 	$(BENCH)/bin/python -c 'import os, sysconfig; \
 		open(os.path.join(sysconfig.get_path("purelib"), "here.pth"), "w").write(os.getcwd())'
 	touch $@

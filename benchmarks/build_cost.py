@@ -24,6 +24,12 @@ from sbe_codegen.conventions import Conventions
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 
 
+def module_of(schema: Path) -> ir.Module:
+    """A schema of ours, with its conventions."""
+    beside = schema.with_suffix(".toml")
+    return builder.read(schema, Conventions.read(beside) if beside.exists() else None)
+
+
 def parts(module: ir.Module, count: int) -> list[ir.Module]:
     """The module cut into ``count`` modules of about as many messages."""
     size = -(-len(module.messages) // count)
@@ -62,8 +68,7 @@ def main() -> None:
     print("| schema | messages | modules | to C, s | gcc | s | KB | ms/message | KB/message |")
     print("|---|---|---|---|---|---|---|---|---|")
     for schema in given:
-        beside = schema.with_suffix(".toml")
-        module = builder.read(schema, Conventions.read(beside) if beside.exists() else None)
+        module = module_of(schema)
         count = len(module.messages)
         for split in (1, 4) if count > 50 else (1,):
             with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""What each module costs: bytes on disk and in a wheel, time and memory of its import.
+"""What each module costs: compiling, bytes on disk and in a wheel, time and memory of its import.
 
 .bench-venv/bin/python benchmarks/module_cost.py
 """
@@ -9,10 +9,18 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 
+import build_cost
+
 ROUNDS = 15
+SCHEMAS = {
+    "binance_sbe.spot_stream": "stream_1_0.xml",
+    "binance_sbe.spot_sbe": "spot_3_5.xml",
+    "binance_sbe.fix_sbe": "spot-fixsbe-1_1.xml",
+}
 MODULES = {
     "numpy": "import numpy",
     "binance_sbe": "import binance_sbe",
@@ -53,6 +61,14 @@ def measured(modules: dict[str, str], rounds: int = ROUNDS) -> dict[str, tuple[f
     }
 
 
+def compiling(module: str) -> float:
+    """Seconds from the schema to the compiled module, on one core."""
+    with tempfile.TemporaryDirectory() as scratch:
+        schema = build_cost.SCHEMAS / SCHEMAS[module]
+        translating, files = build_cost.translated([build_cost.module_of(schema)], Path(scratch))
+        return translating + build_cost.compiled(files, "O3")[0]
+
+
 def table() -> list[str]:
     import binance_sbe
 
@@ -61,19 +77,26 @@ def table() -> list[str]:
     lines = [
         "**Modules: import in a process of its own (with numpy), memory over a bare Python**",
         "",
-        "| module | import, ms | times numpy | MiB | KB on disk | KB in a wheel |",
-        "|---|---|---|---|---|---|",
+        "| module | import, ms | times numpy | MiB | KB on disk | KB in a wheel | compiling, s |",
+        "|---|---|---|---|---|---|---|",
     ]
     costs = measured(MODULES)
     for name, (took, memory) in costs.items():
-        sizes = "| | |"
+        sizes = "| | | |"
         built = list(home.glob(f"{name.partition('.')[2]}.*.so")) if "." in name else []
         if built:
             content = built[0].read_bytes()
-            sizes = f"| {len(content) / 1024:,.0f} | {len(zlib.compress(content)) / 1024:,.0f} |"
+            sizes = (
+                f"| {len(content) / 1024:,.0f} | {len(zlib.compress(content)) / 1024:,.0f} "
+                f"| {compiling(name):.0f} |"
+            )
         ratio = took / costs["numpy"][0]
         lines.append(f"| {name} | {took:.0f} | {ratio:.2f} | {memory - base:.0f} {sizes}")
-    return [*lines, "", "What compiling them costs is in the README beside this folder."]
+    return [
+        *lines,
+        "",
+        "Compiling: one core, gcc -O3; per message, and at other switches: see `build_cost.py`.",
+    ]
 
 
 if __name__ == "__main__":
