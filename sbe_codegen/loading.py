@@ -31,7 +31,7 @@ def cache_directory() -> Path:
 def load(
     schema: str | Path,
     *,
-    conventions: Conventions | None = None,
+    conventions: Conventions | str | Path | None = None,
     progress: Progress = builder._silent,
 ) -> ModuleType:
     """The decoders of the schema file ``schema``, as an imported module.
@@ -46,6 +46,8 @@ def load(
     and OSError where the cache can't be written.
     """
     path = Path(schema)
+    if isinstance(conventions, str | Path):
+        conventions = Conventions.read(Path(conventions))
     module = builder.read(path, conventions)
     texts = renderer.render(module, path.name, "decoders")
     key = _key(texts)

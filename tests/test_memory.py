@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import mmap
+import struct
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,3 +170,88 @@ def test_tables_own_their_arrays() -> None:
     assert (records == kept[0]).all()
     assert (bids == kept[1]).all()
     bids["qty"] = 1
+
+
+@contextmanager
+def at_every_collection(work: Callable[[], object]) -> Iterator[None]:
+    """Collects garbage as often as can be, and runs ``work`` then, but not inside of itself."""
+    busy = False
+
+    def hook(phase: str, info: dict[str, int]) -> None:
+        nonlocal busy
+        if not busy:
+            busy = True
+            work()
+            busy = False
+
+    before = gc.get_threshold()
+    gc.collect()
+    gc.callbacks.append(hook)
+    gc.set_threshold(1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(hook)
+
+
+@contextmanager
+def at_every_call(work: Callable[[], object]) -> Iterator[None]:
+    """Runs ``work`` whenever a Python function is called, but not inside of itself."""
+    busy = False
+
+    def hook(frame: object, event: str, argument: object) -> None:
+        nonlocal busy
+        if event == "call" and not busy:
+            busy = True
+            work()
+            busy = False
+
+    sys.setprofile(hook)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("frame", vectors.ALL.values(), ids=vectors.ALL)
+def test_appending_while_a_table_is_opened_loses_nothing(frame: bytes) -> None:
+    appended = 0
+    collector = binance_sbe.Collector()
+
+    def append() -> None:
+        nonlocal appended
+        collector.append(frame)
+        appended += 1
+
+    with at_every_call(append):
+        collector.append(frame)
+    batch = collector.take()
+    assert batch.frame_count == sum(map(len, batch.tables.values())) == appended + 1 > 1
+
+
+@pytest.mark.parametrize("frame", vectors.ALL.values(), ids=vectors.ALL)
+def test_taking_while_a_table_is_opened_loses_nothing(frame: bytes) -> None:
+    collector = binance_sbe.Collector()
+    taken: list[Any] = []
+    with at_every_call(lambda: taken.append(collector.take()) if len(taken) < 5 else None):
+        collector.append(frame)
+    taken.append(collector.take())
+    assert len(taken) > 1
+    assert sum(batch.frame_count for batch in taken) == 1
+
+
+def test_a_message_may_be_wrapped_while_it_is_read() -> None:
+    def depth(stride: int, count: int, version: int) -> bytes:
+        head = struct.pack("<HHHHqqbb", 18, 10002, 1, version, 1, 2, -2, -2)
+        entry = struct.pack("<qq", 1, 2) + bytes(stride - 16)
+        return (
+            head + struct.pack("<HH", stride, count) + entry * count + bytes([16, 0, 0, 0, 1, 88])
+        )
+
+    one, two = depth(16, 3000, 0), depth(60000, 1, 1)
+    message: Any = binance_sbe.decode(one)
+    with at_every_collection(lambda: message.wrap(two)):
+        found = message.to_dict()
+    assert len(found["bids"]) in (1, 3000)
+    assert {tuple(level.values()) for level in found["bids"]} == {(1, 2)}

@@ -24,6 +24,7 @@ class TupleRenderer(FieldRenderer):
             self.put(i, f"ELEMENTS_{number}, {i}", each, accessors)
             for i, each in enumerate(elements)
         ]
+        forms: list[dict[str, Any]]
         forms = [{"function": f"tuple_{message.name}", "shelf": f"SHELF_{number}", "puts": puts}]
         if any(field.exponent for field in message.block.fields):
             scaled = [
@@ -35,6 +36,8 @@ class TupleRenderer(FieldRenderer):
             shelf = f"FLOAT_SHELF_{number}"
             function = f"float_tuple_{message.name}"
             forms.append({"function": function, "shelf": shelf, "puts": scaled})
+        for form in forms:  # descriptors may run Python code
+            form["copies"] = any("read_element" in put for put in form["puts"])
         return {
             "tuples": [form | {"is_kept": is_kept} for form in forms],
             "shelves": [form["shelf"] for form in forms],

@@ -1,4 +1,8 @@
-"""The descriptors behind blocks and flat groups: structured arrays over the frame."""
+"""The descriptors behind blocks and flat groups: structured arrays over the frame.
+
+What a reader needs of a message it copies first: in the Python code that it runs, a finalizer or another
+thread may `wrap` the message, and then the message's C struct is about another frame than ``owner``.
+"""
 
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -25,7 +29,8 @@ cdef class BlockView(Element):
         self.layout = layout
 
     cdef object read(self, const sbe_root* root, object owner):
-        return block_array(self.layout, &root.block, 1, root.block.length, owner)
+        cdef sbe_block block = root.block
+        return block_array(self.layout, &block, 1, block.length, owner)
 
 
 cdef class GroupView(Element):
@@ -44,10 +49,10 @@ cdef class GroupView(Element):
         self.framing = <const sbe_framing*>framing
 
     cdef object read(self, const sbe_root* root, object owner):
-        cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
+        cdef sbe_group group = (<const sbe_group*>(<const char*>root + self.slot))[0]
         cdef sbe_block first = sbe_block(group.data, group.stride, group.version)
-        if self.framing != NULL and is_ragged(group):
-            return self.gathered(group)
+        if self.framing != NULL and is_ragged(&group):
+            return self.gathered(&group)
         return block_array(self.layout, &first, group.count, group.stride, owner)
 
     cdef object gathered(self, const sbe_group* group):
@@ -62,13 +67,14 @@ cdef class GroupView(Element):
         return result
 
     cdef object plain(self, const sbe_root* root, object owner, bint embedded):
-        cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.slot)
+        cdef sbe_group group = (<const sbe_group*>(<const char*>root + self.slot))[0]
+        cdef sbe_root outer = root[0]
         cdef const uint8_t* at = group.data
         cdef sbe_root entry
         cdef Element element
         cdef uint64_t i
         entry.frame = root.frame
-        entry.outer = root
+        entry.outer = &outer
         entry.depth = root.depth
         entry.block.length = group.stride
         entry.block.version = group.version
@@ -81,7 +87,7 @@ cdef class GroupView(Element):
             if self.framing == NULL:
                 at += group.stride
             else:
-                at = next_entry(group, at, self.framing)
+                at = next_entry(&group, at, self.framing)
         return result
 
 
@@ -150,14 +156,13 @@ cdef class GroupFloats(Element):
         cdef Element element
         cdef const sbe_root* scope
         cdef int64_t[MOST_CELLS] powers
-        cdef const sbe_group* group = <const sbe_group*>(<const char*>root + self.group.slot)
+        cdef sbe_group group = (<const sbe_group*>(<const char*>root + self.group.slot))[0]
         cdef bint plain = (
             self.cell_count > 0 and self.group.framing == NULL and group.count > 0
             and group.data != NULL and group.stride >= <uint64_t>self.group.layout.length
             and group.version >= <uint64_t>self.group.layout.since
         )
         cdef Py_ssize_t i = 0
-        outer = {}
         for levels, element in self.exponents:
             scope = out_of(root, levels - 1)
             if plain and scope != NULL and i < MOST_CELLS:
@@ -166,9 +171,10 @@ cdef class GroupFloats(Element):
             else:
                 plain = False
         if plain:
-            found = self.copied(group, powers)
+            found = self.copied(&group, powers)
             if found is not None:
                 return found
+        outer = {}
         for levels, element in self.exponents:
             scope = out_of(root, levels - 1)
             outer[levels, element.name] = None if scope == NULL else element.read(scope, owner)

@@ -271,13 +271,15 @@ cdef class EntriesField(Element):
         self.size = size
 
     cdef object read(self, const sbe_root* root, object owner):
+        cdef sbe_group group = (<const sbe_group*>(<const char*>root + self.slot))[0]
+        cdef sbe_root outer = root[0]       # as in `blocks`: Python code runs from here on
         cdef Entries made = Entries.__new__(Entries)
         made.owner = owner
         made.kind = self.kind
         made.take = self.take
         made.size = self.size
-        made.group = (<const sbe_group*>(<const char*>root + self.slot))[0]
-        made.open(root)
+        made.group = group
+        made.open(&outer)
         return made
 
     cdef object plain(self, const sbe_root* root, object owner, bint embedded):

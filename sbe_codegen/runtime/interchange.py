@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,8 +105,7 @@ def pandas_frame(columns: Columns) -> Any:
     pd = _needs("pandas", "to_pandas")
     made = {name: _series(pd, column, columns._facts[name]) for name, column in columns.items()}
     for name, group in columns.groups.items():
-        table = group._table
-        made[name] = _objects(table[i] for i in range(len(table)))
+        made[name] = _objects(_entries(group))
     for name, data in columns.data.items():
         made[name] = _objects(data[i] for i in range(len(data)))
     index = None
@@ -112,6 +113,20 @@ def pandas_frame(columns: Columns) -> Any:
         counts = np.diff(columns.offsets)
         index = pd.Index(np.repeat(np.arange(len(counts)), counts), name="row")
     return pd.DataFrame(made, index=index, copy=False)
+
+
+def _entries(group: Columns) -> Iterator[Any]:
+    """The entries of each row, with the values that the columns have; nested ones as they are."""
+    if group.groups or group.data:
+        yield from (group._table[i] for i in range(len(group._table)))
+        return
+    kind = [(name, column.dtype, column.shape[1:]) for name, column in group.items()]
+    together = np.empty(len(group._table.records), kind)
+    for name, column in group.items():
+        together[name] = column
+    assert group.offsets is not None
+    for begin, end in pairwise(group.offsets.tolist()):
+        yield together[begin:end]
 
 
 def _objects(values: Any) -> Array:

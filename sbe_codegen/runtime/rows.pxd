@@ -4,7 +4,11 @@ from libc.stdint cimport int64_t, uint8_t
 
 from .cursor cimport sbe_cursor, sbe_fault
 from .message cimport Schema
-from .tables cimport append_t, sbe_buffer, sbe_tables
+from .tables cimport append_t, roll_back, sbe_buffer, sbe_tables
+
+
+cdef enum:                      # what became of a frame
+    REFUSED, ADDED, TOO_LATE
 
 
 cdef class Rows:
@@ -15,6 +19,7 @@ cdef class Rows:
     cdef bint collect           # refused frames are noted, not raised
     cdef size_t prefix
     cdef int64_t frame_count
+    cdef bint finished          # handed over: nothing may be added any more
 
     cdef Rows fresh(self)
     cdef int settle(
@@ -33,9 +38,10 @@ cdef Rows new_rows(
 
 
 cdef inline int add_row(Rows rows, sbe_cursor* cursor, int64_t received_ns) except -1:
-    """The frame at the cursor; 1 if it is a row now, 0 if it was refused and noted.
+    """The frame at the cursor; ADDED, REFUSED (and noted), or TOO_LATE.
 
-    On a DecodeError nothing has changed.
+    TOO_LATE: Python code that ran meanwhile has handed over these rows, which have not changed. On a
+    DecodeError nothing has changed either.
     """
     cdef sbe_fault fault
     cdef const uint8_t* start = cursor.position
@@ -45,4 +51,11 @@ cdef inline int add_row(Rows rows, sbe_cursor* cursor, int64_t received_ns) exce
     if not rows.append_frame(&rows.tables, cursor):
         return rows.settle(cursor, start, received_ns)
     rows.frame_count += 1
-    return 1
+    return ADDED
+
+
+cdef inline void undo_row(Rows rows, size_t table) noexcept:
+    """Takes back the row that `add_row` has just added to a table."""
+    rows.tables.items[table].rows.used -= rows.tables.items[table].itemsize
+    roll_back(&rows.tables.items[table])
+    rows.frame_count -= 1

@@ -1,7 +1,8 @@
 """The tables of one batch while they are written, and how they are handed over.
 
 A frame is added in one go, with no Python code in between, so that threads and finalizers find
-the tables whole. What is handed over is first taken out of reach of whoever still adds.
+the tables whole. Opening the table of a message that comes for the first time does run Python code: it
+is made aside, and whoever has handed over the rows meanwhile makes the frame go to the next ones.
 """
 
 from cpython.object cimport PyObject
@@ -149,10 +150,10 @@ cdef class Rows:
         if cursor.fault.code == FAULT_NO_TABLE:
             self.open_wanted()
             rewind(cursor, start)
-            return add_row(self, cursor, received_ns)
+            return TOO_LATE if self.finished else add_row(self, cursor, received_ns)
         self.reject(cursor.fault)
         self.frame_count += 1
-        return 0
+        return REFUSED
 
     cdef int add_all(self, object frames) except -1:
         """The frames of a list or tuple."""
@@ -206,15 +207,24 @@ cdef class Rows:
         return 0
 
     cdef int open_wanted(self) except -1:
-        """The table of the message that came now for the first time."""
-        cdef sbe_table* table = &self.tables.items[self.tables.wanted]
-        layout = self.schema.classes[self.tables.wanted]._LAYOUT
+        """The table of the message that came now for the first time.
+
+        Python code runs here, which may add to these rows, or hand them over: the table is made
+        aside, and taken if there is none by then.
+        """
+        cdef sbe_table made
+        cdef size_t wanted = self.tables.wanted
+        memset(&made, 0, sizeof(sbe_table))
         try:
-            return open_table(table, layout, PREFIX[:self.prefix // 8])
-        except MemoryError:
-            close_table(table)
-            memset(table, 0, sizeof(sbe_table))
+            open_table(&made, self.schema.classes[wanted]._LAYOUT, PREFIX[:self.prefix // 8])
+        except BaseException:
+            close_table(&made)
             raise
+        if self.finished or self.tables.items[wanted].itemsize != 0:
+            close_table(&made)
+        else:
+            self.tables.items[wanted] = made
+        return 0
 
     cdef int reject(self, const sbe_fault* fault) except -1:
         cdef Rejection* rejection
@@ -235,6 +245,7 @@ cdef class Rows:
         cdef sbe_table* table
         cdef Rejections rejections = Rejections.__new__(Rejections)
         cdef size_t i
+        self.finished = True
         contents = {}
         columns = PREFIX[:self.prefix // 8]
         for i in range(self.tables.count):
@@ -303,9 +314,9 @@ cdef object hand_over(object dtype, sbe_buffer* buffer):
 
     The dtype is a copy: renaming the columns of one array renames nobody else's.
     """
+    own = copy(dtype)
     cdef size_t used = buffer.used
     cdef void* data = buffer.data
-    own = copy(dtype)
     if data == NULL:
         return np.empty(0, own)
     if 0 < used < buffer.capacity:
