@@ -89,6 +89,14 @@ def test_a_market_stays_alive_and_near_its_start(symbol: str) -> None:
     assert 30 <= len(market.asks) <= 120
 
 
+def test_a_market_of_many_orders_stays_a_market() -> None:
+    market = Market("solusdt", 0)  # which ran out of bids once, after 366,123 orders
+    for now in range(400_000):
+        market.step(now)
+    assert 0 < market.best_ask - market.best_bid < market.best_bid / 200
+    assert min(len(market.bids), len(market.asks)) >= 30
+
+
 def test_the_same_seed_gives_the_same_market() -> None:
     assert history("btcusdt", 3, 500) == history("btcusdt", 3, 500)
     assert history("btcusdt", 3, 500) != history("btcusdt", 4, 500)

@@ -31,7 +31,7 @@ class Market:
         self.trade_id = self.random.randrange(10**5, 10**8)
         self._unit = max(1, round(10**8 * 2_000 / start))  # an order of about 2000 in quote terms
         self._anchor = round(start * 10**-self.price_exponent)
-        self._spread = max(1, self._anchor // 40_000)
+        self._spread: int = max(1, self._anchor // 40_000)
         self._range = self._anchor // 10
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
@@ -110,7 +110,9 @@ class Market:
         is_bid = self.random.random() < 0.5
         bid, ask = self.best_bid, self.best_ask
         if ask - bid > self._spread and self.random.random() < 0.7:
-            price = self.random.randrange(bid + 1, ask)
+            # A wide spread is closed from both sides, near the best prices more often than not.
+            step = max(1, int((ask - bid) * min(self.random.random(), self.random.random())))
+            price = min(ask - 1, bid + step) if is_bid else max(bid + 1, ask - step)
         else:
             away = int(self.random.expovariate(0.2)) * self._spread
             price = bid - away if is_bid else ask + away
@@ -127,15 +129,24 @@ class Market:
         self._set(is_bid, price, 0 if self.random.random() < 0.5 else qty - qty // 2)
 
     def _refill(self) -> None:
-        """Keeps both sides between half and twice their usual depth."""
+        """Keeps both sides between half and twice their usual depth, and near the middle."""
+        middle = self._middle()
         for is_bid, side in ((True, self.bids), (False, self.asks)):
-            while len(side) < _SIDE_LEVELS // 2:
-                far = min(side) - self._spread if is_bid else max(side) + self._spread
-                if far < 1:
-                    break
-                self._set(is_bid, far, self._quantity())
+            step = -self._spread if is_bid else self._spread
+            near = (max(side) if is_bid else min(side)) if side else middle + step
+            price = near + step
+            while len(side) < _SIDE_LEVELS // 2 and price > 0:
+                if price not in side:
+                    self._set(is_bid, price, self._quantity())
+                price += step
             while len(side) > _SIDE_LEVELS * 2:
                 self._set(is_bid, min(side) if is_bid else max(side), 0)
+
+    def _middle(self) -> int:
+        """Between the best prices; where a side is empty, beside the other's."""
+        if self.bids and self.asks:
+            return (self.best_bid + self.best_ask) // 2
+        return self.best_bid + self._spread if self.bids else self.best_ask - self._spread
 
     # the streams
 

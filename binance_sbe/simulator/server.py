@@ -27,6 +27,7 @@ SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 DIFF_SECONDS = 0.020
 DEPTH_SECONDS = 0.050
 _TICK_SECONDS = 0.002
+_BUSY_SECONDS = 0.02
 _MAX_BACKLOG = 64 * 1024 * 1024
 _KIND = {Trades: "trade", BestBidAsk: "bestBidAsk", Depth: "depth20", Diff: "depth"}
 
@@ -67,6 +68,7 @@ class Exchange:
         self.host = host
         self.port = port
         self.events_sent = 0
+        self.orders_skipped = 0
         self._ping_interval = ping_interval
         self._random = random.Random(seed)
         self._connections: dict[ServerConnection, Subscriptions] = {}
@@ -161,12 +163,14 @@ class Exchange:
             elapsed = time.monotonic() - started
             now = time.time_ns() // 1000
             due = int(elapsed * self.rate)
-            if due - steps > self.rate:  # the machine was asleep: time is not caught up
+            if due - steps > self.rate:  # the machine was asleep, or is too slow: not caught up
+                self._skip(due - steps - int(self.rate))
                 steps = due - int(self.rate)
-            for _ in range(due - steps):
+            enough = time.monotonic() + _BUSY_SECONDS  # then others have their turn
+            while steps < due and time.monotonic() < enough:
                 for event in self._random.choice(markets).step(now):
                     self.publish(event)
-            steps = due
+                steps += 1
             if elapsed >= next_diff:
                 next_diff = elapsed + DIFF_SECONDS
                 for market in markets:
@@ -177,6 +181,12 @@ class Exchange:
                 for market in markets:
                     self.publish(market.depth(now))
             await asyncio.sleep(_TICK_SECONDS)
+
+    def _skip(self, orders: int) -> None:
+        """Orders that this machine is too slow for; the first time, it is said."""
+        if not self.orders_skipped:
+            LOG.warning("%s: this machine is too slow for %g orders a second", self.url, self.rate)
+        self.orders_skipped += orders
 
     def publish(self, event: Trades | BestBidAsk | Depth | Diff) -> None:
         """Sends one event to every connection that has subscribed to its stream."""
