@@ -1,4 +1,4 @@
-"""A live feed: a transport, an inbox and a `Session`, and iteration over what arrives."""
+"""A live feed: connections, an inbox, and iteration over what arrives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -14,18 +14,14 @@ from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.results import Batch
 
 from . import spot_stream
-from .errors import (
-    KEY_HELP,
-    ConnectionLost,
-    FeedError,
-    MissingKey,
-    SubscriptionRefused,
-)
+from .connections import Connections
+from .errors import KEY_HELP, ConnectionLost, FeedError, MissingKey, SlowConsumer
 from .inbox import Inbox
-from .logs import LOG
-from .session import Accepted, Refused, Request, ServerShutdown, Session
+from .ledger import Ledger
+from .overflow import FrameQueue, policies
+from .settings import Settings
 from .stats import Stats
-from .streams import stream_names
+from .streams import KINDS, stream_names
 from .transports import TRANSPORTS, Transport
 
 ENVIRONMENTS = {
@@ -33,6 +29,10 @@ ENVIRONMENTS = {
     "testnet": "wss://stream-sbe.testnet.binance.vision:9443",
     "demo": "wss://demo-stream-sbe.binance.com:9443",
 }
+# Seconds that streams may be silent. Trades may be rare; the others follow the book.
+STREAM_TIMEOUT: Mapping[str, float | None] = {
+    "trade": None, "bestBidAsk": 300.0, "depth20": 300.0, "depth": 300.0,
+}  # fmt: skip
 
 Message = (
     spot_stream.TradesStreamEvent
@@ -49,9 +49,16 @@ def connect(
     url: str | None = None,
     transport: Literal["websockets", "picows"] = "websockets",
     on_error: Literal["raise", "collect"] = "raise",
+    on_overflow: str | Mapping[str, str] = "block",
+    max_queue: int = 65536,
+    lines: int = 1,
+    reconnect: bool = True,
+    give_up_after: float | None = 900.0,
+    renew_after: float = 23.5 * 3600.0,
     open_timeout: float = 10.0,
     reply_timeout: float = 10.0,
-    max_queue: int = 65536,
+    silence_timeout: float = 60.0,
+    stream_timeout: Mapping[str, float | None] = STREAM_TIMEOUT,
 ) -> Feed:
     """A feed of SBE streams, to be used as ``async with connect("btcusdt@trade") as feed``.
 
@@ -60,8 +67,19 @@ def connect(
     extra: faster, above all for batches, and otherwise the same. ``on_error`` says what iteration
     does with a frame that is no message: raise its DecodeError (the feed stays open, and iterating
     again goes on with the next frame), or keep it in ``feed.errors``, count it and go on.
-    ``max_queue`` is the number of frames held for a slow consumer; beyond it the feed stops
-    reading, and the exchange waits: for a minute at most, since pongs wait too. Times are seconds.
+
+    ``max_queue`` is the number of frames held for a slow consumer, and ``on_overflow``, for all
+    streams or by kind, what happens beyond it: "block" stops reading, and the exchange waits, for
+    a minute at most; "drop_oldest" drops the oldest frame of the stream; "conflate" (bestBidAsk and
+    depth20) keeps the newest only; "raise" raises SlowConsumer. What is dropped is in the ledger.
+
+    A connection that is lost is made anew (``reconnect``), at once after a clean close and with
+    growing pauses otherwise, until ``give_up_after`` seconds (None: for ever) without one. Before
+    the exchange ends it, after ``renew_after`` seconds, a new connection takes over without a hole.
+    ``lines`` is how many connections bring the same streams; the first to bring an event wins.
+    A connection that is silent for ``silence_timeout``, pings included, or does not answer a
+    request within ``reply_timeout``, is replaced; so is one whose stream is silent for longer than
+    ``stream_timeout`` of its kind. All times are seconds.
 
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
@@ -73,21 +91,29 @@ def connect(
         raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
     if max_queue < 1:
         raise ValueError(f"max_queue is at least 1 frame, not {max_queue}")
-    for name, seconds in (("open_timeout", open_timeout), ("reply_timeout", reply_timeout)):
-        if not seconds > 0:
-            raise ValueError(f"{name} is a positive number of seconds, not {seconds}")
     if transport not in TRANSPORTS:
         raise ValueError(f"transport is {' or '.join(map(repr, TRANSPORTS))}, not {transport!r}")
-    base = ENVIRONMENTS[environment] if url is None else _checked_url(url)
+    if unknown := set(stream_timeout) - set(KINDS):
+        raise ValueError(f"stream_timeout: '{min(unknown)}' is not a kind: {', '.join(KINDS)}")
+    settings = Settings(
+        lines=lines,
+        reconnect=reconnect,
+        give_up_after=give_up_after,
+        renew_after=renew_after,
+        open_timeout=open_timeout,
+        reply_timeout=reply_timeout,
+        silence_timeout=silence_timeout,
+        stream_timeout={**STREAM_TIMEOUT, **stream_timeout},
+    )
     return Feed(
         stream_names(streams),
-        base,
+        ENVIRONMENTS[environment] if url is None else _checked_url(url),
         api_key,
         TRANSPORTS[transport],
         on_error,
-        open_timeout,
-        reply_timeout,
+        policies(on_overflow),
         max_queue,
+        settings,
     )
 
 
@@ -105,6 +131,8 @@ def _checked_url(url: str) -> str:
 
 def _checked_key(given: str | None) -> str:
     """The API key to use. No error quotes it."""
+    if given is not None and not isinstance(given, str):
+        raise TypeError(f"api_key is a str, not {type(given).__name__}")
     key = (os.environ.get("BINANCE_API_KEY", "") if given is None else given).strip()
     if not key:
         raise MissingKey(KEY_HELP)
@@ -123,56 +151,49 @@ class Feed:
         api_key: str | None,
         transport: type[Transport],
         on_error: str,
-        open_timeout: float,
-        reply_timeout: float,
+        policy: Mapping[str, str],
         max_queue: int,
+        settings: Settings,
     ) -> None:
         self.url = url
         self.errors: deque[DecodeError] = deque(maxlen=1000)
+        self.stats = Stats()
+        self.ledger = Ledger()
         self._wanted = streams
         self._key = api_key
-        self._kind = transport
         self._on_error = on_error
-        self._open_timeout = open_timeout
-        self._reply_timeout = reply_timeout
-        self._session = Session()
         self._arrived = asyncio.Event()
-        self._inbox = Inbox(self.stats, max_queue, self._arrived.set)
-        self._replies: dict[int, asyncio.Future[Accepted | Refused]] = {}
-        self._transport: Transport | None = None
-        self._ended: ConnectionLost | None = None
-        self._closing = False
+        stops = "block" in policy.values()
+        queue = FrameQueue(max_queue, policy, self.ledger)
+        self._inbox = Inbox(self.stats, self.ledger, queue, stops, self._arrived.set)
+        self._connections = Connections(f"{url}/ws", transport, self._inbox, settings)
+        self._is_open = False
 
     def __repr__(self) -> str:
-        state = "not open" if self._transport is None else "open"
-        if self._closing or self._ended is not None:
+        state = "open" if self._is_open else "not open"
+        if self._connections.is_over:
             state = "closed"
         count = len(self.streams)
         return f"<Feed {self.url}, {state}, {count} streams, {self.stats.frames} frames>"
 
     @property
     def streams(self) -> list[str]:
-        """The streams that the exchange has acknowledged."""
-        return self._session.streams
-
-    @property
-    def stats(self) -> Stats:
-        """Counters and histograms since the feed was opened."""
-        return self._session.stats
+        """The streams that the exchange has acknowledged, in the order they were asked for."""
+        return self._connections.supervisor.streams
 
     # opening and closing
 
     async def __aenter__(self) -> Feed:
-        if self._transport is not None:
+        if self._is_open:
             raise RuntimeError("this feed was opened before: call connect again")
         key = _checked_key(self._key)
-        transport = self._kind(self._inbox, self._read_text, self._note_lost)  # type: ignore[call-arg]
-        await transport.open(f"{self.url}/ws", key, self._open_timeout)
-        self._transport = transport
+        self._is_open = True
+        self._connections.start(key)
         try:
             await self.subscribe(*self._wanted)
         except BaseException:
             await self.close()
+            self._is_open = False
             raise
         return self
 
@@ -180,116 +201,80 @@ class Feed:
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connection; iteration ends after the frames that have arrived."""
-        self._closing = True
-        self._inbox.unlimited = True
-        if self._transport is not None:
-            await self._transport.close()
-
-    def _note_lost(self, code: int | None, reason: str) -> None:
-        if self._ended is None:
-            self._ended = ConnectionLost(code, reason)
-        self._arrived.set()
-        for reply in self._replies.values():
-            if not reply.done():
-                reply.set_exception(self._lost())
+        """Closes the connections; iteration ends after the frames that have arrived."""
+        if self._is_open:
+            await self._connections.close()
 
     # requests
 
     async def subscribe(self, *streams: str) -> None:
         """Adds streams; returns when the exchange has acknowledged them.
 
-        Raises ValueError for a stream that can't be one or for too many, SubscriptionRefused where
-        the exchange refuses, and FeedError where it does not answer in time.
+        More than 1,024 streams take several connections. Raises ValueError for a stream that can't
+        be one, SubscriptionRefused where the exchange refuses, and FeedError where it does not
+        answer in time.
         """
         if streams:
-            await self._ask(self._session.subscribe(streams))
+            self._opened()
+            await self._connections.subscribe(stream_names(streams))
 
     async def unsubscribe(self, *streams: str) -> None:
         """Removes streams; frames already on their way still come. Errors as for `subscribe`."""
         if streams:
-            await self._ask(self._session.unsubscribe(streams))
+            self._opened()
+            await self._connections.unsubscribe(stream_names(streams))
 
-    async def _ask(self, request: Request) -> None:
-        transport = self._opened()
-        if self._closing:
-            raise RuntimeError("the feed is closed")
-        if self._ended is not None:
-            raise self._lost()
-        reply: asyncio.Future[Accepted | Refused]
-        reply = self._replies[request.id] = asyncio.get_running_loop().create_future()
-        try:
-            # The reply comes after frames that nobody may be taking now.
-            self._inbox.unlimited = True
-            transport.resume()
-            await transport.send(request.text)
-            answer = await asyncio.wait_for(reply, self._reply_timeout)
-        except TimeoutError:
-            named = ", ".join(request.streams[:5])
-            raise FeedError(
-                f"{request.method} {named}: no reply within {self._reply_timeout:g} s"
-            ) from None
-        finally:
-            del self._replies[request.id]
-            self._inbox.unlimited = bool(self._replies) or self._closing
-            self._session.forget(request)
-        if isinstance(answer, Refused):
-            raise SubscriptionRefused(request.method, request.streams, answer.code, answer.reason)
+    def renew(self) -> None:
+        """Has a new connection take the place of each, without a hole: at a quiet time, say.
 
-    def _read_text(self, text: str) -> None:
-        event = self._session.receive_text(text)
-        if isinstance(event, Accepted | Refused) and event.request is not None:
-            reply = self._replies.get(event.request.id)
-            if reply is not None and not reply.done():
-                reply.set_result(event)
-        elif isinstance(event, ServerShutdown):
-            LOG.warning("%s: the exchange is about to close the connection", self.url)
-        else:
-            LOG.warning("%s: text frame that answers no request: %.200s", self.url, text)
+        Returns at once; the new ones are in ``ledger.connections`` once they are there.
+        """
+        self._opened()
+        self._connections.renew()
 
-    def _opened(self) -> Transport:
-        if self._transport is None:
+    def _opened(self) -> None:
+        if not self._is_open:
             raise RuntimeError("the feed is not open: use it as 'async with connect(...) as feed'")
-        return self._transport
-
-    def _lost(self) -> ConnectionLost:
-        """The loss, as an exception of its own for each who is told of it."""
-        assert self._ended is not None
-        return ConnectionLost(self._ended.code, self._ended.reason)
 
     def _end(self) -> None:
         """What happens when the last frame is consumed."""
-        if self._ended is not None and not self._closing:
-            raise self._lost()
+        error = self._connections.error
+        if error is not None and not self._connections.closing:
+            raise _again(error)
 
     # frames
 
     async def _wait(self, there_is: Callable[[], object]) -> bool:
         """Waits for what is asked for; False where the feed has ended without it."""
         self._opened()
+        connections, queue = self._connections, self._inbox.frames
         while not there_is():
-            if self._ended is not None:
+            if connections.is_over:
                 return False
-            if not self.streams and not self._replies:
+            if not connections.has_streams:
                 raise RuntimeError("the feed has no streams: subscribe to some")
             self._arrived.clear()
             await self._arrived.wait()
+        if queue.overflowed is not None and not connections.is_over:
+            error = SlowConsumer(queue.overflowed, len(queue))
+            connections.fail(error)
+            raise error
         return True
 
     def _consumed(self) -> None:
-        """Lets the transport go on, once half of what it may hold is taken."""
+        """Lets the transports go on, once half of what they may hold is taken."""
         inbox = self._inbox
-        if inbox.pending <= inbox.limit // 2 and self._transport is not None:
-            self._transport.resume()
+        if inbox.pending <= inbox.limit // 2:
+            self._connections.resume()
 
     def __aiter__(self) -> Feed:
         return self
 
     async def __anext__(self) -> Message:
-        """The next message. Raises ConnectionLost when the exchange has closed the connection."""
+        """The next message. Raises ConnectionLost when there is no connection any more."""
         stats, inbox = self.stats, self._inbox
         inbox.stop_gathering()
-        while await self._wait(lambda: inbox.frames):
+        while await self._wait(inbox.frames.__len__):
             frame, received = inbox.pop()
             self._consumed()
             started = time.time_ns()
@@ -315,8 +300,8 @@ class Feed:
 
         A batch is handed over when it has ``max_messages`` frames, or ``max_delay`` seconds after
         its first; it is never empty. Frames that are no messages are in its ``rejected``,
-        whatever ``on_error`` is. Raises ConnectionLost, after the last batch, when the exchange
-        has closed the connection.
+        whatever ``on_error`` is. Raises ConnectionLost, after the last batch, when there is no
+        connection any more.
 
         While this runs frames become rows as they arrive. Rows that were not handed over when
         iteration stops are in the first batch of the next `batches`; messages are not made of them.
@@ -330,7 +315,7 @@ class Feed:
 
         def there_are_rows() -> int:
             inbox.gather(size)  # another iteration may have ended meanwhile, and stopped it
-            return inbox.row_count
+            return inbox.rows_held
 
         try:
             while await self._wait(there_are_rows):
@@ -350,7 +335,7 @@ class Feed:
     async def _wait_more(self, until: float) -> bool:
         """Waits for news; False where ``until`` or the end comes first."""
         left = until - time.monotonic()
-        if left <= 0 or self._ended is not None:
+        if left <= 0 or self._connections.is_over:
             return False
         self._arrived.clear()
         try:
@@ -358,3 +343,10 @@ class Feed:
         except TimeoutError:
             return False
         return True
+
+
+def _again(error: FeedError) -> FeedError:
+    """The end of a feed, as an exception of its own for each who is told of it."""
+    if isinstance(error, ConnectionLost):
+        return ConnectionLost(error.code, error.reason)
+    return error

@@ -10,7 +10,8 @@
       Unreachable           no connection: name, route, port, TLS or time-out
       ConnectionRefused     the exchange answered, and refused: the HTTP status says why
       SubscriptionRefused   the exchange refused a request
-      ConnectionLost        the connection ended, and not because we closed it
+      ConnectionLost        the connection ended, not because we closed it, and was not mended
+      SlowConsumer          the consumer was too slow, and had asked for an error then
 """
 
 from __future__ import annotations
@@ -76,11 +77,15 @@ class Unreachable(FeedError):
 
 
 class ConnectionRefused(FeedError):
-    """The exchange refused the WebSocket upgrade; ``status`` is the HTTP status."""
+    """The exchange refused the WebSocket upgrade; ``status`` is the HTTP status.
 
-    def __init__(self, url: str, status: int, body: str) -> None:
+    ``retry_after`` is the number of seconds that it asks to wait, or None.
+    """
+
+    def __init__(self, url: str, status: int, body: str, retry_after: float | None = None) -> None:
         self.status = status
         self.body = body
+        self.retry_after = retry_after
         text = f"{url} refused the connection with HTTP {status}"
         if body:
             text += f": {body.strip()[:500]}"
@@ -109,3 +114,15 @@ class ConnectionLost(FeedError):
         self.reason = reason
         text = "the connection was lost" if code is None else f"the exchange closed with {code}"
         super().__init__(f"{text}: {reason}" if reason else text)
+
+
+class SlowConsumer(FeedError):
+    """No room for another frame, under ``on_overflow="raise"``; ``stream`` is whose it was."""
+
+    def __init__(self, stream: str, waiting: int) -> None:
+        self.stream = stream
+        self.waiting = waiting
+        super().__init__(
+            f"{stream}: no room for another frame, {waiting} wait for the consumer: make it "
+            f"faster, make max_queue larger, or choose another on_overflow"
+        )

@@ -1,4 +1,4 @@
-"""What lies between a transport and the consumer of a feed: frames, or the rows made of them.
+"""What lies between the transports and the consumer of a feed: frames, or the rows made of them.
 
 A transport puts frames in, on the event loop's thread. Where batches are wanted they become rows at
 once, from wherever the transport has them, and no Python object is made.
@@ -9,6 +9,9 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 
+from sbe_codegen.runtime.rows cimport ADDED, TOO_LATE, undo_row
+
+from .sequencer cimport DROP, HAND_OVER_AND_MORE, HOLD
 from .stats cimport Stats, note, now_ns
 
 from collections import deque
@@ -18,63 +21,178 @@ from . import spot_stream
 cdef enum:
     MOST_ROOM = 16384           # rows to make room for at first
 
-# Where a stream's message has its event time: at one place in all of them.
-(EVENT_TIME,) = {
-    spot_stream.HEADER_SIZE + each.DTYPE.fields["event_time"][1]
-    for each in spot_stream.MESSAGES.values()
-}
+cdef int64_t SCHEMA_VERSION = spot_stream.SCHEMA_VERSION
 
 
 @cython.final
 cdef class Inbox:
     """``wake()`` is called when there is something that the consumer may be waiting for.
 
-    ``limit`` is the number of frames to hold, unless ``unlimited`` is set; it is for the transport to
-    stop at it.
+    ``queue`` is the FrameQueue, whose ``limit`` is the number of frames to hold, and as many rows. Where
+    ``stops`` is set the transports are to stop at it, unless ``unlimited`` is set.
     """
 
-    def __cinit__(self, stats, Py_ssize_t limit, wake):
+    def __cinit__(self, Stats stats not None, ledger not None, queue not None, bint stops, wake):
         self.stats = stats
-        self.frames = deque()
+        self.ledger = ledger
+        self.sequencer = ledger.sequencer
+        self.frames = queue
         self.batches = deque()
-        self.limit = limit
+        self.limit = queue.limit
+        self.stops = stops
         self.wake = wake
-        self.event_time = EVENT_TIME
 
     def __dealloc__(self):
         free(self.marks)
 
     @property
+    def pending(self):
+        """Frames and rows that the consumer has not taken."""
+        return self.rows_held + len(self.frames)
+
+    @property
     def full(self):
-        """Whether the transport is to stop."""
-        return is_full(self)
+        """Whether the transports are to stop."""
+        return self.stops and not self.unlimited and self.pending >= self.limit
 
-    def put(self, bytes frame not None, int64_t received):
-        """One frame, which was received at a time (ns since the epoch)."""
-        add_frame(self, <const uint8_t*>(<char*>frame), len(frame), received)
-        self.end_read()
+    def put(self, bytes frame not None, int64_t received, Line line not None):
+        """One frame that came through a connection at a time (ns since 1970)."""
+        add_frame(self, line, <const uint8_t*>(<char*>frame), len(frame), received)
+        self.end_read(line)
 
-    cdef int keep_frame(self, const uint8_t* data, Py_ssize_t size, int64_t received) except -1:
-        self.frames.append((PyBytes_FromStringAndSize(<const char*>data, size), received))
-        self.stats.frames += 1
-        self.stats.bytes += size
-        self.pending += 1
-        if len(self.frames) == 1:
-            self.wake()
-        return 0
+    def wake_consumer(self):
+        """There is news: the end, perhaps."""
+        self.wake()
+
+    def hand_in(self, frames):
+        """Frames, as (frame, received), that were held back and counted before."""
+        for frame, received in frames:
+            self.add_known(frame, received)
+        if self.unmarked:
+            self.mark()
+        self.wake()
 
     cdef int begin_read(self, int64_t received) except -1:
         self.received = received
         self.started = now_ns()
+        self.bytes_before = self.stats.bytes
         return 0
 
-    cdef int end_read(self) except -1:
+    cdef int end_read(self, Line line) except -1:
         """All that one read of the socket gave has been added."""
-        cdef Py_ssize_t before = self.pending
+        cdef Py_ssize_t before = self.rows_held
+        if self.seen == 0:
+            return 0
+        self.stats.frames += self.seen
+        line.frames += self.seen
+        line.bytes += self.stats.bytes - self.bytes_before
+        line.received = self.received
+        self.seen = 0
         if self.unmarked:
             self.mark()
-            if before == 0 or (is_full(self) and before < self.limit):
+            if before == 0 or before < self.limit <= self.rows_held:
                 self.wake()
+            if not self.stops and self.rows_held >= self.limit:
+                self.spilling = True
+        return 0
+
+    cdef int take_frame(
+        self, Line line, const uint8_t* data, Py_ssize_t size, int64_t received
+    ) except -1:
+        """A frame that stays a frame."""
+        cdef sbe_event event
+        cdef bytes frame = PyBytes_FromStringAndSize(<const char*>data, size)
+        cdef Stream stream = self.sequencer.judge_frame(frame, &event)
+        cdef int verdict
+        if stream is None:
+            self.note_damaged(line, frame, received)
+            self.frames.append(frame, received, None)
+        else:
+            if data[6] | data[7]:
+                self.note_version(data)
+            verdict = judge(self.sequencer, stream, line, &event, received)
+            if verdict == HOLD:
+                self.sequencer.hold(stream, line, &event, received, frame)
+            elif verdict != DROP:
+                self.frames.append(frame, received, stream)
+                if verdict == HAND_OVER_AND_MORE:
+                    for each, at in self.sequencer.next_held(stream, False):
+                        self.frames.append(each, at, stream)
+        self.wake()
+        return 0
+
+    def note_damaged(self, Line line, bytes frame, int64_t received):
+        line.damaged += 1
+        line.damaged_at = received
+        self.ledger.note_damaged(frame, received, line.name)
+
+    cdef int note_version(self, const uint8_t* data) except -1:
+        cdef int64_t version = data[6] | data[7] << 8
+        if version > SCHEMA_VERSION:
+            self.ledger.newer_versions[version] += 1
+        return 0
+
+    # rows
+
+    cdef int refused(
+        self, Line line, const uint8_t* data, Py_ssize_t size, int64_t received
+    ) except -1:
+        """A frame that the rows have noted as no message: it is in the batch as well."""
+        self.note_damaged(line, PyBytes_FromStringAndSize(<const char*>data, size), received)
+        self.unmarked += 1
+        if self.rows.frame_count >= self.batch_size:
+            self.complete()
+        return 0
+
+    cdef int settle_row(
+        self, int verdict, Stream stream, Line line, const sbe_event* event, sbe_cursor* cursor,
+        int64_t received
+    ) except -1:
+        """The row of a frame that was added is to stay with more, to go, or to wait."""
+        if verdict == HAND_OVER_AND_MORE:
+            self.count_row(event.time, received)
+            for frame, at in self.sequencer.next_held(stream, False):
+                self.add_known(frame, at)
+            return 0
+        undo_row(self.rows, cursor.template_id - FIRST_TEMPLATE)
+        if (cursor.start[6] | cursor.start[7] << 8) <= SCHEMA_VERSION:
+            self.rows.tables.left_over -= cursor.end - cursor.position
+        if verdict == HOLD:
+            frame = cursor.start[:cursor.end - cursor.start]
+            self.sequencer.hold(stream, line, event, received, frame)
+        return 0
+
+    cdef int add_known(self, bytes frame, int64_t received) except -1:
+        """A frame that is to be handed on, whatever came before it."""
+        cdef sbe_cursor cursor
+        cdef sbe_event event
+        cdef const uint8_t* data = <const uint8_t*>(<char*>frame)
+        stream = self.sequencer.judge_frame(frame, &event)
+        if not as_rows(self):
+            self.frames.append(frame, received, stream)
+            return 0
+        cursor.start = data
+        cursor.end = data + len(frame)
+        rewind(&cursor, data)
+        if self.unmarked == 0 and self.seen == 0:
+            self.received = received
+            self.started = now_ns()
+        added = add_row(self.rows, &cursor, received)
+        while added == TOO_LATE:
+            rewind(&cursor, data)
+            added = add_row(self.rows, &cursor, received)
+        if added == ADDED:
+            return self.count_row(event.time, received)
+        self.unmarked += 1
+        if self.rows.frame_count >= self.batch_size:
+            self.complete()
+        return 0
+
+    cdef int count_row(self, int64_t event_time, int64_t received) except -1:
+        note(self.stats.event_to_received, since(event_time, received), 1)
+        self.unmarked += 1
+        if self.rows.frame_count >= self.batch_size:
+            self.complete()
         return 0
 
     cdef int mark(self) except -1:
@@ -90,14 +208,11 @@ cdef class Inbox:
             self.marks, self.mark_room = marks, room
         self.marks[self.mark_count] = sbe_mark(self.unmarked, decoded)
         self.mark_count += 1
-        self.stats.frames += self.unmarked
-        self.pending += self.unmarked
+        self.rows_held += self.unmarked
         note(self.stats.received_to_decoded, decoded - self.received, self.unmarked)
         note(self.stats.decoding, (decoded - self.started) // self.unmarked, self.unmarked)
         self.unmarked = 0
         return 0
-
-    # batches
 
     def gather(self, Py_ssize_t batch_size):
         """From now on frames become rows; those that are there already too."""
@@ -106,12 +221,21 @@ cdef class Inbox:
             self.collector = spot_stream.Collector(min(batch_size, MOST_ROOM), "collect")
             self.rows = self.collector.rows
         self.gathering = True
-        frames, self.frames = self.frames, deque()
-        self.pending -= len(frames)
-        for frame, received in frames:
-            self.stats.frames -= 1              # they were counted when they came
-            self.stats.bytes -= len(frame)
-            self.put(frame, received)
+        if len(self.frames):
+            self.refill()
+
+    cdef int refill(self) except -1:
+        """Frames that waited become rows, as far as there is room."""
+        self.spilling = False
+        while len(self.frames):
+            if not self.stops and self.rows_held + self.unmarked >= self.limit:
+                self.spilling = True
+                break
+            frame, received, _ = self.frames.popleft()
+            self.add_known(frame, received)
+        if self.unmarked:
+            self.mark()
+        return 0
 
     def stop_gathering(self):
         """From now on frames stay frames. Rows that were not handed over are for the next batches."""
@@ -120,12 +244,11 @@ cdef class Inbox:
     @property
     def rows_ready(self):
         """Whether there is a whole batch, or no room for one."""
-        return len(self.batches) > 0 or (is_full(self) and self.rows.frame_count > 0)
-
-    @property
-    def row_count(self):
-        """Frames that have become rows and were not handed over."""
-        return self.pending - len(self.frames)
+        if len(self.batches) > 0:
+            return True
+        if self.rows is None or self.unlimited:
+            return False
+        return self.rows_held >= self.limit and self.rows.frame_count > 0
 
     cdef int complete(self) except -1:
         """What was gathered becomes a batch."""
@@ -135,6 +258,7 @@ cdef class Inbox:
         self.mark_count = 0
         self.batches.append((self.collector.take(), marks))
         self.rows = self.collector.rows
+        self.sequencer.forget_codes()
         self.wake()
         return 0
 
@@ -147,10 +271,12 @@ cdef class Inbox:
         now = now_ns()
         for count, decoded in marks:
             note(self.stats.decoded_to_handed_over, now - <int64_t>decoded, count)
-        self.pending -= batch.frame_count
+        self.rows_held -= batch.frame_count
+        if self.gathering and len(self.frames):
+            self.refill()
         return batch
 
     def pop(self):
         """The next frame, as (bytes, received_ns)."""
-        self.pending -= 1
-        return self.frames.popleft()
+        frame, received, _ = self.frames.popleft()
+        return frame, received

@@ -9,7 +9,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
 
-from .inbox cimport Inbox, add_frame, is_full
+from .inbox cimport Inbox, add_frame, as_rows
+from .sequencer cimport Line
 from .stats cimport now_ns
 
 from collections import deque
@@ -22,14 +23,17 @@ PICOWS = SBE_PICOWS.decode()    # the version that this was compiled for
 
 @cython.final
 cdef class Listener(WSListener):
-    """Hands binary frames to the inbox, and calls ``on_text(str)`` and ``on_lost(code, reason)``.
+    """Hands binary frames to the inbox, and calls ``on_text(str)``, ``on_sign()`` at pings and pongs,
+    and ``on_lost(code, reason)``.
 
     Once the inbox is full it stops the socket. Of what was in the receive buffer by then, frames and
     text wait in ``held`` until `resume`; rows are made at once, which take no more room.
     """
 
     cdef Inbox inbox
+    cdef Line line
     cdef object on_text
+    cdef object on_sign
     cdef object on_lost
     cdef object transport
     cdef object held
@@ -40,9 +44,11 @@ cdef class Listener(WSListener):
     cdef list parts             # of a message in several frames
     cdef int kind               # of that message
 
-    def __init__(self, Inbox inbox not None, on_text, on_lost):
+    def __init__(self, Inbox inbox not None, Line line not None, on_text, on_sign, on_lost):
         self.inbox = inbox
+        self.line = line
         self.on_text = on_text
+        self.on_sign = on_sign
         self.on_lost = on_lost
         self.held = deque()
         self.parts = []
@@ -55,9 +61,10 @@ cdef class Listener(WSListener):
             self.amid = True
             self.received = now_ns()
         if frame.msg_type == WSMsgType.BINARY and frame.fin:
-            if self.inbox.gathering and not self.holding:
+            if as_rows(self.inbox) and not self.holding:
                 add_frame(
-                    self.inbox, <const uint8_t*>frame.payload_ptr, frame.payload_size, self.received
+                    self.inbox, self.line, <const uint8_t*>frame.payload_ptr, frame.payload_size,
+                    self.received,
                 )
             else:
                 self.receive(<const uint8_t*>frame.payload_ptr, frame.payload_size)
@@ -65,8 +72,8 @@ cdef class Listener(WSListener):
             self.receive_other(transport, frame)
         if frame.last_in_buffer:
             self.amid = False
-            self.inbox.end_read()
-            if not self.paused and is_full(self.inbox):
+            self.inbox.end_read(self.line)
+            if not self.paused and self.inbox.full:
                 self.pause()
 
     cpdef on_ws_disconnected(self, WSTransport transport):
@@ -82,8 +89,8 @@ cdef class Listener(WSListener):
             self.holding = True
             self.held.append((PyBytes_FromStringAndSize(<const char*>data, size), self.received))
             return 0
-        add_frame(self.inbox, data, size, self.received)
-        if is_full(self.inbox):
+        add_frame(self.inbox, self.line, data, size, self.received)
+        if self.inbox.full:
             self.pause()
         return 0
 
@@ -96,14 +103,14 @@ cdef class Listener(WSListener):
         """There may be room again."""
         if not self.paused:
             return
-        while self.held and not is_full(self.inbox):
+        while self.held and not self.inbox.full:
             frame, received = self.held.popleft()
             if isinstance(frame, str):
                 self.on_text(frame)
             else:
-                self.inbox.put(frame, received)
+                self.inbox.put(frame, received, self.line)
         self.holding = len(self.held) > 0
-        if not self.holding and not is_full(self.inbox):
+        if not self.holding and not self.inbox.full:
             self.paused = False
             self.transport.underlying_transport.resume_reading()
 
@@ -114,8 +121,11 @@ cdef class Listener(WSListener):
                 transport.send_close(frame.get_close_code())
             transport.disconnect()
             return 0
+        if frame.msg_type == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
         if frame.msg_type not in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            return 0            # pings are answered by picows
+            self.on_sign()
+            return 0
         if frame.msg_type != WSMsgType.CONTINUATION:
             self.kind = frame.msg_type
             self.parts = []

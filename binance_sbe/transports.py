@@ -10,10 +10,13 @@ from typing import Any, Protocol
 import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
 
 from .errors import ConnectionLost, ConnectionRefused, FeedError, Unreachable
 from .inbox import Inbox
 from .logs import LOG, websocket_logger
+from .sequencer import Line
 
 _MAX_FRAME = 16 * 1024 * 1024
 _PING_SECONDS = 20
@@ -23,11 +26,20 @@ _CLOSE_SECONDS = 2.0
 _READ_BUFFER = 64 * 1024
 
 OnText = Callable[[str], object]
+OnSign = Callable[[], object]
 OnLost = Callable[[int | None, str], object]
 
 
 class Transport(Protocol):
-    """One connection. What arrives goes to the inbox; it stops reading while that is full."""
+    """One connection. What arrives goes to the inbox; it stops reading while that is full.
+
+    ``on_text(text)`` gets text frames, ``on_sign()`` is called at pings, which it answers, and at
+    pongs, ``on_lost(code, reason)`` when the connection has ended, whoever ended it.
+    """
+
+    def __init__(
+        self, inbox: Inbox, line: Line, on_text: OnText, on_sign: OnSign, on_lost: OnLost
+    ) -> None: ...
 
     async def open(self, url: str, key: str, timeout: float) -> None:
         """Raises Unreachable or ConnectionRefused."""
@@ -50,12 +62,36 @@ def _unreachable(url: str, error: BaseException) -> Unreachable:
     return Unreachable(f"{url}: {str(error) or 'the other side hung up: is it a wss:// server?'}")
 
 
+class _Listening(ClientConnection):
+    """A connection of websockets that tells of pings and pongs."""
+
+    on_sign: OnSign | None = None
+
+    def process_event(self, event: Frame | Response) -> None:  # type: ignore[override]
+        is_sign = isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG)
+        if is_sign and self.on_sign is not None:
+            self.on_sign()
+        super().process_event(event)
+
+
+def _retry_after(headers: Any) -> float | None:
+    """The seconds that a refusal asks to wait, where it does."""
+    try:
+        return max(0.0, float(headers.get("Retry-After", "")))
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
 class WebsocketsTransport:
     """By the websockets package; it answers pings."""
 
-    def __init__(self, inbox: Inbox, on_text: OnText, on_lost: OnLost) -> None:
+    def __init__(
+        self, inbox: Inbox, line: Line, on_text: OnText, on_sign: OnSign, on_lost: OnLost
+    ) -> None:
         self._inbox = inbox
+        self._line = line
         self._on_text = on_text
+        self._on_sign = on_sign
         self._on_lost = on_lost
         self._room = asyncio.Event()
         self._socket: ClientConnection | None = None
@@ -63,8 +99,9 @@ class WebsocketsTransport:
 
     async def open(self, url: str, key: str, timeout: float) -> None:
         try:
-            self._socket = await open_websocket(
+            socket = await open_websocket(
                 url,
+                create_connection=_Listening,
                 additional_headers={"X-MBX-APIKEY": key},
                 compression=None,
                 open_timeout=timeout,
@@ -75,12 +112,16 @@ class WebsocketsTransport:
             )
         except websockets.InvalidStatus as error:
             body = error.response.body.decode("utf-8", "replace") if error.response.body else ""
-            raise ConnectionRefused(url, error.response.status_code, body) from None
+            wait = _retry_after(error.response.headers)
+            raise ConnectionRefused(url, error.response.status_code, body, wait) from None
         except TimeoutError:
             raise _no_answer(url, timeout) from None
         except (OSError, websockets.WebSocketException, EOFError, UnicodeError) as error:
             raise _unreachable(url, error) from None
-        self._reader = asyncio.create_task(self._read(self._socket))
+        assert isinstance(socket, _Listening)
+        socket.on_sign = self._on_sign
+        self._socket = socket
+        self._reader = asyncio.create_task(self._read(socket))
 
     async def _read(self, socket: ClientConnection) -> None:
         inbox = self._inbox
@@ -90,7 +131,7 @@ class WebsocketsTransport:
                 if isinstance(message, str):
                     self._on_text(message)
                     continue
-                inbox.put(message, time.time_ns())
+                inbox.put(message, time.time_ns(), self._line)
                 while inbox.full:
                     self._room.clear()
                     await self._room.wait()
@@ -101,6 +142,9 @@ class WebsocketsTransport:
             LOG.exception("%s: the feed failed", socket.request and socket.request.path)
             lost = (None, f"{type(error).__name__}: {error}")
             await socket.close(1011)
+        except asyncio.CancelledError:
+            await socket.close()
+            raise
         finally:
             self._on_lost(*lost)
 
@@ -131,11 +175,13 @@ def _why(error: websockets.ConnectionClosed) -> tuple[int | None, str]:
 class PicowsTransport:
     """By the picows package: frames go from its receive buffer into rows, in C."""
 
-    def __init__(self, inbox: Inbox, on_text: OnText, on_lost: OnLost) -> None:
+    def __init__(
+        self, inbox: Inbox, line: Line, on_text: OnText, on_sign: OnSign, on_lost: OnLost
+    ) -> None:
         self._picows, listener = _picows()
         self._lost = asyncio.Event()
         self._on_lost = on_lost
-        self._listener = listener(inbox, on_text, self._note_lost)
+        self._listener = listener(inbox, line, on_text, on_sign, self._note_lost)
         self._transport: Any = None
 
     def _note_lost(self, code: int | None, reason: str) -> None:
@@ -152,6 +198,7 @@ class PicowsTransport:
                     websocket_handshake_timeout=timeout,
                     max_frame_size=_MAX_FRAME,
                     max_redirects=0,
+                    enable_auto_pong=False,  # the listener answers, and tells
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=_IDLE_SECONDS,
                     auto_ping_reply_timeout=_IDLE_SECONDS,
@@ -163,7 +210,8 @@ class PicowsTransport:
             if response is None or int(response.status) == 101:
                 raise _unreachable(url, error) from None
             body = (error.raw_body or b"").decode("utf-8", "replace")
-            raise ConnectionRefused(url, int(response.status), body) from None
+            wait = _retry_after(response.headers)
+            raise ConnectionRefused(url, int(response.status), body, wait) from None
         except TimeoutError:
             raise _no_answer(url, timeout) from None
         except (OSError, self._picows.WSError, EOFError, UnicodeError) as error:

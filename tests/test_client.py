@@ -392,7 +392,7 @@ def test_a_connection_that_the_exchange_ends_is_lost_after_its_last_frame(abrupt
 
     async def work(url: str) -> None:
         for use_batches in (False, True):
-            async with connect("a@trade", url=url, api_key="k") as feed:
+            async with connect("a@trade", url=url, api_key="k", reconnect=False) as feed:
                 with pytest.raises(ConnectionLost) as caught:
                     await consume(feed, use_batches)
                 assert feed.stats.frames == 1

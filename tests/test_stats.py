@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ import binance_sbe
 from binance_sbe import Feed, connect
 from binance_sbe.errors import ConnectionLost
 from binance_sbe.inbox import Inbox
+from binance_sbe.ledger import Ledger
+from binance_sbe.overflow import FrameQueue, policies
+from binance_sbe.sequencer import Line
 from binance_sbe.simulator import Exchange
 from binance_sbe.stats import Histogram, Stats
 
@@ -36,7 +40,8 @@ def test_percentiles_are_within_a_bucket(values: list[int], percent: float) -> N
     assert histogram.count == len(values)
     assert histogram.max == max(values)
     assert math.isclose(histogram.mean, math.fsum(values) / len(values), rel_tol=1e-9)
-    exact = sorted(values)[max(0, math.ceil(percent / 100 * len(values)) - 1)]
+    rank = math.ceil(Fraction(percent) / 100 * len(values) * (1 - Fraction(1, 10**12)))
+    exact = sorted(values)[max(0, rank - 1)]
     assert math.isclose(histogram.percentile(percent), exact, rel_tol=0.016, abs_tol=0.51)
 
 
@@ -64,6 +69,18 @@ def test_histograms_of_nothing_and_of_the_impossible() -> None:
     with pytest.raises(ValueError, match="times"):
         histogram.add(1, -1)
     assert repr(histogram).startswith("<Histogram of 3: p50 0 ns, p99 0 ns, p99.9 0 ns, max 0 ns")
+
+
+def test_percentiles_count_ranks_exactly() -> None:
+    histogram = Histogram()
+    histogram.add(10, 999)
+    histogram.add(10_000_000, 1)
+    assert histogram.p999 == 10
+    assert histogram.percentile(99.91) > 1e6
+    other = Histogram()
+    other.add(1, 7)
+    other.add(1_000_000, 93)
+    assert other.percentile(7) == 1
 
 
 def test_event_times_may_be_any_number() -> None:
@@ -226,7 +243,7 @@ def test_a_close_with_a_code_is_told(transport: Any) -> None:
         async with serve(handler, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             options: Any = {"url": f"ws://127.0.0.1:{port}", "api_key": "k", "transport": transport}
-            async with connect("btcusdt@trade", **options) as feed:
+            async with connect("btcusdt@trade", reconnect=False, **options) as feed:
                 with pytest.raises(ConnectionLost, match="restarting") as caught:
                     await anext(feed)
                 assert caught.value.code == 1012
@@ -268,17 +285,19 @@ asyncio.run(main())
 
 def test_an_inbox_keeps_frames_or_makes_rows() -> None:
     woken = []
-    stats = Stats()
-    inbox = Inbox(stats, 10, lambda: woken.append(1))
+    stats, ledger, line = Stats(), Ledger(), Line()
+    queue = FrameQueue(10, policies("block"), ledger)
+    inbox = Inbox(stats, ledger, queue, True, lambda: woken.append(1))
     rng = random.Random(1)
     frames = [rng.choice(list(vectors.ALL.values())) for _ in range(30)]
     for frame in frames[:4]:
-        inbox.put(frame, 5)
-    assert (inbox.pending, inbox.row_count, inbox.full, len(woken)) == (4, 0, False, 1)
+        inbox.put(frame, 5, line)
+    assert (inbox.pending, inbox.rows_held, inbox.full) == (4, 0, False)
+    assert woken
     inbox.gather(6)
-    assert (inbox.pending, inbox.row_count, stats.frames) == (4, 4, 4)
+    assert (inbox.pending, inbox.rows_held, stats.frames) == (4, 4, 4)
     for frame in frames[4:12]:
-        inbox.put(frame, 7)
+        inbox.put(frame, 7, line)
     assert inbox.full
     inbox.unlimited = True
     assert not inbox.full
@@ -289,10 +308,10 @@ def test_an_inbox_keeps_frames_or_makes_rows() -> None:
     )
     assert sorted(received.tolist()) == [5] * 4 + [7] * 8
     assert inbox.pending == 0
-    inbox.put(b"bad", 1)
+    inbox.put(b"bad", 1, line)
     assert len(inbox.hand_over().rejected) == 1
     assert stats.event_to_received.count == 12
     inbox.stop_gathering()
-    inbox.put(frames[0], 9)
+    inbox.put(frames[0], 9, line)
     assert inbox.pop() == (frames[0], 9)
     assert binance_sbe.decode(frames[0]).event_time > 0

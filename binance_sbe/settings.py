@@ -1,0 +1,43 @@
+"""What a feed does when, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MOST_LINES = 3  # each may have a successor, and there are eight places
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See `connect`. Times are in seconds. ValueError for what can't be.
+
+    ``first_pause`` and ``longest_pause`` are those between attempts to connect; a successor has
+    ``settle_timeout`` to bring what its predecessor brings.
+    """
+
+    lines: int = 1
+    reconnect: bool = True
+    give_up_after: float | None = 900.0
+    renew_after: float = 23.5 * 3600.0
+    open_timeout: float = 10.0
+    reply_timeout: float = 10.0
+    silence_timeout: float = 60.0
+    stream_timeout: Mapping[str, float | None] = field(default_factory=dict)
+    first_pause: float = 0.25
+    longest_pause: float = 60.0
+    settle_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.lines <= MOST_LINES:
+            raise ValueError(f"lines is from 1 to {MOST_LINES}, not {self.lines}")
+        times = {
+            name: getattr(self, name)
+            for name in ("give_up_after", "renew_after", "open_timeout", "reply_timeout",
+                         "silence_timeout", "first_pause", "longest_pause", "settle_timeout")
+        }  # fmt: skip
+        times |= {f"stream_timeout of {kind}": each for kind, each in self.stream_timeout.items()}
+        for name, seconds in times.items():
+            may_be_none = name == "give_up_after" or name.startswith("stream")
+            if not (seconds is None and may_be_none) and not (seconds is not None and seconds > 0):
+                raise ValueError(f"{name} is a positive number of seconds, not {seconds}")

@@ -1,0 +1,91 @@
+"""Requests to the exchange, and what its replies mean for the streams of a feed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .actions import Action, Answer, Entered, Forgotten, Log, Send
+from .errors import SubscriptionRefused
+from .session import Request
+from .settings import Settings
+from .slots import Connection, Shards
+from .tickets import Tickets
+
+NAMES_A_REQUEST = 200
+
+
+class Subscriptions:
+    """Of all connections of a `Supervisor`, which it tells what is to be done."""
+
+    def __init__(
+        self, settings: Settings, shards: Shards, tell: Callable[[Action], object]
+    ) -> None:
+        self.settings = settings
+        self.tickets = Tickets(lambda number, error: tell(Answer(number, error)))
+        self._shards = shards
+        self._tell = tell
+        self._acknowledged: dict[str, None] = {}
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams that the exchange has acknowledged, in the order they were asked for."""
+        return [n for shard in self._shards for n in shard.names if n in self._acknowledged]
+
+    def request(self, connection: Connection, method: str, names: list[str]) -> None:
+        """What is to be asked on a connection, in requests of a size that the exchange takes."""
+        session = connection.session
+        make = session.subscribe if method == "SUBSCRIBE" else session.unsubscribe
+        for i in range(0, len(names), NAMES_A_REQUEST):
+            connection.to_send.append(make(names[i : i + NAMES_A_REQUEST]))
+
+    def pump(self, connection: Connection, now: float) -> None:
+        """Sends what may be sent now."""
+        while connection.to_send and connection.control.wait(now) <= 0:
+            connection.control.note(now)
+            request = connection.to_send.pop(0)
+            connection.sent[request.id] = request, now
+            self._tell(Send(connection.number, request.text))
+
+    def accepted(self, connection: Connection, request: Request) -> None:
+        connection.sent.pop(request.id, None)
+        names = request.streams
+        if request.method == "UNSUBSCRIBE":
+            for name in names:
+                connection.entered.pop(name, None)
+                connection.fresh.discard(name)
+            self.gone(names)
+            return
+        names = [name for name in names if name in connection.slot.shard.names]
+        connection.entered |= dict.fromkeys(names)
+        connection.fresh |= set(names)
+        self._acknowledged |= dict.fromkeys(names)
+        self._tell(Entered(connection.line, tuple(names)))
+        self.tickets.settle("SUBSCRIBE", names)
+
+    def refused(
+        self, connection: Connection, request: Request, code: int | None, reason: str
+    ) -> None:
+        """A user who has asked gets the error; else the streams at fault are found and left out."""
+        connection.sent.pop(request.id, None)
+        error = SubscriptionRefused(request.method, request.streams, code, reason)
+        asked = self.tickets.refuse(request.method, request.streams, error)
+        if request.method == "SUBSCRIBE":
+            if not asked and len(request.streams) > 1:
+                half = len(request.streams) // 2
+                self.request(connection, "SUBSCRIBE", request.streams[:half])
+                self.request(connection, "SUBSCRIBE", request.streams[half:])
+                return
+            for name in request.streams:
+                if name not in connection.entered:
+                    connection.slot.shard.names.pop(name, None)
+                    self._acknowledged.pop(name, None)
+        if not asked:
+            self._tell(Log(True, f"{connection.name}: {error}"))
+
+    def gone(self, names: Iterable[str]) -> None:
+        """These streams are not wanted any more, and the exchange knows."""
+        names = tuple(names)
+        for name in names:
+            self._acknowledged.pop(name, None)
+        self._tell(Forgotten(names))
+        self.tickets.settle("UNSUBSCRIBE", names)

@@ -1,0 +1,399 @@
+"""The connections of one feed: which there are, what they say, and when one replaces another.
+
+No sockets and no clock. The shell reports what happened, with the time in seconds of any clock that
+does not go back; what is to be done is in `actions` afterwards. `deadline` says when to call `tick`
+if nothing happens before.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from itertools import count
+
+from .actions import Action, Close, Failed, Left, Log, Open
+from .errors import ConnectionLost, ConnectionRefused, FeedError
+from .pacing import Window
+from .sequencer import Line
+from .session import Accepted, Refused, ServerShutdown, UnknownText
+from .settings import Settings
+from .slots import CONTROL_FRAMES, Connection, Phase, Shards, Slot
+from .streams import stream_names
+from .subscriptions import NAMES_A_REQUEST, Subscriptions
+
+ATTEMPTS = (295, 300.0)  # of the 300 in five minutes
+PLACES = 8
+_CLEAN = (1000, 1001, 1012)
+_STEADY = 30.0  # seconds that a connection is up before the next pause starts anew
+_HOPELESS = (401,)
+
+
+class Supervisor:
+    """``chance`` makes the jitter; ``name`` is what log lines begin with."""
+
+    def __init__(
+        self, settings: Settings, name: str = "feed", chance: random.Random | None = None
+    ) -> None:
+        self.settings = settings
+        self.name = name
+        self.actions: list[Action] = []
+        self.shards = Shards(settings, chance or random.Random())
+        self.connections: dict[int, Connection] = {}
+        self.reconnects = 0
+        self.closing = False
+        self._chance = chance or random.Random()
+        self._numbers = count(1)
+        self._subscriptions = Subscriptions(settings, self.shards, self._tell)
+        self._attempts = Window(*ATTEMPTS)
+        self._started = False  # whether all was well once
+
+    # what others may look at
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams that the exchange has acknowledged, in the order they were asked for."""
+        return self._subscriptions.streams
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether replies of the exchange are waited for."""
+        return bool(self._subscriptions.tickets) or any(
+            each.phase is Phase.SUBSCRIBING or each.sent for each in self.connections.values()
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every line of every shard is up."""
+        return all(
+            slot.current is not None and slot.current.phase is Phase.LIVE
+            for slot in self.shards.slots
+        )
+
+    def fresh(self, number: int) -> set[str]:
+        """The streams of a connection of which nothing has come through it."""
+        connection = self.connections.get(number)
+        return set() if connection is None else connection.fresh
+
+    def deadline(self, now: float) -> float:
+        """When `tick` is to be called at the latest."""
+        times = [now + 1.0]
+        times += self._subscriptions.tickets.deadlines()
+        for connection in self.connections.values():
+            if connection.to_send:
+                times.append(now + connection.control.wait(now))
+            times += [at + self.settings.reply_timeout for _, at in connection.sent.values()]
+            if connection.phase is Phase.LIVE:
+                times.append(connection.renew_at)
+        times += [slot.attempt_at for slot in self.shards.slots if slot.attempt_at is not None]
+        return max(now, min(times))
+
+    # what the user wants
+
+    def subscribe(self, streams: Iterable[str], now: float) -> int:
+        """Adds streams; the Answer has the number that is returned."""
+        names = stream_names(streams)
+        return self._asked("SUBSCRIBE", names, self.shards.place(names, now), now)
+
+    def unsubscribe(self, streams: Iterable[str], now: float) -> int:
+        """Removes streams; the Answer has the number that is returned."""
+        names = stream_names(streams)
+        return self._asked("UNSUBSCRIBE", names, self.shards.remove(names), now)
+
+    def renew(self, now: float, cause: str = "asked for") -> None:
+        """A new connection takes the place of each, without a hole."""
+        for slot in self.shards.slots:
+            self._renew(slot, cause, now)
+
+    def close(self) -> None:
+        """Ends all connections, for good."""
+        self.closing = True
+        for connection in list(self.connections.values()):
+            self._drop(connection, "the feed was closed")
+        self._subscriptions.tickets.fail(FeedError("the feed was closed"))
+
+    # what happened
+
+    def opened(self, number: int, now: float) -> None:
+        """The connection is there."""
+        connection = self.connections.get(number)
+        if connection is None:
+            self.actions.append(Close(number, "not wanted any more"))
+            return
+        slot = connection.slot
+        connection.phase = Phase.SUBSCRIBING
+        connection.born = connection.heard = now
+        spread = self._chance.uniform(0.95, 1.0)
+        connection.renew_at = now + self.settings.renew_after * spread
+        self._subscriptions.request(connection, "SUBSCRIBE", list(slot.shard.names))
+        if not slot.shard.names:
+            self._went_live(connection, now)
+        self._pump(now)
+
+    def failed(self, number: int, error: FeedError, now: float) -> None:
+        """The connection could not be made."""
+        connection = self.connections.pop(number, None)
+        if connection is None:
+            return
+        connection.phase = Phase.CLOSED
+        slot = connection.slot
+        hopeless = isinstance(error, ConnectionRefused) and error.status in _HOPELESS
+        if hopeless or not self._started or not self.settings.reconnect:
+            self._fail(error)
+            return
+        if slot.successor is connection:
+            slot.successor = None
+            slot.renewals.failures += 1
+            pause = slot.renewals.pause()
+            slot.attempt_at = now + pause
+            self._log(f"{connection.name}: no connection to renew with ({error}); "
+                      f"attempt {slot.renewals.failures + 1} in {pause:.1f} s")  # fmt: skip
+            return
+        slot.current = None
+        slot.backoff.failures = max(slot.backoff.failures, 1)
+        self._retry(slot, str(error), now, getattr(error, "retry_after", None) or 0.0)
+
+    def text(self, number: int, text: str, now: float) -> None:
+        """A text frame came."""
+        connection = self.connections.get(number)
+        if connection is None:
+            return
+        connection.heard = now
+        event = connection.session.receive_text(text)
+        match event:
+            case Accepted(request, _):
+                self._subscriptions.accepted(connection, request)
+                self._check_ready(connection, now)
+            case Refused(request, code, reason):
+                if request is None:
+                    self._log(f"{connection.name}: the exchange refuses something: {text[:200]}")
+                    return
+                self._subscriptions.refused(connection, request, code, reason)
+                self._check_ready(connection, now)
+            case ServerShutdown():
+                self._log(f"{connection.name}: the exchange is about to close the connection")
+                self._renew(connection.slot, "the exchange shuts down", now)
+            case UnknownText():
+                self._log(f"{connection.name}: text frame that answers no request: {text[:200]}")
+        self._pump(now)
+
+    def heard(self, number: int, now: float) -> None:
+        """Frames came, or a ping or a pong."""
+        connection = self.connections.get(number)
+        if connection is not None:
+            connection.heard = now
+
+    def came(self, number: int, names: Iterable[str]) -> None:
+        """The first events of these streams have come through a connection."""
+        connection = self.connections.get(number)
+        if connection is not None:
+            connection.fresh.difference_update(names)
+
+    def closed(self, number: int, code: int | None, reason: str, now: float) -> None:
+        """The connection ended, and we had not asked for it."""
+        connection = self.connections.pop(number, None)
+        if connection is None:
+            return
+        lost = ConnectionLost(code, reason)
+        self._left(connection, str(lost))
+        was_up = connection.phase is Phase.LIVE
+        connection.phase = Phase.CLOSED
+        slot = connection.slot
+        if not self.settings.reconnect or not self._started:
+            self._fail(lost)
+            return
+        if slot.successor is connection:
+            slot.successor = None
+            self._renew(slot, slot.renewing or "the successor was lost", now)
+            return
+        slot.current = None
+        if slot.successor is not None:  # which takes over at once
+            slot.current, slot.successor = slot.successor, None
+            slot.renewing = None
+            self._log(f"{connection.name}: {lost}; {slot.current.name} takes over")
+            return
+        if was_up and now - connection.live_since >= _STEADY:
+            slot.backoff.failures = 0
+        if code not in _CLEAN or not was_up:
+            slot.backoff.failures = max(slot.backoff.failures, 1)
+        self._retry(slot, str(lost), now)
+
+    def silent(self, names: Iterable[str], now: float) -> None:
+        """Nothing has come of these streams for as long as their kind may be silent."""
+        by_slot: dict[int, tuple[Slot, list[str]]] = {}
+        for name in names:
+            for shard in self.shards:
+                if name in shard.names and shard.slots:
+                    slot = shard.slots[0]
+                    by_slot.setdefault(id(slot), (slot, []))[1].append(name)
+        for slot, quiet in by_slot.values():
+            few = ", ".join(quiet[:5]) + (", ..." if len(quiet) > 5 else "")
+            self._renew(slot, f"nothing comes of {few}", now)
+
+    def tick(self, now: float) -> None:
+        """What is due."""
+        self._subscriptions.tickets.expire(now, self.settings.reply_timeout)
+        for connection in list(self.connections.values()):
+            self._check(connection, now)
+        for slot in self.shards.slots:
+            self._check_slot(slot, now)
+        self._pump(now)
+
+    # how it goes on
+
+    def _check(self, connection: Connection, now: float) -> None:
+        settings = self.settings
+        if connection.phase is Phase.OPENING:
+            return  # the transport has its own time-out
+        late = [r for r, at in connection.sent.values() if now >= at + settings.reply_timeout]
+        if late:
+            few = ", ".join(late[0].streams[:5])
+            why = f"{late[0].method} {few}: no reply within {settings.reply_timeout:g} s"
+            self._subscriptions.tickets.refuse(late[0].method, late[0].streams, FeedError(why))
+            self._lose(connection, why, now)
+        elif now >= connection.heard + settings.silence_timeout:
+            self._lose(connection, f"silent for {now - connection.heard:.0f} s", now)
+        elif connection.phase is Phase.LIVE and now >= connection.renew_at:
+            self._renew(connection.slot, "its time is over", now)
+
+    def _check_slot(self, slot: Slot, now: float) -> None:
+        successor = slot.successor
+        if successor is not None and successor.phase is Phase.LIVE:
+            settled = now >= successor.live_since + self.settings.settle_timeout
+            if not successor.fresh or settled:
+                self._take_over(slot, now)
+        if slot.attempt_at is not None and now >= slot.attempt_at:
+            wait = self._attempts.wait(now)
+            if wait > 0:
+                slot.attempt_at = now + wait
+            else:
+                slot.attempt_at = None
+                self._open(slot, now)
+        limit = self.settings.give_up_after
+        if slot.down_since is not None and limit is not None and now - slot.down_since >= limit:
+            down = now - slot.down_since
+            self._fail(ConnectionLost(None, f"no connection for {down:.0f} s: given up"))
+
+    def _open(self, slot: Slot, now: float) -> None:
+        self._attempts.note(now)
+        number = next(self._numbers)
+        used = {c.line.place for c in self.connections.values() if c.slot.shard is slot.shard}
+        place = min(set(range(PLACES)) - used)
+        line = Line(place, f"connection {number} (line {slot.index + 1})")
+        connection = Connection(number, slot, line, now)
+        self.connections[number] = connection
+        if slot.current is None:
+            slot.current = connection
+        else:
+            slot.successor = connection
+        self.actions.append(Open(number, line))
+
+    def _lose(self, connection: Connection, cause: str, now: float) -> None:
+        """We end a connection that is of no use, and make another."""
+        self.actions.append(Close(connection.number, cause))
+        self.closed(connection.number, None, cause, now)
+
+    def _retry(self, slot: Slot, why: str, now: float, after: float = 0.0) -> None:
+        """Another attempt, after a pause that grows from failure to failure."""
+        if slot.down_since is None:
+            slot.down_since = now
+        pause = max(slot.backoff.pause(), after)
+        slot.backoff.failures += 1
+        slot.attempts += 1
+        slot.attempt_at = now + pause
+        self.reconnects += 1
+        self._log(
+            f"line {slot.index + 1} of shard {slot.shard.number}: {why}; "
+            f"attempt {slot.attempts} in {pause:.1f} s"
+        )
+
+    def _renew(self, slot: Slot, cause: str, now: float) -> None:
+        if slot.successor is not None or slot.current is None or self.closing:
+            return
+        if slot.current.phase is not Phase.LIVE or slot.attempt_at is not None:
+            return
+        slot.renewing = cause
+        slot.current.renew_at = float("inf")
+        slot.attempt_at = now
+        self._log(f"{slot.current.name}: renewed, as {cause}", is_warning=False)
+
+    def _take_over(self, slot: Slot, now: float) -> None:
+        """The successor delivers: the connection before it is not needed any more."""
+        old, new = slot.current, slot.successor
+        slot.current, slot.successor, slot.renewing = new, None, None
+        slot.renewals.failures = 0
+        if old is not None and new is not None:
+            self._log(f"{new.name} has taken over from {old.name}", is_warning=False)
+            self._drop(old, "renewed")
+
+    def _drop(self, connection: Connection, cause: str) -> None:
+        """We end a connection that is not needed."""
+        self.connections.pop(connection.number, None)
+        connection.phase = Phase.CLOSED
+        self._left(connection, cause)
+        self.actions.append(Close(connection.number, cause))
+
+    def _left(self, connection: Connection, cause: str) -> None:
+        self.actions.append(Left(connection.line, cause))
+        connection.entered.clear()
+
+    def _check_ready(self, connection: Connection, now: float) -> None:
+        if connection.phase is Phase.SUBSCRIBING and not (connection.to_send or connection.sent):
+            self._went_live(connection, now)
+
+    def _went_live(self, connection: Connection, now: float) -> None:
+        connection.phase = Phase.LIVE
+        connection.live_since = now
+        slot = connection.slot
+        if slot.successor is not connection:
+            if slot.down_since is not None:
+                down = now - slot.down_since
+                self._log(f"{connection.name} is up, after {down:.1f} s", is_warning=False)
+            slot.down_since = None
+            slot.attempts = 0
+        if self.is_whole:
+            self._started = True
+
+    # streams and their shards
+
+    def _asked(
+        self, method: str, names: list[str], places: dict[int, list[str]], now: float
+    ) -> int:
+        """Asks the connections of these shards for it."""
+        if not names:
+            raise ValueError(f"{method.lower()} needs at least one stream")
+        until = now + self.settings.reply_timeout
+        until += len(names) / NAMES_A_REQUEST / CONTROL_FRAMES[0]
+        if not self.is_whole:
+            until += self.settings.open_timeout
+        ticket = self._subscriptions.tickets.add(method, names, until)
+        asked = [
+            connection
+            for connection in self.connections.values()
+            if connection.phase is not Phase.OPENING and connection.slot.shard.number in places
+        ]
+        for connection in asked:
+            here = places[connection.slot.shard.number]
+            self._subscriptions.request(connection, method, here)
+        if method == "UNSUBSCRIBE" and not asked:
+            self._subscriptions.gone(names)
+        self._pump(now)
+        return ticket
+
+    def _fail(self, error: FeedError) -> None:
+        if self.closing:
+            return
+        self.closing = True
+        for connection in list(self.connections.values()):
+            self._drop(connection, str(error))
+        self._subscriptions.tickets.fail(error)
+        self.actions.append(Failed(error))
+
+    def _pump(self, now: float) -> None:
+        for connection in self.connections.values():
+            self._subscriptions.pump(connection, now)
+
+    def _tell(self, action: Action) -> None:
+        self.actions.append(action)
+
+    def _log(self, text: str, is_warning: bool = True) -> None:
+        self.actions.append(Log(is_warning, text))

@@ -1,0 +1,394 @@
+"""The connections of a feed, without sockets and without a clock."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from binance_sbe.actions import Answer, Close, Entered, Failed, Left, Log, Open, Send
+from binance_sbe.errors import ConnectionLost, ConnectionRefused, SubscriptionRefused, Unreachable
+from binance_sbe.pacing import Backoff, Window
+from binance_sbe.settings import Settings
+from binance_sbe.supervisor import Supervisor
+
+
+class Shell:
+    """Does what a supervisor says, with an exchange that the test plays."""
+
+    def __init__(self, **options: Any) -> None:
+        self.supervisor = Supervisor(Settings(**options), chance=random.Random(1))
+        self.now = 0.0
+        self.open: list[int] = []
+        self.lines: dict[int, Any] = {}
+        self.requests: list[tuple[int, dict[str, Any], float]] = []
+        self.answers: dict[int, Any] = {}
+        self.logs: list[str] = []
+        self.closed: list[int] = []
+        self.failed: Any = None
+        self.left: list[Any] = []
+        self.answering = True
+
+    def act(self) -> None:
+        while self.supervisor.actions:
+            actions, self.supervisor.actions = self.supervisor.actions, []
+            for action in actions:
+                self.do(action)
+
+    def do(self, action: Any) -> None:
+        match action:
+            case Open(number, line):
+                self.open.append(number)
+                self.lines[number] = line
+            case Send(number, text):
+                self.requests.append((number, json.loads(text), self.now))
+            case Close(number, _):
+                self.closed.append(number)
+            case Answer(ticket, error):
+                self.answers[ticket] = error
+            case Log(_, text):
+                self.logs.append(text)
+            case Failed(error):
+                self.failed = error
+            case Left():
+                self.left.append(action)
+            case Entered():
+                pass
+
+    def reply(self) -> None:
+        """Acknowledges all requests that are open."""
+        while self.requests and self.answering:
+            number, body, _ = self.requests.pop(0)
+            reply = json.dumps({"result": None, "id": body["id"]})
+            self.supervisor.text(number, reply, self.now)
+            self.act()
+
+    def run(self, seconds: float, is_up: bool = True) -> None:
+        """Time passes; connections that are to be opened are, or are refused."""
+        end = self.now + seconds
+        while True:
+            self.supervisor.tick(self.now)
+            self.act()
+            opening, self.open = self.open, []
+            for number in opening:
+                if is_up:
+                    self.supervisor.opened(number, self.now)
+                else:
+                    self.supervisor.failed(number, Unreachable("no route"), self.now)
+            self.act()
+            self.reply()
+            if self.now >= end:
+                return
+            self.now = min(max(self.supervisor.deadline(self.now), self.now + 0.001), end)
+
+    def started(self, *names: str) -> Shell:
+        ticket = self.supervisor.subscribe(names or ("a@trade",), self.now)
+        self.run(0.1)
+        assert self.answers == {ticket: None}
+        assert self.supervisor.is_whole
+        return self
+
+    @property
+    def numbers(self) -> list[int]:
+        return list(self.supervisor.connections)
+
+    def hear(self, seconds: float) -> None:
+        """Time passes, and something is heard of all connections."""
+        end = self.now + seconds
+        while self.now < end:
+            for number in self.numbers:
+                self.supervisor.heard(number, self.now)
+            self.run(min(5.0, end - self.now))
+
+
+def test_streams_are_asked_for_in_batches_on_as_many_connections_as_they_take() -> None:
+    names = [f"s{i}@trade" for i in range(2100)]
+    shell = Shell()
+    shell.answering = False
+    ticket = shell.supervisor.subscribe(names, 0.0)
+    shell.run(3.0)
+    assert len(shell.numbers) == 3
+    by_connection: dict[int, list[tuple[float, int]]] = {}
+    for number, body, at in shell.requests:
+        by_connection.setdefault(number, []).append((at, len(body["params"])))
+    assert sorted(sum(n for _, n in each) for each in by_connection.values()) == [52, 1024, 1024]
+    for each in by_connection.values():
+        assert max(n for _, n in each) <= 200
+        for at, _ in each:
+            assert sum(at <= other < at + 1.0 for other, _ in each) <= 4
+    shell.answering = True
+    shell.run(1.0)
+    assert shell.answers == {ticket: None}
+    assert shell.supervisor.streams == names
+
+
+def test_a_lost_connection_is_made_anew_with_growing_pauses_until_it_is_given_up() -> None:
+    shell = Shell(give_up_after=200.0).started()
+    (number,) = shell.numbers
+    shell.supervisor.closed(number, None, "gone", shell.now)
+    shell.run(190.0, is_up=False)
+    pauses = [float(log.split()[-2]) for log in shell.logs if "attempt" in log]
+    assert len(pauses) >= 8
+    assert pauses[0] < 0.5 < 1.0 < pauses[5] < pauses[-1] <= 90.0
+    assert "attempt 3 in" in shell.logs[2]
+    assert shell.failed is None
+    shell.run(20.0, is_up=False)
+    assert isinstance(shell.failed, ConnectionLost)
+    assert "given up" in str(shell.failed)
+
+
+def test_after_a_clean_close_the_first_attempt_is_at_once() -> None:
+    shell = Shell().started()
+    shell.hear(60.0)
+    (number,) = shell.numbers
+    shell.supervisor.closed(number, 1001, "going away", shell.now)
+    shell.act()
+    assert "in 0.0 s" in shell.logs[-1]
+    shell.run(0.01)
+    assert shell.supervisor.is_whole
+    (again,) = shell.numbers
+    shell.supervisor.closed(again, 1001, "again", shell.now)  # too soon: now there is a pause
+    shell.act()
+    assert "in 0.0 s" not in shell.logs[-1]
+
+
+def test_a_wrong_key_ends_the_feed_and_a_limit_makes_it_wait() -> None:
+    for status, wait in ((401, None), (429, 30.0), (503, None)):
+        shell = Shell().started()
+        (number,) = shell.numbers
+        shell.supervisor.closed(number, None, "", shell.now)
+        shell.now += 1.0
+        shell.supervisor.tick(shell.now)
+        shell.act()
+        refused = ConnectionRefused("ws://x", status, "no", wait)
+        shell.supervisor.failed(shell.open.pop(), refused, shell.now)
+        shell.act()
+        assert (shell.failed is refused) == (status == 401)
+        if wait is not None:
+            assert "in 30.0 s" in shell.logs[-1]
+
+
+def test_a_first_connection_that_fails_is_told_at_once() -> None:
+    shell = Shell()
+    ticket = shell.supervisor.subscribe(["a@trade"], 0.0)
+    shell.run(0.1, is_up=False)
+    assert isinstance(shell.answers[ticket], Unreachable)
+    assert isinstance(shell.failed, Unreachable)
+
+
+def test_silence_is_found_and_mended() -> None:
+    shell = Shell(silence_timeout=60.0).started()
+    (number,) = shell.numbers
+    shell.hear(300.0)
+    assert shell.numbers == [number]
+    shell.run(61.0)
+    assert number in shell.closed
+    assert any("silent for 60 s" in log for log in shell.logs)
+    shell.run(2.0)
+    assert shell.supervisor.is_whole
+
+
+def test_a_reply_that_never_comes_is_found_and_mended() -> None:
+    shell = Shell(reply_timeout=5.0).started()
+    (number,) = shell.numbers
+    shell.answering = False
+    ticket = shell.supervisor.subscribe(["b@trade"], shell.now)
+    shell.run(5.1)
+    assert "SUBSCRIBE b@trade: no reply within 5 s" in str(shell.answers[ticket])
+    assert number in shell.closed
+    shell.requests.clear()
+    shell.answering = True
+    shell.run(3.0)
+    assert shell.supervisor.is_whole
+    assert shell.supervisor.streams == ["a@trade", "b@trade"]
+
+
+@pytest.mark.parametrize("how", ["time", "asked", "shutdown"])
+def test_a_renewal_drops_the_old_connection_when_the_new_one_delivers(how: str) -> None:
+    shell = Shell(renew_after=100.0, settle_timeout=50.0).started("a@trade", "b@trade")
+    (old,) = shell.numbers
+    if how == "time":
+        shell.hear(101.0)
+    elif how == "asked":
+        shell.supervisor.renew(shell.now)
+    else:
+        shell.supervisor.text(old, '{"e": "serverShutdown", "E": 1}', shell.now)
+    shell.run(0.1)
+    (_, new) = shell.numbers
+    assert shell.lines[old].place != shell.lines[new].place
+    assert old not in shell.closed
+    assert shell.supervisor.fresh(new) == {"a@trade", "b@trade"}
+    shell.supervisor.came(new, ["a@trade"])
+    shell.run(0.1)
+    assert old not in shell.closed
+    shell.supervisor.came(new, ["b@trade"])
+    shell.run(1.1)
+    assert old in shell.closed
+    assert shell.numbers == [new]
+    assert shell.left[0].cause == "renewed"
+
+
+def test_a_stream_that_is_quiet_does_not_hold_up_a_renewal_for_ever() -> None:
+    shell = Shell(settle_timeout=10.0).started()
+    (old,) = shell.numbers
+    shell.supervisor.renew(shell.now)
+    shell.hear(12.0)
+    assert old in shell.closed
+
+
+def test_an_old_connection_that_dies_amid_its_renewal_hands_over_at_once() -> None:
+    shell = Shell().started()
+    (old,) = shell.numbers
+    shell.supervisor.renew(shell.now)
+    shell.run(0.1)
+    new = shell.numbers[1]
+    shell.supervisor.closed(old, 1006, "", shell.now)
+    shell.act()
+    assert shell.numbers == [new]
+    assert shell.supervisor.is_whole
+    assert "takes over" in shell.logs[-1]
+
+
+def test_a_renewal_that_fails_leaves_the_old_connection_and_is_tried_again() -> None:
+    shell = Shell().started()
+    (old,) = shell.numbers
+    shell.supervisor.renew(shell.now)
+    shell.supervisor.tick(shell.now)
+    shell.act()
+    shell.supervisor.failed(shell.open.pop(), Unreachable("no"), shell.now)
+    shell.hear(3.0)
+    assert len(shell.numbers) == 2
+    assert old not in shell.closed
+
+
+def test_a_refused_stream_is_found_among_many_after_a_reconnect() -> None:
+    names = [f"s{i}@trade" for i in range(20)]
+    shell = Shell().started(*names)
+    (number,) = shell.numbers
+    shell.supervisor.closed(number, None, "", shell.now)
+    shell.answering = False
+    shell.run(2.0)
+    for _ in range(30):
+        while shell.requests:
+            number, body, _ = shell.requests.pop(0)
+            bad = "s7@trade" in body["params"]
+            reply = {"code": 2, "msg": "gone"} if bad else {"result": None}
+            shell.supervisor.text(number, json.dumps(reply | {"id": body["id"]}), shell.now)
+        shell.run(0.5)
+    assert shell.supervisor.streams == [name for name in names if name != "s7@trade"]
+    assert shell.supervisor.is_whole
+    assert any("s7@trade: the exchange refused with code 2: gone" in log for log in shell.logs)
+
+
+def test_a_refusal_of_what_the_user_asks_is_the_users() -> None:
+    shell = Shell().started()
+    shell.answering = False
+    ticket = shell.supervisor.subscribe(["nosuch@trade"], shell.now)
+    shell.act()
+    number, body, _ = shell.requests.pop()
+    shell.supervisor.text(number, json.dumps({"code": 2, "msg": "no", "id": body["id"]}), shell.now)
+    shell.act()
+    assert isinstance(shell.answers[ticket], SubscriptionRefused)
+    assert shell.supervisor.streams == ["a@trade"]
+
+
+def test_attempts_stay_within_the_limit_of_the_exchange() -> None:
+    shell = Shell(give_up_after=None, longest_pause=0.01, first_pause=0.001).started()
+    (number,) = shell.numbers
+    shell.supervisor.closed(number, None, "", shell.now)
+    before = shell.supervisor.reconnects
+    shell.run(299.0, is_up=False)
+    assert 200 < shell.supervisor.reconnects - before < 300
+
+
+def test_pauses_and_windows() -> None:
+    window = Window(2, 1.0)
+    window.note(0.0)
+    window.note(0.5)
+    assert window.wait(0.6) == pytest.approx(0.4)
+    assert window.wait(1.0) == 0.0
+    backoff = Backoff(1.0, 8.0, random.Random(1))
+    assert backoff.pause() == 0.0
+    for failures, low, high in ((1, 0.5, 1.5), (3, 2.0, 6.0), (1000, 4.0, 12.0)):
+        backoff.failures = failures
+        assert low <= backoff.pause() <= high
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"lines": 0}, "lines is from 1 to 3, not 0"),
+        ({"renew_after": -1}, "renew_after is a positive number of seconds, not -1"),
+        ({"silence_timeout": None}, "silence_timeout is a positive number"),
+        ({"give_up_after": 0}, "give_up_after is a positive number"),
+        ({"stream_timeout": {"depth": 0}}, "stream_timeout of depth is a positive number"),
+    ],
+)
+def test_wrong_settings_are_refused(options: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Settings(**options)
+
+
+class Chaos(RuleBasedStateMachine):
+    """Whatever happens: no two connections at one place, no more than wanted, and all is mended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shell = Shell(lines=2, give_up_after=None, renew_after=500.0).started(
+            "a@trade", "b@depth"
+        )
+
+    @rule(seconds=st.floats(0.01, 20.0), is_up=st.booleans())
+    def time_passes(self, seconds: float, is_up: bool) -> None:
+        for number in self.shell.numbers:
+            self.shell.supervisor.heard(number, self.shell.now)
+        self.shell.run(seconds, is_up)
+
+    @rule(pick=st.integers(0, 9), code=st.sampled_from([None, 1000, 1001, 1008]))
+    def a_connection_is_lost(self, pick: int, code: int | None) -> None:
+        if self.shell.numbers:
+            number = self.shell.numbers[pick % len(self.shell.numbers)]
+            if number not in self.shell.open:
+                self.shell.supervisor.closed(number, code, "", self.shell.now)
+
+    @rule()
+    def renewal(self) -> None:
+        self.shell.supervisor.renew(self.shell.now)
+
+    @rule(pick=st.integers(0, 9))
+    def shutdown(self, pick: int) -> None:
+        if self.shell.numbers:
+            number = self.shell.numbers[pick % len(self.shell.numbers)]
+            self.shell.supervisor.text(number, '{"e": "serverShutdown"}', self.shell.now)
+
+    @rule(text=st.text(max_size=20))
+    def nonsense(self, text: str) -> None:
+        for number in self.shell.numbers:
+            self.shell.supervisor.text(number, text, self.shell.now)
+
+    @rule(name=st.sampled_from(["c@trade", "d@depth20"]), wanted=st.booleans())
+    def streams_change(self, name: str, wanted: bool) -> None:
+        supervisor = self.shell.supervisor
+        (supervisor.subscribe if wanted else supervisor.unsubscribe)([name], self.shell.now)
+
+    @invariant()
+    def places_are_taken_once(self) -> None:
+        connections = list(self.shell.supervisor.connections.values())
+        places = [c.line.place for c in connections]
+        assert len(set(places)) == len(places) <= 4
+        assert self.shell.failed is None
+
+    def teardown(self) -> None:
+        self.shell.hear(400.0)
+        assert self.shell.supervisor.is_whole
+        for connection in self.shell.supervisor.connections.values():
+            assert set(connection.entered) == set(connection.slot.shard.names)
+
+
+TestChaos = Chaos.TestCase
+TestChaos.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
