@@ -29,7 +29,7 @@ build: $(VENV)/ready
 	@$(BIN)/python setup.py -q build_ext --inplace
 
 $(VENV)/ready: pyproject.toml
-	@echo "setting up $(VENV), once: three to four minutes"
+	@echo "setting up $(VENV), once: three to six minutes"
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "binance-sbe needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip

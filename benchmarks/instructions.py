@@ -36,6 +36,9 @@ def ways() -> dict[str, tuple[Callable[[], object], int]]:
 
     import binance_sbe
     from binance_sbe.inbox import Inbox
+    from binance_sbe.ledger import Ledger
+    from binance_sbe.overflow import FrameQueue, policies
+    from binance_sbe.sequencer import Line
     from binance_sbe.stats import Stats
 
     best = best_bid_ask_frames(400)
@@ -62,11 +65,13 @@ def ways() -> dict[str, tuple[Callable[[], object], int]]:
         return collector.take()
 
     def inbox() -> object:
-        box = Inbox(Stats(), 10**6, lambda: None)
+        ledger, line = Ledger(), Line()
+        queue = FrameQueue(10**6, policies("block"), ledger)
+        box = Inbox(Stats(), ledger, queue, True, lambda: None)
         box.gather(1000)
         put = box.put
         for frame in best:
-            put(frame, 1)
+            put(frame, 1, line)
         return box.hand_over()
 
     def attributes() -> None:

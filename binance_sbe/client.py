@@ -163,7 +163,7 @@ class Feed:
         self._key = api_key
         self._on_error = on_error
         self._arrived = asyncio.Event()
-        stops = "block" in policy.values()
+        stops = set(policy.values()) == {"block"}
         queue = FrameQueue(max_queue, policy, self.ledger)
         self._inbox = Inbox(self.stats, self.ledger, queue, stops, self._arrived.set)
         self._connections = Connections(f"{url}/ws", transport, self._inbox, settings)

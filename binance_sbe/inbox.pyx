@@ -28,8 +28,9 @@ cdef int64_t SCHEMA_VERSION = spot_stream.SCHEMA_VERSION
 cdef class Inbox:
     """``wake()`` is called when there is something that the consumer may be waiting for.
 
-    ``queue`` is the FrameQueue, whose ``limit`` is the number of frames to hold, and as many rows. Where
-    ``stops`` is set the transports are to stop at it, unless ``unlimited`` is set.
+    ``queue`` is the FrameQueue, whose ``limit`` is the number of frames to hold, and as many rows. The
+    transports are to stop at it where ``stops`` is set, else when the queue has as many frames that are
+    not to be dropped; and not while ``unlimited`` is set.
     """
 
     def __cinit__(self, Stats stats not None, ledger not None, queue not None, bint stops, wake):
@@ -53,7 +54,9 @@ cdef class Inbox:
     @property
     def full(self):
         """Whether the transports are to stop."""
-        return self.stops and not self.unlimited and self.pending >= self.limit
+        if self.unlimited:
+            return False
+        return (self.pending if self.stops else self.frames.blocking) >= self.limit
 
     def put(self, bytes frame not None, int64_t received, Line line not None):
         """One frame that came through a connection at a time (ns since 1970)."""

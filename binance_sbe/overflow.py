@@ -48,12 +48,14 @@ def policies(given: str | Mapping[str, str]) -> dict[str, str]:
 class FrameQueue:
     """In the order of arrival. ``limit`` is where the policies begin to act.
 
-    ``overflowed`` is the name of the stream that had no room, under the policy ``raise``.
+    ``blocking`` is how many wait that are never dropped. ``overflowed`` is the name of the stream
+    that had no room, under the policy ``raise``: from then on its frames are not kept.
     """
 
     def __init__(self, limit: int, policy: Mapping[str, str], ledger: Ledger) -> None:
         self.limit = limit
         self.overflowed: str | None = None
+        self.blocking = 0
         self._policy = policy
         self._ledger = ledger
         self._frames: deque[_Waiting] = deque()
@@ -67,17 +69,21 @@ class FrameQueue:
     def append(self, frame: bytes, received: int, stream: Stream | None) -> None:
         """``stream`` is None where the frame is no message: such frames are never dropped."""
         waiting = _Waiting(frame, received, stream)
-        if stream is not None and len(self) >= self.limit:
-            self._make_room(stream)
+        policy = "block" if stream is None else self._policy[stream.kind]
+        if policy == "block":
+            self.blocking += 1
+        elif stream is not None and len(self) >= self.limit:
+            self._make_room(stream, policy)
+            if policy == "raise":
+                self._note_dropped(waiting)
+                return
         self._frames.append(waiting)
         if self._tracks and stream is not None:
             self._by_stream[stream].append(waiting)
 
-    def _make_room(self, stream: Stream) -> None:
-        policy = self._policy[stream.kind]
-        if policy == "raise" and self.overflowed is None:
-            self.overflowed = stream.name
-        if policy in ("block", "raise"):
+    def _make_room(self, stream: Stream, policy: str) -> None:
+        if policy == "raise":
+            self.overflowed = self.overflowed or stream.name
             return
         own = self._by_stream[stream]
         victims = own if policy == "conflate" or own else self._oldest_queue()
@@ -99,12 +105,15 @@ class FrameQueue:
         return deque()
 
     def _drop(self, waiting: _Waiting) -> None:
+        self._note_dropped(waiting)
+        waiting.frame = None
+        self._gone += 1
+
+    def _note_dropped(self, waiting: _Waiting) -> None:
         assert waiting.frame is not None
         assert waiting.stream is not None
         first, last = self._ledger.sequencer.ids(waiting.frame)
         self._ledger.note_dropped(waiting.stream, first, last, waiting.received)
-        waiting.frame = None
-        self._gone += 1
 
     def popleft(self) -> tuple[bytes, int, Stream | None]:
         """The oldest frame, when it came, and its stream. IndexError where there is none."""
@@ -113,6 +122,8 @@ class FrameQueue:
             if waiting.frame is None:
                 self._gone -= 1
                 continue
+            if waiting.stream is None or self._policy[waiting.stream.kind] == "block":
+                self.blocking -= 1
             if waiting.stream is not None:
                 if self._tracks:
                     self._by_stream[waiting.stream].popleft()

@@ -76,7 +76,8 @@ class Supervisor:
 
     def deadline(self, now: float) -> float:
         """When `tick` is to be called at the latest."""
-        times = [now + 1.0]
+        is_renewing = any(slot.successor is not None for slot in self.shards.slots)
+        times = [now + (0.05 if is_renewing else 1.0)]
         times += self._subscriptions.tickets.deadlines()
         for connection in self.connections.values():
             if connection.to_send:

@@ -1,0 +1,341 @@
+"""A feed against an exchange that fails: what came is the truth, less what the ledger lists."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+import binance_sbe
+from binance_sbe import Feed, TradesStreamEvent
+from binance_sbe.errors import SlowConsumer
+from binance_sbe.simulator import Exchange
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
+
+Event = Trades | BestBidAsk | Depth | Diff
+STREAMS = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
+
+
+class Recorded(Exchange):
+    """An exchange that remembers all it has published."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(["btcusdt"], **options)
+        self.published: dict[str, list[bytes]] = {name: [] for name in STREAMS}
+
+    def send(self, stream: str, frame: bytes) -> None:
+        self.published[stream].append(frame)
+        super().send(stream, frame)
+
+    @property
+    def clients(self) -> list[ServerConnection]:
+        return list(self._connections)
+
+
+def run(work: Callable[[Recorded], Awaitable[None]], **options: Any) -> None:
+    async def main() -> None:
+        async with Recorded(**options) as exchange:
+            await asyncio.wait_for(work(exchange), 40)
+
+    asyncio.run(main())
+
+
+def ids_of(message: Any) -> tuple[int, int]:
+    match type(message).__name__:
+        case "TradesStreamEvent":
+            return int(message.trades["id"][0]), int(message.trades["id"][-1])
+        case "DepthDiffStreamEvent":
+            return message.first_book_update_id, message.last_book_update_id
+        case _:
+            return message.book_update_id, message.book_update_id
+
+
+def kind_of(message: Any) -> str:
+    return {
+        "TradesStreamEvent": "trade", "BestBidAskStreamEvent": "bestBidAsk",
+        "DepthSnapshotStreamEvent": "depth20", "DepthDiffStreamEvent": "depth",
+    }[type(message).__name__]  # fmt: skip
+
+
+def check(exchange: Recorded, feed: Feed, seen: list[bytes]) -> None:
+    """Each stream's frames are those published, once and in order, but for what holes cover."""
+    by_stream: dict[str, list[bytes]] = {name: [] for name in STREAMS}
+    for frame in seen:
+        by_stream[f"btcusdt@{kind_of(binance_sbe.decode(frame))}"].append(frame)
+    for name, frames in by_stream.items():
+        published = exchange.published[name]
+        begin = published.index(frames[0])
+        end = len(published) - published[::-1].index(frames[-1])
+        true = published[begin:end]
+        got = set(frames)
+        assert len(got) == len(frames), f"{name}: twice"
+        assert frames == [frame for frame in true if frame in got], f"{name}: out of order"
+        holes = [h for h in feed.ledger.holes if h.stream == name]
+        missing = [ids_of(binance_sbe.decode(frame)) for frame in true if frame not in got]
+        if name.endswith("depth20"):  # a book at rest is sent again: the same, once more
+            known = {ids_of(binance_sbe.decode(frame)) for frame in frames}
+            missing = [span for span in missing if span not in known]
+        for first, last in missing:
+            assert any(h.last_before < first and last < h.first_after for h in holes), (name, first)
+        if name.endswith(("trade", "depth")):
+            assert sum(last - first + 1 for first, last in missing) == sum(h.ids for h in holes)
+
+
+async def consume(feed: Feed, use_batches: bool, seen: list[bytes]) -> None:
+    """Takes everything. Batches are turned into frames again by what their rows say."""
+    if not use_batches:
+        async for message in feed:
+            seen.append(bytes(message))
+        return
+    async for batch in feed.batches(max_messages=50, max_delay=0.01):
+        rows: list[tuple[int, int, bytes]] = []
+        for table in batch.tables.values():
+            for i, row in enumerate(table.records):
+                rows.append((int(row["frame"]), 0, frame_of(table, i)))
+        seen += [frame for _, _, frame in sorted(rows)]
+
+
+def frame_of(table: Any, i: int) -> bytes:
+    row = table.records[i]
+    head = (table.symbols[row["symbol"]], int(row["price_exponent"]), int(row["qty_exponent"]),
+            int(row["event_time"]))  # fmt: skip
+    groups = {name: group[i].tolist() for name, group in table.groups.items()}
+    if "trades" in groups:
+        trades = tuple(Trade(*each) for each in groups["trades"])
+        return encode(Trades(*head, int(row["transact_time"]), trades))
+    if "bid_price" in row.dtype.names:
+        bid, ask = (row["bid_price"], row["bid_qty"]), (row["ask_price"], row["ask_qty"])
+        return encode(BestBidAsk(*head, int(row["book_update_id"]), bid, ask))
+    levels = tuple(groups["bids"]), tuple(groups["asks"])
+    if "book_update_id" in row.dtype.names:
+        return encode(Depth(*head, int(row["book_update_id"]), *levels))
+    span = int(row["first_book_update_id"]), int(row["last_book_update_id"])
+    return encode(Diff(*head, *span, *levels))
+
+
+TRANSPORTS = pytest.mark.parametrize("transport", ["websockets", "picows"])
+WAYS = pytest.mark.parametrize("use_batches", [False, True], ids=["messages", "batches"])
+
+
+async def quiet(exchange: Recorded, feed: Feed) -> None:
+    """Lets the feed catch up with everything that was published, and closes it."""
+    exchange.rate = 1e-9
+    await asyncio.sleep(0.5)
+    await feed.close()
+
+
+@TRANSPORTS
+@WAYS
+def test_cut_connections_are_made_anew_and_what_was_missed_is_listed(
+    transport: Any, use_batches: bool
+) -> None:
+    async def work(exchange: Recorded) -> None:
+        seen: list[bytes] = []
+        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with binance_sbe.connect(*STREAMS, **options) as feed:
+            task = asyncio.create_task(consume(feed, use_batches, seen))
+            for _ in range(4):
+                await asyncio.sleep(0.4)
+                while not exchange.clients:
+                    await asyncio.sleep(0.05)
+                for client in exchange.clients:
+                    client.transport.abort()
+            await asyncio.sleep(3.0)
+            await quiet(exchange, feed)
+            await task
+        check(exchange, feed, seen)
+        assert len(feed.ledger.connections) == 5
+        assert {hole.cause for hole in feed.ledger.holes} == {
+            "the connection was lost: no close frame came"
+        }
+        assert all(each.closed_ns is not None for each in feed.ledger.connections)
+
+    run(work, rate=500)
+
+
+@TRANSPORTS
+@WAYS
+@pytest.mark.parametrize("how", ["asked", "time", "shutdown"])
+def test_a_renewal_loses_and_repeats_nothing(transport: Any, use_batches: bool, how: str) -> None:
+    async def work(exchange: Recorded) -> None:
+        seen: list[bytes] = []
+        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        if how == "time":
+            options["renew_after"] = 0.6
+        async with binance_sbe.connect(*STREAMS, **options) as feed:
+            task = asyncio.create_task(consume(feed, use_batches, seen))
+            for _ in range(3):
+                await asyncio.sleep(0.7)
+                if how == "asked":
+                    feed.renew()
+                elif how == "shutdown":
+                    exchange.send_text({"e": "serverShutdown", "E": 1})
+            await asyncio.sleep(0.7)
+            await quiet(exchange, feed)
+            await task
+        check(exchange, feed, seen)
+        assert feed.ledger.holes == []
+        assert len(feed.ledger.connections) >= 4
+        assert [each.cause for each in feed.ledger.connections[:3]] == ["renewed"] * 3
+
+    run(work, rate=2000)
+
+
+@TRANSPORTS
+@WAYS
+def test_of_two_lines_one_may_be_cut_at_any_time(transport: Any, use_batches: bool) -> None:
+    async def work(exchange: Recorded) -> None:
+        seen: list[bytes] = []
+        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport, "lines": 2}
+        async with binance_sbe.connect(*STREAMS, **options) as feed:
+            task = asyncio.create_task(consume(feed, use_batches, seen))
+            for turn in range(5):
+                await asyncio.sleep(0.6)
+                while len(clients := exchange.clients) < 2:
+                    await asyncio.sleep(0.05)
+                clients[turn % 2].transport.abort()
+            await asyncio.sleep(0.8)
+            await quiet(exchange, feed)
+            await task
+        check(exchange, feed, seen)
+        assert feed.ledger.holes == []
+        lines = [each.line for each in feed.ledger.connections]
+        assert sum(line.duplicates for line in lines) > 100
+        assert sum(line.won for line in lines) == len(seen)
+        assert all(line.lag.count <= line.duplicates for line in lines)
+
+    run(work, rate=1000)
+
+
+@TRANSPORTS
+def test_damaged_frames_are_kept_and_are_the_cause_of_holes(transport: Any) -> None:
+    async def work(exchange: Recorded) -> None:
+        seen: list[bytes] = []
+        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with binance_sbe.connect(*STREAMS, on_error="collect", **options) as feed:
+            task = asyncio.create_task(consume(feed, False, seen))
+            await asyncio.sleep(0.3)
+            encoded = exchange.markets["btcusdt"]
+            for _ in range(3):
+                diff = None
+                while diff is None:
+                    await asyncio.sleep(0.03)
+                    diff = encoded.diff(1)
+                frame = encode(diff)
+                exchange.published["btcusdt@depth"].append(frame)
+                Exchange.send(exchange, "btcusdt@depth", frame[:-2])
+            await asyncio.sleep(0.3)
+            await quiet(exchange, feed)
+            await task
+        check(exchange, feed, seen)
+        assert feed.ledger.damaged_count == len(feed.ledger.damaged) == 3
+        assert [hole.cause for hole in feed.ledger.holes] == ["a damaged frame"] * 3
+        assert "symbol" in str(feed.ledger.damaged[0].error)
+
+    run(work, rate=500)
+
+
+@TRANSPORTS
+@WAYS
+@pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
+def test_what_is_dropped_for_a_slow_consumer_is_listed(
+    transport: Any, use_batches: bool, policy: str
+) -> None:
+    kinds = STREAMS if policy == "drop_oldest" else STREAMS[1:3]
+
+    async def work(exchange: Recorded) -> None:
+        seen: list[bytes] = []
+        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with binance_sbe.connect(*kinds, on_overflow=policy, max_queue=40, **options) as feed:
+            await asyncio.sleep(1.5)  # nobody takes anything
+            assert feed.ledger.dropped > 100
+            exchange.rate = 1e-9
+            await asyncio.sleep(0.3)
+            task = asyncio.create_task(consume(feed, use_batches, seen))
+            await quiet(exchange, feed)
+            await task
+        assert len(seen) <= 2 * 40 + 20
+        assert feed.ledger.dropped + len(seen) == feed.stats.frames
+        for name in kinds:
+            got = {f for f in seen if name.endswith("@" + kind_of(binance_sbe.decode(f)))}
+            holes = [h for h in feed.ledger.holes if h.stream == name]
+            published = exchange.published[name]
+            start = 0
+            while published[start] not in got and not covered(holes, published[start]):
+                start += 1  # before the subscription
+            for frame in published[start:]:
+                assert frame in got or covered(holes, frame)
+
+    run(work, rate=500)
+
+
+def covered(holes: list[Any], frame: bytes) -> bool:
+    first, last = ids_of(binance_sbe.decode(frame))
+    return any(h.last_before < first and last < h.first_after for h in holes)
+
+
+@TRANSPORTS
+def test_a_slow_consumer_may_ask_for_an_error(transport: Any) -> None:
+    async def work(exchange: Recorded) -> None:
+        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with binance_sbe.connect(
+            *STREAMS, on_overflow="raise", max_queue=10, **options
+        ) as feed:
+            await asyncio.sleep(0.5)
+            with pytest.raises(SlowConsumer, match="no room for another frame, 10 wait"):
+                await anext(feed)
+
+    run(work, rate=500)
+
+
+@TRANSPORTS
+def test_many_streams_take_several_connections(transport: Any) -> None:
+    async def main() -> None:
+        symbols = [f"s{i}" for i in range(600)]
+        async with Exchange(symbols, rate=2000) as exchange:
+            names = [f"{s}@{kind}" for s in symbols for kind in ("trade", "depth20")]
+            options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+            async with binance_sbe.connect(*names, **options) as feed:
+                assert len(feed.ledger.connections) == 2
+                assert feed.streams == names
+                seen = set()
+                async for batch in feed.batches(max_delay=0.05):
+                    table = batch[TradesStreamEvent]
+                    seen |= {table.symbols[i] for i in np.unique(table.records["symbol"])}
+                    if len(seen) > 400:
+                        break
+
+    asyncio.run(asyncio.wait_for(main(), 40))
+
+
+@TRANSPORTS
+def test_a_half_open_connection_is_found_and_mended(
+    transport: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(exchange: Recorded) -> None:
+        seen: list[bytes] = []
+        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with binance_sbe.connect(*STREAMS, silence_timeout=1.0, **options) as feed:
+            task = asyncio.create_task(consume(feed, False, seen))
+            await asyncio.sleep(0.3)
+            (client,) = exchange.clients
+            subscriptions = exchange._connections[client]
+            subscriptions.streams.clear()  # it stays open, and says nothing any more
+            await asyncio.sleep(2.5)
+            before = len(seen)
+            await asyncio.sleep(0.5)
+            assert len(seen) > before
+            await quiet(exchange, feed)
+            await task
+        check(exchange, feed, seen)
+        assert feed.ledger.connections[0].cause == "the connection was lost: silent for 1 s"
+
+    with caplog.at_level(logging.WARNING, "binance_sbe"):
+        run(work, rate=500)
+    assert sum("silent for 1 s" in record.message for record in caplog.records) == 1
