@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -71,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
         "--environment", choices=("prod", "testnet", "demo"), default="prod", help="default: prod"
     )
     watch.add_argument("--url", type=_url, help="another exchange, such as ws://127.0.0.1:9443")
+    watch.add_argument(
+        "--give-up", type=_positive, default=60.0, metavar="SECONDS",
+        help="end after this long without a connection (default: 60)",
+    )  # fmt: skip
     watch.set_defaults(run=_watch)
 
     simulate = commands.add_parser("simulate", help="a local exchange, until Ctrl-C")
@@ -82,6 +87,15 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--rate", type=_positive, default=1000.0, help=_RATE)
     simulate.add_argument("--seed", type=int, default=0, help="of the market")
     simulate.add_argument("--key", action="append", help="an API key to let in (default: any)")
+    simulate.add_argument(
+        "--faults", type=_faults, default=[], metavar="FAULT,...",
+        help="what goes wrong, at random: all, or some of cut, close, silence, shutdown, damage, "
+        "unknown, newer",
+    )  # fmt: skip
+    simulate.add_argument(
+        "--every", type=_positive, default=10.0, metavar="SECONDS",
+        help="the time between two faults, on average (default: 10)",
+    )  # fmt: skip
     simulate.set_defaults(run=_simulate)
 
     inspect = commands.add_parser("inspect", help="an annotated hex dump of a Binance frame")
@@ -105,6 +119,15 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
     return value
+
+
+def _faults(text: str) -> list[str]:
+    from .simulator.faults import kinds
+
+    try:
+        return kinds(text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:
@@ -188,6 +211,7 @@ async def _watch(options: argparse.Namespace) -> int:
         options.seconds,
         url=options.url,
         environment=options.environment,
+        give_up_after=options.give_up,
     )
 
 
@@ -254,6 +278,7 @@ def _live() -> Any:
 
 async def _simulate(options: argparse.Namespace) -> int:
     from .simulator import Exchange
+    from .simulator.faults import KINDS as KINDS_OF_FAULTS
 
     exchange = Exchange(
         options.symbols,
@@ -262,6 +287,8 @@ async def _simulate(options: argparse.Namespace) -> int:
         api_keys=options.key,
         host=options.host,
         port=options.port,
+        faults=options.faults,
+        fault_seconds=options.every,
     )
     async with exchange:
         print(f"serving {', '.join(exchange.markets)} on {exchange.url}", flush=True)
@@ -271,4 +298,6 @@ async def _simulate(options: argparse.Namespace) -> int:
             loop.add_signal_handler(number, ended.set)
         await ended.wait()
     print(f"{exchange.events_sent:,} frames sent")
+    for name, times in Counter(name for _, name in exchange.fault_schedule.done).most_common():
+        print(f"{times:,} times: {KINDS_OF_FAULTS[name]}")
     return 0

@@ -125,8 +125,7 @@ cdef class Inbox:
         return 0
 
     def note_damaged(self, Line line, bytes frame, int64_t received):
-        line.damaged += 1
-        line.damaged_at = received
+        self.sequencer.damage(line, frame, received)
         self.ledger.note_damaged(frame, received, line.name)
 
     cdef int note_version(self, const uint8_t* data) except -1:

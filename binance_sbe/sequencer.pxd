@@ -48,6 +48,7 @@ cdef class Line:
     cdef readonly int64_t received      # ns, of the last read
     cdef readonly Histogram lag         # of what another connection had brought before
     cdef int64_t damaged_at
+    cdef bint gone                      # the connection has ended; another may be at its place
 
 
 cdef class Stream:

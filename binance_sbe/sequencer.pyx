@@ -89,6 +89,7 @@ cdef class Held:
     cdef Line line
     cdef int64_t received
     cdef object frame
+    cdef int64_t damaged        # frames of the connection's by then
 
 
 cdef inline bint is_old(Stream stream, const sbe_event* event) noexcept:
@@ -226,15 +227,19 @@ cdef class Sequencer:
             return HOLD
         if stream.jumps and stream.joined & bit:
             stream.culled += event.first > stream.last + 1
-        elif event.first > stream.last + 1 and not (stream.jumps and stream.cause is None):
+        elif event.first > stream.last + 1:
             self.hole(stream, line, event.first, received)
         return self.follow(stream, line, event, received)
 
     cdef int follow(
         self, Stream stream, Line line, const sbe_event* event, int64_t received
     ) except -1:
+        cdef int64_t at = stream.at[line.place]
         accept(stream, line, event, received)
-        stream.joined |= <uint8_t>(1 << line.place)
+        if line.gone:           # a frame that waited: the place is no longer this connection's
+            stream.at[line.place] = at
+        else:
+            stream.joined |= <uint8_t>(1 << line.place)
         stream.cause = None
         return HAND_OVER if stream.held is None else HAND_OVER_AND_MORE
 
@@ -300,6 +305,7 @@ cdef class Sequencer:
         held.line = line
         held.received = received
         held.frame = frame
+        held.damaged = line.damaged
         if stream.held is None:
             stream.held = []
             self.holding.add(stream)
@@ -310,25 +316,31 @@ cdef class Sequencer:
         """The frames, as (frame, received), that need not wait any more."""
         cdef Held held
         ready = []
+        in_step = set()         # connections whose event before was handed on, with no damage since
         waiting, stream.held = stream.held, None
         waiting.sort(key=id_of)
         while waiting:
             held = waiting[0]
             if is_old(stream, &held.event):
-                stream.joined |= <uint8_t>(1 << held.line.place)
+                in_step.add((held.line, held.damaged))
+                if not held.line.gone and held.damaged == held.line.damaged:
+                    stream.joined |= <uint8_t>(1 << held.line.place)
                 self.duplicate(stream, held.line, held.event.last, held.received)
                 del waiting[0]
                 continue
             if not forced and (stream.jumps or held.event.first > stream.last + 1):
                 if self.is_awaited(stream, held.line, &held.event):
                     break
-            if stream.jumps and stream.joined >> held.line.place & 1:
+            if stream.jumps and (held.line, held.damaged) in in_step:
                 stream.culled += held.event.first > stream.last + 1
-            elif held.event.first > stream.last + 1 and not (stream.jumps and stream.cause is None):
+            elif held.event.first > stream.last + 1:
                 self.hole(stream, held.line, held.event.first, held.received)
             self.follow(stream, held.line, &held.event, held.received)
+            if not held.line.gone and held.damaged != held.line.damaged:
+                stream.joined &= ~<uint8_t>(1 << held.line.place)
             ready.append((held.frame, held.received))
             del waiting[0]
+            in_step.add((held.line, held.damaged))
         if waiting:
             stream.held = waiting
         else:
@@ -354,6 +366,7 @@ cdef class Sequencer:
         """A connection brings nothing any more; ``cause`` says why."""
         cdef Stream stream
         cdef uint8_t bit = <uint8_t>(1 << line.place)
+        line.gone = True
         for stream in self.streams.values():
             if not (stream.cover | stream.joined) & bit:
                 continue
@@ -362,6 +375,27 @@ cdef class Sequencer:
             stream.at[line.place] = INT64_MIN
             if not stream.cover and stream.cause is None:
                 stream.cause = cause
+
+    def damage(self, Line line not None, bytes frame not None, int64_t received):
+        """A frame that is no message came through a connection.
+
+        Of trades and diffs the next id will tell what was lost. Of bestBidAsk and depth20 it won't: their
+        next event is stitched as after a break, unless the frame's template says that it was
+        none of theirs.
+        """
+        cdef Stream stream
+        cdef uint8_t bit = <uint8_t>(1 << line.place)
+        line.damaged += 1
+        line.damaged_at = received
+        template = int.from_bytes(frame[2:4], "little") - 10000
+        for stream in self.streams.values():
+            if not stream.jumps or not (stream.cover | stream.joined) & bit:
+                continue
+            if 0 <= template < KINDS and KIND_NAMES[template] != stream.kind:
+                continue
+            stream.joined &= ~bit
+            if not stream.cover & ~bit and stream.cause is None:
+                stream.cause = "a damaged frame"
 
     def forget(self, names):
         """What comes of these streams from now on follows upon nothing: we did not want them."""
@@ -381,8 +415,7 @@ cdef class Sequencer:
         cdef int verdict
         stream = self.judge_frame(frame, &event)
         if stream is None:
-            line.damaged += 1
-            line.damaged_at = received
+            self.damage(line, frame, received)
             return [(frame, received)]
         verdict = judge(self, stream, line, &event, received)
         if verdict == HAND_OVER:

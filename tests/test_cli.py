@@ -157,7 +157,7 @@ def test_an_exchange_that_stops_is_said_and_exits_1() -> None:
     url = server.stdout.readline().split()[-1]
     environment = os.environ | {"BINANCE_API_KEY": "k"}
     watch = subprocess.Popen(
-        [*COMMAND, "watch", "btcusdt", "--url", url],
+        [*COMMAND, "watch", "btcusdt", "--url", url, "--give-up", "2"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert watch.stdout is not None
@@ -167,6 +167,8 @@ def test_an_exchange_that_stops_is_said_and_exits_1() -> None:
     out, err = watch.communicate(timeout=20)
     assert watch.returncode == 1
     assert "the exchange closed with 1001" in err
+    assert "attempt 2 in" in err
+    assert "no connection for 2 s: given up" in err
     assert "as record arrays" in out
 
 
@@ -221,3 +223,28 @@ def test_the_version_is_shown() -> None:
     import binance_sbe
 
     assert run("--version").stdout == f"binance-sbe {binance_sbe.__version__}\n"
+
+
+def test_an_exchange_with_faults_says_which_there_were() -> None:
+    command = [*COMMAND, "simulate", "btcusdt", "--port", "0", "--faults", "cut,unknown"]
+    server = subprocess.Popen(
+        [*command, "--every", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    url = server.stdout.readline().split()[-1]
+    environment = os.environ | {"BINANCE_API_KEY": "k"}
+    watch = subprocess.run(
+        [*COMMAND, "watch", "btcusdt", "--url", url, "--seconds", "3"],
+        capture_output=True, text=True, env=environment, timeout=30,
+    )  # fmt: skip
+    server.terminate()
+    out, _ = server.communicate(timeout=20)
+    assert watch.returncode == 0
+    assert "attempt 1 in" in watch.stderr
+    assert "a connection breaks off in the middle of a frame" in out
+
+
+def test_an_unknown_fault_is_refused() -> None:
+    done = run("simulate", "--faults", "cut,fire")
+    assert done.returncode == 2
+    assert "there is no fault 'fire'; there are cut, close, silence" in done.stderr

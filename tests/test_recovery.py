@@ -339,3 +339,44 @@ def test_a_half_open_connection_is_found_and_mended(
     with caplog.at_level(logging.WARNING, "binance_sbe"):
         run(work, rate=500)
     assert sum("silent for 1 s" in record.message for record in caplog.records) == 1
+
+
+@WAYS
+@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize(("seed", "transport"), [(1, "websockets"), (2, "picows")])
+def test_whatever_goes_wrong_is_mended_and_accounted_for(
+    transport: Any, use_batches: bool, lines: int, seed: int
+) -> None:
+    async def work(exchange: Recorded) -> None:
+        seen: list[bytes] = []
+        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        async with binance_sbe.connect(
+            *STREAMS, lines=lines, silence_timeout=1.0, on_error="collect", **options
+        ) as feed:
+            task = asyncio.create_task(consume(feed, use_batches, seen))
+            await asyncio.sleep(6.0)
+            exchange.fault_schedule.names = []
+            await asyncio.sleep(3.0)
+            assert len(feed.ledger.connections) - lines >= len(
+                [name for _, name in exchange.fault_schedule.done if name in ("cut", "close")]
+            )
+            await quiet(exchange, feed)
+            await task
+        assert len(exchange.fault_schedule.done) >= 4
+        check(exchange, feed, [plain(frame) for frame in seen])
+        done = [name for _, name in exchange.fault_schedule.done]
+        ledger = feed.ledger
+        assert sum(ledger.unknown_templates.values()) == done.count("unknown")
+        assert ledger.damaged_count <= done.count("damage")
+        assert sum(ledger.newer_versions.values()) <= done.count("newer")
+
+    run(work, rate=500, faults=["all"], fault_seconds=0.5, seed=seed, ping_interval=None)
+
+
+def plain(frame: bytes) -> bytes:
+    """A frame of version 1 as one of version 0."""
+    if frame[6] == 0:
+        return frame
+    size = int.from_bytes(frame[:2], "little") - 3
+    head = size.to_bytes(2, "little") + frame[2:6] + bytes(2)
+    return head + frame[8 : 8 + size] + frame[8 + size + 3 :]

@@ -214,6 +214,36 @@ def test_a_damaged_frame_is_the_cause_and_is_kept() -> None:
     assert feed.holes() == [(1, 3, "a damaged frame")]
 
 
+def test_damage_may_hide_best_prices_which_another_line_may_have() -> None:
+    feed = Feed()
+    feed.give(0, best(1), depth20(1, 1))
+    feed.sequencer.arrive(feed.lines[0], best(4)[:-1], 10)
+    assert feed.give(0, best(9), best(20), depth20(30, 2)) == [9, 20, 30]
+    assert feed.holes() == [(1, 9, "a damaged frame")]
+    feed = Feed(2)
+    feed.give(0, best(1))
+    feed.give(1, best(1))
+    feed.sequencer.arrive(feed.lines[0], best(4)[:-1], 10)
+    assert feed.give(0, best(9)) == []
+    assert feed.give(1, best(4), best(9), best(10)) == [4, 9, 10]
+    assert feed.holes() == []
+
+
+def test_what_waited_of_a_connection_that_is_gone_says_nothing_of_the_next_one() -> None:
+    feed = Feed(2)
+    feed.give(0, best(1))
+    feed.give(1, best(1))
+    feed.sequencer.arrive(feed.lines[1], b"damaged", 10)
+    assert feed.give(1, best(5), best(9)) == []  # the other line may have more
+    feed.sequencer.leave(feed.lines[1], "cut")
+    assert feed.wait(2 * SECOND) == [5, 9]
+    feed.open(1)
+    assert feed.give(1, best(20)) == []
+    feed.sequencer.leave(feed.lines[0], "silent")
+    assert ids(feed.sequencer.released(feed.now)) == [20]
+    assert [hole[:2] for hole in feed.holes()] == [(1, 5), (9, 20)]
+
+
 def test_unknown_templates_are_counted_apart_from_damage() -> None:
     ledger = Ledger()
     frame = trade(1)

@@ -23,12 +23,23 @@ class ControlError(Exception):
 
 
 class Subscriptions:
-    """The streams of one connection. ``exists`` says whether the exchange has a stream."""
+    """The streams of one connection. ``exists`` says whether the exchange has a stream.
+
+    ``is_mute`` and ``next_frame``, which changes the next frame, are for faults.
+    """
 
     def __init__(self, exists: Callable[[str], bool], streams: list[str], combined: bool) -> None:
         self.exists = exists
         self.streams = dict.fromkeys(streams)
         self.combined = combined
+        self.is_mute = False
+        self.next_frame: Callable[[bytes], bytes] | None = None
+        self._control_times: list[float] = []
+
+    def count_control(self, now: float, limit: int) -> bool:
+        """Whether one more frame of the client's, at ``now``, is within the limit of a second."""
+        self._control_times = [t for t in self._control_times if t > now - 1.0] + [now]
+        return len(self._control_times) <= limit
 
     def answer(self, text: str) -> str:
         """The reply to one text frame."""

@@ -7,7 +7,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -21,6 +21,7 @@ from ..streams import KINDS, stream_name
 from .control import Subscriptions
 from .encoder import encode
 from .events import BestBidAsk, Depth, Diff, Trades
+from .faults import Schedule, damaged, newer, unknown
 from .market import Market
 
 SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
@@ -28,6 +29,7 @@ DIFF_SECONDS = 0.020
 DEPTH_SECONDS = 0.050
 _TICK_SECONDS = 0.002
 _BUSY_SECONDS = 0.02
+_SHUTDOWN_SECONDS = 1.0  # from its announcement to the close
 _MAX_BACKLOG = 64 * 1024 * 1024
 _KIND = {Trades: "trade", BestBidAsk: "bestBidAsk", Depth: "depth20", Diff: "depth"}
 
@@ -39,7 +41,11 @@ class Exchange:
     two events of the real-time streams, and depth events come by the clock. ``api_keys`` are the
     keys let in; with None any key is, but there must be one. Port 0 takes a free one.
 
-    Raises OSError where the port is taken, and ValueError for a symbol that can't be one.
+    ``faults`` are names of `faults.KINDS`, inflicted every ``fault_seconds`` on average, in an
+    order that ``seed`` gives; ``fault_schedule.done`` says which were. A client that sends more
+    than ``control_limit`` requests within a second loses its connection.
+
+    Raises OSError where the port is taken, ValueError for a symbol or a fault that can't be one.
     """
 
     def __init__(
@@ -51,7 +57,10 @@ class Exchange:
         api_keys: Iterable[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        ping_interval: float = 20.0,
+        ping_interval: float | None = 20.0,
+        faults: Iterable[str] = (),
+        fault_seconds: float = 10.0,
+        control_limit: int = 5,
     ) -> None:
         if not rate > 0:
             raise ValueError(f"rate is a positive number of orders a second, not {rate}")
@@ -69,11 +78,14 @@ class Exchange:
         self.port = port
         self.events_sent = 0
         self.orders_skipped = 0
+        self.fault_schedule = Schedule(faults, fault_seconds, seed)
+        self._control_limit = control_limit
         self._ping_interval = ping_interval
         self._random = random.Random(seed)
         self._connections: dict[ServerConnection, Subscriptions] = {}
         self._server: Server | None = None
         self._ticking: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -108,6 +120,8 @@ class Exchange:
         assert self._server is not None
         assert self._ticking is not None
         self._ticking.cancel()
+        for task in self._tasks:
+            task.cancel()
         self._server.close()
         await self._server.wait_closed()
         with contextlib.suppress(asyncio.CancelledError):
@@ -142,7 +156,9 @@ class Exchange:
         self._connections[connection] = subscriptions
         try:
             async for message in connection:
-                if isinstance(message, bytes):
+                if not subscriptions.count_control(time.monotonic(), self._control_limit):
+                    await connection.close(1008, "too many requests")
+                elif isinstance(message, bytes):
                     await connection.close(1003, "requests are JSON text")
                 else:
                     await connection.send(subscriptions.answer(message))
@@ -161,6 +177,7 @@ class Exchange:
         markets = list(self.markets.values())
         while True:
             elapsed = time.monotonic() - started
+            self.fault_schedule.due(elapsed, self.inflict)
             now = time.time_ns() // 1000
             due = int(elapsed * self.rate)
             if due - steps > self.rate:  # the machine was asleep, or is too slow: not caught up
@@ -195,12 +212,63 @@ class Exchange:
 
     def send(self, stream: str, frame: bytes) -> None:
         """Sends a frame, whatever its bytes are, to the subscribers of a stream."""
-        receivers = [c for c, each in self._connections.items() if stream in each.streams]
+        receivers = []
+        for connection, each in self._connections.items():
+            if stream not in each.streams or each.is_mute:
+                continue
+            if each.next_frame is None:
+                receivers.append(connection)
+                continue
+            change, each.next_frame = each.next_frame, None
+            broadcast([connection], change(frame))
+            self.events_sent += 1
         for connection in receivers:
             if connection.transport.get_write_buffer_size() > _MAX_BACKLOG:
                 connection.transport.abort()  # it does not read: as the exchange would drop it
         broadcast(receivers, frame)
         self.events_sent += len(receivers)
+
+    def inflict(self, fault: str) -> bool:
+        """Does something wrong to one connection; False where there is none to do it to."""
+        usable = [each for each in self._connections.items() if not each[1].is_mute]
+        if not usable:
+            return False
+        chance = self.fault_schedule.chance
+        connection, subscriptions = chance.choice(usable)
+        match fault:
+            case "cut":
+                frame = encode(next(iter(self.markets.values())).best_bid_ask(0))[:100]
+                wire = bytes([0x82, len(frame)]) + frame
+                connection.transport.write(wire[: chance.randrange(1, len(wire))])
+                connection.transport.close()
+                subscriptions.is_mute = True
+            case "close":
+                subscriptions.is_mute = True
+                self._later(connection.close(1001, "going away"))
+            case "silence":
+                subscriptions.is_mute = True
+            case "shutdown":
+                notice = {"e": "serverShutdown", "E": time.time_ns() // 10**6}
+                broadcast([connection], json.dumps(notice))
+                self._later(self._close_later(connection))
+            case "damage":
+                subscriptions.next_frame = lambda frame: damaged(frame, chance)
+            case "newer":
+                subscriptions.next_frame = newer
+            case "unknown":
+                market = chance.choice(list(self.markets.values()))
+                event = market.best_bid_ask(time.time_ns() // 1000)
+                broadcast([connection], unknown(encode(event)))
+        return True
+
+    async def _close_later(self, connection: ServerConnection) -> None:
+        await asyncio.sleep(_SHUTDOWN_SECONDS)
+        await connection.close(1001, "shutting down")
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def send_text(self, message: Any) -> None:
         """Sends a JSON text frame, such as serverShutdown, to every connection."""

@@ -1,0 +1,74 @@
+"""What a local exchange does wrong, at random from a seed or when it is told to."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+
+KINDS = {
+    "cut": "a connection breaks off in the middle of a frame",
+    "close": "a connection is closed, with code 1001 and a reason",
+    "silence": "a connection stays open and says nothing any more",
+    "shutdown": "serverShutdown is announced, and the connection closed a little later",
+    "damage": "one frame comes damaged",
+    "unknown": "a message comes whose template nobody knows",
+    "newer": "one message comes in a newer version, with longer blocks",
+}
+
+
+def kinds(names: Iterable[str]) -> list[str]:
+    """These kinds of faults; ``all`` is all of them. ValueError for one that there is not."""
+    given = [name for name in names if name]
+    if given == ["all"]:
+        return list(KINDS)
+    for name in given:
+        if name not in KINDS:
+            raise ValueError(f"there is no fault '{name}'; there are {', '.join(KINDS)}")
+    return given
+
+
+def damaged(frame: bytes, chance: random.Random) -> bytes:
+    """A frame that is no message any more: cut short, or with lengths that can't be."""
+    return chance.choice(
+        [
+            frame[: chance.randrange(len(frame))],
+            b"\x00\x00" + frame[2:],  # a root block of no bytes
+            frame[:4] + b"\x99\x99" + frame[6:],  # of another schema
+        ]
+    )
+
+
+def unknown(frame: bytes) -> bytes:
+    """The same bytes as a message of a template that the schema does not have."""
+    return frame[:2] + (29999).to_bytes(2, "little") + frame[4:]
+
+
+def newer(frame: bytes) -> bytes:
+    """The same message as a sender of version 1 may write it: a root block three bytes longer."""
+    size = int.from_bytes(frame[:2], "little")
+    head = (size + 3).to_bytes(2, "little") + frame[2:6] + b"\x01\x00"
+    return head + frame[8 : 8 + size] + b"\xaa\xbb\xcc" + frame[8 + size :]
+
+
+class Schedule:
+    """Which fault comes when: every ``seconds`` on average, seeded."""
+
+    def __init__(self, names: Iterable[str], seconds: float, seed: int) -> None:
+        self.names = kinds(names)
+        if not seconds > 0:
+            raise ValueError(f"faults come every so many seconds, more than {seconds}")
+        self.seconds = seconds
+        self.chance = random.Random(f"faults/{seed}")
+        self.done: list[tuple[float, str]] = []
+        self._next = self._pause()
+
+    def _pause(self) -> float:
+        return self.chance.expovariate(1.0 / self.seconds)
+
+    def due(self, elapsed: float, inflict: Callable[[str], bool]) -> None:
+        """Inflicts what is due by then. One that can't be inflicted is not done."""
+        while self.names and elapsed >= self._next:
+            name = self.chance.choice(self.names)
+            if inflict(name):
+                self.done.append((elapsed, name))
+            self._next = elapsed + self._pause()
