@@ -224,8 +224,8 @@ class Connections:
             case Close(number, _):
                 self._close(number)
             case Entered(line, names):
-                self._ledger.sequencer.enter(line, names)
                 now = time.time_ns()
+                self._ledger.sequencer.enter(line, names, now)
                 self._entered_ns.update(dict.fromkeys(names, now))
             case Left(line, cause):
                 self._ledger.sequencer.leave(line, cause)

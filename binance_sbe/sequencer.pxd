@@ -68,6 +68,7 @@ cdef class Stream:
     cdef readonly uint8_t joined        # places that are in step with what was handed on
     cdef readonly uint8_t cover         # places whose connection has subscribed
     cdef int64_t[PLACES] at             # the last id of each
+    cdef int64_t[PLACES] since          # when each began to bring all of it, ns; INT64_MAX: not yet
     cdef sbe_arrival[RECENT] recent
     cdef public object cause            # of the break before the next event, or None
     cdef list held                      # frames that wait for another connection's

@@ -14,7 +14,7 @@ No sockets and no clock: times are given. Used on one thread.
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
-from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 
 from sbe_codegen.runtime.cursor cimport sbe_data, sbe_fault
@@ -77,6 +77,7 @@ cdef class Stream:
         self.last = INT64_MIN
         for i in range(PLACES):
             self.at[i] = INT64_MIN
+            self.since[i] = INT64_MAX
 
     def __repr__(self):
         return f"<Stream {self.name}: {self.frames} frames, {self.lost} lost>"
@@ -89,7 +90,7 @@ cdef class Held:
     cdef Line line
     cdef int64_t received
     cdef object frame
-    cdef int64_t damaged        # frames of the connection's by then
+    cdef int64_t since          # when its connection began to bring all of the stream, by then
 
 
 cdef inline bint is_old(Stream stream, const sbe_event* event) noexcept:
@@ -225,9 +226,11 @@ cdef class Sequencer:
             return self.follow(stream, line, event, received)
         if self.is_awaited(stream, line, event):
             return HOLD
-        if stream.jumps and stream.joined & bit:
-            stream.culled += event.first > stream.last + 1
-        elif event.first > stream.last + 1:
+        if event.first <= stream.last + 1:
+            pass
+        elif stream.jumps and (stream.joined & bit or stream.received > stream.since[line.place]):
+            stream.culled += 1
+        else:
             self.hole(stream, line, event.first, received)
         return self.follow(stream, line, event, received)
 
@@ -305,7 +308,7 @@ cdef class Sequencer:
         held.line = line
         held.received = received
         held.frame = frame
-        held.damaged = line.damaged
+        held.since = stream.since[line.place]
         if stream.held is None:
             stream.held = []
             self.holding.add(stream)
@@ -316,14 +319,14 @@ cdef class Sequencer:
         """The frames, as (frame, received), that need not wait any more."""
         cdef Held held
         ready = []
-        in_step = set()         # connections whose event before was handed on, with no damage since
+        in_step = set()         # connections whose event before was handed on, without a break since
         waiting, stream.held = stream.held, None
         waiting.sort(key=id_of)
         while waiting:
             held = waiting[0]
             if is_old(stream, &held.event):
-                in_step.add((held.line, held.damaged))
-                if not held.line.gone and held.damaged == held.line.damaged:
+                in_step.add((held.line, held.since))
+                if not held.line.gone and held.since == stream.since[held.line.place]:
                     stream.joined |= <uint8_t>(1 << held.line.place)
                 self.duplicate(stream, held.line, held.event.last, held.received)
                 del waiting[0]
@@ -331,16 +334,20 @@ cdef class Sequencer:
             if not forced and (stream.jumps or held.event.first > stream.last + 1):
                 if self.is_awaited(stream, held.line, &held.event):
                     break
-            if stream.jumps and (held.line, held.damaged) in in_step:
-                stream.culled += held.event.first > stream.last + 1
-            elif held.event.first > stream.last + 1:
+            if held.event.first <= stream.last + 1:
+                pass
+            elif stream.jumps and (
+                stream.received > held.since or (held.line, held.since) in in_step
+            ):
+                stream.culled += 1
+            else:
                 self.hole(stream, held.line, held.event.first, held.received)
             self.follow(stream, held.line, &held.event, held.received)
-            if not held.line.gone and held.damaged != held.line.damaged:
+            if not held.line.gone and held.since != stream.since[held.line.place]:
                 stream.joined &= ~<uint8_t>(1 << held.line.place)
             ready.append((held.frame, held.received))
             del waiting[0]
-            in_step.add((held.line, held.damaged))
+            in_step.add((held.line, held.since))
         if waiting:
             stream.held = waiting
         else:
@@ -357,10 +364,13 @@ cdef class Sequencer:
 
     # connections that come and go
 
-    def enter(self, Line line not None, names):
-        """A connection brings these streams from now on: others' gaps may wait for it."""
+    def enter(self, Line line not None, names, int64_t now):
+        """A connection brings these streams from ``now`` (ns) on: others' gaps may wait for it."""
+        cdef Stream stream
         for name in names:
-            (<Stream>self.stream(name)).cover |= <uint8_t>(1 << line.place)
+            stream = self.stream(name)
+            stream.cover |= <uint8_t>(1 << line.place)
+            stream.since[line.place] = now
 
     def leave(self, Line line not None, str cause):
         """A connection brings nothing any more; ``cause`` says why."""
@@ -373,6 +383,7 @@ cdef class Sequencer:
             stream.cover &= ~bit
             stream.joined &= ~bit
             stream.at[line.place] = INT64_MIN
+            stream.since[line.place] = INT64_MAX
             if not stream.cover and stream.cause is None:
                 stream.cause = cause
 
@@ -394,6 +405,7 @@ cdef class Sequencer:
             if 0 <= template < KINDS and KIND_NAMES[template] != stream.kind:
                 continue
             stream.joined &= ~bit
+            stream.since[line.place] = received
             if not stream.cover & ~bit and stream.cause is None:
                 stream.cause = "a damaged frame"
 

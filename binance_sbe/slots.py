@@ -17,7 +17,7 @@ from .sequencer import Line
 from .session import MAX_STREAMS, Request, Session
 from .settings import Settings
 
-CONTROL_FRAMES = (4, 1.0)  # of the 5 a second that the exchange allows; one is left for a pong
+CONTROL_FRAMES = (3, 1.25)  # of 5 a second: pongs count, and frames may arrive closer together
 
 
 class Phase(Enum):

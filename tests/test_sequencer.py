@@ -66,7 +66,7 @@ class Feed:
     def open(self, place: int) -> Line:
         line = Line(place, f"line {place + 1}")
         self.lines[place : place + 1] = [line]
-        self.sequencer.enter(line, self.names)
+        self.sequencer.enter(line, self.names, self.now)
         return line
 
     def give(self, place: int, *frames: bytes) -> list[int]:
@@ -226,6 +226,17 @@ def test_damage_may_hide_best_prices_which_another_line_may_have() -> None:
     feed.sequencer.arrive(feed.lines[0], best(4)[:-1], 10)
     assert feed.give(0, best(9)) == []
     assert feed.give(1, best(4), best(9), best(10)) == [4, 9, 10]
+    assert feed.holes() == []
+
+
+def test_a_line_that_was_there_in_time_has_all_best_prices() -> None:
+    feed = Feed()
+    feed.open(1)
+    feed.now = 100
+    assert feed.give(0, best(5)) == [5]
+    assert feed.give(1, best(9)) == []  # the first that it brings
+    feed.sequencer.leave(feed.lines[0], "cut")  # before it has brought the same
+    assert feed.wait(1) == [9]
     assert feed.holes() == []
 
 
