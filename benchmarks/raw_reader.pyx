@@ -5,9 +5,8 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memmove
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
-from sbe_codegen.runtime.batch cimport Collector
+from sbe_codegen.runtime.batch cimport Collector, collect_row
 from sbe_codegen.runtime.cursor cimport rewind, sbe_cursor
-from sbe_codegen.runtime.rows cimport add_row
 
 cdef extern from "sys/socket.h":
     Py_ssize_t recv(int fd, void* buffer, size_t size, int flags) nogil
@@ -38,7 +37,7 @@ cdef class Reader:
                 cursor.start = &self.buffer[self.at + 2]
                 cursor.end = cursor.start + size
                 rewind(&cursor, cursor.start)
-                add_row(collector.rows, &cursor, received)
+                collect_row(collector, &cursor, received)
                 seen += 1
                 self.at += 2 + size
                 self.held -= 2 + size

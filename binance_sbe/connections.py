@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine
 from functools import partial
@@ -243,7 +244,7 @@ class Connections:
                     else:
                         answer.set_exception(error)
             case Log(is_warning, text):
-                LOG.log(30 if is_warning else 20, "%s: %s", self.url, text)
+                LOG.log(logging.WARNING if is_warning else logging.INFO, "%s: %s", self.url, text)
             case Failed(error):
                 self.error = error
                 self._release(everything=True)
@@ -290,14 +291,17 @@ class Connections:
                 return  # which is reported as such
 
     def _close(self, number: int) -> None:
-        self._lines.pop(number, None)
-        self._frames_seen.pop(number, None)
         opening = self._opening.pop(number, None)
         if opening is not None:
             opening.cancel()
-        transport = self._transports.pop(number, None)
+        transport = self._forget(number)
         if transport is not None:
             self._spawn(transport.close())
+
+    def _forget(self, number: int) -> Transport | None:
+        self._lines.pop(number, None)
+        self._frames_seen.pop(number, None)
+        return self._transports.pop(number, None)
 
     def _on_text(self, number: int, text: str) -> None:
         self._inbox.stats.texts += 1
@@ -311,8 +315,6 @@ class Connections:
         if number in self._opening:  # `_open` has not heard of its success yet
             self._lost[number] = code, reason
             return
-        self._transports.pop(number, None)
-        self._lines.pop(number, None)
-        self._frames_seen.pop(number, None)
+        self._forget(number)
         self.supervisor.closed(number, code, reason, time.monotonic())
         self._act()

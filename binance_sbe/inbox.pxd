@@ -2,9 +2,9 @@
 
 from libc.stdint cimport int64_t, uint8_t
 
-from sbe_codegen.runtime.batch cimport Collector
+from sbe_codegen.runtime.batch cimport Collector, collect_row
 from sbe_codegen.runtime.cursor cimport rewind, sbe_cursor
-from sbe_codegen.runtime.rows cimport REFUSED, TOO_LATE, Rows, add_row
+from sbe_codegen.runtime.rows cimport REFUSED
 
 from .sequencer cimport (
     HAND_OVER, Line, Sequencer, Stream, event_of_row, judge, sbe_event,
@@ -32,7 +32,6 @@ cdef class Inbox:
     cdef object wake
     cdef Sequencer sequencer
     cdef Collector collector            # None before rows are wanted
-    cdef Rows rows
     cdef bint gathering                 # rows are wanted
     cdef bint spilling                  # no room for rows: frames wait as frames
     cdef Py_ssize_t batch_size
@@ -58,11 +57,24 @@ cdef class Inbox:
         int64_t received
     ) except -1
     cdef int add_known(self, bytes frame, int64_t received) except -1
-    cdef int count_row(self, int64_t event_time, int64_t received) except -1
     cdef int note_version(self, const uint8_t* data) except -1
     cdef int refill(self) except -1
     cdef int mark(self) except -1
     cdef int complete(self) except -1
+
+
+cdef inline int counted(Inbox inbox) except -1:
+    """One more frame is in the rows, refused or not."""
+    inbox.unmarked += 1
+    if inbox.collector.rows.frame_count >= inbox.batch_size:
+        inbox.complete()
+    return 0
+
+
+cdef inline int count_row(Inbox inbox, int64_t event_time, int64_t received) except -1:
+    """One more row."""
+    note(inbox.stats.event_to_received, since(event_time, received), 1)
+    return counted(inbox)
 
 
 cdef inline bint as_rows(Inbox inbox) noexcept:
@@ -77,7 +89,7 @@ cdef inline int add_frame(
     cdef sbe_cursor cursor
     cdef sbe_event event
     cdef Stream stream
-    cdef int added, verdict
+    cdef int verdict
     if inbox.seen == 0:
         inbox.begin_read(received)
     inbox.seen += 1
@@ -87,22 +99,14 @@ cdef inline int add_frame(
     cursor.start = data
     cursor.end = data + size
     rewind(&cursor, data)
-    added = add_row(inbox.rows, &cursor, received)
-    while added == TOO_LATE:
-        rewind(&cursor, data)
-        added = add_row(inbox.rows, &cursor, received)
-    if added == REFUSED:
+    if collect_row(inbox.collector, &cursor, received) == REFUSED:
         return inbox.refused(line, data, size, received)
     stream = event_of_row(
-        inbox.sequencer, inbox.rows, <int>cursor.template_id - FIRST_TEMPLATE, &event
+        inbox.sequencer, inbox.collector.rows, <int>cursor.template_id - FIRST_TEMPLATE, &event
     )
     verdict = judge(inbox.sequencer, stream, line, &event, received)
     if data[6] | data[7]:
         inbox.note_version(data)
     if verdict != HAND_OVER:
         return inbox.settle_row(verdict, stream, line, &event, &cursor, received)
-    note(inbox.stats.event_to_received, since(event.time, received), 1)
-    inbox.unmarked += 1
-    if inbox.rows.frame_count >= inbox.batch_size:
-        inbox.complete()
-    return 0
+    return count_row(inbox, event.time, received)

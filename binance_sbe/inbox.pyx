@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 
-from sbe_codegen.runtime.rows cimport ADDED, TOO_LATE, undo_row
+from sbe_codegen.runtime.rows cimport undo_row
 
 from .sequencer cimport DROP, HAND_OVER_AND_MORE, HOLD
 from .stats cimport Stats, note, now_ns
@@ -141,10 +141,7 @@ cdef class Inbox:
     ) except -1:
         """A frame that the rows have noted as no message: it is in the batch as well."""
         self.note_damaged(line, PyBytes_FromStringAndSize(<const char*>data, size), received)
-        self.unmarked += 1
-        if self.rows.frame_count >= self.batch_size:
-            self.complete()
-        return 0
+        return counted(self)
 
     cdef int settle_row(
         self, int verdict, Stream stream, Line line, const sbe_event* event, sbe_cursor* cursor,
@@ -152,13 +149,13 @@ cdef class Inbox:
     ) except -1:
         """The row of a frame that was added is to stay with more, to go, or to wait."""
         if verdict == HAND_OVER_AND_MORE:
-            self.count_row(event.time, received)
+            count_row(self, event.time, received)
             for frame, at in self.sequencer.next_held(stream, False):
                 self.add_known(frame, at)
             return 0
-        undo_row(self.rows, cursor.template_id - FIRST_TEMPLATE)
+        undo_row(self.collector.rows, cursor.template_id - FIRST_TEMPLATE)
         if (cursor.start[6] | cursor.start[7] << 8) <= SCHEMA_VERSION:
-            self.rows.tables.left_over -= cursor.end - cursor.position
+            self.collector.rows.tables.left_over -= cursor.end - cursor.position
         if verdict == HOLD:
             frame = cursor.start[:cursor.end - cursor.start]
             self.sequencer.hold(stream, line, event, received, frame)
@@ -179,23 +176,9 @@ cdef class Inbox:
         if self.unmarked == 0 and self.seen == 0:
             self.received = received
             self.started = now_ns()
-        added = add_row(self.rows, &cursor, received)
-        while added == TOO_LATE:
-            rewind(&cursor, data)
-            added = add_row(self.rows, &cursor, received)
-        if added == ADDED:
-            return self.count_row(event.time, received)
-        self.unmarked += 1
-        if self.rows.frame_count >= self.batch_size:
-            self.complete()
-        return 0
-
-    cdef int count_row(self, int64_t event_time, int64_t received) except -1:
-        note(self.stats.event_to_received, since(event_time, received), 1)
-        self.unmarked += 1
-        if self.rows.frame_count >= self.batch_size:
-            self.complete()
-        return 0
+        if collect_row(self.collector, &cursor, received) == REFUSED:
+            return counted(self)
+        return count_row(self, event.time, received)
 
     cdef int mark(self) except -1:
         """Counts and measures the rows that one read has given so far."""
@@ -221,7 +204,6 @@ cdef class Inbox:
         self.batch_size = batch_size
         if self.collector is None:
             self.collector = spot_stream.Collector(min(batch_size, MOST_ROOM), "collect")
-            self.rows = self.collector.rows
         self.gathering = True
         if len(self.frames):
             self.refill()
@@ -248,9 +230,9 @@ cdef class Inbox:
         """Whether there is a whole batch, or no room for one."""
         if len(self.batches) > 0:
             return True
-        if self.rows is None or self.unlimited:
+        if self.collector is None or self.unlimited:
             return False
-        return self.rows_held >= self.limit and self.rows.frame_count > 0
+        return self.rows_held >= self.limit and len(self.collector) > 0
 
     cdef int complete(self) except -1:
         """What was gathered becomes a batch."""
@@ -259,7 +241,6 @@ cdef class Inbox:
         marks = [(self.marks[i].count, self.marks[i].decoded) for i in range(self.mark_count)]
         self.mark_count = 0
         self.batches.append((self.collector.take(), marks))
-        self.rows = self.collector.rows
         self.sequencer.forget_codes()
         self.wake()
         return 0

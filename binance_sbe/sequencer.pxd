@@ -94,7 +94,9 @@ cdef class Sequencer:
         self, Stream stream, Line line, const sbe_event* event, int64_t received, bint back
     ) except -1
     cdef int duplicate(self, Stream stream, Line line, int64_t last, int64_t received) except -1
-    cdef int hole(self, Stream stream, Line line, int64_t first, int64_t received) except -1
+    cdef int note_gap(
+        self, Stream stream, Line line, int64_t first, int64_t received, bint in_step
+    ) except -1
     cdef int hold(
         self, Stream stream, Line line, const sbe_event* event, int64_t received, object frame
     ) except -1

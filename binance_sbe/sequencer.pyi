@@ -2,6 +2,9 @@ from collections.abc import Callable, Iterable
 
 from .stats import Histogram
 
+MOST_LINES: int
+KIND_NAMES: tuple[str, ...]
+
 class Line:
     @property
     def place(self) -> int: ...

@@ -33,7 +33,7 @@ from .stats cimport Histogram, note
 
 from . import spot_stream
 
-# Within one class of messages the template says which kind of stream it is.
+MOST_LINES = PLACES
 KIND_NAMES = ("trade", "bestBidAsk", "depth20", "depth")
 assert [each.TEMPLATE_ID for each in spot_stream.MESSAGES.values()] == [10000, 10001, 10002, 10003]
 
@@ -226,12 +226,8 @@ cdef class Sequencer:
             return self.follow(stream, line, event, received)
         if self.is_awaited(stream, line, event):
             return HOLD
-        if event.first <= stream.last + 1:
-            pass
-        elif stream.jumps and (stream.joined & bit or stream.received > stream.since[line.place]):
-            stream.culled += 1
-        else:
-            self.hole(stream, line, event.first, received)
+        in_step = stream.joined & bit or stream.received > stream.since[line.place]
+        self.note_gap(stream, line, event.first, received, in_step)
         return self.follow(stream, line, event, received)
 
     cdef int follow(
@@ -287,7 +283,15 @@ cdef class Sequencer:
                 break
         return DROP
 
-    cdef int hole(self, Stream stream, Line line, int64_t first, int64_t received) except -1:
+    cdef int note_gap(
+        self, Stream stream, Line line, int64_t first, int64_t received, bint in_step
+    ) except -1:
+        """What is left out before an event: culled where ids jump and nothing came between, else a hole."""
+        if first <= stream.last + 1:
+            return 0
+        if stream.jumps and in_step:
+            stream.culled += 1
+            return 0
         cause = stream.cause
         if cause is None and line.damaged_at >= stream.received:
             cause = "a damaged frame"
@@ -334,14 +338,8 @@ cdef class Sequencer:
             if not forced and (stream.jumps or held.event.first > stream.last + 1):
                 if self.is_awaited(stream, held.line, &held.event):
                     break
-            if held.event.first <= stream.last + 1:
-                pass
-            elif stream.jumps and (
-                stream.received > held.since or (held.line, held.since) in in_step
-            ):
-                stream.culled += 1
-            else:
-                self.hole(stream, held.line, held.event.first, held.received)
+            is_next = stream.received > held.since or (held.line, held.since) in in_step
+            self.note_gap(stream, held.line, held.event.first, held.received, is_next)
             self.follow(stream, held.line, &held.event, held.received)
             if not held.line.gone and held.since != stream.since[held.line.place]:
                 stream.joined &= ~<uint8_t>(1 << held.line.place)

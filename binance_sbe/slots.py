@@ -34,7 +34,6 @@ class Connection:
     number: int
     slot: Slot
     line: Line
-    born: float
     phase: Phase = Phase.OPENING
     session: Session = field(default_factory=Session)
     to_send: list[Request] = field(default_factory=list)

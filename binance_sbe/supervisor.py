@@ -14,7 +14,7 @@ from itertools import count
 from .actions import Action, Close, Failed, Left, Log, Open
 from .errors import ConnectionLost, ConnectionRefused, FeedError
 from .pacing import Window
-from .sequencer import Line
+from .sequencer import MOST_LINES, Line
 from .session import Accepted, Refused, ServerShutdown, UnknownText
 from .settings import Settings
 from .slots import CONTROL_FRAMES, Connection, Phase, Shards, Slot
@@ -22,26 +22,22 @@ from .streams import stream_names
 from .subscriptions import NAMES_A_REQUEST, Subscriptions
 
 ATTEMPTS = (295, 300.0)  # of the 300 in five minutes
-PLACES = 8
 _CLEAN = (1000, 1001, 1012)
 _STEADY = 30.0  # seconds that a connection is up before the next pause starts anew
 _HOPELESS = (401,)
 
 
 class Supervisor:
-    """``chance`` makes the jitter; ``name`` is what log lines begin with."""
+    """``chance`` makes the jitter."""
 
-    def __init__(
-        self, settings: Settings, name: str = "feed", chance: random.Random | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, chance: random.Random | None = None) -> None:
         self.settings = settings
-        self.name = name
         self.actions: list[Action] = []
-        self.shards = Shards(settings, chance or random.Random())
+        self._chance = chance or random.Random()
+        self.shards = Shards(settings, self._chance)
         self.connections: dict[int, Connection] = {}
         self.reconnects = 0
         self.closing = False
-        self._chance = chance or random.Random()
         self._numbers = count(1)
         self._subscriptions = Subscriptions(settings, self.shards, self._tell)
         self._attempts = Window(*ATTEMPTS)
@@ -122,7 +118,7 @@ class Supervisor:
             return
         slot = connection.slot
         connection.phase = Phase.SUBSCRIBING
-        connection.born = connection.heard = now
+        connection.heard = now
         spread = self._chance.uniform(0.95, 1.0)
         connection.renew_at = now + self.settings.renew_after * spread
         self._subscriptions.request(connection, "SUBSCRIBE", list(slot.shard.names))
@@ -278,9 +274,9 @@ class Supervisor:
         self._attempts.note(now)
         number = next(self._numbers)
         used = {c.line.place for c in self.connections.values() if c.slot.shard is slot.shard}
-        place = min(set(range(PLACES)) - used)
+        place = min(set(range(MOST_LINES)) - used)
         line = Line(place, f"connection {number} (line {slot.index + 1})")
-        connection = Connection(number, slot, line, now)
+        connection = Connection(number, slot, line)
         self.connections[number] = connection
         if slot.current is None:
             slot.current = connection

@@ -14,11 +14,11 @@ from websockets.asyncio.server import ServerConnection
 import binance_sbe
 from binance_sbe import Feed, TradesStreamEvent
 from binance_sbe.errors import SlowConsumer
+from binance_sbe.ledger import Connection
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
 
-Event = Trades | BestBidAsk | Depth | Diff
 STREAMS = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
 
 
@@ -187,6 +187,11 @@ def test_a_renewal_loses_and_repeats_nothing(transport: Any, use_batches: bool, 
     run(work, rate=2000)
 
 
+def has_brought_much(connection: Connection) -> bool:
+    """True of an open connection that is past its first events of every stream."""
+    return connection.closed_ns is None and connection.frames > 500
+
+
 @TRANSPORTS
 @WAYS
 def test_of_two_lines_one_may_be_cut_at_any_time(transport: Any, use_batches: bool) -> None:
@@ -196,10 +201,12 @@ def test_of_two_lines_one_may_be_cut_at_any_time(transport: Any, use_batches: bo
         async with binance_sbe.connect(*STREAMS, **options) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
             for turn in range(5):
-                while len(clients := exchange.clients) < 2:
+                while sum(map(has_brought_much, feed.ledger.connections)) < 2:
                     await asyncio.sleep(0.05)
-                await asyncio.sleep(0.6)  # in which both have brought something of every stream
-                clients[turn % 2].transport.abort()
+                exchange.clients[turn % 2].transport.abort()
+                ended = turn + 1
+                while sum(c.closed_ns is not None for c in feed.ledger.connections) < ended:
+                    await asyncio.sleep(0.05)
             await asyncio.sleep(0.8)
             await quiet(exchange, feed)
             await task

@@ -7,10 +7,10 @@ for the whole call. In both, a frame is validated exactly as `decode` validates 
 cimport cython
 from libc.stdint cimport int64_t
 
-from .cursor cimport rewind, sbe_cursor
+from .cursor cimport sbe_cursor
 from .frames cimport open_frame
 from .message cimport Schema
-from .rows cimport TOO_LATE, Rows, add_row, new_rows
+from .rows cimport Rows, new_rows
 from .tables cimport append_t
 
 from .inputs import as_run
@@ -42,8 +42,7 @@ cdef class Collector:
         owner = open_frame(frame, 0, &cursor)
         if self.rows is None:
             raise_unopened()
-        while add_row(self.rows, &cursor, received_ns) == TOO_LATE:
-            rewind(&cursor, cursor.start)
+        collect_row(self, &cursor, received_ns)
 
     def take(self):
         """A Batch of everything since the last take. Its arrays are its own, never reused."""
