@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Literal
 
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.results import Batch
 
-from . import spot_stream
+from . import environments, spot_stream
 from .connections import Connections
 from .errors import KEY_HELP, ConnectionLost, FeedError, MissingKey, SlowConsumer
 from .inbox import Inbox
@@ -24,11 +24,10 @@ from .stats import Stats
 from .streams import KINDS, stream_names
 from .transports import TRANSPORTS, Transport
 
-ENVIRONMENTS = {
-    "prod": "wss://stream-sbe.binance.com:9443",
-    "testnet": "wss://stream-sbe.testnet.binance.vision:9443",
-    "demo": "wss://demo-stream-sbe.binance.com:9443",
-}
+if TYPE_CHECKING:
+    from . import rest
+    from .filling import FilledTrades
+
 # Seconds that streams may be silent. Trades may be rare; the others follow the book.
 STREAM_TIMEOUT: Mapping[str, float | None] = {
     "trade": None, "bestBidAsk": 300.0, "depth20": 300.0, "depth": 300.0,
@@ -84,9 +83,7 @@ def connect(
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
     """
-    if environment not in ENVIRONMENTS:
-        known = ", ".join(ENVIRONMENTS)
-        raise ValueError(f"environment '{environment}' is not one of {known}")
+    environments.checked(environment)
     if on_error not in ("raise", "collect"):
         raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
     if max_queue < 1:
@@ -107,7 +104,8 @@ def connect(
     )
     return Feed(
         stream_names(streams),
-        ENVIRONMENTS[environment] if url is None else _checked_url(url),
+        environments.STREAMS[environment] if url is None else environments.stream_url(url),
+        environments.REST[environment] if url is None else environments.rest_url(url),
         api_key,
         TRANSPORTS[transport],
         on_error,
@@ -115,18 +113,6 @@ def connect(
         max_queue,
         settings,
     )
-
-
-def _checked_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
-        extra = parts.username or parts.path.strip("/") or parts.query or parts.fragment
-    except (ValueError, AttributeError):
-        usable, extra = False, ""
-    if not usable or extra:
-        raise ValueError(f"url '{url}' is not ws:// or wss:// with a host and a port, and no more")
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _checked_key(given: str | None) -> str:
@@ -148,6 +134,7 @@ class Feed:
         self,
         streams: list[str],
         url: str,
+        rest_url: str,
         api_key: str | None,
         transport: type[Transport],
         on_error: str,
@@ -159,6 +146,7 @@ class Feed:
         self.errors: deque[DecodeError] = deque(maxlen=1000)
         self.stats = Stats()
         self.ledger = Ledger()
+        self._rest_url = rest_url
         self._wanted = streams
         self._key = api_key
         self._on_error = on_error
@@ -231,6 +219,27 @@ class Feed:
         """
         self._opened()
         self._connections.renew()
+
+    async def fill_trades(self, client: rest.Client | None = None) -> AsyncIterator[FilledTrades]:
+        """The trades of holes, those that are in the ledger and those to come, by REST.
+
+        For a task beside the one that iterates over the feed; ends after the feed has. What comes
+        is marked by its class, FilledTrades, and counted in ``filled`` of the hole; order is by id
+        within a hole. ``client`` is an open `rest.Client`, by default one of the same
+        environment (or of the same ``url``). Needs aiohttp, the extra ``rest``. What can't be
+        filled is logged; nothing is raised for it.
+        """
+        from . import rest
+        from .filling import fill_all
+
+        self._opened()
+        own = rest.Client(url=self._rest_url) if client is None else None
+        async with contextlib.AsyncExitStack() as stack:
+            if own is not None:
+                client = await stack.enter_async_context(own)
+            assert client is not None
+            async for filled in fill_all(client, self.ledger, lambda: self._connections.is_over):
+                yield filled
 
     def _opened(self) -> None:
         if not self._is_open:

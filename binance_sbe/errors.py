@@ -11,6 +11,7 @@
       ConnectionRefused     the exchange answered, and refused: the HTTP status says why
       SubscriptionRefused   the exchange refused a request
       ConnectionLost        the connection ended, not because we closed it, and was not mended
+      RateLimited           the REST API refuses until a while has passed
       SlowConsumer          the consumer was too slow, and had asked for an error then
 """
 
@@ -126,3 +127,16 @@ class SlowConsumer(FeedError):
             f"{stream}: no room for another frame, {waiting} wait for the consumer: make it "
             f"faster, make max_queue larger, or choose another on_overflow"
         )
+
+
+class RateLimited(FeedError):
+    """The REST API refuses to answer: HTTP 429, too many requests, or 418, a ban for going on.
+
+    ``retry_after`` is the number of seconds until it may be asked again.
+    """
+
+    def __init__(self, url: str, status: int, retry_after: float) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        what = "has banned this address" if status == 418 else "has had enough requests"
+        super().__init__(f"{url} {what} (HTTP {status}): again in {retry_after:.0f} s")

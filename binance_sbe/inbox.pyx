@@ -6,22 +6,40 @@ once, from wherever the transport has them, and no Python object is made.
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 
-from sbe_codegen.runtime.rows cimport undo_row
+from sbe_codegen.runtime.batch cimport collect_row
+from sbe_codegen.runtime.cursor cimport rewind
+from sbe_codegen.runtime.rows cimport REFUSED, TOO_LATE, Rows, add_row, undo_row
 
-from .sequencer cimport DROP, HAND_OVER_AND_MORE, HOLD
-from .stats cimport Stats, note, now_ns
+from .sequencer cimport DROP, HAND_OVER, HAND_OVER_AND_MORE, HOLD, event_of_row, judge
+from .stats cimport Histogram, Stats, note, now_ns, since
 
 from collections import deque
 
 from . import spot_stream
 
 cdef enum:
+    FIRST_TEMPLATE = 10000
     MOST_ROOM = 16384           # rows to make room for at first
 
 cdef int64_t SCHEMA_VERSION = spot_stream.SCHEMA_VERSION
+
+
+cdef inline int counted(Inbox inbox) except -1:
+    """One more frame is in the rows, refused or not."""
+    inbox.unmarked += 1
+    if inbox.collector.rows.frame_count >= inbox.batch_size:
+        inbox.complete()
+    return 0
+
+
+cdef inline int count_row(Inbox inbox, int64_t event_time, int64_t received) except -1:
+    """One more row."""
+    note(inbox.stats.event_to_received, since(event_time, received), 1)
+    return counted(inbox)
 
 
 @cython.final
@@ -60,7 +78,8 @@ cdef class Inbox:
 
     def put(self, bytes frame not None, int64_t received, Line line not None):
         """One frame that came through a connection at a time (ns since 1970)."""
-        add_frame(self, line, <const uint8_t*>(<char*>frame), len(frame), received)
+        cdef sbe_span span = sbe_span(<const uint8_t*>(<char*>frame), len(frame))
+        self.add_frames(line, &span, 1, received)
         self.end_read(line)
 
     def wake_consumer(self):
@@ -74,6 +93,25 @@ cdef class Inbox:
         if self.unmarked:
             self.mark()
         self.wake()
+
+    cdef int add_frames(
+        self, Line line, const sbe_span* spans, Py_ssize_t count, int64_t received
+    ) except -1:
+        """Frames of one read of the socket: kept, or made into rows at once. `end_read` is to follow."""
+        cdef Py_ssize_t i
+        if self.seen == 0:
+            self.begin_read(received)
+        self.seen += count
+        for i in range(count):
+            self.stats.bytes += spans[i].size
+        i = 0
+        while i < count:
+            if as_rows(self):
+                i += self.add_rows(line, spans + i, count - i, received)
+            else:
+                self.take_frame(line, spans[i].data, spans[i].size, received)
+                i += 1
+        return 0
 
     cdef int begin_read(self, int64_t received) except -1:
         self.received = received
@@ -136,12 +174,48 @@ cdef class Inbox:
 
     # rows
 
-    cdef int refused(
-        self, Line line, const uint8_t* data, Py_ssize_t size, int64_t received
+    cdef Py_ssize_t add_rows(
+        self, Line line, const sbe_span* spans, Py_ssize_t count, int64_t received
     ) except -1:
-        """A frame that the rows have noted as no message: it is in the batch as well."""
-        self.note_damaged(line, PyBytes_FromStringAndSize(<const char*>data, size), received)
-        return counted(self)
+        """Makes rows of frames up to the first that takes more than that; returns how many are done."""
+        cdef Rows rows = self.collector.rows
+        cdef Sequencer sequencer = self.sequencer
+        cdef Histogram event_to_received = self.stats.event_to_received
+        cdef const uint8_t* data
+        cdef PyObject* stream       # borrowed: the sequencer has it
+        cdef sbe_cursor cursor
+        cdef sbe_event event
+        cdef int added, verdict
+        cdef Py_ssize_t i
+        for i in range(count):
+            data = spans[i].data
+            cursor.start = data
+            cursor.end = data + spans[i].size
+            rewind(&cursor, data)
+            added = add_row(rows, &cursor, received)
+            if added == TOO_LATE:
+                return i
+            if added == REFUSED:        # the rows have noted it: it is in the batch as well
+                self.note_damaged(
+                    line, PyBytes_FromStringAndSize(<const char*>data, spans[i].size), received
+                )
+                counted(self)
+                return i + 1
+            stream = event_of_row(
+                sequencer, rows, <int>cursor.template_id - FIRST_TEMPLATE, &event
+            )
+            verdict = judge(sequencer, <Stream>stream, line, &event, received)
+            if data[6] | data[7]:
+                self.note_version(data)
+            if verdict != HAND_OVER:
+                self.settle_row(verdict, <Stream>stream, line, &event, &cursor, received)
+                return i + 1
+            note(event_to_received, since(event.time, received), 1)
+            self.unmarked += 1
+            if rows.frame_count >= self.batch_size:
+                self.complete()
+                return i + 1
+        return count
 
     cdef int settle_row(
         self, int verdict, Stream stream, Line line, const sbe_event* event, sbe_cursor* cursor,

@@ -21,7 +21,7 @@ class Hole:
 
     ``last_before`` is the last id before it, ``first_after`` the first id after it: of trades, or
     of updates of the book. The times (ns since 1970, of arrival here) are those of the events
-    around it.
+    around it. ``filled`` counts the trades that `Feed.fill_trades` has got since.
     """
 
     stream: str
@@ -30,6 +30,7 @@ class Hole:
     started_ns: int
     ended_ns: int
     cause: str
+    filled: int = 0
 
     @property
     def ids(self) -> int:
@@ -132,6 +133,15 @@ class Ledger:
             self._add(hole)
         hole.first_after = max(hole.first_after, last + 1)
         hole.ended_ns = received
+
+    def holes_since(self, count: int) -> list[Hole]:
+        """The holes noted after the first ``count``, as far as they are kept."""
+        fresh = self.holes_count - count
+        return self.holes[-fresh:] if fresh > 0 else []
+
+    def is_growing(self, hole: Hole) -> bool:
+        """Whether what is dropped next may still come to this hole."""
+        return self._dropping.get(hole.stream) is hole
 
     def note_taken(self, stream: Stream) -> None:
         """An event was handed over: what is dropped after it makes a hole of its own."""

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
 
-from .inbox cimport Inbox, add_frame, as_rows
+from .inbox cimport Inbox, as_rows, sbe_span
 from .sequencer cimport Line
 from .stats cimport now_ns
 
@@ -18,6 +18,9 @@ from collections import deque
 cdef extern from *:
     const char* SBE_PICOWS
 
+cdef enum:
+    MOST_WAITING = 256
+
 PICOWS = SBE_PICOWS.decode()    # the version that this was compiled for
 
 
@@ -25,6 +28,10 @@ PICOWS = SBE_PICOWS.decode()    # the version that this was compiled for
 cdef class Listener(WSListener):
     """Hands binary frames to the inbox, and calls ``on_text(str)``, ``on_sign()`` at pings and pongs,
     and ``on_lost(code, reason)``.
+
+    Frames that are to be rows are left in the receive buffer until the last of one read has come, and are
+    then read in one go. The buffer stays as it is for that long: the last frame of a read says that
+    it is the last, even where what follows it is no WebSocket frame.
 
     Once the inbox is full it stops the socket. Of what was in the receive buffer by then, frames and
     text wait in ``held`` until `resume`; rows are made at once, which take no more room.
@@ -40,7 +47,10 @@ cdef class Listener(WSListener):
     cdef bint holding           # there is something held
     cdef bint paused
     cdef bint amid              # in the frames of one read
+    cdef bint to_rows           # which become rows
     cdef int64_t received
+    cdef sbe_span[MOST_WAITING] waiting
+    cdef Py_ssize_t waiting_count
     cdef list parts             # of a message in several frames
     cdef int kind               # of that message
 
@@ -57,24 +67,48 @@ cdef class Listener(WSListener):
         self.transport = transport
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
+        if (
+            self.amid and self.to_rows and not frame.last_in_buffer
+            and frame.msg_type == WSMsgType.BINARY and frame.fin
+            and self.waiting_count < MOST_WAITING
+        ):
+            self.waiting[self.waiting_count] = sbe_span(
+                <const uint8_t*>frame.payload_ptr, frame.payload_size
+            )
+            self.waiting_count += 1
+        else:
+            self.receive_frame(transport, frame)
+
+    cdef int receive_frame(self, WSTransport transport, WSFrame frame) except -1:
+        """Any frame: the first and the last of a read do more than wait."""
         if not self.amid:       # all that came in one read has one time of arrival
             self.amid = True
             self.received = now_ns()
-        if frame.msg_type == WSMsgType.BINARY and frame.fin:
-            if as_rows(self.inbox) and not self.holding:
-                add_frame(
-                    self.inbox, self.line, <const uint8_t*>frame.payload_ptr, frame.payload_size,
-                    self.received,
-                )
-            else:
-                self.receive(<const uint8_t*>frame.payload_ptr, frame.payload_size)
+            self.to_rows = as_rows(self.inbox) and not self.holding
+        if self.to_rows and frame.msg_type == WSMsgType.BINARY and frame.fin:
+            if self.waiting_count == MOST_WAITING:
+                self.read_waiting()
+            self.waiting[self.waiting_count] = sbe_span(
+                <const uint8_t*>frame.payload_ptr, frame.payload_size
+            )
+            self.waiting_count += 1
         else:
+            self.read_waiting()
             self.receive_other(transport, frame)
         if frame.last_in_buffer:
             self.amid = False
+            self.read_waiting()
             self.inbox.end_read(self.line)
             if not self.paused and self.inbox.full:
                 self.pause()
+        return 0
+
+    cdef int read_waiting(self) except -1:
+        cdef Py_ssize_t count = self.waiting_count
+        self.waiting_count = 0
+        if count:
+            self.inbox.add_frames(self.line, self.waiting, count, self.received)
+        return 0
 
     cpdef on_ws_disconnected(self, WSTransport transport):
         closing = transport.close_handshake
@@ -85,11 +119,13 @@ cdef class Listener(WSListener):
             self.on_lost(int(received.code), received.reason or "")
 
     cdef int receive(self, const uint8_t* data, Py_ssize_t size) except -1:
+        cdef sbe_span span
         if self.paused:
             self.holding = True
             self.held.append((PyBytes_FromStringAndSize(<const char*>data, size), self.received))
             return 0
-        add_frame(self.inbox, self.line, data, size, self.received)
+        span = sbe_span(data, size)
+        self.inbox.add_frames(self.line, &span, 1, self.received)
         if self.inbox.full:
             self.pause()
         return 0
@@ -115,7 +151,10 @@ cdef class Listener(WSListener):
             self.transport.underlying_transport.resume_reading()
 
     cdef int receive_other(self, WSTransport transport, WSFrame frame) except -1:
-        """Text, messages in several frames, and the end."""
+        """Frames that stay frames, text, messages in several frames, and the end."""
+        if frame.msg_type == WSMsgType.BINARY and frame.fin:
+            self.receive(<const uint8_t*>frame.payload_ptr, frame.payload_size)
+            return 0
         if frame.msg_type == WSMsgType.CLOSE:
             if not transport.is_close_frame_sent:
                 transport.send_close(frame.get_close_code())

@@ -1,17 +1,27 @@
-"""Answers of the REST API in SBE."""
+"""Answers of the REST API in SBE, and a small client for those that a feed needs.
+
+The client is for market data: it signs nothing. aiohttp is the extra ``rest``.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import spot_sbe
-from .errors import BinanceError, NotSbe
+from . import environments, spot_sbe
+from .errors import BinanceError, FeedError, NotSbe, RateLimited, Unreachable
+
+if TYPE_CHECKING:
+    import aiohttp
+
+M = TypeVar("M")
 
 # What to ask with: any answer is SBE then, but for those of gateways and of HTTP 406.
 HEADERS = {
     "Accept": "application/sbe",
     "X-MBX-SBE": f"{spot_sbe.SCHEMA_ID}:{spot_sbe.SCHEMA_VERSION}",
 }
+_PAUSE = {429: 60.0, 418: 120.0}  # seconds, where the exchange does not say how long
 _PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 _TEXT = ("json", "html", "xml", "text", "javascript", "form")
 
@@ -48,3 +58,105 @@ def error_of(response: spot_sbe.ErrorResponse) -> BinanceError:
         response.server_time,
         response.data_message,
     )
+
+
+class Client:
+    """Asks the REST API for market data, in SBE: ``async with rest.Client() as client``.
+
+    ``environment`` is "prod", "testnet" or "demo"; ``url`` (http, https, ws or wss, host and port)
+    overrides it. ``api_key`` is sent where it is given; market data needs none. ``timeout`` is in
+    seconds, for one answer.
+
+    ``used_weight`` is what the exchange says was used of this minute's weight, None before it has
+    said so. When it refuses with HTTP 429 or 418, that is RateLimited, and until ``blocked_until``
+    (time.monotonic()) nothing more is asked: requests raise RateLimited at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: str = "prod",
+        url: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        default = environments.REST[environments.checked(environment)]
+        self.url = default if url is None else environments.rest_url(url)
+        self.used_weight: int | None = None
+        self.blocked_until = 0.0
+        self._timeout = timeout
+        self._headers = HEADERS | ({"X-MBX-APIKEY": api_key} if api_key else {})
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"<rest.Client {self.url}, weight used: {self.used_weight}>"
+
+    async def __aenter__(self) -> Client:
+        try:
+            import aiohttp
+        except ImportError:
+            raise FeedError(
+                "the REST client needs aiohttp: pip install 'binance-sbe[rest]'"
+            ) from None
+        self._session = aiohttp.ClientSession(
+            headers=self._headers, timeout=aiohttp.ClientTimeout(total=self._timeout)
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, path: str, **parameters: object) -> Any:
+        """The message that answers ``GET path``, such as ``"/api/v3/depth"``.
+
+        Raises Unreachable, RateLimited, BinanceError for an error of the exchange's, NotSbe for an
+        answer that is not SBE, and DecodeError for SBE that is damaged.
+        """
+        import aiohttp
+
+        if self._session is None:
+            raise RuntimeError("the client is not open: use it as 'async with rest.Client(...)'")
+        left = self.blocked_until - time.monotonic()
+        if left > 0:
+            raise RateLimited(self.url, 429, left)
+        query = {name: str(value) for name, value in parameters.items()}
+        try:
+            async with self._session.get(self.url + path, params=query) as answer:
+                body = await answer.read()
+                self._note_limits(answer.status, answer.headers)
+                return decode_response(answer.headers.get("Content-Type"), body)
+        except TimeoutError:
+            raise Unreachable(f"{self.url}: no answer within {self._timeout:g} s") from None
+        except aiohttp.ClientError as error:
+            raise Unreachable(f"{self.url}: {error or type(error).__name__}") from None
+
+    def _note_limits(self, status: int, headers: Any) -> None:
+        weight = headers.get("X-MBX-USED-WEIGHT-1M", "")
+        if weight.isdigit():
+            self.used_weight = int(weight)
+        if status in (429, 418):
+            given = headers.get("Retry-After", "")
+            wait = float(given) if given.isdigit() else _PAUSE[status]
+            self.blocked_until = time.monotonic() + wait
+            raise RateLimited(self.url, status, wait)
+
+    async def historical_trades(
+        self, symbol: str, from_id: int, limit: int = 1000
+    ) -> spot_sbe.TradesResponse:
+        """Up to ``limit`` (1,000 at most) trades from an id on. Weight 25. Errors as for `get`."""
+        answer = await self.get(
+            "/api/v3/historicalTrades", symbol=symbol.upper(), fromId=from_id, limit=limit
+        )
+        return _expected(answer, spot_sbe.TradesResponse)
+
+    async def server_time(self) -> int:
+        """The exchange's clock, in microseconds since 1970. Weight 1. Errors as for `get`."""
+        return _expected(await self.get("/api/v3/time"), spot_sbe.ServerTimeResponse).server_time
+
+
+def _expected(answer: Any, kind: type[M]) -> M:
+    if not isinstance(answer, kind):
+        raise FeedError(f"asked for a {kind.__name__}, and got a {type(answer).__name__}")
+    return answer

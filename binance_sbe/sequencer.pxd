@@ -85,7 +85,7 @@ cdef class Sequencer:
     cdef uint32_t known_room[KINDS]
 
     cdef void forget_codes(self) noexcept
-    cdef Stream learn(self, int kind, const sbe_table* table, uint32_t code)
+    cdef int learn(self, int kind, const sbe_table* table, uint32_t code) except -1
     cdef Stream stream_of(self, int kind, bytes symbol)
     cdef int settle(self, Stream stream, Line line, const sbe_event* event, int64_t received) except -1
     cdef int follow(self, Stream stream, Line line, const sbe_event* event, int64_t received) except -1
@@ -108,15 +108,17 @@ cdef inline void accept(
     Stream stream, Line line, const sbe_event* event, int64_t received
 ) noexcept:
     """The event is handed on."""
-    cdef sbe_arrival* arrival = &stream.recent[stream.frames & (RECENT - 1)]
+    cdef sbe_arrival* arrival
     stream.last = event.last
     stream.last_time = event.time
     stream.received = received
     stream.at[line.place] = event.last
-    stream.frames += 1
     line.won += 1
-    arrival.last = event.last
-    arrival.received = received
+    if stream.cover & ~(1 << line.place):       # others may bring it again
+        arrival = &stream.recent[stream.frames & (RECENT - 1)]
+        arrival.last = event.last
+        arrival.received = received
+    stream.frames += 1
 
 
 cdef inline int judge(
@@ -134,8 +136,10 @@ cdef inline int judge(
     return sequencer.settle(stream, line, event, received)
 
 
-cdef inline Stream event_of_row(Sequencer sequencer, Rows rows, int kind, sbe_event* event):
-    """The ids of the row that was just appended to its table, and its stream."""
+cdef inline PyObject* event_of_row(
+    Sequencer sequencer, Rows rows, int kind, sbe_event* event
+) except NULL:
+    """The ids of the row that was just appended to its table, and its stream (borrowed)."""
     cdef sbe_table* table = &rows.tables.items[kind]
     cdef sbe_table* group
     cdef const char* row = table.rows.data + table.rows.used - table.itemsize + table.prefix
@@ -160,6 +164,6 @@ cdef inline Stream event_of_row(Sequencer sequencer, Rows rows, int kind, sbe_ev
             event.first = (<TradesStreamEventTradesRow*>group.rows.data)[(ends - 2)[0]].id
             event.last = (<TradesStreamEventTradesRow*>group.rows.data)[(ends - 1)[0] - 1].id
     event.time = (<const int64_t*>row)[0]
-    if code < sequencer.known_count[kind]:
-        return <Stream>sequencer.known[kind][code]
-    return sequencer.learn(kind, table, code)
+    if code >= sequencer.known_count[kind]:
+        sequencer.learn(kind, table, code)
+    return sequencer.known[kind][code]

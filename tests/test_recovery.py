@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from websockets.asyncio.server import ServerConnection
+from recorded import STREAMS, Recorded
 
 import binance_sbe
 from binance_sbe import Feed, TradesStreamEvent
@@ -18,24 +18,6 @@ from binance_sbe.ledger import Connection
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
-
-STREAMS = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
-
-
-class Recorded(Exchange):
-    """An exchange that remembers all it has published."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(["btcusdt"], **options)
-        self.published: dict[str, list[bytes]] = {name: [] for name in STREAMS}
-
-    def send(self, stream: str, frame: bytes) -> None:
-        self.published[stream].append(frame)
-        super().send(stream, frame)
-
-    @property
-    def clients(self) -> list[ServerConnection]:
-        return list(self._connections)
 
 
 def run(work: Callable[[Recorded], Awaitable[None]], **options: Any) -> None:

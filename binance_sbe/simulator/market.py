@@ -8,10 +8,13 @@ the caller gives the time, and the same seed and times give the same events.
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
+from collections import deque
 
 from .events import BestBidAsk, Depth, Diff, Level, Trade, Trades
 
 _SIDE_LEVELS = 60
+_HISTORY = 100_000  # trades that are remembered
 _PRICES = {
     "btcusdt": 94_123.45, "ethusdt": 3_312.08, "bnbusdt": 702.41, "solusdt": 189.77,
     "xrpusdt": 2.1834, "dogeusdt": 0.31562, "pepeusdt": 0.00001874,
@@ -38,6 +41,7 @@ class Market:
         for depth in range(_SIDE_LEVELS):
             self.bids[self._anchor - self._spread * (depth + 1)] = self._quantity()
             self.asks[self._anchor + self._spread * (depth + 1)] = self._quantity()
+        self.history: deque[tuple[int, Trade]] = deque(maxlen=_HISTORY)  # us, and the trade
         self._changed_bids: set[int] = set()
         self._changed_asks: set[int] = set()
         self._diffed_id = self.update_id
@@ -101,6 +105,7 @@ class Market:
             if left <= 0:
                 break
         delay = self.random.randrange(200, 900)
+        self.history.extend((now - delay, trade) for trade in trades)
         return Trades(
             self.symbol, self.price_exponent, self.qty_exponent, now, now - delay, tuple(trades)
         )
@@ -147,6 +152,11 @@ class Market:
         if self.bids and self.asks:
             return (self.best_bid + self.best_ask) // 2
         return self.best_bid + self._spread if self.bids else self.best_ask - self._spread
+
+    def trades_from(self, trade_id: int, limit: int) -> list[tuple[int, Trade]]:
+        """Up to ``limit`` trades from an id on, with their times; older ones are forgotten."""
+        begin = bisect_left(self.history, trade_id, key=lambda entry: entry[1].id)
+        return [self.history[i] for i in range(begin, min(begin + limit, len(self.history)))]
 
     # the streams
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
@@ -23,6 +24,7 @@ from .encoder import encode
 from .events import BestBidAsk, Depth, Diff, Trades
 from .faults import Schedule, damaged, newer, unknown
 from .market import Market
+from .rest import Rest
 
 SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 DIFF_SECONDS = 0.020
@@ -61,6 +63,9 @@ class Exchange:
         faults: Iterable[str] = (),
         fault_seconds: float = 10.0,
         control_limit: int = 5,
+        lifetime: float | None = None,
+        weight_limit: int = 6000,
+        ban_seconds: int = 120,
     ) -> None:
         if not rate > 0:
             raise ValueError(f"rate is a positive number of orders a second, not {rate}")
@@ -79,7 +84,9 @@ class Exchange:
         self.events_sent = 0
         self.orders_skipped = 0
         self.fault_schedule = Schedule(faults, fault_seconds, seed)
+        self.rest = Rest(self.markets, weight_limit, ban_seconds)
         self._control_limit = control_limit
+        self._lifetime = lifetime
         self._ping_interval = ping_interval
         self._random = random.Random(seed)
         self._connections: dict[ServerConnection, Subscriptions] = {}
@@ -134,6 +141,11 @@ class Exchange:
     # connections
 
     def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        answer = self.rest.answer(request.path, request.headers, time.time())
+        if answer is not None:
+            headers = Headers(answer.headers | {"Content-Length": str(len(answer.body))})
+            headers["Connection"] = "close"
+            return Response(answer.status, HTTPStatus(answer.status).phrase, headers, answer.body)
         key = request.headers.get("X-MBX-APIKEY")
         if not key or (self.api_keys is not None and key not in self.api_keys):
             body = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}

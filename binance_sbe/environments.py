@@ -1,0 +1,49 @@
+"""Where the exchange is: hosts by environment, and URLs that are given instead."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+STREAMS = {
+    "prod": "wss://stream-sbe.binance.com:9443",
+    "testnet": "wss://stream-sbe.testnet.binance.vision:9443",
+    "demo": "wss://demo-stream-sbe.binance.com:9443",
+}
+REST = {
+    "prod": "https://api.binance.com",
+    "testnet": "https://testnet.binance.vision",
+    "demo": "https://demo-api.binance.com",
+}
+_HTTP = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+
+
+def checked(environment: str) -> str:
+    """The name of an environment that there is. ValueError for others."""
+    if environment not in STREAMS:
+        raise ValueError(f"environment '{environment}' is not one of {', '.join(STREAMS)}")
+    return environment
+
+
+def _parts(url: str, schemes: tuple[str, ...]) -> tuple[str, str]:
+    """Scheme, and host with port. ValueError for a URL with anything more, or less."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+        extra = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+    except (ValueError, AttributeError):
+        usable, extra = False, ""
+    if not usable or extra:
+        known = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"url '{url}' is not {known} with a host and a port, and no more")
+    return parts.scheme, parts.netloc
+
+
+def stream_url(url: str) -> str:
+    """ws:// or wss:// with a host and a port. ValueError for anything else."""
+    return "{}://{}".format(*_parts(url, ("ws", "wss")))
+
+
+def rest_url(url: str) -> str:
+    """The same host by HTTP, of a URL that may be one of its streams."""
+    scheme, place = _parts(url, tuple(_HTTP))
+    return f"{_HTTP[scheme]}://{place}"

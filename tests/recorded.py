@@ -1,0 +1,27 @@
+"""A local exchange that remembers all it has published: the truth that a feed is held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+
+from binance_sbe.simulator import Exchange
+
+STREAMS = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
+
+
+class Recorded(Exchange):
+    """An exchange that remembers all it has published."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(["btcusdt"], **options)
+        self.published: dict[str, list[bytes]] = {name: [] for name in STREAMS}
+
+    def send(self, stream: str, frame: bytes) -> None:
+        self.published[stream].append(frame)
+        super().send(stream, frame)
+
+    @property
+    def clients(self) -> list[ServerConnection]:
+        return list(self._connections)
