@@ -13,6 +13,10 @@ cdef struct sbe_mark:           # messages that were decoded together
     int64_t decoded             # ns
 
 
+cdef enum:
+    MOST_SPANS = 256            # frames that become rows in one go
+
+
 cdef struct sbe_span:           # a frame, where it lies
     const uint8_t* data
     Py_ssize_t size

@@ -9,13 +9,18 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
+from libc.string cimport memset
 
 from sbe_codegen.runtime.batch cimport collect_row
 from sbe_codegen.runtime.cursor cimport rewind
-from sbe_codegen.runtime.rows cimport REFUSED, TOO_LATE, Rows, add_row, undo_row
+from sbe_codegen.runtime.rows cimport ADDED, REFUSED, TOO_LATE, Rows, add_row, undo_row
 
-from .sequencer cimport DROP, HAND_OVER, HAND_OVER_AND_MORE, HOLD, event_of_row, judge
-from .stats cimport Histogram, Stats, note, now_ns, since
+from .sequencer cimport (
+    DROP, HAND_OVER, HAND_OVER_AND_MORE, HOLD, event_of_row, judge,
+)
+from .stats cimport (
+    Histogram, Stats, count_tally, note, note_next, now_ns, sbe_tally, since,
+)
 
 from collections import deque
 
@@ -182,25 +187,21 @@ cdef class Inbox:
         cdef Sequencer sequencer = self.sequencer
         cdef Histogram event_to_received = self.stats.event_to_received
         cdef const uint8_t* data
-        cdef PyObject* stream       # borrowed: the sequencer has it
+        cdef PyObject* stream = NULL            # borrowed: the sequencer has it
         cdef sbe_cursor cursor
         cdef sbe_event event
-        cdef int added, verdict
-        cdef Py_ssize_t i
-        for i in range(count):
-            data = spans[i].data
+        cdef sbe_tally tally
+        cdef int added = ADDED, verdict = HAND_OVER
+        cdef Py_ssize_t done = 0, wanted = min(count, self.batch_size - rows.frame_count)
+        memset(&tally, 0, sizeof(tally))
+        while done < wanted:
+            data = spans[done].data
             cursor.start = data
-            cursor.end = data + spans[i].size
+            cursor.end = data + spans[done].size
             rewind(&cursor, data)
             added = add_row(rows, &cursor, received)
-            if added == TOO_LATE:
-                return i
-            if added == REFUSED:        # the rows have noted it: it is in the batch as well
-                self.note_damaged(
-                    line, PyBytes_FromStringAndSize(<const char*>data, spans[i].size), received
-                )
-                counted(self)
-                return i + 1
+            if added != ADDED:
+                break
             stream = event_of_row(
                 sequencer, rows, <int>cursor.template_id - FIRST_TEMPLATE, &event
             )
@@ -208,14 +209,24 @@ cdef class Inbox:
             if data[6] | data[7]:
                 self.note_version(data)
             if verdict != HAND_OVER:
-                self.settle_row(verdict, <Stream>stream, line, &event, &cursor, received)
-                return i + 1
-            note(event_to_received, since(event.time, received), 1)
-            self.unmarked += 1
+                break
+            note_next(event_to_received, &tally, since(event.time, received))
+            done += 1
+        count_tally(event_to_received, &tally)
+        self.unmarked += done
+        if done == wanted:
             if rows.frame_count >= self.batch_size:
                 self.complete()
-                return i + 1
-        return count
+            return done
+        if added == TOO_LATE:
+            return done
+        if added == REFUSED:            # the rows have noted it: it is in the batch as well
+            frame = PyBytes_FromStringAndSize(<const char*>spans[done].data, spans[done].size)
+            self.note_damaged(line, frame, received)
+            counted(self)
+        else:
+            self.settle_row(verdict, <Stream>stream, line, &event, &cursor, received)
+        return done + 1
 
     cdef int settle_row(
         self, int verdict, Stream stream, Line line, const sbe_event* event, sbe_cursor* cursor,

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
 
-from .inbox cimport Inbox, as_rows, sbe_span
+from .inbox cimport MOST_SPANS, Inbox, as_rows, sbe_span
 from .sequencer cimport Line
 from .stats cimport now_ns
 
@@ -17,9 +17,6 @@ from collections import deque
 
 cdef extern from *:
     const char* SBE_PICOWS
-
-cdef enum:
-    MOST_WAITING = 256
 
 PICOWS = SBE_PICOWS.decode()    # the version that this was compiled for
 
@@ -47,10 +44,10 @@ cdef class Listener(WSListener):
     cdef bint holding           # there is something held
     cdef bint paused
     cdef bint amid              # in the frames of one read
-    cdef bint to_rows           # which become rows
     cdef int64_t received
-    cdef sbe_span[MOST_WAITING] waiting
+    cdef sbe_span[MOST_SPANS] waiting     # in the receive buffer, to be rows
     cdef Py_ssize_t waiting_count
+    cdef Py_ssize_t most_waiting            # 0 where they are to be no rows
     cdef list parts             # of a message in several frames
     cdef int kind               # of that message
 
@@ -68,36 +65,37 @@ cdef class Listener(WSListener):
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         if (
-            self.amid and self.to_rows and not frame.last_in_buffer
-            and frame.msg_type == WSMsgType.BINARY and frame.fin
-            and self.waiting_count < MOST_WAITING
+            self.waiting_count < self.most_waiting and not frame.last_in_buffer and frame.fin
+            and frame.msg_type == WSMsgType.BINARY
         ):
-            self.waiting[self.waiting_count] = sbe_span(
-                <const uint8_t*>frame.payload_ptr, frame.payload_size
-            )
-            self.waiting_count += 1
+            self.wait(frame)
         else:
             self.receive_frame(transport, frame)
+
+    cdef inline void wait(self, WSFrame frame) noexcept:
+        cdef sbe_span* span = &self.waiting[self.waiting_count]
+        span.data = <const uint8_t*>frame.payload_ptr
+        span.size = frame.payload_size
+        self.waiting_count += 1
 
     cdef int receive_frame(self, WSTransport transport, WSFrame frame) except -1:
         """Any frame: the first and the last of a read do more than wait."""
         if not self.amid:       # all that came in one read has one time of arrival
             self.amid = True
             self.received = now_ns()
-            self.to_rows = as_rows(self.inbox) and not self.holding
-        if self.to_rows and frame.msg_type == WSMsgType.BINARY and frame.fin:
-            if self.waiting_count == MOST_WAITING:
+            if as_rows(self.inbox) and not self.holding:
+                self.most_waiting = MOST_SPANS
+        if self.most_waiting and frame.msg_type == WSMsgType.BINARY and frame.fin:
+            if self.waiting_count == MOST_SPANS:
                 self.read_waiting()
-            self.waiting[self.waiting_count] = sbe_span(
-                <const uint8_t*>frame.payload_ptr, frame.payload_size
-            )
-            self.waiting_count += 1
+            self.wait(frame)
         else:
             self.read_waiting()
             self.receive_other(transport, frame)
         if frame.last_in_buffer:
-            self.amid = False
             self.read_waiting()
+            self.amid = False
+            self.most_waiting = 0
             self.inbox.end_read(self.line)
             if not self.paused and self.inbox.full:
                 self.pause()

@@ -140,29 +140,29 @@ cdef inline PyObject* event_of_row(
     Sequencer sequencer, Rows rows, int kind, sbe_event* event
 ) except NULL:
     """The ids of the row that was just appended to its table, and its stream (borrowed)."""
-    cdef sbe_table* table = &rows.tables.items[kind]
-    cdef sbe_table* group
+    cdef const sbe_table* table = &rows.tables.items[kind]
+    cdef const sbe_table* group
     cdef const char* row = table.rows.data + table.rows.used - table.itemsize + table.prefix
     cdef const int64_t* ends
     cdef uint32_t code
     if kind == BEST_BID_ASK:
-        event.first = event.last = (<BestBidAskStreamEventRow*>row).book_update_id
-        code = (<BestBidAskStreamEventRow*>row).symbol
+        event.first = event.last = (<const BestBidAskStreamEventRow*>row).book_update_id
+        code = (<const BestBidAskStreamEventRow*>row).symbol
     elif kind == DEPTH:
-        event.first = (<DepthDiffStreamEventRow*>row).first_book_update_id
-        event.last = (<DepthDiffStreamEventRow*>row).last_book_update_id
-        code = (<DepthDiffStreamEventRow*>row).symbol
+        event.first = (<const DepthDiffStreamEventRow*>row).first_book_update_id
+        event.last = (<const DepthDiffStreamEventRow*>row).last_book_update_id
+        code = (<const DepthDiffStreamEventRow*>row).symbol
     elif kind == DEPTH20:
-        event.first = event.last = (<DepthSnapshotStreamEventRow*>row).book_update_id
-        code = (<DepthSnapshotStreamEventRow*>row).symbol
+        event.first = event.last = (<const DepthSnapshotStreamEventRow*>row).book_update_id
+        code = (<const DepthSnapshotStreamEventRow*>row).symbol
     else:
         group = &table.groups[0]
         ends = <const int64_t*>(group.offsets.data + group.offsets.used)
-        code = (<TradesStreamEventRow*>row).symbol
+        code = (<const TradesStreamEventRow*>row).symbol
         event.first = event.last = INT64_MIN
         if (ends - 1)[0] > (ends - 2)[0]:
-            event.first = (<TradesStreamEventTradesRow*>group.rows.data)[(ends - 2)[0]].id
-            event.last = (<TradesStreamEventTradesRow*>group.rows.data)[(ends - 1)[0] - 1].id
+            event.first = (<const TradesStreamEventTradesRow*>group.rows.data)[(ends - 2)[0]].id
+            event.last = (<const TradesStreamEventTradesRow*>group.rows.data)[(ends - 1)[0] - 1].id
     event.time = (<const int64_t*>row)[0]
     if code >= sequencer.known_count[kind]:
         sequencer.learn(kind, table, code)

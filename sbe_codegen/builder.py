@@ -37,6 +37,7 @@ _RUNTIME = (
     "moves",
     "rows",
     "scaling",
+    "spares",
     "tables",
     "texts",
     "values",

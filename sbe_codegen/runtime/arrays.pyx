@@ -2,9 +2,8 @@
 
 cimport numpy as np
 from cpython.ref cimport Py_INCREF
-from libc.stdlib cimport free
-
 from .frames cimport is_writable
+from .spares cimport give_spare
 
 np.import_array()
 
@@ -50,16 +49,18 @@ cdef class Storage:
     """Owns one block of C memory; arrays over it keep it as their base."""
 
     cdef void* data
+    cdef size_t capacity
 
     def __dealloc__(self):
-        free(self.data)
+        give_spare(self.data, self.capacity)
 
 
-cdef object own_array(object dtype, void* data, Py_ssize_t count):
-    """A writable array over ``data`` (from malloc), which it frees in the end."""
+cdef object own_array(object dtype, void* data, Py_ssize_t count, size_t capacity):
+    """A writable array over ``data``: ``capacity`` bytes from malloc, which it gives back in the end."""
     cdef np.npy_intp dims = count
     cdef Storage storage = Storage.__new__(Storage)
     storage.data = data
+    storage.capacity = capacity
     Py_INCREF(dtype)
     array = PyArray_NewFromDescr(
         np.ndarray, <np.dtype>dtype, 1, &dims, NULL, data, np.NPY_ARRAY_WRITEABLE, None

@@ -316,13 +316,15 @@ cdef object hand_over(object dtype, sbe_buffer* buffer):
     """
     own = copy(dtype)
     cdef size_t used = buffer.used
+    cdef size_t capacity = buffer.capacity
     cdef void* data = buffer.data
     if data == NULL:
         return np.empty(0, own)
-    if 0 < used < buffer.capacity:
+    if 0 < used < capacity - capacity // 8:
         data = realloc(data, used) or data
+        capacity = used
     buffer[0] = sbe_buffer(NULL, 0, 0)
-    return own_array(own, data, used // dtype.itemsize)
+    return own_array(own, data, used // dtype.itemsize, capacity)
 
 
 cdef object texts_of(const sbe_dictionary* dictionary, str encoding):

@@ -21,21 +21,6 @@ cdef struct sbe_buffer:
     size_t capacity             # bytes
 
 
-cdef extern from *:
-    """
-    #ifndef SBE_FOLD
-    #define SBE_FOLD
-    /* Both halves of the product: a hash that nobody foresees who does not know the seeds. */
-    static inline uint64_t sbe_fold(uint64_t one, uint64_t two)
-    {
-        unsigned __int128 product = (unsigned __int128)one * two;
-        return (uint64_t)product ^ (uint64_t)(product >> 64);
-    }
-    #endif
-    """
-    uint64_t sbe_fold(uint64_t one, uint64_t two) noexcept nogil
-
-
 cdef struct sbe_slot:
     uint64_t first              # of a text of up to 16 bytes, see `load_ends`
     uint64_t last
@@ -82,9 +67,9 @@ cdef bint grow(
 ) noexcept nogil
 cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil
 cdef void roll_back(sbe_table* table) noexcept nogil
-cdef uint64_t* SEEDS
-cdef bint add_text(
-    sbe_dictionary* dictionary, const uint8_t* text, size_t length, sbe_slot* key
+cdef bint look_up_short(
+    sbe_dictionary* dictionary, const uint8_t* text, uint64_t first, uint64_t last,
+    uint32_t length, uint32_t* code
 ) noexcept nogil
 cdef bint look_up_long(
     sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
@@ -181,33 +166,23 @@ cdef inline bint append_blob(
     return commit_rows(tables, blob, data.length)
 
 
-cdef inline size_t place_of(const sbe_dictionary* dictionary, const sbe_slot* key) noexcept nogil:
-    """Where the search for a key begins."""
-    cdef uint64_t mixed = sbe_fold(key.first ^ SEEDS[0], key.last ^ SEEDS[1] ^ key.length)
-    return <size_t>(mixed ^ (mixed >> 32)) & dictionary.mask
-
-
 cdef inline bint is_same(const sbe_slot* one, const sbe_slot* two) noexcept nogil:
     return one.first == two.first and one.last == two.last and one.length == two.length
 
 
 cdef inline bint look_up(
-    sbe_dictionary* dictionary, const sbe_data* data, sbe_slot* key, uint32_t* code
+    sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
 ) noexcept nogil:
-    """`intern` of a text of up to 16 bytes that is not the one before."""
-    cdef size_t place
-    if dictionary.count:
-        place = place_of(dictionary, key)
-        while dictionary.slots[place].number:
-            if is_same(&dictionary.slots[place], key):
-                dictionary.latest = dictionary.slots[place]
-                code[0] = dictionary.latest.number - 1
-                return True
-            place = (place + 1) & dictionary.mask
-    if not add_text(dictionary, data.data, data.length, key):
-        return False
-    code[0] = key.number - 1
-    return True
+    """`intern` of a text: the one before, or any other."""
+    cdef sbe_slot key
+    if length > 16:
+        return look_up_long(dictionary, text, length, code)
+    load_ends(text, length, &key.first, &key.last)
+    key.length = <uint32_t>length
+    if is_same(&dictionary.latest, &key) and dictionary.latest.number:
+        code[0] = dictionary.latest.number - 1
+        return True
+    return look_up_short(dictionary, text, key.first, key.last, key.length, code)
 
 
 cdef inline bint intern(
@@ -217,15 +192,7 @@ cdef inline bint intern(
 
     False without memory.
     """
-    cdef sbe_slot key
     if data.data == NULL:
         code[0] = NO_TEXT
         return True
-    if data.length > 16:
-        return look_up_long(dictionary, data.data, data.length, code)
-    load_ends(data.data, data.length, &key.first, &key.last)
-    key.length = <uint32_t>data.length
-    if is_same(&dictionary.latest, &key) and dictionary.latest.number:
-        code[0] = dictionary.latest.number - 1
-        return True
-    return look_up(dictionary, data, &key, code)
+    return look_up(dictionary, data.data, data.length, code)

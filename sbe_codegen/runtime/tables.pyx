@@ -7,13 +7,13 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy
 
 from .loads cimport load_uint64_le
+from .spares cimport take_spare
 
 cdef sbe_tables UNKNOWN         # dictionaries grow by themselves
-cdef uint64_t[2] RANDOM
+cdef uint64_t[2] SEEDS          # so that nobody who sends symbols can choose which ones collide
 cdef Py_ssize_t i
 for i in range(2):
-    RANDOM[i] = int.from_bytes(os.urandom(8), "little")
-SEEDS = RANDOM                  # so that nobody who sends symbols can choose which ones collide
+    SEEDS[i] = int.from_bytes(os.urandom(8), "little")
 
 
 cdef extern from *:
@@ -22,6 +22,13 @@ cdef extern from *:
     #include <sys/mman.h>
     #endif
     #define SBE_HUGE (1u << 22)
+
+    /* Both halves of the product: a hash that nobody foresees who does not know the seeds. */
+    static inline uint64_t sbe_fold(uint64_t one, uint64_t two)
+    {
+        unsigned __int128 product = (unsigned __int128)one * two;
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
 
     /* Large buffers are asked for in huge pages, as numpy does: a fault for each 4 KiB page takes
        longer than writing the rows that go there. */
@@ -38,7 +45,14 @@ cdef extern from *:
     #endif
     }
     """
+    uint64_t sbe_fold(uint64_t one, uint64_t two) noexcept nogil
     void sbe_advise(char* data, size_t size) noexcept nogil
+
+
+cdef inline size_t place_of(const sbe_dictionary* dictionary, const sbe_slot* key) noexcept nogil:
+    """Where the search for a key begins."""
+    cdef uint64_t mixed = sbe_fold(key.first ^ SEEDS[0], key.last ^ SEEDS[1] ^ key.length)
+    return <size_t>(mixed ^ (mixed >> 32)) & dictionary.mask
 
 
 cdef bint grow(
@@ -55,6 +69,10 @@ cdef bint grow(
         if whole == 0:
             whole = 64 * needed
         capacity = max(capacity, <size_t>min(likely, <double>whole))
+    if buffer.data == NULL:
+        buffer.data = <char*>take_spare(capacity, &buffer.capacity)
+        if buffer.data != NULL:
+            return True
     data = <char*>realloc(buffer.data, capacity)
     if data == NULL and capacity > needed:
         capacity = needed
@@ -164,6 +182,27 @@ cdef bint add_text(
     dictionary.slots[place] = key[0]
     if length <= 16:
         dictionary.latest = key[0]
+    return True
+
+
+cdef bint look_up_short(
+    sbe_dictionary* dictionary, const uint8_t* text, uint64_t first, uint64_t last,
+    uint32_t length, uint32_t* code
+) noexcept nogil:
+    """`intern` for a text of up to 16 bytes that is not the one before; see `load_ends`."""
+    cdef sbe_slot key = sbe_slot(first, last, length, 0)
+    cdef size_t place
+    if dictionary.count:
+        place = place_of(dictionary, &key)
+        while dictionary.slots[place].number:
+            if is_same(&dictionary.slots[place], &key):
+                dictionary.latest = dictionary.slots[place]
+                code[0] = dictionary.latest.number - 1
+                return True
+            place = (place + 1) & dictionary.mask
+    if not add_text(dictionary, text, length, &key):
+        return False
+    code[0] = key.number - 1
     return True
 
 
