@@ -1,7 +1,8 @@
 """The `binance-sbe` command.
 
 Exit codes: 0 done (Ctrl-C included), 1 the feed or the exchange failed, 2 wrong arguments or no
-API key.
+API key, 3 no route to the exchange, 4 the exchange refuses the key or the address; of `doctor` also
+5 the clock is off, 6 the schema is outdated.
 """
 
 from __future__ import annotations
@@ -10,22 +11,20 @@ import argparse
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from datetime import time as time_of_day
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from sbe_codegen.version import __version__
 
-from .errors import FeedError, MissingKey
+from .errors import ConnectionRefused, FeedError, MissingKey, Unreachable
 from .streams import KINDS, stream_name
 
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
-_REFRESH = 0.25
 _SYMBOL = "SYMBOL"
 _RATE = "orders a second (default: 1000)"
 
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0  # whoever read our output has seen enough
     except (FeedError, OSError) as error:
         print(f"binance-sbe: {error}", file=sys.stderr)
-        return 1
+        return {Unreachable: 3, ConnectionRefused: 4}.get(type(error), 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,16 +66,41 @@ def _parser() -> argparse.ArgumentParser:
 
     watch = commands.add_parser("watch", help="a live view of the exchange; needs BINANCE_API_KEY")
     watch.add_argument("symbols", nargs="+", type=_symbol, metavar=_SYMBOL)
-    watch.add_argument("--seconds", type=_positive, default=None, help="stop after this long")
     watch.add_argument(
-        "--environment", choices=("prod", "testnet", "demo"), default="prod", help="default: prod"
+        "--streams", type=_kinds, default=KINDS, metavar="KIND,...",
+        help=f"some of {', '.join(KINDS)} (default: all)",
+    )  # fmt: skip
+    watch.add_argument("--seconds", type=_positive, default=None, help="stop after this long")
+    watch.add_argument("--once", action="store_true", help="the state of the symbols, and no more")
+    watch.add_argument("--json", action="store_true", help="one event a line, as JSON")
+    watch.add_argument(
+        "--metrics-port", type=_port, metavar="PORT", help="counters for Prometheus at this port"
     )
-    watch.add_argument("--url", type=_url, help="another exchange, such as ws://127.0.0.1:9443")
+    _where(watch)
     watch.add_argument(
         "--give-up", type=_positive, default=60.0, metavar="SECONDS",
         help="end after this long without a connection (default: 60)",
     )  # fmt: skip
+    watch.add_argument(
+        "--lines", type=int, choices=(1, 2, 3), default=1, help="connections with the same streams"
+    )
+    watch.add_argument("--transport", choices=("websockets", "picows"), default="websockets")
+    watch.add_argument(
+        "--renew-at", type=_time_of_day, metavar="HH:MM", help="when to renew connections, in UTC"
+    )
     watch.set_defaults(run=_watch)
+
+    doctor = commands.add_parser(
+        "doctor", help="why nothing comes: key, host, TLS, clock, schema, first event"
+    )
+    doctor.add_argument("--symbol", type=_symbol, default="btcusdt", help="default: btcusdt")
+    _where(doctor)
+    doctor.add_argument(
+        "--lifecycle",
+        metavar="FILE|URL",
+        help="which schemas are current",
+    )
+    doctor.set_defaults(run=_doctor)
 
     simulate = commands.add_parser("simulate", help="a local exchange, until Ctrl-C")
     simulate.add_argument(
@@ -109,6 +133,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     inspect.set_defaults(run=_inspect)
     return parser
+
+
+def _where(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--environment", choices=("prod", "testnet", "demo"), default="prod", help="default: prod"
+    )
+    command.add_argument("--url", type=_url, help="another exchange, such as ws://127.0.0.1:9443")
+
+
+def _kinds(text: str) -> list[str]:
+    kinds = [kind for kind in text.split(",") if kind]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise argparse.ArgumentTypeError(f"'{kind}' is none of {', '.join(KINDS)}")
+    return kinds or list(KINDS)
+
+
+def _time_of_day(text: str) -> time_of_day:
+    try:
+        return time_of_day.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time of day, such as 04:30") from None
 
 
 def _positive(text: str) -> float:
@@ -144,10 +190,10 @@ def _symbol(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    from .client import connect
+    from .environments import stream_url
 
     try:
-        connect(url=text)
+        stream_url(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
@@ -170,10 +216,14 @@ async def _inspect(options: argparse.Namespace) -> int:
 
 
 async def _demo(options: argparse.Namespace) -> int:
-    streams = _streams(options.symbols)
+    from .watching import show, streams_of
+
+    streams = streams_of(options.symbols)
     async with _exchange_process(options) as url:
         print(f"local exchange on {url}, {len(streams)} streams")
-        return await _show(streams, "local exchange", options.seconds, url=url, api_key="demo")
+        return await show(
+            streams, "local exchange", seconds=options.seconds, url=url, api_key="demo"
+        )
 
 
 @contextlib.asynccontextmanager
@@ -204,76 +254,35 @@ async def _exchange_process(options: argparse.Namespace) -> AsyncIterator[str]:
 
 
 async def _watch(options: argparse.Namespace) -> int:
-    title = options.url or options.environment
-    return await _show(
-        _streams(options.symbols),
-        title,
-        options.seconds,
+    from .watching import show, streams_of
+
+    return await show(
+        streams_of(options.symbols, options.streams),
+        options.url or options.environment,
+        seconds=options.seconds,
+        once=options.once,
+        as_json=options.json,
+        metrics_port=options.metrics_port,
         url=options.url,
         environment=options.environment,
         give_up_after=options.give_up,
+        lines=options.lines,
+        transport=options.transport,
+        renew_at=options.renew_at,
     )
 
 
-def _streams(symbols: Sequence[str]) -> list[str]:
-    return [stream_name(f"{symbol}@{kind}") for symbol in symbols for kind in KINDS]
+async def _doctor(options: argparse.Namespace) -> int:
+    from . import doctor
 
-
-async def _show(streams: list[str], title: str, seconds: float | None, **where: Any) -> int:
-    """The live view of a feed until the time is over or Ctrl-C, then the summary."""
-    from .client import connect
-    from .display import Market, summary
-
-    market = Market()
-    async with connect(*streams, **where) as feed:
-        loop = asyncio.get_running_loop()
-        closing: list[asyncio.Task[None]] = []
-
-        def stop() -> None:
-            closing.append(loop.create_task(feed.close()))
-
-        loop.add_signal_handler(signal.SIGINT, stop)
-        if seconds is not None:
-            loop.call_later(seconds, stop)
-        try:
-            await _view(feed, market, f"Binance SBE, {title}")
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
-            print(summary(market, feed.stats, shutil.get_terminal_size((100, 24)).columns))
-    return 0
-
-
-async def _view(feed: Any, market: Any, title: str) -> None:
-    from .display import Rates, plain_lines, rich_table, status
-
-    rates = Rates()
-    live = _live()
-    with live if live is not None else contextlib.nullcontext():
-        shown = 0.0
-        async for batch in feed.batches(max_delay=_REFRESH):
-            market.update(batch)
-            now = asyncio.get_running_loop().time()
-            if now - shown < (_REFRESH if live else 1.0):
-                continue
-            shown = now
-            text = status(feed.stats, rates.since(feed.stats))
-            if live is not None:
-                width = live.console.width
-                live.update(rich_table(market, text, title, width), refresh=True)
-            else:
-                print("\n".join(plain_lines(market, text)), flush=True)
-
-
-def _live() -> Any:
-    """A rich Live on a terminal where rich is installed, else None."""
-    if not sys.stdout.isatty():
-        return None
-    try:
-        from rich.live import Live
-    except ImportError:
-        print("(for a live table: pip install 'binance-sbe[cli]')", file=sys.stderr)
-        return None
-    return Live(auto_refresh=False)
+    patient = doctor.Patient(
+        options.environment, options.url, options.symbol, lifecycle=options.lifecycle
+    )
+    findings = []
+    async for finding in doctor.examine(patient):
+        findings.append(finding)
+        print(doctor.line_of(finding), flush=True)
+    return doctor.code_of(findings)
 
 
 async def _simulate(options: argparse.Namespace) -> int:

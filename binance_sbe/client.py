@@ -8,6 +8,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import time as time_of_day
 from typing import TYPE_CHECKING, Literal
 
 from sbe_codegen.runtime.errors import DecodeError
@@ -54,6 +55,7 @@ def connect(
     reconnect: bool = True,
     give_up_after: float | None = 900.0,
     renew_after: float = 23.5 * 3600.0,
+    renew_at: time_of_day | None = None,
     open_timeout: float = 10.0,
     reply_timeout: float = 10.0,
     silence_timeout: float = 60.0,
@@ -74,7 +76,8 @@ def connect(
 
     A connection that is lost is made anew (``reconnect``), at once after a clean close and with
     growing pauses otherwise, until ``give_up_after`` seconds (None: for ever) without one. Before
-    the exchange ends it, after ``renew_after`` seconds, a new connection takes over without a hole.
+    the exchange ends it, after ``renew_after`` seconds and at ``renew_at`` every day (UTC where it
+    has no time zone), a new connection takes over without a hole.
     ``lines`` is how many connections bring the same streams; the first to bring an event wins.
     A connection that is silent for ``silence_timeout``, pings included, or does not answer a
     request within ``reply_timeout``, is replaced; so is one whose stream is silent for longer than
@@ -97,6 +100,7 @@ def connect(
         reconnect=reconnect,
         give_up_after=give_up_after,
         renew_after=renew_after,
+        renew_at=renew_at,
         open_timeout=open_timeout,
         reply_timeout=reply_timeout,
         silence_timeout=silence_timeout,
@@ -115,13 +119,18 @@ def connect(
     )
 
 
-def _checked_key(given: str | None) -> str:
+def checked_key(given: str | None) -> str:
     """The API key to use. No error quotes it."""
     if given is not None and not isinstance(given, str):
         raise TypeError(f"api_key is a str, not {type(given).__name__}")
     key = (os.environ.get("BINANCE_API_KEY", "") if given is None else given).strip()
     if not key:
         raise MissingKey(KEY_HELP)
+    if "PRIVATE KEY" in key or "PUBLIC KEY" in key:
+        raise MissingKey(
+            "this is a key file: what is asked for is the API key, the 64 letters and digits that "
+            f"the exchange shows for it. {KEY_HELP}"
+        )
     if not (key.isascii() and key.isprintable()):
         raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
     return key
@@ -169,12 +178,22 @@ class Feed:
         """The streams that the exchange has acknowledged, in the order they were asked for."""
         return self._connections.supervisor.streams
 
+    @property
+    def waiting(self) -> int:
+        """Frames that have arrived and were not handed over."""
+        return self._inbox.pending
+
+    @property
+    def reconnects(self) -> int:
+        """How often a connection was lost, or could not be made, and another attempt followed."""
+        return self._connections.supervisor.reconnects
+
     # opening and closing
 
     async def __aenter__(self) -> Feed:
         if self._is_open:
             raise RuntimeError("this feed was opened before: call connect again")
-        key = _checked_key(self._key)
+        key = checked_key(self._key)
         self._is_open = True
         self._connections.start(key)
         try:

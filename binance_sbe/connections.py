@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from functools import partial
 from typing import Any
 
@@ -29,8 +31,19 @@ from .settings import Settings
 from .supervisor import Supervisor
 from .transports import Transport
 
+DAY = timedelta(days=1)
 _HOLDING_SECONDS = 0.02  # between looks at frames that wait for another connection's
 _BEHIND_SECONDS = 10.0  # between two log lines about a slow consumer
+
+
+def _next(at: time_of_day | None, now: datetime) -> datetime | None:
+    """When it is that time of day next, after ``now``."""
+    if at is None:
+        return None
+    zone = at.tzinfo or UTC
+    here = now.astimezone(zone)
+    when = datetime.combine(here.date(), at.replace(tzinfo=None), zone)
+    return when if when > here else datetime.combine(here.date() + DAY, when.time(), zone)
 
 
 class Connections:
@@ -59,6 +72,7 @@ class Connections:
         self._silent: dict[str, tuple[float, float]] = {}  # pause, and when it ends
         self._entered_ns: dict[str, int] = {}
         self._said_behind = float("-inf")
+        self._renew_at = _next(settings.renew_at, datetime.now(UTC))
 
     @property
     def is_over(self) -> bool:
@@ -166,6 +180,9 @@ class Connections:
                 )
         if self.supervisor.is_whole:
             self._look_for_silence(now)
+        if self._renew_at is not None and datetime.now(UTC) >= self._renew_at:
+            self._renew_at = _next(self._settings.renew_at, datetime.now(UTC))
+            self.supervisor.renew(now, "it is the time of day to")
         waiting = inbox.pending
         if waiting >= inbox.limit and now - self._said_behind >= _BEHIND_SECONDS:
             self._said_behind = now

@@ -90,9 +90,29 @@ class ConnectionRefused(FeedError):
         text = f"{url} refused the connection with HTTP {status}"
         if body:
             text += f": {body.strip()[:500]}"
-        if status in (401, 403):
-            text += f". {KEY_HELP}."
-        super().__init__(text)
+        meaning = meaning_of(status, body, retry_after)
+        super().__init__(f"{text}. {meaning}." if meaning else text)
+
+
+def meaning_of(status: int, body: str, retry_after: float | None) -> str:
+    """What a refusal most likely means, in a sentence, or nothing."""
+    if "-2014" in body:
+        return f"This is not the form of an API key: is it complete? {KEY_HELP}"
+    if status == 401 or "-2015" in body:
+        return (
+            "The exchange does not know this key here, or it is not of type Ed25519, or this "
+            f"address is not on the list that the key is restricted to. {KEY_HELP}"
+        )
+    if status in (418, 429):
+        pause = "a few minutes" if retry_after is None else f"{retry_after:.0f} s"
+        return f"Too many requests or connections came from this address: try again in {pause}"
+    if status == 403:
+        return f"A firewall of the exchange's refuses this address or this key. {KEY_HELP}"
+    if status == 451:
+        return "The exchange does not serve the place that this address is in"
+    if status == 404:
+        return "There are no SBE streams at this host: is the url right?"
+    return ""
 
 
 class SubscriptionRefused(FeedError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time as time_of_day
 
 MOST_LINES = 3  # each may have a successor, and there are eight places
 
@@ -12,14 +13,16 @@ MOST_LINES = 3  # each may have a successor, and there are eight places
 class Settings:
     """See `connect`. Times are in seconds. ValueError for what can't be.
 
-    ``first_pause`` and ``longest_pause`` are those between attempts to connect; a successor has
-    ``settle_timeout`` to bring what its predecessor brings.
+    ``renew_at`` is in UTC where it has no time zone. ``first_pause`` and ``longest_pause`` are
+    between attempts to connect; a successor has ``settle_timeout`` to bring what its predecessor
+    brings.
     """
 
     lines: int = 1
     reconnect: bool = True
     give_up_after: float | None = 900.0
     renew_after: float = 23.5 * 3600.0
+    renew_at: time_of_day | None = None
     open_timeout: float = 10.0
     reply_timeout: float = 10.0
     silence_timeout: float = 60.0
@@ -29,6 +32,8 @@ class Settings:
     settle_timeout: float = 10.0
 
     def __post_init__(self) -> None:
+        if self.renew_at is not None and not isinstance(self.renew_at, time_of_day):
+            raise ValueError(f"renew_at is a datetime.time, not {self.renew_at!r}")
         if not 1 <= self.lines <= MOST_LINES:
             raise ValueError(f"lines is from 1 to {MOST_LINES}, not {self.lines}")
         times = {

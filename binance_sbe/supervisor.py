@@ -21,6 +21,7 @@ from .slots import CONTROL_FRAMES, Connection, Phase, Shards, Slot
 from .streams import stream_names
 from .subscriptions import NAMES_A_REQUEST, Subscriptions
 
+WE_CLOSED = "the feed was closed"
 ATTEMPTS = (295, 300.0)  # of the 300 in five minutes
 _CLEAN = (1000, 1001, 1012)
 _STEADY = 30.0  # seconds that a connection is up before the next pause starts anew
@@ -105,7 +106,7 @@ class Supervisor:
         """Ends all connections, for good."""
         self.closing = True
         for connection in list(self.connections.values()):
-            self._drop(connection, "the feed was closed")
+            self._drop(connection, WE_CLOSED)
         self._subscriptions.tickets.fail(FeedError("the feed was closed"))
 
     # what happened

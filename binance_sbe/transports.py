@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -58,8 +61,26 @@ def _no_answer(url: str, timeout: float) -> Unreachable:
     return Unreachable(f"{url}: no answer within {timeout:g} s")
 
 
-def _unreachable(url: str, error: BaseException) -> Unreachable:
-    return Unreachable(f"{url}: {str(error) or 'the other side hung up: is it a wss:// server?'}")
+def unreachable(url: str, error: BaseException) -> Unreachable:
+    """The same error, with what it most likely means."""
+    said = str(error)
+    match error:
+        case ssl.SSLCertVerificationError():
+            meaning = "the certificate is not good: is the clock of this machine right, or is "
+            meaning += "there a proxy between?"
+        case ssl.SSLError():
+            meaning = "the other side does not speak TLS: is it ws:// rather than wss://?"
+        case socket.gaierror():
+            meaning = "there is no such name: is the host right, and does this machine have DNS?"
+        case ConnectionRefusedError():
+            meaning = "nothing listens there: are host and port right?"
+        case ConnectionResetError() | EOFError():
+            meaning = "the other side hung up: is it a wss:// server?"
+        case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
+            meaning = "there is no route to it: is this machine on the network?"
+        case _:
+            meaning = "" if said else "the other side hung up: is it a wss:// server?"
+    return Unreachable(f"{url}: " + ": ".join(filter(None, (said, meaning))))
 
 
 class _Listening(ClientConnection):
@@ -99,7 +120,7 @@ class WebsocketsTransport:
 
     async def open(self, url: str, key: str, timeout: float) -> None:
         try:
-            socket = await open_websocket(
+            opened = await open_websocket(
                 url,
                 create_connection=_Listening,
                 additional_headers={"X-MBX-APIKEY": key},
@@ -117,17 +138,17 @@ class WebsocketsTransport:
         except TimeoutError:
             raise _no_answer(url, timeout) from None
         except (OSError, websockets.WebSocketException, EOFError, UnicodeError) as error:
-            raise _unreachable(url, error) from None
-        assert isinstance(socket, _Listening)
-        socket.on_sign = self._on_sign
-        self._socket = socket
-        self._reader = asyncio.create_task(self._read(socket))
+            raise unreachable(url, error) from None
+        assert isinstance(opened, _Listening)
+        opened.on_sign = self._on_sign
+        self._socket = opened
+        self._reader = asyncio.create_task(self._read(opened))
 
-    async def _read(self, socket: ClientConnection) -> None:
+    async def _read(self, connection: ClientConnection) -> None:
         inbox = self._inbox
         lost: tuple[int | None, str] = (None, "the reader was cancelled")
         try:
-            async for message in socket:
+            async for message in connection:
                 if isinstance(message, str):
                     self._on_text(message)
                     continue
@@ -135,15 +156,15 @@ class WebsocketsTransport:
                 while inbox.full:
                     self._room.clear()
                     await self._room.wait()
-            lost = (socket.close_code, socket.close_reason or "")
+            lost = (connection.close_code, connection.close_reason or "")
         except websockets.ConnectionClosed as error:
             lost = _why(error)
         except Exception as error:
-            LOG.exception("%s: the feed failed", socket.request and socket.request.path)
+            LOG.exception("%s: the feed failed", connection.request and connection.request.path)
             lost = (None, f"{type(error).__name__}: {error}")
-            await socket.close(1011)
+            await connection.close(1011)
         except asyncio.CancelledError:
-            await socket.close()
+            await connection.close()
             raise
         finally:
             self._on_lost(*lost)
@@ -208,14 +229,14 @@ class PicowsTransport:
         except self._picows.WSHandshakeError as error:
             response = error.response
             if response is None or int(response.status) == 101:
-                raise _unreachable(url, error) from None
+                raise unreachable(url, error) from None
             body = (error.raw_body or b"").decode("utf-8", "replace")
             wait = _retry_after(response.headers)
             raise ConnectionRefused(url, int(response.status), body, wait) from None
         except TimeoutError:
             raise _no_answer(url, timeout) from None
         except (OSError, self._picows.WSError, EOFError, UnicodeError) as error:
-            raise _unreachable(url, error) from None
+            raise unreachable(url, error) from None
 
     async def send(self, text: str) -> None:
         if self._transport.is_disconnected or self._transport.is_close_frame_sent:

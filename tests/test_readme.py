@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from binance_sbe.simulator import Exchange
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -29,6 +32,23 @@ def test_the_code_blocks_run_as_one_program(capsys: pytest.CaptureFixture[str]) 
     assert "symbol needs 7 bytes at offset 67, 6 are left" in printed
     assert "BTCUSDT BestBidAskStreamEvent" in printed or "ETHUSDT DepthDiff" in printed
     assert "<Batch: " in printed
+
+
+def test_the_feed_handler_for_production_handles_a_feed() -> None:
+    names: dict[str, Any] = {}
+    for block in BLOCKS:
+        if "asyncio.run" not in block:
+            exec(compile(block, "README.md", "exec"), names)
+
+    async def work() -> Any:
+        async with Exchange(["btcusdt", "ethusdt"]) as exchange:
+            stop = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.5, stop.set)
+            return await names["handle"]("k", stop, exchange.url)
+
+    ledger = asyncio.run(work())
+    assert len(ledger.connections) == 2
+    assert sum(stream.frames for stream in ledger.streams.values()) > 50
 
 
 def test_the_comments_say_what_the_expressions_give() -> None:

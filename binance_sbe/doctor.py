@@ -1,0 +1,276 @@
+"""`binance-sbe doctor`: what stands between this machine and its first message, step by step.
+
+Each step is one check, which gives a sentence or raises Trouble. What can't be tried after a
+trouble is not. The exit code is that of the first trouble.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import platform
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from sbe_codegen.version import __version__
+
+from . import environments, lifecycle
+from .client import checked_key, connect
+from .errors import BinanceError, ConnectionRefused, FeedError, MissingKey, NotSbe, Unreachable
+from .transports import unreachable
+
+GENERAL, ARGUMENTS, NO_ROUTE, REFUSED, CLOCK, OUTDATED = 1, 2, 3, 4, 5, 6
+LIFECYCLE = (
+    "https://raw.githubusercontent.com/binance/binance-spot-api-docs/master/sbe/schemas/"
+    "sbe_schema_lifecycle_{}.json"
+)
+MOST_SKEW = 1.0  # seconds
+_SECONDS = 10.0  # for each step
+
+
+class Trouble(Exception):
+    """A step that failed. ``code`` is an exit code; ``is_fatal``: what follows can't be tried."""
+
+    def __init__(self, code: int, text: str, is_fatal: bool = False) -> None:
+        super().__init__(text)
+        self.code = code
+        self.is_fatal = is_fatal
+
+
+class Unknown(Exception):
+    """A step that could not find out, which is no trouble."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``code`` is None where all is well, 0 where nothing could be found out, else an exit code."""
+
+    step: str
+    text: str
+    code: int | None = None
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What is to be examined: see `connect`. ``lifecycle`` is a URL or a file."""
+
+    environment: str = "prod"
+    url: str | None = None
+    symbol: str = "btcusdt"
+    api_key: str | None = None
+    lifecycle: str | None = None
+
+    @property
+    def stream_url(self) -> str:
+        if self.url is not None:
+            return environments.stream_url(self.url)
+        return environments.STREAMS[self.environment]
+
+    @property
+    def rest_url(self) -> str:
+        if self.url is not None:
+            return environments.rest_url(self.url)
+        return environments.REST[self.environment]
+
+
+async def examine(patient: Patient) -> AsyncIterator[Finding]:
+    """The findings, one after the other."""
+    steps: list[tuple[str, Callable[[Patient], Awaitable[str]]]] = [
+        ("build", _build),
+        ("key", _key),
+        ("host", _host),
+        ("TLS", _tls),
+        ("clock", _clock),
+        ("schema", _schema),
+        ("stream", _stream),
+    ]
+    for name, step in steps:
+        try:
+            yield Finding(name, await step(patient))
+        except Unknown as unknown:
+            yield Finding(name, str(unknown), 0)
+        except Trouble as trouble:
+            yield Finding(name, str(trouble), trouble.code)
+            if trouble.is_fatal:
+                return
+
+
+async def _build(patient: Patient) -> str:
+    text = f"binance-sbe {__version__}, Python {platform.python_version()}, numpy {np.__version__}"
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        installed = importlib.metadata.version("picows")
+        try:
+            from .listener import PICOWS
+        except (ImportError, ValueError, TypeError):
+            return f"{text}; built without picows"
+        if installed != PICOWS:
+            raise Trouble(
+                GENERAL,
+                f"{text}; it was compiled for picows {PICOWS}, and {installed} is installed: "
+                "transport='picows' will not work",
+            )
+        text += f", picows {installed}"
+    return text
+
+
+async def _key(patient: Patient) -> str:
+    try:
+        key = checked_key(patient.api_key)
+    except MissingKey as error:
+        raise Trouble(ARGUMENTS, str(error)) from None
+    if not (len(key) == 64 and key.isalnum()) and patient.url is None:
+        raise Trouble(
+            ARGUMENTS, f"the API key has {len(key)} characters: keys have 64 letters and digits"
+        )
+    return "there is one; its type shows only to the exchange, which takes Ed25519 only"
+
+
+def _no_route(patient: Patient, error: BaseException) -> Trouble:
+    return Trouble(NO_ROUTE, str(unreachable(patient.stream_url, error)), is_fatal=True)
+
+
+async def _host(patient: Patient) -> str:
+    place = urlsplit(patient.stream_url)
+    port = place.port or (443 if place.scheme == "wss" else 80)
+    assert place.hostname is not None
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(_SECONDS):
+            _, writer = await asyncio.open_connection(place.hostname, port)
+    except TimeoutError:
+        raise Trouble(
+            NO_ROUTE,
+            f"{patient.stream_url}: no answer within {_SECONDS:g} s: is there a firewall between?",
+            is_fatal=True,
+        ) from None
+    except OSError as error:
+        raise _no_route(patient, error) from None
+    address = writer.get_extra_info("peername")[0]
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    took = (time.monotonic() - started) * 1e3
+    return f"{place.hostname} is {address}, port {port} answers in {took:.0f} ms"
+
+
+async def _tls(patient: Patient) -> str:
+    place = urlsplit(patient.stream_url)
+    if place.scheme == "ws":
+        return "not used: ws://"
+    try:
+        async with asyncio.timeout(_SECONDS):
+            _, writer = await asyncio.open_connection(
+                place.hostname, place.port or 443, ssl=ssl.create_default_context()
+            )
+    except TimeoutError:
+        raise Trouble(NO_ROUTE, "no TLS handshake within 10 s", is_fatal=True) from None
+    except (OSError, EOFError) as error:
+        raise _no_route(patient, error) from None
+    version = writer.get_extra_info("ssl_object").version()
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return f"{version}, and the certificate is good"
+
+
+async def _clock(patient: Patient) -> str:
+    from .rest import Client
+
+    try:
+        async with Client(url=patient.rest_url, timeout=_SECONDS) as client:
+            await client.server_time()  # opens the connection
+            before = time.time()
+            theirs = await client.server_time() / 1e6
+            after = time.time()
+    except (FeedError, BinanceError, NotSbe) as error:
+        raise Unknown(f"not compared: {error}") from None
+    off = (before + after) / 2 - theirs
+    margin = (after - before) / 2
+    way = "ahead of" if off > 0 else "behind"
+    text = f"{abs(off) * 1e3:.0f} ms {way} the exchange's, give or take {margin * 1e3:.0f} ms"
+    if abs(off) - margin > MOST_SKEW:
+        raise Trouble(CLOCK, f"{text}: times of arrival will be wrong; is NTP running?")
+    return text
+
+
+async def _schema(patient: Patient) -> str:
+    from . import spot_sbe, spot_stream
+
+    streams = f"streams {spot_stream.SCHEMA_ID}:{spot_stream.SCHEMA_VERSION}"
+    name = f"{spot_sbe.SCHEMA_ID}:{spot_sbe.SCHEMA_VERSION}"
+    where = patient.lifecycle
+    if where is None and patient.url is not None:
+        return f"{streams}, REST {name}; a local exchange publishes no lifecycle"
+    where = where or LIFECYCLE.format("testnet" if patient.environment == "testnet" else "prod")
+    try:
+        known = lifecycle.parse(await _read(where))
+    except (OSError, ValueError, FeedError) as error:
+        raise Unknown(f"{streams}, REST {name}; which is current is not known: {error}") from None
+    release = known.of(spot_sbe.SCHEMA_ID, spot_sbe.SCHEMA_VERSION)
+    newest = known.releases[0]
+    if release is None or release.state == "latest":
+        return f"{streams}, REST {name}, which is the latest"
+    since = release.retired or release.deprecated
+    raise Trouble(
+        OUTDATED,
+        f"REST {name} is {release.state} since {since}: {newest.id}:{newest.version} is current; "
+        "update binance-sbe",
+    )
+
+
+async def _read(where: str) -> str:
+    if not where.startswith(("http://", "https://")):
+        return Path(where).read_text(encoding="utf-8")
+    try:
+        import aiohttp
+    except ImportError:
+        raise FeedError("this needs aiohttp: pip install 'binance-sbe[rest]'") from None
+    limit = aiohttp.ClientTimeout(total=_SECONDS)
+    try:
+        async with aiohttp.ClientSession(timeout=limit) as session, session.get(where) as answer:
+            if answer.status != 200:
+                raise FeedError(f"{where}: HTTP {answer.status}")
+            return await answer.text()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise FeedError(f"{where}: {error or 'no answer'}") from None
+
+
+async def _stream(patient: Patient) -> str:
+    try:
+        key = checked_key(patient.api_key)
+    except MissingKey:
+        raise Unknown("not tried, without a key") from None
+    name = f"{patient.symbol}@bestBidAsk"
+    started = time.monotonic()
+    feed = connect(name, api_key=key, url=patient.stream_url, reconnect=False)
+    try:
+        async with asyncio.timeout(_SECONDS), feed:
+            message = await anext(feed)
+    except TimeoutError:
+        raise Trouble(GENERAL, f"{name}: acknowledged, but nothing came within 10 s") from None
+    except ConnectionRefused as error:
+        raise Trouble(REFUSED, str(error)) from None
+    except Unreachable as error:
+        raise Trouble(NO_ROUTE, str(error)) from None
+    except FeedError as error:
+        raise Trouble(GENERAL, str(error)) from None
+    took = (time.monotonic() - started) * 1e3
+    return f"{name}: the first event after {took:.0f} ms: {message!r}"
+
+
+def code_of(findings: list[Finding]) -> int:
+    """The exit code: that of the first trouble."""
+    return next((each.code for each in findings if each.code), 0)
+
+
+def line_of(finding: Finding, width: int = 7) -> str:
+    """One finding as a line of text."""
+    mark = {None: "ok  ", 0: "?   "}.get(finding.code, "FAIL")
+    return f"{mark}  {finding.step:<{width}} {finding.text}"

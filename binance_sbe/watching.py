@@ -1,0 +1,207 @@
+"""`binance-sbe watch` and `demo`: a feed, shown until Ctrl-C, once, or as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
+
+from sbe_codegen.runtime.results import Batch
+
+from . import health
+from .client import Feed, connect
+from .display import Market, Rates, decimal, plain_lines, rich_table, status, summary
+from .errors import FeedError
+from .streams import KINDS, stream_name
+
+_REFRESH = 0.25
+_ONCE_SECONDS = 15.0
+KIND_OF: dict[type, str] = {message: kind for kind, message in KINDS.items()}
+
+
+def streams_of(symbols: Sequence[str], kinds: Iterable[str] = KINDS) -> list[str]:
+    return [stream_name(f"{symbol}@{kind}") for symbol in symbols for kind in kinds]
+
+
+async def show(
+    streams: list[str],
+    title: str,
+    *,
+    seconds: float | None = None,
+    once: bool = False,
+    as_json: bool = False,
+    metrics_port: int | None = None,
+    **where: Any,
+) -> int:
+    """Shows a feed in one of the three ways; ``where`` is for `connect`."""
+    async with connect(*streams, **where) as feed, _ended_by(feed, seconds):
+        with _metrics(feed, metrics_port):
+            if once:
+                return await _once(feed, as_json)
+            if as_json:
+                return await _lines(feed)
+            return await _view(feed, f"Binance SBE, {title}")
+
+
+@contextlib.asynccontextmanager
+async def _ended_by(feed: Feed, seconds: float | None) -> AsyncIterator[None]:
+    """Closes the feed at Ctrl-C, or when the time is over."""
+    loop = asyncio.get_running_loop()
+    closing: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        closing.append(loop.create_task(feed.close()))
+
+    loop.add_signal_handler(signal.SIGINT, stop)
+    timer = None if seconds is None else loop.call_later(seconds, stop)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        if timer is not None:
+            timer.cancel()
+        await asyncio.gather(*closing)
+
+
+@contextlib.contextmanager
+def _metrics(feed: Feed, port: int | None) -> Iterator[None]:
+    if port is None:
+        yield
+        return
+    from .metrics import serve
+
+    with serve(feed, port) as taken:
+        print(f"metrics at http://127.0.0.1:{taken}/metrics", file=sys.stderr, flush=True)
+        yield
+
+
+# the live view
+
+
+async def _view(feed: Feed, title: str) -> int:
+    market, rates = Market(), Rates()
+    live = _live()
+    try:
+        with live if live is not None else contextlib.nullcontext():
+            shown = 0.0
+            async for batch in feed.batches(max_delay=_REFRESH):
+                market.update(batch)
+                now = asyncio.get_running_loop().time()
+                if now - shown < (_REFRESH if live else 1.0):
+                    continue
+                shown = now
+                text = status(feed.stats, rates.since(feed.stats))
+                if live is not None:
+                    live.update(screen(feed, market, text, title, live.console), refresh=True)
+                else:
+                    print(
+                        "\n".join(plain_lines(market, text) + health.plain_lines(feed)), flush=True
+                    )
+    finally:
+        print(summary(market, feed.stats, shutil.get_terminal_size((100, 24)).columns))
+        print(health.ledger_line(feed))
+    return 0
+
+
+def screen(feed: Feed, market: Market, text: str, title: str, console: Any) -> Any:
+    from rich.console import Group
+
+    top = rich_table(market, text, title, console.width)
+    return Group(top, health.rich_panel(feed, console.width))
+
+
+def _live() -> Any:
+    """A rich Live on a terminal where rich is installed, else None."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        from rich.live import Live
+    except ImportError:
+        print("(for a live table: pip install 'binance-sbe[cli]')", file=sys.stderr)
+        return None
+    return Live(auto_refresh=False)
+
+
+# for pipes
+
+
+def events_of(batch: Batch) -> list[dict[str, Any]]:
+    """The events of a batch in the order of their arrival, in plain objects.
+
+    Times are as they are (us, and ns of arrival), prices and quantities are str.
+    """
+    numbered = []
+    for message, table in batch.tables.items():
+        for i, row in enumerate(table.records):
+            numbered.append((int(row["frame"]), _event(KIND_OF[message], row, table, i)))
+    return [event for _, event in sorted(numbered, key=itemgetter(0))]
+
+
+def _event(kind: str, row: Any, table: Any, i: int) -> dict[str, Any]:
+    symbol = table.symbols[row["symbol"]]
+    exponents = {"price": int(row["price_exponent"]), "qty": int(row["qty_exponent"])}
+    event: dict[str, Any] = {"stream": f"{symbol.lower()}@{kind}", "symbol": symbol}
+    for name in row.dtype.names:
+        if name not in ("frame", "symbol", "price_exponent", "qty_exponent"):
+            event[name] = _scaled(name, row[name].item(), exponents)
+    for name, group in table.groups.items():
+        columns = group.records.dtype.names
+        entries = [
+            {key: _scaled(key, value, exponents) for key, value in zip(columns, each, strict=True)}
+            for each in group[i].tolist()
+        ]
+        event[name] = entries if kind == "trade" else [[*each.values()] for each in entries]
+    return event
+
+
+def _scaled(name: str, value: int, exponents: dict[str, int]) -> int | bool | str:
+    if name.startswith("is_"):
+        return bool(value)
+    exponent = exponents.get(name.rpartition("_")[2])
+    return value if exponent is None else decimal(value, exponent)
+
+
+def _print_json(events: Iterable[dict[str, Any]]) -> None:
+    lines = (json.dumps(event, ensure_ascii=False) for event in events)
+    print("".join(f"{line}\n" for line in lines), end="", flush=True)
+
+
+async def _lines(feed: Feed) -> int:
+    """One event a line. What was lost is said in the end."""
+    async for batch in feed.batches(max_delay=0.02):
+        _print_json(events_of(batch))
+    print(f"binance-sbe: {health.ledger_line(feed)}", file=sys.stderr)
+    return 0
+
+
+async def _once(feed: Feed, as_json: bool) -> int:
+    """The state of each symbol as soon as something has come of every stream; then that is all."""
+    wanted = set(feed.streams)
+    latest: dict[str, Any] = {}
+    market, rates = Market(), Rates()
+    missing: set[str] = set()
+    try:
+        async with asyncio.timeout(_ONCE_SECONDS):
+            async for batch in feed.batches(max_delay=0.05):
+                market.update(batch)
+                latest |= {event["stream"]: event for event in events_of(batch)}
+                missing = wanted - set(latest)
+                if not missing:
+                    break
+    except TimeoutError:
+        missing = wanted - set(latest)
+    if as_json:
+        _print_json(latest[name] for name in sorted(latest))
+    else:
+        text = status(feed.stats, rates.since(feed.stats))
+        print("\n".join(plain_lines(market, text) + health.plain_lines(feed)))
+    if missing:
+        few = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
+        raise FeedError(f"nothing came within {_ONCE_SECONDS:g} s of {few}")
+    return 0

@@ -1,0 +1,39 @@
+"""Draws docs/live_view.svg: what `binance-sbe watch` shows of a local exchange that fails.
+
+python docs/live_view.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from binance_sbe import connect
+from binance_sbe.display import Market, Rates, status
+from binance_sbe.simulator import Exchange
+from binance_sbe.watching import screen, streams_of
+
+
+async def main() -> None:
+    symbols = ["btcusdt", "ethusdt", "solusdt"]
+    market, rates = Market(), Rates()
+    console = Console(record=True, width=118, force_terminal=True, file=StringIO())
+    async with (
+        Exchange(symbols, rate=800, faults=["cut", "damage"], fault_seconds=2) as exchange,
+        connect(*streams_of(symbols), url=exchange.url, api_key="any", lines=2) as feed,
+    ):
+        ends = asyncio.get_running_loop().time() + 12
+        async for batch in feed.batches(max_delay=0.25):
+            market.update(batch)
+            if asyncio.get_running_loop().time() > ends:
+                break
+            text = status(feed.stats, rates.since(feed.stats))
+        console.print(screen(feed, market, text, "Binance SBE, local exchange", console))
+    svg = console.export_svg(title="binance-sbe watch btcusdt ethusdt solusdt --lines 2")
+    Path(__file__).with_name("live_view.svg").write_text(svg)
+
+
+asyncio.run(main())

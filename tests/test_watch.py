@@ -1,0 +1,234 @@
+"""`binance-sbe watch` for pipes and screens, and the metrics of a feed."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from datetime import time as time_of_day
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import binance_sbe
+from binance_sbe import connections, health, watching
+from binance_sbe.display import Market
+from binance_sbe.ledger import Hole
+from binance_sbe.metrics import serve
+from binance_sbe.simulator import Exchange
+
+COMMAND = [sys.executable, "-m", "binance_sbe", "watch"]
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[str]:
+    command = [sys.executable, "-m", "binance_sbe", "simulate", "btcusdt", "ethusdt"]
+    with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().split()[-1]
+        server.terminate()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"BINANCE_API_KEY": "any"}
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, env=environment, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
+def test_json_is_one_event_a_line_in_the_order_of_arrival(exchange: str) -> None:
+    done = run("btcusdt", "ethusdt", "--url", exchange, "--json", "--seconds", "2")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len({event["stream"] for event in events}) == 8
+    arrived = [event["received_ns"] for event in events]
+    assert arrived == sorted(arrived)
+    for event in events:
+        symbol, kind = event["stream"].split("@")
+        assert event["symbol"] == symbol.upper()
+        if kind == "bestBidAsk":
+            assert float(event["bid_price"]) < float(event["ask_price"])
+        elif kind == "trade":
+            trade = event["trades"][0]
+            assert isinstance(trade["is_buyer_maker"], bool)
+            assert isinstance(trade["id"], int)
+            assert re.fullmatch(r"\d+\.\d+", trade["price"])
+        else:
+            assert all(len(level) == 2 for level in event["bids"] + event["asks"])
+    assert re.search(r"ledger: [\d,]+ culled\n$", done.stderr), done.stderr
+
+
+def test_once_shows_each_symbol_and_ends(exchange: str) -> None:
+    done = run("btcusdt", "ethusdt", "--url", exchange, "--once", "--transport", "picows")
+    assert done.returncode == 0, done.stderr
+    for said in ("  BTCUSDT", "  ETHUSDT", "lag: exchange to here p50", "connection 1 (line 1)"):
+        assert said in done.stdout
+    as_json = run("btcusdt", "--url", exchange, "--once", "--json")
+    events = [json.loads(line) for line in as_json.stdout.splitlines()]
+    assert [event["stream"].split("@")[1] for event in events] == [
+        "bestBidAsk", "depth", "depth20", "trade",
+    ]  # fmt: skip
+
+
+def test_once_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(watching, "_ONCE_SECONDS", 0.5)
+
+    async def work() -> None:
+        async with Exchange(["btcusdt"], rate=1e-9) as quiet:
+            streams = watching.streams_of(["btcusdt"], ["trade", "depth20"])
+            await watching.show(streams, "x", once=True, url=quiet.url, api_key="k")
+
+    with pytest.raises(binance_sbe.errors.FeedError, match=r"within 0.5 s of btcusdt@trade$"):
+        asyncio.run(work())
+    assert "BTCUSDT" in capsys.readouterr().out
+
+
+def test_the_view_without_a_terminal_has_connections_and_ledger(exchange: str) -> None:
+    done = run(
+        "btcusdt", "--url", exchange, "--lines", "2", "--seconds", "2.5", "--streams", "trade"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "connection 1 (line 1): age" in done.stdout
+    assert "connection 2 (line 2): age" in done.stdout
+    assert re.search(r"ledger: .* duplicates", done.stdout)
+    assert "@depth" not in done.stdout
+
+
+def test_the_metrics_of_a_watch_are_served(exchange: str) -> None:
+    done = run("btcusdt", "--url", exchange, "--json", "--metrics-port", "0", "--seconds", "1")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"metrics at http://127\.0\.0\.1:\d+/metrics", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--streams", "trade,kline"), "'kline' is none of trade, bestBidAsk, depth20, depth"),
+        (("--renew-at", "25:00"), "'25:00' is not a time of day, such as 04:30"),
+        (("--metrics-port", "x"), "'x' is not a port"),
+        (("--lines", "4"), "invalid choice: 4"),
+        (("--transport", "carrier pigeon"), "invalid choice"),
+    ],
+)
+def test_wrong_arguments_are_said_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
+    done = run("btcusdt", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("width", [60, 90, 140])
+def test_the_screen_fits_the_terminal(width: int) -> None:
+    async def work() -> str:
+        async with (
+            Exchange(["btcusdt"]) as exchange,
+            binance_sbe.connect(
+                *watching.streams_of(["btcusdt"]), url=exchange.url, api_key="k", lines=2
+            ) as feed,
+        ):
+            market = Market()
+            async for batch in feed.batches(max_delay=0.5):
+                market.update(batch)
+                if len(feed.ledger.connections) == 2:
+                    break
+            feed.ledger._add(Hole("btcusdt@trade", 5, 8, 0, 1, "a test"))
+            console = Console(width=width, record=True, file=io.StringIO())
+            console.print(watching.screen(feed, market, "status", "title", console))
+            return console.export_text()
+
+    text = asyncio.run(work())
+    assert all(len(line) <= width for line in text.splitlines())
+    for said in ("BTCUSDT", "connection 2 (line 2)", "1 holes", "btcusdt@trade, 2 ids"):
+        assert said in text
+
+
+def test_durations_are_in_units_that_suit() -> None:
+    shown = [health.duration(each) for each in (2e-7, 8.5e-4, 0.0123, 0.85, 4.2, 150, 90000)]
+    assert shown == ["0.2 us", "850 us", "12.3 ms", "850 ms", "4.2 s", "2.5 min", "25.0 h"]
+
+
+# metrics
+
+
+def scraped(url: str) -> dict[str, float]:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text = answer.read().decode()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_prometheus_gets_the_counters_of_the_feed() -> None:
+    async def work() -> None:
+        async with (
+            Exchange(["btcusdt"]) as exchange,
+            binance_sbe.connect(
+                *watching.streams_of(["btcusdt"]), url=exchange.url, api_key="secret"
+            ) as feed,
+        ):
+            with serve(feed, 0) as port:
+                async for _ in feed.batches(max_delay=0.5):
+                    break
+                exchange.rate = 1e-9
+                await asyncio.sleep(0.3)
+                url = f"http://127.0.0.1:{port}/metrics"
+                found = await asyncio.to_thread(scraped, url)
+                feed.ledger._add(Hole("btcusdt@trade", 5, 8, 0, 1, "a test"))
+                again = await asyncio.to_thread(scraped, url)
+            assert found["binance_sbe_connections_open"] == 1
+            assert 0 < found["binance_sbe_frames_total"] <= feed.stats.frames
+            stream = found['binance_sbe_stream_frames_total{stream="btcusdt@trade"}']
+            assert stream == feed.ledger.streams["btcusdt@trade"].frames
+            assert found["binance_sbe_holes_total"] == 0
+            assert again["binance_sbe_holes_total"] == 1
+            stage = 'stage="event_to_received"'
+            count = found[f"binance_sbe_latency_seconds_count{{{stage}}}"]
+            assert count == feed.stats.event_to_received.count
+            p50 = found[f'binance_sbe_latency_seconds{{quantile="0.5",{stage}}}']
+            total = found[f"binance_sbe_latency_seconds_sum{{{stage}}}"]
+            assert 0 < p50 < 60
+            assert total > 0
+            assert not any("secret" in each for each in again)
+
+    before = threading.active_count()
+    asyncio.run(work())
+    assert threading.active_count() <= before + 1  # the loop's own executor
+
+
+# renewal at a time of day
+
+
+def test_the_next_time_of_day_is_found_in_its_zone() -> None:
+    now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+    assert connections._next(None, now) is None
+    assert connections._next(time_of_day(12, 30), now) == datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+    assert connections._next(time_of_day(12, 0), now) == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    there = time_of_day(22, 30, tzinfo=timezone(timedelta(hours=10)))
+    assert connections._next(there, now) == datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+    with pytest.raises(ValueError, match=r"renew_at is a datetime\.time, not '04:30'"):
+        binance_sbe.connect("btcusdt@trade", renew_at="04:30")  # type: ignore[arg-type]
+
+
+def test_connections_are_renewed_at_the_time_of_day() -> None:
+    async def work() -> None:
+        async with Exchange(["btcusdt"]) as exchange:
+            soon = (datetime.now(UTC) + timedelta(seconds=1.5)).time()
+            async with binance_sbe.connect(
+                "btcusdt@trade", url=exchange.url, api_key="k", renew_at=soon
+            ) as feed:
+                async with asyncio.timeout(20):
+                    async for _ in feed:
+                        if feed.ledger.connections[0].closed_ns is not None:
+                            break
+                assert feed.ledger.connections[0].cause == "renewed"
+                assert feed.ledger.holes == []
+
+    asyncio.run(work())
