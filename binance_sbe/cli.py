@@ -114,11 +114,15 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--faults", type=_faults, default=[], metavar="FAULT,...",
         help="what goes wrong, at random: all, or some of cut, close, silence, shutdown, damage, "
-        "unknown, newer",
+        "unknown, newer, delay, repeat, swap, cull, refuse, slow, limit, ban",
     )  # fmt: skip
     simulate.add_argument(
         "--every", type=_positive, default=10.0, metavar="SECONDS",
         help="the time between two faults, on average (default: 10)",
+    )  # fmt: skip
+    simulate.add_argument(
+        "--lifetime", type=_positive, metavar="SECONDS",
+        help="how long a connection lasts (default: for ever)",
     )  # fmt: skip
     simulate.set_defaults(run=_simulate)
 
@@ -298,6 +302,7 @@ async def _simulate(options: argparse.Namespace) -> int:
         port=options.port,
         faults=options.faults,
         fault_seconds=options.every,
+        lifetime=options.lifetime,
     )
     async with exchange:
         print(f"serving {', '.join(exchange.markets)} on {exchange.url}", flush=True)

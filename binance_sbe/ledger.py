@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sbe_codegen.runtime.errors import DecodeError, UnknownTemplate
 
@@ -13,6 +13,7 @@ from .sequencer import Line, Sequencer, Stream
 
 MOST_HOLES = 100_000
 MOST_DAMAGED = 1_000
+_LATEST = 1_000  # holes that are looked through
 
 
 @dataclass
@@ -21,7 +22,8 @@ class Hole:
 
     ``last_before`` is the last id before it, ``first_after`` the first id after it: of trades, or
     of updates of the book. The times (ns since 1970, of arrival here) are those of the events
-    around it. ``filled`` counts the trades that `Feed.fill_trades` has got since.
+    around it. ``filled`` counts the trades that `Feed.fill_trades` has got since; ``number`` counts
+    the holes of a ledger, from 1 on.
     """
 
     stream: str
@@ -31,6 +33,7 @@ class Hole:
     ended_ns: int
     cause: str
     filled: int = 0
+    number: int = 0
 
     @property
     def ids(self) -> int:
@@ -70,7 +73,8 @@ class Connection:
 class Ledger:
     """The account of one feed. Lists are kept up to a limit; counters go on.
 
-    - ``holes``: what is missing (the latest 100,000; ``holes_count`` counts all)
+    - ``holes``: what is missing (the latest 100,000; ``holes_count`` counts all, those that
+      events out of order have filled as well)
     - ``streams``: by name, with counters: see `Stream`
     - ``damaged``: frames that were no message (the latest 1,000; ``damaged_count`` counts all)
     - ``unknown_templates``, ``newer_versions``: how often each was seen
@@ -87,7 +91,7 @@ class Ledger:
         self.newer_versions: Counter[int] = Counter()
         self.connections: list[Connection] = []
         self.dropped = 0
-        self.sequencer = Sequencer(self._note_hole)
+        self.sequencer = Sequencer(self._note_hole, note_late=self._note_late)
         self._dropping: dict[str, Hole] = {}
 
     @property
@@ -102,6 +106,7 @@ class Ledger:
 
     def _add(self, hole: Hole) -> None:
         self.holes_count += 1
+        hole.number = self.holes_count
         self.holes.append(hole)
         if len(self.holes) > MOST_HOLES:
             del self.holes[: MOST_HOLES // 10]
@@ -110,6 +115,26 @@ class Ledger:
         self, stream: Stream, before: int, after: int, started: int, ended: int, cause: str
     ) -> None:
         self._add(Hole(stream.name, before, after, started, ended, cause))
+
+    def _note_late(self, stream: Stream, first: int, last: int) -> bool:
+        """Ids that come after all: whether a hole had them, which has them no more."""
+        for hole in reversed(self.holes[-_LATEST:]):
+            if (
+                hole.stream != stream.name
+                or not hole.last_before < first <= last < hole.first_after
+            ):
+                continue
+            if first == hole.last_before + 1:
+                hole.last_before = last
+            else:
+                if last < hole.first_after - 1:
+                    rest = replace(hole, last_before=last, filled=0)
+                    self._add(rest)
+                hole.first_after = first
+            if not hole.ids:
+                self.holes.remove(hole)
+            return True
+        return False
 
     def note_damaged(self, frame: bytes, received: int, connection: str) -> None:
         """A frame that `decode` refuses."""
@@ -135,9 +160,8 @@ class Ledger:
         hole.ended_ns = received
 
     def holes_since(self, count: int) -> list[Hole]:
-        """The holes noted after the first ``count``, as far as they are kept."""
-        fresh = self.holes_count - count
-        return self.holes[-fresh:] if fresh > 0 else []
+        """The holes with numbers above that, of the latest thousand."""
+        return [hole for hole in self.holes[-_LATEST:] if hole.number > count]
 
     def is_growing(self, hole: Hole) -> bool:
         """Whether what is dropped next may still come to this hole."""

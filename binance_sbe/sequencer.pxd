@@ -79,6 +79,7 @@ cdef class Sequencer:
     cdef readonly set holding           # streams with frames that wait
     cdef public int64_t patience        # ns that a frame waits at most
     cdef object note_hole
+    cdef object note_late
     cdef list symbols                   # by kind: bytes of the symbol -> Stream
     cdef PyObject** known[KINDS]        # by kind and by the symbol's code in the rows
     cdef uint32_t known_count[KINDS]

@@ -7,7 +7,8 @@ counted as culled, and only a break of the connection makes a hole of it.
 Of several connections with the same streams, the first to bring an event wins. An event that would
 leave a gap waits while another connection may still bring what is missing, for ``patience`` at most. On
 one connection events are in order as TCP has them: what repeats there, or goes back, is the exchange's own
-doing. It is counted as out of order, and handed on where no other connection shows better.
+doing. It is counted as out of order and dropped, but for what fills a hole: that is handed on late. Lower ids at
+a later event time mean that the exchange counts anew.
 
 No sockets and no clock: times are given. Used on one thread.
 """
@@ -101,13 +102,17 @@ cdef inline bint is_old(Stream stream, const sbe_event* event) noexcept:
 
 
 cdef class Sequencer:
-    """``note_hole(stream, last_before, first_after, started_ns, ended_ns, cause)`` is told of holes."""
+    """``note_hole(stream, last_before, first_after, started_ns, ended_ns, cause)`` is told of holes.
 
-    def __cinit__(self, note_hole, int64_t patience=1_000_000_000):
+    ``note_late(stream, first, last)`` is asked whether these ids are in one, and takes them out.
+    """
+
+    def __cinit__(self, note_hole, int64_t patience=1_000_000_000, note_late=None):
         self.streams = {}
         self.holding = set()
         self.patience = patience
         self.note_hole = note_hole
+        self.note_late = note_late
         self.symbols = [{} for _ in range(KINDS)]
 
     def __dealloc__(self):
@@ -257,17 +262,25 @@ cdef class Sequencer:
     cdef int repeated(
         self, Stream stream, Line line, const sbe_event* event, int64_t received, bint back
     ) except -1:
-        """An event that this very connection has brought before, or has passed."""
+        """An event that this very connection has brought before, or has passed.
+
+        It is dropped, but where something still waits for it: it fills a hole, late, or the exchange
+        has begun to count anew.
+        """
         cdef int place
-        cdef uint8_t bit = <uint8_t>(1 << line.place)
-        if stream.kind == "depth20" and not back and event.time > stream.last_time:
-            return self.follow(stream, line, event, received)
+        cdef bint is_news = event.time > stream.last_time
+        if stream.jumps and not back and is_news:
+            return self.follow(stream, line, event, received)   # the same book, sent again
         stream.out_of_order += 1
-        if not back:
-            if stream.cover & ~bit:
-                return DROP
-            stream.frames += 1
-            return HAND_OVER if stream.held is None else HAND_OVER_AND_MORE
+        if event.first == stream.last + 1 and not stream.jumps:
+            return self.follow(stream, line, event, received)   # others wait for it
+        if not stream.jumps and self.note_late is not None:
+            if self.note_late(stream, event.first, event.last):
+                stream.lost -= event.last - event.first + 1
+                stream.frames += 1
+                return HAND_OVER
+        if not (back and is_news):
+            return DROP
         for place in range(PLACES):         # the exchange counts anew: so do we
             stream.at[place] = INT64_MIN
         stream.joined = 0

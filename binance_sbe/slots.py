@@ -44,6 +44,8 @@ class Connection:
     live_since: float = 0.0
     entered: dict[str, None] = field(default_factory=dict)
     fresh: set[str] = field(default_factory=set)  # entered, and nothing has come of them yet
+    again: dict[str, float] = field(default_factory=dict)  # refused, and when to ask again
+    refusals: dict[str, Backoff] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

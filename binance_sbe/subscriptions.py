@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 
 from .actions import Action, Answer, Entered, Forgotten, Log, Send
 from .errors import SubscriptionRefused
+from .pacing import Backoff
 from .session import Request
 from .settings import Settings
 from .slots import Connection, Shards
 from .tickets import Tickets
 
 NAMES_A_REQUEST = 200
+_AGAIN = (1.0, 300.0)  # the first and the longest pause before a stream is asked for again
 
 
 class Subscriptions:
     """Of all connections of a `Supervisor`, which it tells what is to be done."""
 
     def __init__(
-        self, settings: Settings, shards: Shards, tell: Callable[[Action], object]
+        self,
+        settings: Settings,
+        shards: Shards,
+        chance: random.Random,
+        tell: Callable[[Action], object],
     ) -> None:
         self.settings = settings
         self.tickets = Tickets(lambda number, error: tell(Answer(number, error)))
         self._shards = shards
+        self._chance = chance
         self._tell = tell
         self._acknowledged: dict[str, None] = {}
+        self._known: set[str] = set()  # acknowledged once, and still wanted
 
     @property
     def streams(self) -> list[str]:
@@ -40,6 +49,11 @@ class Subscriptions:
 
     def pump(self, connection: Connection, now: float) -> None:
         """Sends what may be sent now."""
+        due = [name for name, at in connection.again.items() if now >= at]
+        for name in due:
+            del connection.again[name]
+        wanted = connection.slot.shard.names
+        self.request(connection, "SUBSCRIBE", [name for name in due if name in wanted])
         while connection.to_send and connection.control.wait(now) <= 0:
             connection.control.note(now)
             request = connection.to_send.pop(0)
@@ -56,16 +70,27 @@ class Subscriptions:
             self.gone(names)
             return
         names = [name for name in names if name in connection.slot.shard.names]
+        for name in names:
+            connection.refusals.pop(name, None)
         connection.entered |= dict.fromkeys(names)
         connection.fresh |= set(names)
         self._acknowledged |= dict.fromkeys(names)
+        self._known |= set(names)
         self._tell(Entered(connection.line, tuple(names)))
         self.tickets.settle("SUBSCRIBE", names)
 
     def refused(
-        self, connection: Connection, request: Request, code: int | None, reason: str
+        self,
+        connection: Connection,
+        request: Request,
+        code: int | None,
+        reason: str,
+        now: float,
     ) -> None:
-        """A user who has asked gets the error; else the streams at fault are found and left out."""
+        """A user who has asked gets the error; else the streams at fault are found.
+
+        Those that the exchange has had before are asked for again, after pauses that grow.
+        """
         connection.sent.pop(request.id, None)
         error = SubscriptionRefused(request.method, request.streams, code, reason)
         asked = self.tickets.refuse(request.method, request.streams, error)
@@ -76,15 +101,27 @@ class Subscriptions:
                 self.request(connection, "SUBSCRIBE", request.streams[half:])
                 return
             for name in request.streams:
-                if name not in connection.entered:
+                if name in connection.entered or name not in connection.slot.shard.names:
+                    continue
+                self._acknowledged.pop(name, None)
+                if asked or name not in self._known:
                     connection.slot.shard.names.pop(name, None)
-                    self._acknowledged.pop(name, None)
+                else:
+                    self._ask_again(connection, name, now)
         if not asked:
             self._tell(Log(True, f"{connection.name}: {error}"))
+
+    def _ask_again(self, connection: Connection, name: str, now: float) -> None:
+        backoff = connection.refusals.setdefault(name, Backoff(*_AGAIN, self._chance))
+        backoff.failures += 1
+        pause = backoff.pause()
+        connection.again[name] = now + pause
+        self._tell(Log(True, f"{connection.name}: {name} is asked for again in {pause:.1f} s"))
 
     def gone(self, names: Iterable[str]) -> None:
         """These streams are not wanted any more, and the exchange knows."""
         names = tuple(names)
+        self._known.difference_update(names)
         for name in names:
             self._acknowledged.pop(name, None)
         self._tell(Forgotten(names))

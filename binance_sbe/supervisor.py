@@ -40,7 +40,7 @@ class Supervisor:
         self.reconnects = 0
         self.closing = False
         self._numbers = count(1)
-        self._subscriptions = Subscriptions(settings, self.shards, self._tell)
+        self._subscriptions = Subscriptions(settings, self.shards, self._chance, self._tell)
         self._attempts = Window(*ATTEMPTS)
         self._started = False  # whether all was well once
 
@@ -80,6 +80,7 @@ class Supervisor:
             if connection.to_send:
                 times.append(now + connection.control.wait(now))
             times += [at + self.settings.reply_timeout for _, at in connection.sent.values()]
+            times += connection.again.values()
             if connection.phase is Phase.LIVE:
                 times.append(connection.renew_at)
         times += [slot.attempt_at for slot in self.shards.slots if slot.attempt_at is not None]
@@ -165,7 +166,7 @@ class Supervisor:
                 if request is None:
                     self._log(f"{connection.name}: the exchange refuses something: {text[:200]}")
                     return
-                self._subscriptions.refused(connection, request, code, reason)
+                self._subscriptions.refused(connection, request, code, reason, now)
                 self._check_ready(connection, now)
             case ServerShutdown():
                 self._log(f"{connection.name}: the exchange is about to close the connection")

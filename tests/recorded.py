@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
@@ -17,9 +18,13 @@ class Recorded(Exchange):
     def __init__(self, **options: Any) -> None:
         super().__init__(["btcusdt"], **options)
         self.published: dict[str, list[bytes]] = {name: [] for name in STREAMS}
+        self.culled: set[bytes] = set()  # what a connection may have been spared
 
     def send(self, stream: str, frame: bytes) -> None:
         self.published[stream].append(frame)
+        now = time.monotonic()
+        if any(now < each.wire.culls_until for each in self._connections.values()):
+            self.culled.add(frame)
         super().send(stream, frame)
 
     @property

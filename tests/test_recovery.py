@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from binance_sbe.ledger import Connection
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
+from binance_sbe.simulator.faults import KINDS
 
 
 def run(work: Callable[[Recorded], Awaitable[None]], **options: Any) -> None:
@@ -57,16 +59,34 @@ def check(exchange: Recorded, feed: Feed, seen: list[bytes]) -> None:
         true = published[begin:end]
         got = set(frames)
         assert len(got) == len(frames), f"{name}: twice"
-        assert frames == [frame for frame in true if frame in got], f"{name}: out of order"
+        check_order(frames, true, feed.ledger.streams[name].out_of_order)
         holes = [h for h in feed.ledger.holes if h.stream == name]
         missing = [ids_of(binance_sbe.decode(frame)) for frame in true if frame not in got]
         if name.endswith("depth20"):  # a book at rest is sent again: the same, once more
             known = {ids_of(binance_sbe.decode(frame)) for frame in frames}
             missing = [span for span in missing if span not in known]
-        for first, last in missing:
-            assert any(h.last_before < first and last < h.first_after for h in holes), (name, first)
+        uncovered = [
+            (first, last)
+            for first, last in missing
+            if not any(h.last_before < first and last < h.first_after for h in holes)
+        ]
+        if name.endswith(("bestBidAsk", "depth20")):  # the outdated is left out, and is counted
+            culled = sum(frame not in got for frame in exchange.culled)
+            assert len(uncovered) <= feed.ledger.streams[name].out_of_order + culled, name
+        else:
+            assert uncovered == [], name
         if name.endswith(("trade", "depth")):
             assert sum(last - first + 1 for first, last in missing) == sum(h.ids for h in holes)
+
+
+def check_order(frames: list[bytes], true: list[bytes], out_of_order: int) -> None:
+    """All but so many come in the order in which they were published."""
+    place = {frame: i for i, frame in enumerate(true)}
+    late, latest = 0, -1
+    for frame in frames:
+        late += place[frame] < latest
+        latest = max(latest, place[frame])
+    assert late <= out_of_order
 
 
 async def consume(feed: Feed, use_batches: bool, seen: list[bytes]) -> None:
@@ -101,6 +121,11 @@ def frame_of(table: Any, i: int) -> bytes:
     return encode(Diff(*head, *span, *levels))
 
 
+# CHAOS_SEEDS=3,4,5: other orders of what goes wrong.
+SEEDS = [
+    (int(seed), ("websockets", "picows")[i % 2])
+    for i, seed in enumerate(os.environ.get("CHAOS_SEEDS", "1,2").split(","))
+]
 TRANSPORTS = pytest.mark.parametrize("transport", ["websockets", "picows"])
 WAYS = pytest.mark.parametrize("use_batches", [False, True], ids=["messages", "batches"])
 
@@ -335,7 +360,7 @@ def test_a_half_open_connection_is_found_and_mended(
 
 @WAYS
 @pytest.mark.parametrize("lines", [1, 2])
-@pytest.mark.parametrize(("seed", "transport"), [(1, "websockets"), (2, "picows")])
+@pytest.mark.parametrize(("seed", "transport"), SEEDS)
 def test_whatever_goes_wrong_is_mended_and_accounted_for(
     transport: Any, use_batches: bool, lines: int, seed: int
 ) -> None:
@@ -346,15 +371,15 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
             *STREAMS, lines=lines, silence_timeout=1.0, on_error="collect", **options
         ) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
-            await asyncio.sleep(6.0)
+            await asyncio.sleep(8.0)
             exchange.fault_schedule.names = []
-            await asyncio.sleep(3.0)
-            assert len(feed.ledger.connections) - lines >= len(
-                [name for _, name in exchange.fault_schedule.done if name in ("cut", "close")]
-            )
+            exchange._next_reply = ""
+            await asyncio.sleep(2.0)
+            while sum(map(has_brought_much, feed.ledger.connections)) < lines:
+                await asyncio.sleep(0.1)
             await quiet(exchange, feed)
             await task
-        assert len(exchange.fault_schedule.done) >= 4
+        assert len(exchange.fault_schedule.done) >= 8
         check(exchange, feed, [plain(frame) for frame in seen])
         done = [name for _, name in exchange.fault_schedule.done]
         ledger = feed.ledger
@@ -362,7 +387,8 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
         assert ledger.damaged_count <= done.count("damage")
         assert sum(ledger.newer_versions.values()) <= done.count("newer")
 
-    run(work, rate=500, faults=["all"], fault_seconds=0.5, seed=seed, ping_interval=None)
+    faults = [name for name in KINDS if name not in ("slow", "limit", "ban")]
+    run(work, rate=500, faults=faults, fault_seconds=0.35, seed=seed, ping_interval=None)
 
 
 def plain(frame: bytes) -> bytes:

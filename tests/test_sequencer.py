@@ -116,19 +116,48 @@ def test_a_book_at_rest_is_sent_again_and_is_no_repetition() -> None:
     assert feed.ledger.streams["btcusdt@depth20"].out_of_order == 0
 
 
-def test_what_one_connection_repeats_is_handed_on_and_counted() -> None:
+@pytest.mark.parametrize(
+    ("make", "kind"), [(trade, "trade"), (best, "bestBidAsk"), (lambda i: depth20(i, i), "depth20")]
+)
+def test_what_one_connection_repeats_is_dropped_and_counted(make: Any, kind: str) -> None:
     feed = Feed()
-    assert feed.give(0, trade(5), trade(5), trade(6)) == [5, 5, 6]
-    assert feed.ledger.streams["btcusdt@trade"].out_of_order == 1
+    assert feed.give(0, make(5), make(5), make(6), make(5), make(6), make(7)) == [5, 6, 7]
+    stream = feed.ledger.streams[f"btcusdt@{kind}"]
+    assert (stream.out_of_order, stream.frames) == (3, 3)
+    assert feed.holes() == []
+
+
+def test_what_comes_late_on_one_connection_is_handed_on_and_is_in_no_hole() -> None:
+    feed = Feed()
+    assert feed.give(0, trade(5), trade(7), trade(6), trade(8)) == [5, 7, 6, 8]
+    stream = feed.ledger.streams["btcusdt@trade"]
+    assert (stream.out_of_order, stream.frames, stream.lost) == (1, 4, 0)
+    assert (feed.holes(), feed.ledger.holes_count) == ([], 1)
+    assert feed.give(0, trade(20), trade(12, 14)) == [20, 12]
+    assert feed.holes() == [(8, 12, "not sent"), (14, 20, "not sent")]
+    assert feed.give(0, trade(9), trade(19), trade(13)) == [9, 19]
+    assert feed.holes() == [(9, 12, "not sent"), (14, 19, "not sent")]
+    assert stream.lost == 2 + 4
+    assert feed.give(0, trade(21)) == [21]
+
+
+def test_of_two_lines_what_one_brings_late_is_what_others_wait_for() -> None:
+    feed = Feed(2)
+    feed.give(0, trade(5))
+    feed.give(1, trade(5))
+    assert feed.give(0, trade(7)) == []
+    assert feed.give(0, trade(6), trade(8)) == [6, 7, 8]
+    assert feed.give(1, trade(6), trade(7), trade(8), trade(9)) == [9]
+    assert feed.holes() == []
 
 
 def test_an_exchange_that_counts_anew_is_followed() -> None:
     feed = Feed(2)
     assert feed.give(0, trade(1000)) == [1000]
     assert feed.give(1, trade(1000)) == []
-    assert feed.give(0, trade(1), trade(2)) == [1, 2]
-    assert feed.give(1, trade(1), trade(2), trade(3)) == [3]
-    assert feed.give(0, trade(3), trade(4)) == [4]
+    assert feed.give(0, *(trade(i, time=2000 + i) for i in (1, 2))) == [1, 2]
+    assert feed.give(1, *(trade(i, time=2000 + i) for i in (1, 2, 3))) == [3]
+    assert feed.give(0, *(trade(i, time=2000 + i) for i in (3, 4))) == [4]
     assert feed.holes() == []
 
 

@@ -283,6 +283,14 @@ def test_a_refused_stream_is_found_among_many_after_a_reconnect() -> None:
     assert shell.supervisor.streams == [name for name in names if name != "s7@trade"]
     assert shell.supervisor.is_whole
     assert any("s7@trade: the exchange refused with code 2: gone" in log for log in shell.logs)
+    pauses = [float(log.split()[-2]) for log in shell.logs if "s7@trade is asked for again" in log]
+    assert len(pauses) >= 3
+    assert pauses[-1] > pauses[0]
+    shell.answering = True
+    for number, body, _ in shell.requests:
+        shell.supervisor.text(number, json.dumps({"result": None, "id": body["id"]}), shell.now)
+    shell.run(60.0)
+    assert shell.supervisor.streams == names
 
 
 def test_a_refusal_of_what_the_user_asks_is_the_users() -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from .wire import Wire
+
 MAX_STREAMS = 1024
 
 UNKNOWN_PROPERTY = 0
@@ -23,17 +25,14 @@ class ControlError(Exception):
 
 
 class Subscriptions:
-    """The streams of one connection. ``exists`` says whether the exchange has a stream.
-
-    ``is_mute`` and ``next_frame``, which changes the next frame, are for faults.
-    """
+    """The streams of one connection. ``exists`` says whether the exchange has a stream."""
 
     def __init__(self, exists: Callable[[str], bool], streams: list[str], combined: bool) -> None:
         self.exists = exists
         self.streams = dict.fromkeys(streams)
         self.combined = combined
-        self.is_mute = False
-        self.next_frame: Callable[[bytes], bytes] | None = None
+        self.wire = Wire()
+        self.opened = 0.0  # s, of any clock
         self._control_times: list[float] = []
 
     def count_control(self, now: float, limit: int) -> bool:
@@ -41,14 +40,16 @@ class Subscriptions:
         self._control_times = [t for t in self._control_times if t > now - 1.0] + [now]
         return len(self._control_times) <= limit
 
-    def answer(self, text: str) -> str:
-        """The reply to one text frame."""
+    def answer(self, text: str, refuses: bool = False) -> str:
+        """The reply to one text frame; ``refuses`` makes it an error, whatever is asked."""
         try:
             request = json.loads(text)
         except (ValueError, RecursionError):
             return json.dumps({"code": INVALID_JSON, "msg": "Invalid JSON: expected a request"})
         identity = request.get("id") if isinstance(request, dict) else None
         try:
+            if refuses:
+                raise ControlError(INVALID_REQUEST, "Invalid request: not now")
             reply: dict[str, Any] = {"result": self._result(request)}
         except ControlError as error:
             reply = {"code": error.code, "msg": str(error)}

@@ -13,6 +13,14 @@ KINDS = {
     "damage": "one frame comes damaged",
     "unknown": "a message comes whose template nobody knows",
     "newer": "one message comes in a newer version, with longer blocks",
+    "delay": "for up to two seconds nothing comes through a connection, and then all of it",
+    "repeat": "one frame comes twice",
+    "swap": "two frames of one stream come in the wrong order",
+    "cull": "for a second most events of bestBidAsk are left out",
+    "refuse": "the next request is refused",
+    "slow": "the next request is answered seconds late",
+    "limit": "the next REST request gets HTTP 429, with Retry-After",
+    "ban": "the next REST request gets HTTP 418, with Retry-After",
 }
 
 

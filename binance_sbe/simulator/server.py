@@ -32,6 +32,7 @@ DEPTH_SECONDS = 0.050
 _TICK_SECONDS = 0.002
 _BUSY_SECONDS = 0.02
 _SHUTDOWN_SECONDS = 1.0  # from its announcement to the close
+_SLOW_REPLY_SECONDS = 3.0
 _MAX_BACKLOG = 64 * 1024 * 1024
 _KIND = {Trades: "trade", BestBidAsk: "bestBidAsk", Depth: "depth20", Diff: "depth"}
 
@@ -45,7 +46,8 @@ class Exchange:
 
     ``faults`` are names of `faults.KINDS`, inflicted every ``fault_seconds`` on average, in an
     order that ``seed`` gives; ``fault_schedule.done`` says which were. A client that sends more
-    than ``control_limit`` requests within a second loses its connection.
+    than ``control_limit`` requests within a second loses its connection; ``lifetime``, in seconds, is
+    what the exchange gives a connection. ``weight_limit`` is the weight of REST requests in a minute.
 
     Raises OSError where the port is taken, ValueError for a symbol or a fault that can't be one.
     """
@@ -87,6 +89,7 @@ class Exchange:
         self.rest = Rest(self.markets, weight_limit, ban_seconds)
         self._control_limit = control_limit
         self._lifetime = lifetime
+        self._next_reply = ""  # what is wrong with it
         self._ping_interval = ping_interval
         self._random = random.Random(seed)
         self._connections: dict[ServerConnection, Subscriptions] = {}
@@ -165,6 +168,7 @@ class Exchange:
         subscriptions = Subscriptions(
             self.exists, _streams_of(path) or [], path.startswith("/stream")
         )
+        subscriptions.opened = time.monotonic()
         self._connections[connection] = subscriptions
         try:
             async for message in connection:
@@ -173,7 +177,10 @@ class Exchange:
                 elif isinstance(message, bytes):
                     await connection.close(1003, "requests are JSON text")
                 else:
-                    await connection.send(subscriptions.answer(message))
+                    fault, self._next_reply = self._next_reply, ""
+                    if fault == "slow":
+                        await asyncio.sleep(_SLOW_REPLY_SECONDS)
+                    await connection.send(subscriptions.answer(message, fault == "refuse"))
         except ConnectionClosed:
             pass
         finally:
@@ -190,6 +197,7 @@ class Exchange:
         while True:
             elapsed = time.monotonic() - started
             self.fault_schedule.due(elapsed, self.inflict)
+            self._look_after_connections(time.monotonic())
             now = time.time_ns() // 1000
             due = int(elapsed * self.rate)
             if due - steps > self.rate:  # the machine was asleep, or is too slow: not caught up
@@ -211,6 +219,16 @@ class Exchange:
                     self.publish(market.depth(now))
             await asyncio.sleep(_TICK_SECONDS)
 
+    def _look_after_connections(self, now: float) -> None:
+        """Frames whose delay is over go out, and connections whose time is over end."""
+        for connection, each in list(self._connections.items()):
+            if not each.wire.plain:
+                self._write([connection], each.wire.due(now))
+            if self._lifetime is not None and now >= each.opened + self._lifetime:
+                each.opened = float("inf")
+                each.wire.is_mute, each.wire.plain = True, False
+                self._later(connection.close(1001, "its time is over"))
+
     def _skip(self, orders: int) -> None:
         """Orders that this machine is too slow for; the first time, it is said."""
         if not self.orders_skipped:
@@ -225,52 +243,73 @@ class Exchange:
     def send(self, stream: str, frame: bytes) -> None:
         """Sends a frame, whatever its bytes are, to the subscribers of a stream."""
         receivers = []
+        now = time.monotonic()
         for connection, each in self._connections.items():
-            if stream not in each.streams or each.is_mute:
+            if stream not in each.streams:
                 continue
-            if each.next_frame is None:
+            if each.wire.plain:
                 receivers.append(connection)
-                continue
-            change, each.next_frame = each.next_frame, None
-            broadcast([connection], change(frame))
-            self.events_sent += 1
-        for connection in receivers:
-            if connection.transport.get_write_buffer_size() > _MAX_BACKLOG:
-                connection.transport.abort()  # it does not read: as the exchange would drop it
-        broadcast(receivers, frame)
-        self.events_sent += len(receivers)
+            else:
+                self._write([connection], each.wire.pass_on(stream, frame, now))
+        self._write(receivers, [frame])
+
+    def _write(self, receivers: list[ServerConnection], frames: list[bytes]) -> None:
+        for frame in frames:
+            for connection in receivers:
+                if connection.transport.get_write_buffer_size() > _MAX_BACKLOG:
+                    connection.transport.abort()  # it does not read: as the exchange would do
+            broadcast(receivers, frame)
+            self.events_sent += len(receivers)
 
     def inflict(self, fault: str) -> bool:
         """Does something wrong to one connection; False where there is none to do it to."""
-        usable = [each for each in self._connections.items() if not each[1].is_mute]
+        usable = [each for each in self._connections.items() if not each[1].wire.is_mute]
+        chance = self.fault_schedule.chance
+        match fault:
+            case "refuse" | "slow":
+                self._next_reply = fault
+                return True
+            case "limit" | "ban":
+                self.rest.next_refusal = (429, 1) if fault == "limit" else (418, 2)
+                return True
         if not usable:
             return False
-        chance = self.fault_schedule.chance
         connection, subscriptions = chance.choice(usable)
+        wire = subscriptions.wire
+        now = time.monotonic()
         match fault:
             case "cut":
                 frame = encode(next(iter(self.markets.values())).best_bid_ask(0))[:100]
-                wire = bytes([0x82, len(frame)]) + frame
-                connection.transport.write(wire[: chance.randrange(1, len(wire))])
+                content = bytes([0x82, len(frame)]) + frame
+                connection.transport.write(content[: chance.randrange(1, len(content))])
                 connection.transport.close()
-                subscriptions.is_mute = True
+                wire.is_mute = True
             case "close":
-                subscriptions.is_mute = True
+                wire.is_mute = True
                 self._later(connection.close(1001, "going away"))
             case "silence":
-                subscriptions.is_mute = True
+                wire.is_mute = True
             case "shutdown":
                 notice = {"e": "serverShutdown", "E": time.time_ns() // 10**6}
                 broadcast([connection], json.dumps(notice))
                 self._later(self._close_later(connection))
             case "damage":
-                subscriptions.next_frame = lambda frame: damaged(frame, chance)
+                wire.change = lambda frame: damaged(frame, chance)
             case "newer":
-                subscriptions.next_frame = newer
+                wire.change = newer
             case "unknown":
                 market = chance.choice(list(self.markets.values()))
                 event = market.best_bid_ask(time.time_ns() // 1000)
                 broadcast([connection], unknown(encode(event)))
+            case "delay":
+                wire.late_until = now + chance.uniform(0.2, 2.0)
+            case "repeat":
+                wire.repeats = True
+            case "swap":
+                wire.swaps = True
+            case "cull":
+                wire.culls_until = now + 1.0
+        wire.plain = False
         return True
 
     async def _close_later(self, connection: ServerConnection) -> None:
