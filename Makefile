@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 BENCH := .bench-venv
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test bench build fuzz clean
+.PHONY: demo test bench build fuzz soak clean
 
 demo: build
 	$(BIN)/binance-sbe demo
@@ -20,6 +20,11 @@ test: build
 # The tests of the compiled code again, fuzzing included, with AddressSanitizer and UBSan.
 fuzz: build
 	PYTHON=$(BIN)/python tests/sanitized.sh
+
+# A feed and a local exchange that fails, for so many seconds.
+SOAK_SECONDS ?= 300
+soak: build
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -q -s tests/test_soak.py
 
 bench: build $(BENCH)/ready
 	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx

@@ -23,6 +23,7 @@ from data import best_bid_ask_frames
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _DIFFERENT = 5_000
+_MANY = 10_000  # a second, from which on frames are sent together
 
 
 def framed(kind: int, payload: bytes) -> bytes:
@@ -59,12 +60,31 @@ def read_text(client: socket.socket) -> bytes:
     return bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
 
 
+def steady(client: socket.socket, frames: list[bytes], count: int, rate: float) -> None:
+    """What is due every two milliseconds, together."""
+    joined = b"".join(frames) * 2
+    ends = [0]
+    for frame in frames * 2:
+        ends.append(ends[-1] + len(frame))
+    sent = 0
+    started = time.perf_counter()
+    while sent < count:
+        due = min(count, int((time.perf_counter() - started) * rate), sent + len(frames))
+        begin = sent % len(frames)
+        if due > sent:
+            client.sendall(memoryview(joined)[ends[begin] : ends[begin + due - sent]])
+            sent = due
+        time.sleep(0.002)
+
+
 def serve(client: socket.socket, frames: list[bytes], count: int, rate: float) -> None:
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     handshake(client)
     request = json.loads(read_text(client))
     client.sendall(framed(1, json.dumps({"result": None, "id": request["id"]}).encode()))
-    if rate:
+    if rate >= _MANY:
+        steady(client, frames, count, rate)
+    elif rate:
         started = time.perf_counter()
         for i in range(count):
             client.sendall(frames[i % len(frames)])

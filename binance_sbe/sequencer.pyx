@@ -272,8 +272,10 @@ cdef class Sequencer:
         if stream.jumps and not back and is_news:
             return self.follow(stream, line, event, received)   # the same book, sent again
         stream.out_of_order += 1
-        if event.first == stream.last + 1 and not stream.jumps:
-            return self.follow(stream, line, event, received)   # others wait for it
+        if event.last > stream.last:        # what this connection has brought since waits
+            if event.first <= stream.last + 1 and not stream.jumps:
+                return self.follow(stream, line, event, received)
+            return HOLD
         if not stream.jumps and self.note_late is not None:
             if self.note_late(stream, event.first, event.last):
                 stream.lost -= event.last - event.first + 1

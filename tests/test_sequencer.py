@@ -149,6 +149,11 @@ def test_of_two_lines_what_one_brings_late_is_what_others_wait_for() -> None:
     assert feed.give(0, trade(6), trade(8)) == [6, 7, 8]
     assert feed.give(1, trade(6), trade(7), trade(8), trade(9)) == [9]
     assert feed.holes() == []
+    assert feed.give(0, trade(9), trade(13), trade(12), trade(13)) == []
+    assert feed.give(1, trade(10)) == [10]
+    assert feed.wait(2 * SECOND) == [12, 13]
+    assert feed.holes() == [(10, 12, "not sent")]
+    assert feed.ledger.streams["btcusdt@trade"].out_of_order == 3
 
 
 def test_an_exchange_that_counts_anew_is_followed() -> None:
@@ -302,11 +307,14 @@ def test_wrong_arguments_are_refused() -> None:
         Sequencer(lambda *_: None).ids(b"no frame")
 
 
-@given(st.integers(0, 2**32), st.integers(1, 3), st.booleans())
+@given(st.integers(0, 2**32), st.integers(1, 3), st.booleans(), st.booleans())
 def test_lines_that_lag_and_break_lose_only_what_the_holes_say(
-    seed: int, lines: int, with_trades: bool
+    seed: int, lines: int, with_trades: bool, odd: bool
 ) -> None:
-    """Each line brings a true sequence, in order, at its own pace, and may be cut and come back."""
+    """Each line brings a true sequence at its own pace, and may be cut and come back.
+
+    With ``odd`` it brings some events twice, and some in the wrong order.
+    """
     chance = random.Random(seed)
     truth: list[bytes] = []
     spans: list[tuple[int, int]] = []
@@ -329,13 +337,22 @@ def test_lines_that_lag_and_break_lose_only_what_the_holes_say(
             feed.open(place)
             position[place] = sent  # it begins with what is sent from now on
         for _ in range(chance.randrange(4)):
-            if position[place] < sent:
-                out += feed.give(place, truth[position[place]])
+            i = position[place]
+            if odd and i + 1 < sent and chance.random() < 0.1:
+                out += feed.give(place, truth[i + 1], truth[i])
+                position[place] += 2
+            elif i < sent:
+                out += feed.give(place, truth[i], *[truth[i]] * (odd and chance.random() < 0.05))
                 position[place] += 1
         if chance.random() < 0.05:
             out += feed.wait(2 * SECOND)
     out += feed.wait(2 * SECOND)
-    assert all(a < b for a, b in pairwise(out))
+    assert len(set(out)) == len(out)
+    late = sum(a > b for a, b in pairwise(out))
+    (stream,) = (each for each in feed.ledger.streams.values() if each.frames)
+    assert late <= stream.out_of_order
+    assert odd or (late == 0 and stream.out_of_order == 0)
+    out.sort()
     first = spans[0][0]
     missing = [span for span in spans if span[0] not in out and span[0] >= out[0]]
     listed = {i for before, after, _ in feed.holes() for i in range(before + 1, after)}

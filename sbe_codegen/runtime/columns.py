@@ -29,7 +29,8 @@ class Columns(dict[str, Array]):
     They are copies, written in one pass over the rows. With ``decimals="float64"`` mantissas that
     have an exponent are the nearest float64 to mantissa x 10^exponent, NaN for a null; with
     ``"raw"`` they are the mantissas. All else is raw: enums and sets as their numbers, nulls as the
-    schema's null values, times as numbers, text as uint32 codes. Members of composites have
+    schema's null values (in a field that was added later, its null value stands for null even where
+    the sender has the field), times as numbers, text as uint32 codes. Members of composites have
     a column each, ``price.mantissa``; fixed arrays are 2-D.
 
     ``groups`` maps names of groups to their Columns, whose ``offsets`` (int64, n + 1) say where the

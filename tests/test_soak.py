@@ -1,0 +1,141 @@
+"""A long run of everything that can go wrong. SOAK_SECONDS=3600 for an hour of it.
+
+What came is compared with what was published while it runs, so that memory stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import time
+from collections import Counter, deque
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import STREAMS
+from test_recovery import frame_of, ids_of, plain
+
+import binance_sbe
+from binance_sbe.ledger import Ledger
+from binance_sbe.simulator import Exchange
+from binance_sbe.simulator.faults import KINDS
+
+SECONDS = float(os.environ.get("SOAK_SECONDS", "15"))
+SETTLED = 20.0  # seconds after which an event has come, or is in a hole
+GROWTH = 12 * 2**20
+
+
+class Account(Exchange):
+    """An exchange that compares what it has published with what came."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(["btcusdt"], **options)
+        self.open: dict[bytes, tuple[float, str, bool]] = {}  # published, and not come yet
+        self.order: deque[bytes] = deque()
+        self.seen: set[str] = set()  # streams of which something came
+        self.missing: Counter[str] = Counter()  # ids
+        self.came = 0
+
+    def send(self, stream: str, frame: bytes) -> None:
+        now = time.monotonic()
+        culls = any(now < each.wire.culls_until for each in self._connections.values())
+        self.open[frame] = now, stream, culls
+        self.order.append(frame)
+        super().send(stream, frame)
+
+    def take(self, frame: bytes) -> None:
+        """One frame came; KeyError where it was not sent, or came before."""
+        _, stream, _ = self.open.pop(frame)
+        self.came += 1
+        if stream not in self.seen:
+            self.seen.add(stream)
+            for each in [f for f, (_, name, _) in self.open.items() if name == stream]:
+                if ids_of(binance_sbe.decode(each)) < ids_of(binance_sbe.decode(frame)):
+                    del self.open[each]  # sent before the feed was there
+
+    def settle(self, ledger: Ledger, age: float) -> None:
+        """What has not come for so long is in a hole."""
+        now = time.monotonic()
+        while self.order and (
+            self.order[0] not in self.open or now - self.open[self.order[0]][0] > age
+        ):
+            frame = self.order.popleft()
+            if frame not in self.open:
+                continue
+            _, stream, culls = self.open.pop(frame)
+            first, last = ids_of(binance_sbe.decode(frame))
+            holes = [h for h in ledger.holes if h.stream == stream]
+            if any(h.last_before < first and last < h.first_after for h in holes):
+                self.missing[stream] += last - first + 1
+            elif stream.endswith(("trade", "depth")):
+                raise AssertionError(f"{stream}: {first} to {last} came never, and are in no hole")
+            elif not culls and not stream.endswith("depth20"):
+                self.missing["stale"] += 1
+
+
+def memory() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.timeout(int(SECONDS) + 240)
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_long_run_loses_nothing_that_the_ledger_does_not_list() -> None:
+    async def work() -> None:
+        faults = [name for name in KINDS if name != "silence"]
+        lifetime = max(5.0, min(60.0, SECONDS / 5))
+        async with Account(
+            rate=300, faults=faults, fault_seconds=1.0, seed=int(SECONDS), lifetime=lifetime
+        ) as exchange:
+            feed = binance_sbe.connect(
+                *STREAMS, url=exchange.url, api_key="k", transport="picows", lines=2,
+                renew_after=0.7 * lifetime, reply_timeout=2.0, silence_timeout=5.0,
+            )  # fmt: skip
+            async with feed:
+                began = time.monotonic()
+                sizes: list[int] = []
+                task = asyncio.create_task(take_all(feed, exchange))
+                while (passed := time.monotonic() - began) < SECONDS:
+                    await asyncio.sleep(min(5.0, SECONDS - passed))
+                    exchange.settle(feed.ledger, SETTLED)
+                    assert not task.done() or task.result()
+                    sizes.append(memory())
+                exchange.fault_schedule.names = []
+                exchange._next_reply = ""
+                await asyncio.sleep(12.0)
+                exchange.rate = 1e-9
+                await asyncio.sleep(3.0)
+                await feed.close()
+                await task
+            exchange.settle(feed.ledger, -1.0)
+        ledger = feed.ledger
+        for name in ("btcusdt@trade", "btcusdt@depth"):
+            listed = sum(hole.ids for hole in ledger.holes if hole.stream == name)
+            assert exchange.missing[name] == listed == ledger.streams[name].lost, name
+        odd = sum(ledger.streams[name].out_of_order for name in STREAMS)
+        assert exchange.missing["stale"] <= odd
+        assert exchange.came > 100 * SECONDS
+        causes = [each.cause for each in ledger.connections]
+        assert causes.count("renewed") >= 2
+        done = Counter(name for _, name in exchange.fault_schedule.done)
+        print(f"{exchange.came:,} events, {len(causes)} connections, {done}, {ledger}")
+        if SECONDS >= 120:
+            early = sizes[len(sizes) // 3]
+            print(f"memory: {early / 2**20:.0f} MiB, then {sizes[-1] / 2**20:.0f} MiB")
+            assert sizes[-1] - early < GROWTH
+
+    asyncio.run(work())
+
+
+async def take_all(feed: binance_sbe.Feed, exchange: Account) -> None:
+    async for batch in feed.batches(max_messages=200, max_delay=0.01):
+        rows = [
+            (int(row["frame"]), frame_of(table, i))
+            for table in batch.tables.values()
+            for i, row in enumerate(table.records)
+        ]
+        for _, frame in sorted(rows):
+            exchange.take(plain(frame))
