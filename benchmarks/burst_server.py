@@ -15,7 +15,10 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -62,19 +65,34 @@ def read_text(client: socket.socket) -> bytes:
 
 def steady(client: socket.socket, frames: list[bytes], count: int, rate: float) -> None:
     """What is due every two milliseconds, together."""
-    joined = b"".join(frames) * 2
-    ends = [0]
-    for frame in frames * 2:
-        ends.append(ends[-1] + len(frame))
+    size = len(frames[0])
+    chunks = rounds(frames)
+    left = memoryview(b"")
     sent = 0
     started = time.perf_counter()
     while sent < count:
-        due = min(count, int((time.perf_counter() - started) * rate), sent + len(frames))
-        begin = sent % len(frames)
-        if due > sent:
-            client.sendall(memoryview(joined)[ends[begin] : ends[begin + due - sent]])
-            sent = due
+        due = min(count, int((time.perf_counter() - started) * rate)) - sent
+        while due > 0:
+            left = left or memoryview(next(chunks))
+            part = left[: due * size]
+            client.sendall(part)
+            left = left[len(part) :]
+            sent += len(part) // size
+            due -= len(part) // size
         time.sleep(0.002)
+
+
+def rounds(frames: list[bytes]) -> Iterator[bytearray]:
+    """All frames, again and again, each time with later ids and times. They are of one length."""
+    size = len(frames[0])
+    joined = bytearray(b"".join(frames))
+    at = {"names": ["time", "id"], "formats": ["<i8", "<i8"], "offsets": [10, 18], "itemsize": size}
+    fields = np.frombuffer(joined, np.dtype(at))
+    steps = {name: int(fields[name].max() - fields[name].min()) + 1 for name in ("time", "id")}
+    while True:
+        yield joined
+        for name, step in steps.items():
+            fields[name] += step
 
 
 def serve(client: socket.socket, frames: list[bytes], count: int, rate: float) -> None:
@@ -90,9 +108,9 @@ def serve(client: socket.socket, frames: list[bytes], count: int, rate: float) -
             client.sendall(frames[i % len(frames)])
             time.sleep(max(0.0, started + (i + 1) / rate - time.perf_counter()))
     else:
-        chunk = b"".join(frames)
+        chunks = rounds(frames)
         for _ in range(count // len(frames)):
-            client.sendall(chunk)
+            client.sendall(next(chunks))
     client.sendall(framed(8, (1000).to_bytes(2, "big")))
     client.recv(65536)  # the client's close frame, or its end
 

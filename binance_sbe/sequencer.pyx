@@ -269,10 +269,10 @@ cdef class Sequencer:
         """
         cdef int place
         cdef bint is_news = event.time > stream.last_time
-        if stream.jumps and not back and is_news:
+        if stream.jumps and not back and is_news and event.last <= stream.last:
             return self.follow(stream, line, event, received)   # the same book, sent again
         stream.out_of_order += 1
-        if event.last > stream.last:        # what this connection has brought since waits
+        if event.last > stream.last:        # what this connection has brought before waits
             if event.first <= stream.last + 1 and not stream.jumps:
                 return self.follow(stream, line, event, received)
             return HOLD

@@ -307,6 +307,14 @@ def test_wrong_arguments_are_refused() -> None:
         Sequencer(lambda *_: None).ids(b"no frame")
 
 
+@pytest.mark.parametrize("make", [best, lambda i: depth20(i, i)])
+def test_what_is_repeated_while_it_waits_waits_as_well(make: Any) -> None:
+    feed = Feed(2)
+    feed.give(0, make(5))
+    assert feed.give(1, make(8), make(8), make(9), make(9)) == []
+    assert feed.wait(2 * SECOND) == [8, 9]
+
+
 @given(st.integers(0, 2**32), st.integers(1, 3), st.booleans(), st.booleans())
 def test_lines_that_lag_and_break_lose_only_what_the_holes_say(
     seed: int, lines: int, with_trades: bool, odd: bool
