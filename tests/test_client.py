@@ -171,11 +171,13 @@ def test_a_batch_is_handed_over_after_its_delay() -> None:
 
 
 def test_damaged_frames_raise_or_are_kept_and_nothing_else_is_lost() -> None:
+    later = vectors.TRADES[:32] + (12346).to_bytes(8, "little") + vectors.TRADES[40:]
+
     async def work(exchange: Exchange) -> None:
         exchange.rate = 1e-9
 
         async def send() -> None:
-            for frame in (b"bad", vectors.TRADES + b"xx", b"", vectors.TRADES):
+            for frame in (b"bad", vectors.TRADES + b"xx", b"", later):
                 exchange.send("btcusdt@trade", frame)
 
         async with connect("btcusdt@trade", url=exchange.url, api_key="any") as feed:
@@ -212,7 +214,7 @@ def test_a_slow_consumer_makes_the_exchange_wait_and_loses_nothing() -> None:
         options: dict[str, Any] = {"url": exchange.url, "api_key": "any", "max_queue": 10}
         async with connect("btcusdt@trade", **options) as feed:
             for _ in range(5000):
-                exchange.send("btcusdt@trade", vectors.TRADES)
+                exchange.send("btcusdt@trade", vectors.next_trade())
             await asyncio.sleep(0.3)
             assert feed.stats.frames == 10
             for _ in range(5000):
@@ -228,13 +230,13 @@ def test_a_feed_whose_queue_is_full_still_closes_and_still_asks() -> None:
         options: dict[str, Any] = {"url": exchange.url, "api_key": "any", "max_queue": 5}
         async with connect("btcusdt@trade", **options) as feed:
             for _ in range(100):
-                exchange.send("btcusdt@trade", vectors.TRADES)
+                exchange.send("btcusdt@trade", vectors.next_trade())
             await asyncio.sleep(0.2)
             assert feed.stats.frames == 5
             await feed.subscribe("ethusdt@trade")
             assert len(feed.streams) == 2
             for _ in range(100):
-                exchange.send("btcusdt@trade", vectors.TRADES)
+                exchange.send("btcusdt@trade", vectors.next_trade())
             await asyncio.sleep(0.2)
         assert repr(feed).startswith(f"<Feed {exchange.url}, closed, ")
         with pytest.raises(RuntimeError, match="the feed is closed"):
@@ -248,7 +250,7 @@ def test_a_cancelled_batch_loses_no_frame() -> None:
         exchange.rate = 1e-9
         async with connect("btcusdt@trade", url=exchange.url, api_key="any") as feed:
             for _ in range(5):
-                exchange.send("btcusdt@trade", vectors.TRADES)
+                exchange.send("btcusdt@trade", vectors.next_trade())
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await anext(feed.batches(max_delay=5))
@@ -383,7 +385,7 @@ def test_a_connection_that_the_exchange_ends_is_lost_after_its_last_frame(abrupt
     async def closing(socket: ServerConnection) -> None:
         request = json.loads(await socket.recv())
         await socket.send(json.dumps({"result": None, "id": request["id"]}))
-        await socket.send(vectors.TRADES)
+        await socket.send(vectors.next_trade())
         if abrupt:
             await asyncio.sleep(0.1)
             socket.transport.abort()

@@ -205,7 +205,7 @@ def check_columns(columns: Any, raw: Any, table: Any, views: list[Any], node: El
             continue
         wanted = [getattr(view, f"{name}_float") for view in views]
         wanted = [math.nan if each is None else each for each in wanted]
-        if column.dtype.kind == "f" and raw[name].dtype.kind in "iu":
+        if column.dtype.kind == "f" and raw[name].dtype.kind in "iu" and raw[name].ndim == 1:
             # Of a field that was added later, the null value itself is taken for null in tables.
             limits = np.iinfo(raw[name].dtype)
             null = limits.min if raw[name].dtype.kind == "i" else limits.max

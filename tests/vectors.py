@@ -1,5 +1,7 @@
 """Frames whose contents are known, checked by hand against the layouts of the stream schema."""
 
+import itertools
+
 BEST_BID_ASK = bytes.fromhex(
     "32001127010000007b600cba992a06007940e51700000000fef8f99e8f0000000000103adc0100000000"
     "fa9e8f0000000000206c6c02000000000742544355534454"
@@ -27,3 +29,11 @@ ALL = {
     "DepthSnapshotStreamEvent": DEPTH_SNAPSHOT,
     "DepthDiffStreamEvent": DEPTH_DIFF,
 }
+
+
+_ids = itertools.count(12346)
+
+
+def next_trade() -> bytes:
+    """TRADES with the id after that of the one before: what is repeated is dropped by a feed."""
+    return TRADES[:32] + next(_ids).to_bytes(8, "little") + TRADES[40:]

@@ -46,8 +46,9 @@ class Exchange:
 
     ``faults`` are names of `faults.KINDS`, inflicted every ``fault_seconds`` on average, in an
     order that ``seed`` gives; ``fault_schedule.done`` says which were. A client that sends more
-    than ``control_limit`` requests within a second loses its connection; ``lifetime``, in seconds, is
-    what the exchange gives a connection. ``weight_limit`` is the weight of REST requests in a minute.
+    than ``control_limit`` requests within a second loses its connection, and each ends after
+    ``lifetime`` seconds. ``weight_limit`` is the weight of REST requests in a minute, and
+    ``ban_seconds`` how long those who go on are banned.
 
     Raises OSError where the port is taken, ValueError for a symbol or a fault that can't be one.
     """
