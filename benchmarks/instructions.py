@@ -10,6 +10,7 @@ Every way runs in one process under callgrind, which writes its counters down at
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -124,10 +125,12 @@ def ways() -> dict[str, tuple[Callable[[], object], int]]:
 def work() -> None:
     """What runs under callgrind."""
     mark = os.getppid
+    gc.disable()
     mark()
     for run, _ in ways().values():
         for _ in range(3):
             run()  # caches fill, tables are made
+        gc.collect()  # which is not to come while it counts
         mark()
         run()
         run()

@@ -47,7 +47,8 @@ def test_instructions_per_message_are_as_committed(instructions: Any) -> None:
     off = {
         name: f"{now:,.0f}, and {table['counts'][name]:,.0f} in the table"
         for name, now in counted.items()
-        if abs(now / table["counts"][name] - 1) > instructions.TOLERANCE
+        # Slower is what is looked for; where the allocator grows in place, lists take 10 % less.
+        if not -0.15 <= now / table["counts"][name] - 1 <= instructions.TOLERANCE
     }
     assert off == {}, "is it meant? python benchmarks/instructions.py --update"
 
