@@ -391,6 +391,31 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
     run(work, rate=500, faults=faults, fault_seconds=0.35, seed=seed, ping_interval=None)
 
 
+@TRANSPORTS
+def test_symbols_in_utf_8_are_accounted_for_as_well(transport: Any) -> None:
+    async def main() -> None:
+        names = "测试456@trade", "测试456@depth"
+        async with (
+            Exchange(["测试456"], rate=500) as exchange,
+            binance_sbe.connect(*names, url=exchange.url, api_key="k", transport=transport) as feed,
+        ):
+            asyncio.get_running_loop().call_later(0.5, cut_all, exchange)
+            async with asyncio.timeout(30):
+                async for message in feed:
+                    assert message.symbol == "测试456"
+                    if {hole.stream for hole in feed.ledger.holes} == set(names):
+                        break
+            assert feed.streams == list(names)
+            assert all(feed.ledger.streams[name].frames for name in names)
+
+    asyncio.run(main())
+
+
+def cut_all(exchange: Exchange) -> None:
+    for connection in exchange._connections:
+        connection.transport.abort()
+
+
 def plain(frame: bytes) -> bytes:
     """A frame of version 1 as one of version 0."""
     if frame[6] == 0:
