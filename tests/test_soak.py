@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,7 @@ class Account(Exchange):
     def __init__(self, **options: Any) -> None:
         super().__init__(["btcusdt"], **options)
         self.open: dict[bytes, tuple[float, str, bool]] = {}  # published, and not come yet
-        self.order: deque[bytes] = deque()
-        self.seen: set[str] = set()  # streams of which something came
+        self.latest: dict[str, float] = {}  # by stream, when the latest that came was published
         self.missing: Counter[str] = Counter()  # ids
         self.came = 0
 
@@ -43,29 +42,28 @@ class Account(Exchange):
         now = time.monotonic()
         culls = any(now < each.wire.culls_until for each in self._connections.values())
         self.open[frame] = now, stream, culls
-        self.order.append(frame)
         super().send(stream, frame)
 
     def take(self, frame: bytes) -> None:
         """One frame came; KeyError where it was not sent, or came before."""
-        _, stream, _ = self.open.pop(frame)
+        at, stream, _ = self.open.pop(frame)
         self.came += 1
-        if stream not in self.seen:
-            self.seen.add(stream)
+        is_first = stream not in self.latest
+        self.latest[stream] = max(at, self.latest.get(stream, at))
+        if is_first:
             for each in [f for f, (_, name, _) in self.open.items() if name == stream]:
                 if ids_of(binance_sbe.decode(each)) < ids_of(binance_sbe.decode(frame)):
                     del self.open[each]  # sent before the feed was there
 
     def settle(self, ledger: Ledger, age: float) -> None:
-        """What has not come for so long is in a hole."""
+        """What has not come for so long, though later events of its stream have, is in a hole."""
         now = time.monotonic()
-        while self.order and (
-            self.order[0] not in self.open or now - self.open[self.order[0]][0] > age
-        ):
-            frame = self.order.popleft()
-            if frame not in self.open:
-                continue
-            _, stream, culls = self.open.pop(frame)
+        for frame, (at, stream, culls) in list(self.open.items()):
+            if now - at <= age:
+                break
+            if self.latest.get(stream, at) <= at:
+                continue  # nobody can know yet: the feed may be without a connection
+            del self.open[frame]
             first, last = ids_of(binance_sbe.decode(frame))
             holes = [h for h in ledger.holes if h.stream == stream]
             if any(h.last_before < first and last < h.first_after for h in holes):
