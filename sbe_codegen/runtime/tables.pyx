@@ -119,6 +119,16 @@ cdef inline size_t begin_of(const sbe_dictionary* dictionary, uint32_t code) noe
     return (<size_t*>dictionary.ends.data)[code - 1] if code else 0
 
 
+cdef inline bint is_text(
+    const sbe_dictionary* dictionary, uint32_t code, const uint8_t* text, size_t length
+) noexcept nogil:
+    cdef size_t begin = begin_of(dictionary, code)
+    return (
+        (<const size_t*>dictionary.ends.data)[code] - begin == length
+        and memcmp(dictionary.text.data + begin, text, length) == 0
+    )
+
+
 cdef sbe_slot long_key(const uint8_t* text, size_t length) noexcept nogil:
     """The key of a text of more than 16 bytes: two hashes of it, which others may have too."""
     cdef sbe_slot key
@@ -185,48 +195,43 @@ cdef bint add_text(
     return True
 
 
+cdef bint find_or_add(
+    sbe_dictionary* dictionary, const uint8_t* text, size_t length, sbe_slot* key, uint32_t* code
+) noexcept nogil:
+    """The code of a text by its key; those that are too long for their key are compared."""
+    cdef sbe_slot* slot
+    cdef size_t place
+    if dictionary.count:
+        place = place_of(dictionary, key)
+        slot = &dictionary.slots[place]
+        while slot.number:
+            if is_same(slot, key) and (
+                length <= 16 or is_text(dictionary, slot.number - 1, text, length)
+            ):
+                if length <= 16:
+                    dictionary.latest = slot[0]
+                code[0] = slot.number - 1
+                return True
+            place = (place + 1) & dictionary.mask
+            slot = &dictionary.slots[place]
+    if not add_text(dictionary, text, length, key):
+        return False
+    code[0] = key.number - 1
+    return True
+
+
 cdef bint look_up_short(
     sbe_dictionary* dictionary, const uint8_t* text, uint64_t first, uint64_t last,
     uint32_t length, uint32_t* code
 ) noexcept nogil:
     """`intern` for a text of up to 16 bytes that is not the one before; see `load_ends`."""
     cdef sbe_slot key = sbe_slot(first, last, length, 0)
-    cdef size_t place
-    if dictionary.count:
-        place = place_of(dictionary, &key)
-        while dictionary.slots[place].number:
-            if is_same(&dictionary.slots[place], &key):
-                dictionary.latest = dictionary.slots[place]
-                code[0] = dictionary.latest.number - 1
-                return True
-            place = (place + 1) & dictionary.mask
-    if not add_text(dictionary, text, length, &key):
-        return False
-    code[0] = key.number - 1
-    return True
+    return find_or_add(dictionary, text, length, &key, code)
 
 
 cdef bint look_up_long(
     sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
 ) noexcept nogil:
-    """`intern` for a text of more than 16 bytes, which is compared with those that it may be."""
+    """`intern` for a text of more than 16 bytes."""
     cdef sbe_slot key = long_key(text, length)
-    cdef size_t place, begin
-    cdef uint32_t found
-    if dictionary.count:
-        place = place_of(dictionary, &key)
-        while dictionary.slots[place].number:
-            if is_same(&dictionary.slots[place], &key):
-                found = dictionary.slots[place].number - 1
-                begin = begin_of(dictionary, found)
-                if (
-                    (<size_t*>dictionary.ends.data)[found] - begin == length
-                    and memcmp(dictionary.text.data + begin, text, length) == 0
-                ):
-                    code[0] = found
-                    return True
-            place = (place + 1) & dictionary.mask
-    if not add_text(dictionary, text, length, &key):
-        return False
-    code[0] = key.number - 1
-    return True
+    return find_or_add(dictionary, text, length, &key, code)
