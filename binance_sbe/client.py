@@ -23,7 +23,7 @@ from .overflow import FrameQueue, policies
 from .settings import Settings
 from .stats import Stats
 from .streams import KINDS, stream_names
-from .transports import TRANSPORTS, Transport
+from .transports import TRANSPORTS, Transport, arrives
 
 if TYPE_CHECKING:
     from . import rest
@@ -366,11 +366,7 @@ class Feed:
         if left <= 0 or self._connections.is_over:
             return False
         self._arrived.clear()
-        try:
-            await asyncio.wait_for(self._arrived.wait(), left)
-        except TimeoutError:
-            return False
-        return True
+        return await arrives(self._arrived, left)
 
 
 def _again(error: FeedError) -> FeedError:

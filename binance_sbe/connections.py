@@ -29,7 +29,7 @@ from .logs import LOG
 from .sequencer import Line
 from .settings import Settings
 from .supervisor import Supervisor
-from .transports import Transport
+from .transports import Transport, arrives
 
 DAY = timedelta(days=1)
 _HOLDING_SECONDS = 0.02  # between looks at frames that wait for another connection's
@@ -72,6 +72,7 @@ class Connections:
         self._silent: dict[str, tuple[float, float]] = {}  # pause, and when it ends
         self._entered_ns: dict[str, int] = {}
         self._said_behind = float("-inf")
+        self._read_since = 0  # ns: the inbox was full until then
         self._renew_at = _next(settings.renew_at, datetime.now(UTC))
 
     @property
@@ -149,7 +150,7 @@ class Connections:
     # the supervisor's clock
 
     async def _keep(self) -> None:
-        while True:
+        while not self.closing:
             now = time.monotonic()
             self._report(now)
             self.supervisor.tick(now)
@@ -159,10 +160,7 @@ class Connections:
             left = self.supervisor.deadline(now) - time.monotonic()
             if self._ledger.sequencer.holding:
                 left = min(left, _HOLDING_SECONDS)
-            try:
-                await asyncio.wait_for(self._poked.wait(), max(left, 0.001))
-            except TimeoutError:
-                continue
+            await arrives(self._poked, max(left, 0.001))
 
     def _report(self, now: float) -> None:
         """What the connections have brought since the last look."""
@@ -214,8 +212,11 @@ class Connections:
     def _release(self, everything: bool = False) -> None:
         """Hands on the frames that have waited long enough for another connection's."""
         sequencer = self._ledger.sequencer
+        now = 2**62 if everything else time.time_ns()
+        if self._inbox.full and not everything:
+            self._read_since = now
         if sequencer.holding:
-            ready = sequencer.released(2**62 if everything else time.time_ns())
+            ready = sequencer.released(now, self._read_since)
             if ready:
                 self._inbox.hand_in(ready)
 

@@ -104,6 +104,9 @@ cdef class Inbox:
     ) except -1:
         """Frames of one read of the socket: kept, or made into rows at once. `end_read` is to follow."""
         cdef Py_ssize_t i
+        if line.gone:
+            line.unwanted += count
+            return 0
         if self.seen == 0:
             self.begin_read(received)
         self.seen += count

@@ -109,6 +109,7 @@ cdef class Listener(WSListener):
         return 0
 
     cpdef on_ws_disconnected(self, WSTransport transport):
+        self.hand_in_held()
         closing = transport.close_handshake
         received = None if closing is None else closing.recv
         if received is None:
@@ -133,16 +134,19 @@ cdef class Listener(WSListener):
         self.transport.underlying_transport.pause_reading()
         return 0
 
-    def resume(self):
-        """There may be room again."""
-        if not self.paused:
-            return
-        while self.held and not self.inbox.full:
+    def hand_in_held(self, bint while_room=False):
+        while self.held and not (while_room and self.inbox.full):
             frame, received = self.held.popleft()
             if isinstance(frame, str):
                 self.on_text(frame)
             else:
                 self.inbox.put(frame, received, self.line)
+
+    def resume(self):
+        """There may be room again."""
+        if not self.paused:
+            return
+        self.hand_in_held(True)
         self.holding = len(self.held) > 0
         if not self.holding and not self.inbox.full:
             self.paused = False

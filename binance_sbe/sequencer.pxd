@@ -45,6 +45,7 @@ cdef class Line:
     cdef readonly int64_t won
     cdef readonly int64_t duplicates
     cdef readonly int64_t damaged
+    cdef readonly int64_t unwanted
     cdef readonly int64_t received      # ns, of the last read
     cdef readonly Histogram lag         # of what another connection had brought before
     cdef int64_t damaged_at

@@ -43,7 +43,8 @@ cdef class Line:
     """One connection: its place among those with the same streams, and what came through it.
 
     ``won`` counts the events that it brought first, ``duplicates`` those that another had brought;
-    ``lag`` is a histogram (ns) of how long before.
+    ``lag`` is a histogram (ns) of how long before. ``unwanted`` counts the frames that came after the
+    feed had done with the connection, which another brings as well unless the feed is closed.
     """
 
     def __cinit__(self, int place=0, str name="line 1"):
@@ -367,11 +368,15 @@ cdef class Sequencer:
             self.holding.discard(stream)
         return ready
 
-    def released(self, int64_t now):
-        """The frames, as (frame, received), that have waited long enough at ``now`` (ns)."""
+    def released(self, int64_t now, int64_t read_since=INT64_MIN):
+        """The frames, as (frame, received), that have waited long enough at ``now`` (ns).
+
+        They are not taken to wait for others before ``read_since``, when sockets began to be read again.
+        """
         ready = []
         for stream in list(self.holding):
             oldest = min((<Held>held).received for held in (<Stream>stream).held)
+            oldest = max(oldest, read_since)
             ready += self.next_held(stream, now - oldest >= self.patience)
         return ready
 

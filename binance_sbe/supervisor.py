@@ -230,6 +230,8 @@ class Supervisor:
 
     def tick(self, now: float) -> None:
         """What is due."""
+        if self.closing:
+            return
         self._subscriptions.tickets.expire(now, self.settings.reply_timeout)
         for connection in list(self.connections.values()):
             self._check(connection, now)

@@ -57,6 +57,20 @@ class Transport(Protocol):
         """Ends the connection, if there is one; ``on_lost`` has been called when it returns."""
 
 
+async def arrives(event: asyncio.Event, seconds: float) -> bool:
+    """Waits for an event, and says whether it came in time.
+
+    Unlike `asyncio.wait_for` before Python 3.12, which forgets that it is cancelled where the event
+    comes at the same time.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
 def _no_answer(url: str, timeout: float) -> Unreachable:
     return Unreachable(f"{url}: no answer within {timeout:g} s")
 
@@ -252,9 +266,7 @@ class PicowsTransport:
         self._listener.resume()
         if not self._transport.is_close_frame_sent:
             self._transport.send_close(self._picows.WSCloseCode.OK)
-        try:
-            await asyncio.wait_for(self._lost.wait(), _CLOSE_SECONDS)
-        except TimeoutError:
+        if not await arrives(self._lost, _CLOSE_SECONDS):
             self._transport.disconnect(graceful=False)
             await self._lost.wait()
 

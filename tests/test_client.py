@@ -27,7 +27,7 @@ from binance_sbe.errors import (
 )
 from binance_sbe.session import Accepted, Refused, ServerShutdown, Session, UnknownText
 from binance_sbe.simulator import Exchange
-from binance_sbe.streams import stream_name, stream_names
+from binance_sbe.streams import KINDS, stream_name, stream_names
 
 
 @pytest.fixture(params=["websockets", "picows"], autouse=True)
@@ -414,6 +414,58 @@ def test_a_connection_that_the_exchange_ends_is_lost_after_its_last_frame(abrupt
         pytest.fail(f"ended in silence after {count}")
 
     asyncio.run(behave(closing, work))
+
+
+def test_what_came_before_the_end_is_handed_over_where_the_queue_was_full() -> None:
+    async def closing(socket: ServerConnection) -> None:
+        request = json.loads(await socket.recv())
+        await socket.send(json.dumps({"result": None, "id": request["id"]}))
+        await asyncio.sleep(0.05)  # for the feed to hear of it
+        for _ in range(200):
+            socket.protocol.send_binary(vectors.next_trade())
+        socket.protocol.send_close(1008, "in the same read as the last frames")
+        socket.transport.write(b"".join(socket.protocol.data_to_send()))
+        await socket.wait_closed()
+
+    async def work(url: str) -> None:
+        options: Any = {"url": url, "api_key": "k", "reconnect": False, "max_queue": 10}
+        async with connect("a@trade", **options) as feed:
+            await asyncio.sleep(0.3)
+            for _ in range(200):
+                await anext(feed)
+            with pytest.raises(ConnectionLost):
+                await anext(feed)
+
+    asyncio.run(behave(closing, work))
+
+
+def test_a_feed_that_is_closed_while_it_reconnects_leaves_no_task() -> None:
+    async def work(exchange: Exchange) -> None:
+        for pause in (0.0, 0.05, 0.4):
+            async with connect("btcusdt@trade", url=exchange.url, api_key="any") as feed:
+                await anext(feed)
+                for client in list(exchange._connections):
+                    client.transport.abort()
+                await asyncio.sleep(pause)
+            await asyncio.sleep(0)
+            left = [repr(task.get_coro()) for task in asyncio.all_tasks()]
+            assert [each for each in left if "Connections" in each or "Transport" in each] == []
+
+    run(work)
+
+
+def test_what_comes_after_the_feed_was_closed_makes_no_hole() -> None:
+    async def work(exchange: Exchange) -> None:
+        unwanted = 0
+        for _ in range(10):
+            streams = [f"btcusdt@{kind}" for kind in KINDS]
+            async with connect(*streams, url=exchange.url, api_key="any") as feed:
+                await anext(feed)
+            assert feed.ledger.holes == []
+            unwanted += sum(each.line.unwanted for each in feed.ledger.connections)
+        assert unwanted > 0
+
+    run(work, rate=20_000)
 
 
 def test_a_feed_that_we_close_just_ends() -> None:

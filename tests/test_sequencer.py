@@ -193,6 +193,17 @@ def test_a_gap_waits_for_the_other_line_and_no_longer_than_it_may() -> None:
     assert feed.give(1, trade(6)) == []  # too late: in order, or not at all
 
 
+def test_a_gap_does_not_wait_for_a_line_that_is_not_read() -> None:
+    feed = Feed(2)
+    feed.give(0, trade(1))
+    feed.give(1, trade(1))
+    assert feed.give(0, trade(3)) == []
+    later = feed.now + 5 * SECOND
+    assert feed.sequencer.released(later, later - SECOND // 2) == []
+    assert feed.give(1, trade(2)) == [2, 3]
+    assert feed.holes() == []
+
+
 def test_a_gap_of_both_lines_is_a_hole_at_once() -> None:
     feed = Feed(2)
     feed.give(0, trade(1))
