@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sbe_codegen.version import __version__
 
-from .errors import ConnectionRefused, FeedError, MissingKey, Unreachable
+from .errors import FeedError, exit_code
 from .streams import KINDS, stream_name
 
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
@@ -36,15 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(asyncio.run(options.run(options)))
     except KeyboardInterrupt:
         return 0
-    except MissingKey as error:
-        print(f"binance-sbe: {error}.", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0  # whoever read our output has seen enough
     except (FeedError, OSError) as error:
         print(f"binance-sbe: {error}", file=sys.stderr)
-        return {Unreachable: 3, ConnectionRefused: 4}.get(type(error), 1)
+        return exit_code(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -197,7 +194,7 @@ def _url(text: str) -> str:
     from .environments import stream_url
 
     try:
-        stream_url(text)
+        stream_url("prod", text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

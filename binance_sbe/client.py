@@ -86,7 +86,7 @@ def connect(
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
     """
-    environments.checked(environment)
+    where = environments.stream_url(environment, url)
     if on_error not in ("raise", "collect"):
         raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
     if max_queue < 1:
@@ -108,8 +108,8 @@ def connect(
     )
     return Feed(
         stream_names(streams),
-        environments.STREAMS[environment] if url is None else environments.stream_url(url),
-        environments.REST[environment] if url is None else environments.rest_url(url),
+        where,
+        environments.rest_url(environment, url),
         api_key,
         TRANSPORTS[transport],
         on_error,

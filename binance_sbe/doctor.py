@@ -23,10 +23,20 @@ from sbe_codegen.version import __version__
 
 from . import environments, lifecycle
 from .client import checked_key, connect
-from .errors import BinanceError, ConnectionRefused, FeedError, MissingKey, NotSbe, Unreachable
+from .errors import (
+    ARGUMENTS,
+    CLOCK,
+    GENERAL,
+    NO_ROUTE,
+    OUTDATED,
+    BinanceError,
+    FeedError,
+    MissingKey,
+    NotSbe,
+    exit_code,
+)
 from .transports import unreachable
 
-GENERAL, ARGUMENTS, NO_ROUTE, REFUSED, CLOCK, OUTDATED = 1, 2, 3, 4, 5, 6
 LIFECYCLE = (
     "https://raw.githubusercontent.com/binance/binance-spot-api-docs/master/sbe/schemas/"
     "sbe_schema_lifecycle_{}.json"
@@ -69,15 +79,11 @@ class Patient:
 
     @property
     def stream_url(self) -> str:
-        if self.url is not None:
-            return environments.stream_url(self.url)
-        return environments.STREAMS[self.environment]
+        return environments.stream_url(self.environment, self.url)
 
     @property
     def rest_url(self) -> str:
-        if self.url is not None:
-            return environments.rest_url(self.url)
-        return environments.REST[self.environment]
+        return environments.rest_url(self.environment, self.url)
 
 
 async def examine(patient: Patient) -> AsyncIterator[Finding]:
@@ -132,51 +138,46 @@ async def _key(patient: Patient) -> str:
     return "there is one; its type shows only to the exchange, which takes Ed25519 only"
 
 
-def _no_route(patient: Patient, error: BaseException) -> Trouble:
-    return Trouble(NO_ROUTE, str(unreachable(patient.stream_url, error)), is_fatal=True)
-
-
-async def _host(patient: Patient) -> str:
+@contextlib.asynccontextmanager
+async def _connected(
+    patient: Patient, late: str, why: str, context: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[asyncio.StreamWriter, str]]:
+    """A connection to the host, and the host's name; ``late`` and ``why`` tell of none in time."""
     place = urlsplit(patient.stream_url)
     port = place.port or (443 if place.scheme == "wss" else 80)
     assert place.hostname is not None
-    started = time.monotonic()
     try:
         async with asyncio.timeout(_SECONDS):
-            _, writer = await asyncio.open_connection(place.hostname, port)
+            _, writer = await asyncio.open_connection(place.hostname, port, ssl=context)
     except TimeoutError:
-        raise Trouble(
-            NO_ROUTE,
-            f"{patient.stream_url}: no answer within {_SECONDS:g} s: is there a firewall between?",
-            is_fatal=True,
-        ) from None
-    except OSError as error:
-        raise _no_route(patient, error) from None
-    address = writer.get_extra_info("peername")[0]
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+        text = f"{patient.stream_url}: {late} within {_SECONDS:g} s: {why}"
+        raise Trouble(NO_ROUTE, text, is_fatal=True) from None
+    except (OSError, EOFError) as error:
+        text = str(unreachable(patient.stream_url, error))
+        raise Trouble(NO_ROUTE, text, is_fatal=True) from None
+    try:
+        yield writer, place.hostname
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _host(patient: Patient) -> str:
+    started = time.monotonic()
+    async with _connected(patient, "no answer", "is there a firewall between?") as (writer, place):
+        address, port = writer.get_extra_info("peername")[:2]
     took = (time.monotonic() - started) * 1e3
-    return f"{place.hostname} is {address}, port {port} answers in {took:.0f} ms"
+    return f"{place} is {address}, port {port} answers in {took:.0f} ms"
 
 
 async def _tls(patient: Patient) -> str:
-    place = urlsplit(patient.stream_url)
-    if place.scheme == "ws":
+    if patient.stream_url.startswith("ws://"):
         return "not used: ws://"
-    try:
-        async with asyncio.timeout(_SECONDS):
-            _, writer = await asyncio.open_connection(
-                place.hostname, place.port or 443, ssl=ssl.create_default_context()
-            )
-    except TimeoutError:
-        raise Trouble(NO_ROUTE, "no TLS handshake within 10 s", is_fatal=True) from None
-    except (OSError, EOFError) as error:
-        raise _no_route(patient, error) from None
-    version = writer.get_extra_info("ssl_object").version()
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    context = ssl.create_default_context()
+    why = "is it a server of TLS?"
+    async with _connected(patient, "no TLS handshake", why, context) as (writer, _):
+        version = writer.get_extra_info("ssl_object").version()
     return f"{version}, and the certificate is good"
 
 
@@ -255,12 +256,8 @@ async def _stream(patient: Patient) -> str:
             message = await anext(feed)
     except TimeoutError:
         raise Trouble(GENERAL, f"{name}: acknowledged, but nothing came within 10 s") from None
-    except ConnectionRefused as error:
-        raise Trouble(REFUSED, str(error)) from None
-    except Unreachable as error:
-        raise Trouble(NO_ROUTE, str(error)) from None
     except FeedError as error:
-        raise Trouble(GENERAL, str(error)) from None
+        raise Trouble(exit_code(error), str(error)) from None
     took = (time.monotonic() - started) * 1e3
     return f"{name}: the first event after {took:.0f} ms: {message!r}"
 

@@ -38,12 +38,16 @@ def _parts(url: str, schemes: tuple[str, ...]) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def stream_url(url: str) -> str:
-    """ws:// or wss:// with a host and a port. ValueError for anything else."""
-    return "{}://{}".format(*_parts(url, ("ws", "wss")))
+def stream_url(environment: str, url: str | None = None) -> str:
+    """Where the streams are: ``url`` is ws:// or wss:// with a host and a port. Else ValueError."""
+    host = STREAMS[checked(environment)]
+    return host if url is None else "{}://{}".format(*_parts(url, ("ws", "wss")))
 
 
-def rest_url(url: str) -> str:
-    """The same host by HTTP, of a URL that may be one of its streams."""
+def rest_url(environment: str, url: str | None = None) -> str:
+    """Where REST is; ``url`` may also be that of the streams, which is the same host by HTTP."""
+    host = REST[checked(environment)]
+    if url is None:
+        return host
     scheme, place = _parts(url, tuple(_HTTP))
     return f"{_HTTP[scheme]}://{place}"

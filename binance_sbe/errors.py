@@ -160,3 +160,20 @@ class RateLimited(FeedError):
         self.retry_after = retry_after
         what = "has banned this address" if status == 418 else "has had enough requests"
         super().__init__(f"{url} {what} (HTTP {status}): again in {retry_after:.0f} s")
+
+
+# exit codes of the commands
+GENERAL, ARGUMENTS, NO_ROUTE, REFUSED, CLOCK, OUTDATED = 1, 2, 3, 4, 5, 6
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code of a command that ends with this error."""
+    match error:
+        case MissingKey():
+            return ARGUMENTS
+        case Unreachable():
+            return NO_ROUTE
+        case ConnectionRefused():
+            return REFUSED
+        case _:
+            return GENERAL

@@ -80,8 +80,7 @@ class Client:
         api_key: str | None = None,
         timeout: float = 10.0,
     ) -> None:
-        default = environments.REST[environments.checked(environment)]
-        self.url = default if url is None else environments.rest_url(url)
+        self.url = environments.rest_url(environment, url)
         self.used_weight: int | None = None
         self.blocked_until = 0.0
         self._timeout = timeout
