@@ -61,8 +61,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Log:
-    is_warning: bool
+    """``event`` is one word for what happened, ``fields`` has its figures."""
+
+    event: str
     text: str
+    fields: dict[str, object]
+
+    @property
+    def is_warning(self) -> bool:
+        return self.event not in ("renewing", "renewed", "up")
 
 
 @dataclass(frozen=True)
@@ -73,3 +80,10 @@ class Failed:
 
 
 Action = Open | Send | Close | Entered | Left | Forgotten | Answer | Log | Failed
+
+
+def logged(event: str, text: str, of: str | None = None, **fields: object) -> Log:
+    """A line of the log, which begins with the connection ``of`` which it tells."""
+    if of is None:
+        return Log(event, text, fields)
+    return Log(event, f"{of}: {text}", {"connection": of, **fields})

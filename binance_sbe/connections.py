@@ -72,6 +72,8 @@ class Connections:
         self._silent: dict[str, tuple[float, float]] = {}  # pause, and when it ends
         self._entered_ns: dict[str, int] = {}
         self._said_behind = float("-inf")
+        self._said_holes = 0
+        self._holes_at = 0.0
         self._read_since = 0  # ns: the inbox was full until then
         self._renew_at = _next(settings.renew_at, datetime.now(UTC))
 
@@ -184,10 +186,26 @@ class Connections:
         waiting = inbox.pending
         if waiting >= inbox.limit and now - self._said_behind >= _BEHIND_SECONDS:
             self._said_behind = now
-            LOG.warning(
-                "%s: the consumer is behind: %s frames wait, %s were dropped so far",
-                self.url, f"{waiting:,}", f"{self._ledger.dropped:,}",
-            )  # fmt: skip
+            dropped = self._ledger.dropped
+            text = f"the consumer is behind: {waiting:,} frames wait, {dropped:,} were dropped"
+            self._say("behind", f"{text} so far", waiting=waiting, dropped=dropped)
+        if self._ledger.holes_count > self._said_holes and now >= self._holes_at:
+            self._holes_at = now + 1.0
+            self._say_holes()
+
+    def _say_holes(self) -> None:
+        ledger = self._ledger
+        count, self._said_holes = ledger.holes_count - self._said_holes, ledger.holes_count
+        holes = ledger.holes_since(self._said_holes - count)
+        few = [f"{h.stream} {h.last_before + 1} to {h.first_after - 1}" for h in holes[:3]]
+        if holes:  # else what came late has filled them
+            more = ", ..." if len(holes) > 3 else ""
+            text = f"{count:,} hole{'s' * (count != 1)}: {', '.join(few)}{more} ({holes[0].cause})"
+            self._say("holes", text, count=count, streams=sorted({h.stream for h in holes}))
+
+    def _say(self, event: str, text: str, level: int = logging.WARNING, **fields: object) -> None:
+        """A line of the log, with fields for formatters that show them."""
+        LOG.log(level, "%s: %s", self.url, text, extra={"feed": self.url, "event": event, **fields})
 
     def _look_for_silence(self, now: float) -> None:
         now_ns = time.time_ns()
@@ -261,8 +279,9 @@ class Connections:
                         answer.set_result(None)
                     else:
                         answer.set_exception(error)
-            case Log(is_warning, text):
-                LOG.log(logging.WARNING if is_warning else logging.INFO, "%s: %s", self.url, text)
+            case Log(event, text, fields):
+                level = logging.WARNING if action.is_warning else logging.INFO
+                self._say(event, text, level, **fields)
             case Failed(error):
                 self.error = error
                 self._release(everything=True)

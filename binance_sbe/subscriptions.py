@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 
-from .actions import Action, Answer, Entered, Forgotten, Log, Send
+from .actions import Action, Answer, Entered, Forgotten, Send, logged
 from .errors import SubscriptionRefused
 from .pacing import Backoff
 from .session import Request
@@ -109,14 +109,15 @@ class Subscriptions:
                 else:
                     self._ask_again(connection, name, now)
         if not asked:
-            self._tell(Log(True, f"{connection.name}: {error}"))
+            self._tell(logged("refused", str(error), connection.name, said=reason))
 
     def _ask_again(self, connection: Connection, name: str, now: float) -> None:
         backoff = connection.refusals.setdefault(name, Backoff(*_AGAIN, self._chance))
         backoff.failures += 1
         pause = backoff.pause()
         connection.again[name] = now + pause
-        self._tell(Log(True, f"{connection.name}: {name} is asked for again in {pause:.1f} s"))
+        text = f"{name} is asked for again in {pause:.1f} s"
+        self._tell(logged("asked_again", text, connection.name, stream=name, pause=pause))
 
     def gone(self, names: Iterable[str]) -> None:
         """These streams are not wanted any more, and the exchange knows."""

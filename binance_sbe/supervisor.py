@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable
 from itertools import count
 
-from .actions import Action, Close, Failed, Left, Log, Open
+from .actions import Action, Close, Failed, Left, Open, logged
 from .errors import ConnectionLost, ConnectionRefused, FeedError
 from .pacing import Window
 from .sequencer import MOST_LINES, Line
@@ -24,7 +24,7 @@ from .subscriptions import NAMES_A_REQUEST, Subscriptions
 WE_CLOSED = "the feed was closed"
 ATTEMPTS = (295, 300.0)  # of the 300 in five minutes
 _CLEAN = (1000, 1001, 1012)
-_STEADY = 30.0  # seconds that a connection is up before the next pause starts anew
+_STEADY = 10.0  # seconds that a connection is up before the next pause starts anew
 _HOPELESS = (401,)
 
 
@@ -144,8 +144,9 @@ class Supervisor:
             slot.renewals.failures += 1
             pause = slot.renewals.pause()
             slot.attempt_at = now + pause
-            self._log(f"{connection.name}: no connection to renew with ({error}); "
-                      f"attempt {slot.renewals.failures + 1} in {pause:.1f} s")  # fmt: skip
+            again = slot.renewals.failures + 1
+            text = f"no connection to renew with ({error}); attempt {again} in {pause:.1f} s"
+            self._log("no_renewal", text, connection, attempt=again, pause=pause)
             return
         slot.current = None
         slot.backoff.failures = max(slot.backoff.failures, 1)
@@ -164,15 +165,15 @@ class Supervisor:
                 self._check_ready(connection, now)
             case Refused(request, code, reason):
                 if request is None:
-                    self._log(f"{connection.name}: the exchange refuses something: {text[:200]}")
+                    self._log("refused", f"the exchange refuses: {text[:200]}", connection)
                     return
                 self._subscriptions.refused(connection, request, code, reason, now)
                 self._check_ready(connection, now)
             case ServerShutdown():
-                self._log(f"{connection.name}: the exchange is about to close the connection")
+                self._log("shutdown", "the exchange is about to close the connection", connection)
                 self._renew(connection.slot, "the exchange shuts down", now)
             case UnknownText():
-                self._log(f"{connection.name}: text frame that answers no request: {text[:200]}")
+                self._log("unknown_text", f"an answer to no request: {text[:200]}", connection)
         self._pump(now)
 
     def heard(self, number: int, now: float) -> None:
@@ -208,7 +209,7 @@ class Supervisor:
         if slot.successor is not None:  # which takes over at once
             slot.current, slot.successor = slot.successor, None
             slot.renewing = None
-            self._log(f"{connection.name}: {lost}; {slot.current.name} takes over")
+            self._log("lost", f"{lost}; {slot.current.name} takes over", connection)
             return
         if was_up and now - connection.live_since >= _STEADY:
             slot.backoff.failures = 0
@@ -302,10 +303,9 @@ class Supervisor:
         slot.attempts += 1
         slot.attempt_at = now + pause
         self.reconnects += 1
-        self._log(
-            f"line {slot.index + 1} of shard {slot.shard.number}: {why}; "
-            f"attempt {slot.attempts} in {pause:.1f} s"
-        )
+        line, shard = slot.index + 1, slot.shard.number
+        text = f"line {line} of shard {shard}: {why}; attempt {slot.attempts} in {pause:.1f} s"
+        self._log("retry", text, line=line, shard=shard, attempt=slot.attempts, pause=pause)
 
     def _renew(self, slot: Slot, cause: str, now: float) -> None:
         if slot.successor is not None or slot.current is None or self.closing:
@@ -315,7 +315,7 @@ class Supervisor:
         slot.renewing = cause
         slot.current.renew_at = float("inf")
         slot.attempt_at = now
-        self._log(f"{slot.current.name}: renewed, as {cause}", is_warning=False)
+        self._log("renewing", f"renewed, as {cause}", slot.current, cause=cause)
 
     def _take_over(self, slot: Slot, now: float) -> None:
         """The successor delivers: the connection before it is not needed any more."""
@@ -323,7 +323,7 @@ class Supervisor:
         slot.current, slot.successor, slot.renewing = new, None, None
         slot.renewals.failures = 0
         if old is not None and new is not None:
-            self._log(f"{new.name} has taken over from {old.name}", is_warning=False)
+            self._log("renewed", f"has taken over from {old.name}", new, predecessor=old.name)
             self._drop(old, "renewed")
 
     def _drop(self, connection: Connection, cause: str) -> None:
@@ -348,7 +348,7 @@ class Supervisor:
         if slot.successor is not connection:
             if slot.down_since is not None:
                 down = now - slot.down_since
-                self._log(f"{connection.name} is up, after {down:.1f} s", is_warning=False)
+                self._log("up", f"up, after {down:.1f} s", connection, seconds=down)
             slot.down_since = None
             slot.attempts = 0
         if self.is_whole:
@@ -396,5 +396,5 @@ class Supervisor:
     def _tell(self, action: Action) -> None:
         self.actions.append(action)
 
-    def _log(self, text: str, is_warning: bool = True) -> None:
-        self.actions.append(Log(is_warning, text))
+    def _log(self, event: str, text: str, of: Connection | None = None, **fields: object) -> None:
+        self.actions.append(logged(event, text, getattr(of, "name", None), **fields))

@@ -454,6 +454,29 @@ def test_a_feed_that_is_closed_while_it_reconnects_leaves_no_task() -> None:
     run(work)
 
 
+def test_log_records_have_fields(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(exchange: Exchange) -> None:
+        async with connect("btcusdt@depth", url=exchange.url, api_key="any") as feed:
+            await anext(feed)
+            for client in list(exchange._connections):
+                client.transport.abort()
+            while not feed.ledger.holes:
+                await anext(feed)
+            await asyncio.sleep(1.1)
+        said = {record.event: record for record in caplog.records if hasattr(record, "event")}
+        assert {"retry", "up", "holes"} <= set(said)
+        assert all(record.feed == f"{exchange.url}/ws" for record in said.values())
+        assert (said["retry"].attempt, said["retry"].line) == (1, 1)
+        assert said["retry"].pause < 1
+        assert (said["holes"].count, said["holes"].streams) == (1, ["btcusdt@depth"])
+        hole = feed.ledger.holes[0]
+        span = f"{hole.last_before + 1} to {hole.first_after - 1}"
+        assert f"1 hole: btcusdt@depth {span} (the connection was lost" in said["holes"].message
+
+    with caplog.at_level(logging.INFO, "binance_sbe"):
+        run(work)
+
+
 def test_what_comes_after_the_feed_was_closed_makes_no_hole() -> None:
     async def work(exchange: Exchange) -> None:
         unwanted = 0
