@@ -28,7 +28,7 @@ class Settings:
     silence_timeout: float = 60.0
     stream_timeout: Mapping[str, float | None] = field(default_factory=dict)
     first_pause: float = 0.25
-    longest_pause: float = 60.0
+    longest_pause: float = 30.0
     settle_timeout: float = 10.0
 
     def __post_init__(self) -> None:

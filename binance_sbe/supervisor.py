@@ -24,7 +24,7 @@ from .subscriptions import NAMES_A_REQUEST, Subscriptions
 WE_CLOSED = "the feed was closed"
 ATTEMPTS = (295, 300.0)  # of the 300 in five minutes
 _CLEAN = (1000, 1001, 1012)
-_STEADY = 10.0  # seconds that a connection is up before the next pause starts anew
+_STEADY = 5.0  # seconds that a connection is up before the next pause starts anew
 _HOPELESS = (401,)
 
 

@@ -9,15 +9,21 @@ from websockets.asyncio.server import ServerConnection
 
 from binance_sbe.simulator import Exchange
 
-STREAMS = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
+
+def streams(symbol: str) -> list[str]:
+    return [f"{symbol}@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
+
+
+STREAMS = streams("btcusdt")
 
 
 class Recorded(Exchange):
     """An exchange that remembers all it has published."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(["btcusdt"], **options)
-        self.published: dict[str, list[bytes]] = {name: [] for name in STREAMS}
+    def __init__(self, symbol: str = "btcusdt", **options: Any) -> None:
+        super().__init__([symbol], **options)
+        self.symbol = symbol
+        self.published: dict[str, list[bytes]] = {name: [] for name in streams(symbol)}
         self.culled: set[bytes] = set()  # what a connection may have been spared
 
     def send(self, stream: str, frame: bytes) -> None:

@@ -28,9 +28,12 @@ export LD_PRELOAD="$runtime $undefined" PYTHONPATH="$PWD" PYTHONMALLOC=malloc
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 "$python" -c "import binance_sbe.spot_stream as m; assert 'sanitized' in m.__file__, m.__file__"
 export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
-exec "$python" -m pytest tests/test_properties.py tests/test_memory.py tests/test_message.py \
+"$python" -m pytest tests/test_properties.py tests/test_memory.py tests/test_message.py \
     tests/test_bad_input.py tests/test_tables.py tests/test_scaling.py tests/test_language.py \
     tests/test_hostile.py tests/test_random_schemas.py tests/test_binance_schemas.py \
     tests/test_fix.py tests/test_reuse.py tests/test_columns.py tests/test_stats.py tests/test_sequencer.py \
     tests/test_fuzz.py \
     -q -p no:cacheprovider "$@"
+# the listener and the inbox, on real sockets
+exec "$python" -m pytest tests/test_client.py tests/test_recovery.py \
+    -k "picows and not whatever and not renewal and not half" -q -p no:cacheprovider

@@ -49,9 +49,9 @@ def kind_of(message: Any) -> str:
 
 def check(exchange: Recorded, feed: Feed, seen: list[bytes]) -> None:
     """Each stream's frames are those published, once and in order, but for what holes cover."""
-    by_stream: dict[str, list[bytes]] = {name: [] for name in STREAMS}
+    by_stream: dict[str, list[bytes]] = {name: [] for name in exchange.published}
     for frame in seen:
-        by_stream[f"btcusdt@{kind_of(binance_sbe.decode(frame))}"].append(frame)
+        by_stream[f"{exchange.symbol}@{kind_of(binance_sbe.decode(frame))}"].append(frame)
     for name, frames in by_stream.items():
         published = exchange.published[name]
         begin = published.index(frames[0])
@@ -368,7 +368,7 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
         async with binance_sbe.connect(
-            *STREAMS, lines=lines, silence_timeout=1.0, on_error="collect", **options
+            *exchange.published, lines=lines, silence_timeout=1.0, on_error="collect", **options
         ) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
             await asyncio.sleep(8.0)
@@ -388,7 +388,16 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
         assert sum(ledger.newer_versions.values()) <= done.count("newer")
 
     faults = [name for name in KINDS if name not in ("slow", "limit", "ban")]
-    run(work, rate=500, faults=faults, fault_seconds=0.35, seed=seed, ping_interval=None)
+    symbol = "测试456" if seed % 2 else "btcusdt"
+    run(
+        work,
+        rate=500,
+        faults=faults,
+        fault_seconds=0.35,
+        seed=seed,
+        ping_interval=None,
+        symbol=symbol,
+    )
 
 
 @TRANSPORTS

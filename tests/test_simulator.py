@@ -229,6 +229,19 @@ def test_binary_requests_close_the_connection_and_pings_are_answered() -> None:
     asyncio.run(run())
 
 
+def test_a_connection_that_is_closing_suffers_nothing_more() -> None:
+    async def run() -> None:
+        async with (
+            Exchange(["btcusdt"]) as exchange,
+            open_websocket(exchange.url + "/ws", additional_headers=KEY),
+        ):
+            (connection,) = exchange._connections
+            connection.protocol.send_close(1001)
+            assert not any(exchange.inflict(fault) for fault in ("cut", "close", "damage"))
+
+    asyncio.run(run())
+
+
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="rate"):
         Exchange(rate=0)

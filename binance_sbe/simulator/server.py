@@ -16,6 +16,7 @@ from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from ..logs import LOG, websocket_logger
 from ..streams import KINDS, stream_name
@@ -264,7 +265,11 @@ class Exchange:
 
     def inflict(self, fault: str) -> bool:
         """Does something wrong to one connection; False where there is none to do it to."""
-        usable = [each for each in self._connections.items() if not each[1].wire.is_mute]
+        usable = [
+            (connection, subscriptions)
+            for connection, subscriptions in self._connections.items()
+            if not subscriptions.wire.is_mute and connection.state is State.OPEN
+        ]
         chance = self.fault_schedule.chance
         match fault:
             case "refuse" | "slow":
