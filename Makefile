@@ -27,7 +27,7 @@ soak: build
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -q -s tests/test_soak.py
 
 bench: build $(BENCH)/ready
-	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx
+	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx benchmarks/book_loops.pyx
 	$(BENCH)/bin/python benchmarks/run.py
 
 build: $(VENV)/ready

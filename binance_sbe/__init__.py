@@ -26,6 +26,7 @@ from sbe_codegen.version import __version__
 
 from .errors import (
     BinanceError,
+    BookError,
     ConnectionLost,
     ConnectionRefused,
     FeedError,
@@ -40,6 +41,7 @@ __all__ = [
     "Batch",
     "BestBidAskStreamEvent",
     "BinanceError",
+    "BookError",
     "Collector",
     "ConnectionLost",
     "ConnectionRefused",
@@ -54,6 +56,7 @@ __all__ = [
     "MalformedMessage",
     "MissingKey",
     "NotSbe",
+    "OrderBook",
     "SbeError",
     "SchemaError",
     "SchemaMismatch",
@@ -85,6 +88,7 @@ if TYPE_CHECKING:
     from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, websocket_api
     from .client import Feed, connect
     from .json_form import to_json
+    from .order_book import OrderBook
     from .spot_stream import (
         BestBidAskStreamEvent,
         Collector,
@@ -100,7 +104,12 @@ else:
     _MODULES = frozenset(
         {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "websocket_api"}
     )
-    _HOMES = {"connect": "client", "Feed": "client", "to_json": "json_form"}
+    _HOMES = {
+        "connect": "client",
+        "Feed": "client",
+        "OrderBook": "order_book",
+        "to_json": "json_form",
+    }
 
     def __getattr__(name: str) -> Any:
         if name in _MODULES:

@@ -162,6 +162,21 @@ class RateLimited(FeedError):
         super().__init__(f"{url} {what} (HTTP {status}): again in {retry_after:.0f} s")
 
 
+class BookError(Exception):
+    """An order book that failed a check, or was given what can't be right for it.
+
+    ``symbol`` is the book's, ``reason`` what is wrong.
+    """
+
+    def __init__(self, symbol: str, reason: str) -> None:
+        self.symbol = symbol
+        self.reason = reason
+        super().__init__(f"{symbol}: {reason}")
+
+    def __reduce__(self) -> tuple[type[BookError], tuple[str, str]]:
+        return BookError, (self.symbol, self.reason)
+
+
 # exit codes of the commands
 GENERAL, ARGUMENTS, NO_ROUTE, REFUSED, CLOCK, OUTDATED = 1, 2, 3, 4, 5, 6
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from .events import Level
+from .events import Depth, Level
 from .market import Market
 
 SBE = {"Content-Type": "application/sbe"}
@@ -111,9 +111,7 @@ class Rest:
 
     def _depth(self, asked: dict[str, str], now: float) -> bytes:
         market = self._market(asked)
-        depth = market.depth(0, min(_number(asked, "limit", 100), 5000))
-        root = struct.pack("<qbb", depth.update_id, depth.price_exponent, depth.qty_exponent)
-        return _HEADER.pack(10, 200, *_SCHEMA) + root + _levels(depth.bids) + _levels(depth.asks)
+        return depth_response(market.depth(0, min(_number(asked, "limit", 100), 5000)))
 
     def _trades(self, asked: dict[str, str], now: float) -> bytes:
         market = self._market(asked)
@@ -154,6 +152,12 @@ def _refused(status: int, seconds: int) -> Answer:
     body = {"code": -1003, "msg": "Too much request weight used."}
     headers = {"Content-Type": "application/json", "Retry-After": str(seconds)}
     return Answer(status, headers, json.dumps(body).encode())
+
+
+def depth_response(depth: Depth) -> bytes:
+    """A DepthResponse, template 200."""
+    root = struct.pack("<qbb", depth.update_id, depth.price_exponent, depth.qty_exponent)
+    return _HEADER.pack(10, 200, *_SCHEMA) + root + _levels(depth.bids) + _levels(depth.asks)
 
 
 def _levels(levels: tuple[Level, ...]) -> bytes:
