@@ -68,6 +68,7 @@ __all__ = [
     "UnknownTemplate",
     "Unreachable",
     "__version__",
+    "books",
     "connect",
     "decode",
     "decode_header",
@@ -86,6 +87,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, websocket_api
+    from .live_books import books
     from .client import Feed, connect
     from .json_form import to_json
     from .order_book import OrderBook
@@ -105,6 +107,7 @@ else:
         {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "websocket_api"}
     )
     _HOMES = {
+        "books": "live_books",
         "connect": "client",
         "Feed": "client",
         "OrderBook": "order_book",

@@ -280,11 +280,11 @@ cdef class Book:
         cdef sbe_book_code failure = self.core.failure
         side = "bid" if fault.is_bid else "ask"
         if failure == BOOK_GAP:
-            missing = f"{self.update_id + 1} to {fault.first - 1}"
+            missing = f"{fault.before + 1} to {fault.first - 1}"
             return f"updates {missing} are missing before the diff {fault.first} to {fault.last}"
         if failure == BOOK_CROSSED:
             return (
-                f"crossed at id {self.update_id}: the best bid is {fault.first}, the best ask "
+                f"crossed at id {fault.before}: the best bid is {fault.first}, the best ask "
                 f"{fault.last} (x 10^{self.price_exponent})"
             )
         if failure == BOOK_BAD_QTY:
@@ -450,8 +450,8 @@ cdef class Book:
         cdef sbe_book* core = &self.core
         numbers = (
             core.price_exponent, core.qty_exponent, core.update_id, core.event_time, core.state,
-            core.failure, core.fault.first, core.fault.last, core.fault.price, core.fault.qty,
-            core.fault.is_bid, core.last_first, core.applied, core.ignored, core.overlaps,
+            core.failure, core.fault.before, core.fault.first, core.fault.last, core.fault.price,
+            core.fault.qty, core.fault.is_bid, core.last_first, core.applied, core.ignored, core.overlaps,
             core.absent, core.pruned, self.snapshots, self.not_buffered,
         )
         compact(&core.bids)
@@ -466,8 +466,8 @@ cdef class Book:
         numbers, sides, touched, bids, self.marked, buffer = content
         (
             core.price_exponent, core.qty_exponent, core.update_id, core.event_time, state,
-            failure, core.fault.first, core.fault.last, core.fault.price, core.fault.qty,
-            core.fault.is_bid, core.last_first, core.applied, core.ignored, core.overlaps,
+            failure, core.fault.before, core.fault.first, core.fault.last, core.fault.price,
+            core.fault.qty, core.fault.is_bid, core.last_first, core.applied, core.ignored, core.overlaps,
             core.absent, core.pruned, self.snapshots, self.not_buffered,
         ) = numbers
         core.state, core.failure = <sbe_book_state>state, <sbe_book_code>failure
@@ -477,6 +477,24 @@ cdef class Book:
             raise MemoryError()
         memcpy(core.touched, PyBytes_AS_STRING(touched), len(touched))
         self.buffer.extend(buffer)
+
+    def adopt(self, Book other not None):
+        """Takes the levels, the id and the state of another book; counters stay."""
+        if other.symbol != self.symbol:
+            raise ValueError(f"a book of {other.symbol}, and this one is of {self.symbol}")
+        compact(&other.core.bids)
+        compact(&other.core.asks)
+        load(&self.core.bids, stored(&other.core.bids))
+        load(&self.core.asks, stored(&other.core.asks))
+        self.core.price_exponent = other.core.price_exponent
+        self.core.qty_exponent = other.core.qty_exponent
+        self.core.update_id = self.core.last_first = other.core.update_id
+        self.core.event_time = other.core.event_time
+        self.core.touched_bids = self.core.touched_asks = 0
+        self.core.state, self.core.failure = other.core.state, other.core.failure
+        self.core.fault = other.core.fault
+        self.marked = other.marked
+        self.buffer = other.buffer.copy()
 
     def copy(self):
         """A book of its own with the same content."""

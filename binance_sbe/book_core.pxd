@@ -30,6 +30,7 @@ cdef enum sbe_book_state:
 
 
 cdef struct sbe_book_fault:     # figures of the failure
+    int64_t before              # the book's id
     int64_t first
     int64_t last
     int64_t price

@@ -102,6 +102,7 @@ cdef sbe_book_code begin(
         return BOOK_OLD
     if first > book.update_id + 1:
         book.fault.first, book.fault.last = first, last
+        book.fault.before = book.update_id
         return fail(book, BOOK_GAP)
     return BOOK_APPLIED if make_touched(book, bids, asks) else fail(book, BOOK_NO_MEMORY)
 
@@ -148,6 +149,7 @@ cdef inline void prune_book(sbe_book* book) noexcept nogil:
 cdef inline bint is_crossed(sbe_book* book) noexcept nogil:
     if book.bids.count == 0 or book.asks.count == 0:
         return False
+    book.fault.before = book.update_id
     book.fault.first = book.bids.levels[book.bids.count - 1].price
     book.fault.last = -book.asks.levels[book.asks.count - 1].price
     return book.fault.first >= book.fault.last

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import time as time_of_day
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.results import Batch
@@ -26,6 +26,7 @@ from .streams import KINDS, stream_names
 from .transports import TRANSPORTS, Transport, arrives
 
 if TYPE_CHECKING:
+    from .live_books import Books
     from . import rest
     from .filling import FilledTrades
 
@@ -155,7 +156,7 @@ class Feed:
         self.errors: deque[DecodeError] = deque(maxlen=1000)
         self.stats = Stats()
         self.ledger = Ledger()
-        self._rest_url = rest_url
+        self.rest_url = rest_url
         self._wanted = streams
         self._key = api_key
         self._on_error = on_error
@@ -252,13 +253,25 @@ class Feed:
         from .filling import fill_all
 
         self._opened()
-        own = rest.Client(url=self._rest_url) if client is None else None
+        own = rest.Client(url=self.rest_url) if client is None else None
         async with contextlib.AsyncExitStack() as stack:
             if own is not None:
                 client = await stack.enter_async_context(own)
             assert client is not None
             async for filled in fill_all(client, self.ledger, lambda: self._connections.is_over):
                 yield filled
+
+    def books(self, *symbols: str, **options: Any) -> Books:
+        """Order books of these symbols over this feed, which is open: ``async with feed.books()``.
+
+        Their streams are added to those of the feed, and nobody else iterates over it. For
+        ``options`` see `books`; ``client`` is an open `rest.Client`, by default one of the same
+        environment. The feed stays open.
+        """
+        from .live_books import Books
+
+        self._opened()
+        return Books(self, symbols, **options)
 
     def _opened(self) -> None:
         if not self._is_open:

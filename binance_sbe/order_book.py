@@ -195,10 +195,14 @@ class OrderBook(Book):
 
     def compare_book(self, other: OrderBook) -> Comparison | None:
         """Compares what both have proven, at the same update id: (levels, agreed); else None."""
-        if not self.state == other.state == "live" or self.update_id != other.update_id:
-            return None
         if self.symbol != other.symbol:
             raise ValueError(f"a book of {other.symbol}, and this one is of {self.symbol}")
+        if not self.state == other.state == "live" or self.update_id != other.update_id:
+            return None
+        return self.compare_levels(other)
+
+    def compare_levels(self, other: OrderBook) -> Comparison:
+        """`compare_book`, whatever the states and ids are."""
         price_exponent = min(self.price_exponent, other.price_exponent)
         qty_exponent = min(self.qty_exponent, other.qty_exponent)
         compared = agreed = 0

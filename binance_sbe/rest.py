@@ -150,9 +150,22 @@ class Client:
         )
         return _expected(answer, spot_sbe.TradesResponse)
 
+    async def depth(self, symbol: str, limit: int = 100) -> spot_sbe.DepthResponse:
+        """The ``limit`` best levels (5,000 at most) of each side. For its weight see `depth_weight`.
+
+        Errors as for `get`.
+        """
+        answer = await self.get("/api/v3/depth", symbol=symbol.upper(), limit=limit)
+        return _expected(answer, spot_sbe.DepthResponse)
+
     async def server_time(self) -> int:
         """The exchange's clock, in microseconds since 1970. Weight 1. Errors as for `get`."""
         return _expected(await self.get("/api/v3/time"), spot_sbe.ServerTimeResponse).server_time
+
+
+def depth_weight(limit: int) -> int:
+    """The weight of a snapshot of so many levels."""
+    return next((w for most, w in ((100, 5), (500, 25), (1000, 50)) if limit <= most), 250)
 
 
 def _expected(answer: Any, kind: type[M]) -> M:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from .events import Depth, Diff
+
+Book = TypeVar("Book", Depth, Diff)
 
 KINDS = {
     "cut": "a connection breaks off in the middle of a frame",
@@ -21,6 +26,8 @@ KINDS = {
     "slow": "the next request is answered seconds late",
     "limit": "the next REST request gets HTTP 429, with Retry-After",
     "ban": "the next REST request gets HTTP 418, with Retry-After",
+    "old": "the next snapshot by REST is that of the request before",
+    "finer": "the next diff, depth20 and snapshot have one more digit, and exponents to match",
 }
 
 
@@ -56,6 +63,19 @@ def newer(frame: bytes) -> bytes:
     size = int.from_bytes(frame[:2], "little")
     head = (size + 3).to_bytes(2, "little") + frame[2:6] + b"\x01\x00"
     return head + frame[8 : 8 + size] + b"\xaa\xbb\xcc" + frame[8 + size :]
+
+
+def finer(event: Book) -> Book:
+    """The same levels with another digit; where 64 bits have no room for it, as they were."""
+    levels = event.bids + event.asks
+    if any(max(level) > 2**63 // 10 for level in levels):
+        return event
+    return event._replace(
+        price_exponent=event.price_exponent - 1,
+        qty_exponent=event.qty_exponent - 1,
+        bids=tuple((10 * price, 10 * qty) for price, qty in event.bids),
+        asks=tuple((10 * price, 10 * qty) for price, qty in event.asks),
+    )
 
 
 class Schedule:

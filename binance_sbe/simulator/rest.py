@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from .events import Depth, Level
+from .faults import finer
 from .market import Market
 
 SBE = {"Content-Type": "application/sbe"}
@@ -46,6 +47,8 @@ class Rest:
         self.weight_limit = weight_limit
         self.ban_seconds = ban_seconds
         self.next_refusal: tuple[int, int] | None = None
+        self.next_is_old = self.next_is_finer = False
+        self._before = {m.symbol: m.depth(0, 5000) for m in markets.values()}  # the last snapshots
         self.refused = 0
         self._minute = -1
         self._used = 0
@@ -111,7 +114,15 @@ class Rest:
 
     def _depth(self, asked: dict[str, str], now: float) -> bytes:
         market = self._market(asked)
-        return depth_response(market.depth(0, min(_number(asked, "limit", 100), 5000)))
+        limit = min(_number(asked, "limit", 100), 5000)
+        depth = market.depth(0, 5000)
+        before, self._before[market.symbol] = self._before.get(market.symbol, depth), depth
+        if self.next_is_old:
+            self.next_is_old, depth = False, before
+        depth = depth._replace(bids=depth.bids[:limit], asks=depth.asks[:limit])
+        if self.next_is_finer:
+            self.next_is_finer, depth = False, finer(depth)
+        return depth_response(depth)
 
     def _trades(self, asked: dict[str, str], now: float) -> bytes:
         market = self._market(asked)

@@ -23,7 +23,7 @@ from ..streams import KINDS, stream_name
 from .control import Subscriptions
 from .encoder import encode
 from .events import BestBidAsk, Depth, Diff, Trades
-from .faults import Schedule, damaged, newer, unknown
+from .faults import Schedule, damaged, finer, newer, unknown
 from .market import Market
 from .rest import Rest
 
@@ -92,6 +92,7 @@ class Exchange:
         self._control_limit = control_limit
         self._lifetime = lifetime
         self._next_reply = ""  # what is wrong with it
+        self._finer: set[type] = set()  # kinds of which the next event has another digit
         self._ping_interval = ping_interval
         self._random = random.Random(seed)
         self._connections: dict[ServerConnection, Subscriptions] = {}
@@ -240,6 +241,9 @@ class Exchange:
     def publish(self, event: Trades | BestBidAsk | Depth | Diff) -> None:
         """Sends one event to every connection that has subscribed to its stream."""
         stream = f"{event.symbol.lower()}@{_KIND[type(event)]}"
+        if isinstance(event, Diff | Depth) and type(event) in self._finer:
+            self._finer.remove(type(event))
+            event = finer(event)
         self.send(stream, encode(event))
 
     def send(self, stream: str, frame: bytes) -> None:
@@ -274,6 +278,13 @@ class Exchange:
         match fault:
             case "refuse" | "slow":
                 self._next_reply = fault
+                return True
+            case "old":
+                self.rest.next_is_old = True
+                return True
+            case "finer":
+                self.rest.next_is_finer = True
+                self._finer = {Diff, Depth}
                 return True
             case "limit" | "ban":
                 self.rest.next_refusal = (429, 1) if fault == "limit" else (418, 2)
