@@ -87,9 +87,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, websocket_api
-    from .live_books import books
     from .client import Feed, connect
     from .json_form import to_json
+    from .live_books import books
     from .order_book import OrderBook
     from .spot_stream import (
         BestBidAskStreamEvent,

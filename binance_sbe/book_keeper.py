@@ -78,7 +78,7 @@ class LiveBook(OrderBook):
 
     @property
     def state(self) -> str:
-        """"syncing", "live" or "stale"."""
+        """ "syncing", "live" or "stale"."""
         return "stale" if self.follows and self.break_cause is not None else super().state
 
     @property

@@ -26,9 +26,9 @@ from .streams import KINDS, stream_names
 from .transports import TRANSPORTS, Transport, arrives
 
 if TYPE_CHECKING:
-    from .live_books import Books
     from . import rest
     from .filling import FilledTrades
+    from .live_books import Books
 
 # Seconds that streams may be silent. Trades may be rare; the others follow the book.
 STREAM_TIMEOUT: Mapping[str, float | None] = {

@@ -47,10 +47,14 @@ class Budget:
         if int(now // 60) != self._minute:
             self._minute, self._used = int(now // 60), 0
 
-    def take(self, weight: int, now: float) -> float:
-        """Takes so much, and returns 0; or the seconds to wait first, and takes nothing."""
+    def take(self, weight: int, now: float, can_wait: bool = False) -> float:
+        """Takes so much, and returns 0; or the seconds to wait first, and takes nothing.
+
+        What ``can_wait`` leaves half of it to what can't.
+        """
         self._turn(now)
-        if self._used and self._used + weight > self.limit * _SHARE:
+        share = _SHARE / 2 if can_wait else _SHARE
+        if self._used and self._used + weight > self.limit * share:
             return 60.0 - now % 60.0 + 0.5
         self._used += weight
         return 0.0
@@ -202,7 +206,10 @@ class Books(Mapping[str, LiveBook]):
                 self._say()
                 if applied is not None:
                     yield symbol, applied, event
-                elif type(event).__name__ not in ("DepthDiffStreamEvent", "DepthSnapshotStreamEvent"):
+                elif type(event).__name__ not in (
+                    "DepthDiffStreamEvent",
+                    "DepthSnapshotStreamEvent",
+                ):
                     yield symbol, self._keeper.books.get(symbol), event
         finally:
             if not self._is_closed:
@@ -223,9 +230,7 @@ class Books(Mapping[str, LiveBook]):
                 self._fail(error)
                 return
 
-    async def wait(
-        self, *symbols: str, state: str = "live", timeout: float | None = None
-    ) -> None:
+    async def wait(self, *symbols: str, state: str = "live", timeout: float | None = None) -> None:
         """Waits until these books, or all, are in a state.
 
         For while nobody iterates, or for another task. Raises TimeoutError after ``timeout``
@@ -255,7 +260,9 @@ class Books(Mapping[str, LiveBook]):
                 level = LOG.warning if state == "stale" else LOG.info
                 fields = {"event": "book", "symbol": symbol, "state": state}
                 text = f": {reason}" if reason else ""
-                level("%s: the book of %s is %s%s", self.feed.url, symbol, state, text, extra=fields)
+                level(
+                    "%s: the book of %s is %s%s", self.feed.url, symbol, state, text, extra=fields
+                )
 
     # snapshots
 
@@ -274,7 +281,8 @@ class Books(Mapping[str, LiveBook]):
             pause = _TICK_SECONDS
             if symbol is not None:
                 pause = max(client.blocked_until - time.monotonic(), 0.0)
-                pause = pause or self._budget.take(self._weight, time.time())
+                can_wait = keeper.books[symbol].follows
+                pause = pause or self._budget.take(self._weight, time.time(), can_wait)
             if symbol is None or pause:
                 await asyncio.sleep(min(pause, 1.0))
                 continue

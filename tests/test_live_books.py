@@ -36,9 +36,7 @@ class Desk:
     def __init__(self, **options: Any) -> None:
         self.link = UP
         self.now = 100.0
-        self.keeper = Keeper(
-            ["btcusdt"], lambda _: self.link, chance=random.Random(1), **options
-        )
+        self.keeper = Keeper(["btcusdt"], lambda _: self.link, chance=random.Random(1), **options)
         self.book: LiveBook = self.keeper.books["BTCUSDT"]
         self.tick(0.0)
 
@@ -215,6 +213,7 @@ def test_the_weight_of_a_minute_is_kept_to() -> None:
     budget = Budget(100)
     assert budget.take(50, 120.0) == 0.0
     assert budget.take(50, 130.0) == 50.5  # 80 of 100 are used at most
+    assert budget.take(10, 130.0, can_wait=True) == 50.5  # half is for what can't wait
     assert budget.take(30, 130.0) == 0.0
     assert budget.take(1, 179.9) == pytest.approx(0.6)
     assert budget.take(1, 180.0) == 0.0
@@ -254,7 +253,9 @@ class True_(Exchange):
         price_up = 10 ** (price_exponent - book.price_exponent)
         qty_up = 10 ** (qty_exponent - book.qty_exponent)
         for levels, true, sign in ((book.bids(), bids, -1), (book.asks(), asks, 1)):
-            wanted = [(p * price_up, true[p] * qty_up) for p in sorted(true, key=lambda p: p * sign)]
+            wanted = [
+                (p * price_up, true[p] * qty_up) for p in sorted(true, key=lambda p: p * sign)
+            ]
             assert levels.tolist() == wanted
             assert levels.proven == len(wanted)
 
@@ -296,7 +297,9 @@ def test_books_come_up_and_are_iterated_over_or_looked_at() -> None:
             audit = books["ethusdt"].audit
             assert audit.checks > 5
             assert audit.agreed == audit.levels > 100
-            with pytest.raises(TimeoutError, match="2 of 2 books are not stale: BTCUSDT: live; ETH"):
+            with pytest.raises(
+                TimeoutError, match="2 of 2 books are not stale: BTCUSDT: live; ETH"
+            ):
                 await books.wait(state="stale", timeout=0.05)
             with pytest.raises(KeyError):
                 books["solusdt"]
@@ -448,6 +451,7 @@ def test_every_book_that_says_live_is_the_truth_at_its_update_id(seed: int, line
             silence_timeout=1.0,
             reply_timeout=1.0,
             audit_seconds=1.0,
+            weight_limit=10**6,
             transport=("websockets", "picows")[seed % 2],
         ) as books:
             for slot in books.feed._connections.supervisor.shards.slots:
@@ -480,4 +484,13 @@ def test_every_book_that_says_live_is_the_truth_at_its_update_id(seed: int, line
         assert sum(audit.snapshots for audit in audits) > 0
 
     faults = [name for name in KINDS if name not in ("slow", "ban")]
-    run(work, symbols, rate=600, faults=faults, fault_seconds=0.5, seed=seed, ping_interval=None)
+    run(
+        work,
+        symbols,
+        rate=600,
+        faults=faults,
+        fault_seconds=0.5,
+        seed=seed,
+        ping_interval=None,
+        weight_limit=10**6,
+    )
