@@ -2606,10 +2606,11 @@ enum __pyx_t_11binance_sbe_9book_core_sbe_book_state {
  * 
  * 
  * cdef struct sbe_book_fault:     # figures of the failure             # <<<<<<<<<<<<<<
+ *     int64_t before              # the book's id
  *     int64_t first
- *     int64_t last
 */
 struct __pyx_t_11binance_sbe_9book_core_sbe_book_fault {
+  int64_t before;
   int64_t first;
   int64_t last;
   int64_t price;
@@ -2617,7 +2618,7 @@ struct __pyx_t_11binance_sbe_9book_core_sbe_book_fault {
   int is_bid;
 };
 
-/* "book_core.pxd":40
+/* "book_core.pxd":41
  * 
  * 
  * cdef struct sbe_comparison:             # <<<<<<<<<<<<<<
@@ -2629,7 +2630,7 @@ struct __pyx_t_11binance_sbe_9book_core_sbe_comparison {
   int64_t agreed;
 };
 
-/* "book_core.pxd":45
+/* "book_core.pxd":46
  * 
  * 
  * cdef struct sbe_book:             # <<<<<<<<<<<<<<
@@ -10962,7 +10963,7 @@ static CYTHON_INLINE int64_t __pyx_f_11binance_sbe_11spot_stream_DepthDiffStream
   return __pyx_r;
 }
 
-/* "book_core.pxd":87
+/* "book_core.pxd":88
  * 
  * 
  * cdef inline sbe_book_code fail(sbe_book* book, sbe_book_code code) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -10973,7 +10974,7 @@ static CYTHON_INLINE int64_t __pyx_f_11binance_sbe_11spot_stream_DepthDiffStream
 static CYTHON_INLINE enum __pyx_t_11binance_sbe_9book_core_sbe_book_code __pyx_f_11binance_sbe_9book_core_fail(struct __pyx_t_11binance_sbe_9book_core_sbe_book *__pyx_v_book, enum __pyx_t_11binance_sbe_9book_core_sbe_book_code __pyx_v_code) {
   enum __pyx_t_11binance_sbe_9book_core_sbe_book_code __pyx_r;
 
-  /* "book_core.pxd":88
+  /* "book_core.pxd":89
  * 
  * cdef inline sbe_book_code fail(sbe_book* book, sbe_book_code code) noexcept nogil:
  *     book.state = BOOK_STALE             # <<<<<<<<<<<<<<
@@ -10982,7 +10983,7 @@ static CYTHON_INLINE enum __pyx_t_11binance_sbe_9book_core_sbe_book_code __pyx_f
 */
   __pyx_v_book->state = __pyx_e_11binance_sbe_9book_core_BOOK_STALE;
 
-  /* "book_core.pxd":89
+  /* "book_core.pxd":90
  * cdef inline sbe_book_code fail(sbe_book* book, sbe_book_code code) noexcept nogil:
  *     book.state = BOOK_STALE
  *     book.failure = code             # <<<<<<<<<<<<<<
@@ -10990,7 +10991,7 @@ static CYTHON_INLINE enum __pyx_t_11binance_sbe_9book_core_sbe_book_code __pyx_f
 */
   __pyx_v_book->failure = __pyx_v_code;
 
-  /* "book_core.pxd":90
+  /* "book_core.pxd":91
  *     book.state = BOOK_STALE
  *     book.failure = code
  *     return code             # <<<<<<<<<<<<<<
@@ -11001,7 +11002,7 @@ static CYTHON_INLINE enum __pyx_t_11binance_sbe_9book_core_sbe_book_code __pyx_f
   }
   goto __pyx_L0;
 
-  /* "book_core.pxd":87
+  /* "book_core.pxd":88
  * 
  * 
  * cdef inline sbe_book_code fail(sbe_book* book, sbe_book_code code) noexcept nogil:             # <<<<<<<<<<<<<<

@@ -6,19 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from book_data import day
+from book_data import MIDDLE, day
 from book_loops import Frames, MapBook, apply_all
 from sortedcontainers import SortedDict
 
 import binance_sbe
 from binance_sbe import OrderBook
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import Diff
 
 COUNT = 20_000
 SNAPSHOT, FRAMES = day(COUNT)
 MESSAGES = [binance_sbe.decode(frame) for frame in FRAMES]
 PARSED = Frames(FRAMES)
 BATCH = binance_sbe.decode_many(FRAMES)
-NEAR = [binance_sbe.decode(frame) for frame in day(1)[1]]
+TOP = [
+    encode(Diff("BTCUSDT", -2, -8, i, i, i, ((MIDDLE - 1 - i % 5, i),), ()))
+    for i in range(1, COUNT + 1)
+]
+TOP_MESSAGES = [binance_sbe.decode(frame) for frame in TOP]
+TOP_PARSED = Frames(TOP)
 
 
 class SortedBook:
@@ -58,8 +65,8 @@ def ours() -> OrderBook:
     return book
 
 
-def each(book: Any) -> None:
-    for message in MESSAGES:
+def each(book: Any, messages: list[Any] = MESSAGES) -> None:
+    for message in messages:
         book.apply(message)
 
 
@@ -90,8 +97,24 @@ def test_all_books_are_equal() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.benchmark(group="an order book: a diff of about 24 levels, 5,000 levels a side")
+@pytest.mark.benchmark(group="an order book: a diff of about 20 levels, 5,000 levels a side")
 def test_a_day(benchmark: Any, way: str) -> None:
     make, work = WAYS[way]
+    benchmark.extra_info["per"] = COUNT
+    benchmark.pedantic(work, setup=lambda: ((make(),), {}), rounds=5)
+
+
+TOP_WAYS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "OrderBook.apply": (ours, lambda book: each(book, TOP_MESSAGES)),
+    "apply_frame, Cython": (ours, lambda book: apply_all(book, TOP_PARSED)),
+    "std::map, C++": (lambda: MapBook(SNAPSHOT), lambda book: book.apply_all(TOP_PARSED)),
+    "sortedcontainers": (lambda: SortedBook(SNAPSHOT), lambda book: each(book, TOP_MESSAGES)),
+}
+
+
+@pytest.mark.parametrize("way", TOP_WAYS)
+@pytest.mark.benchmark(group="an order book: a diff of one level near the top")
+def test_the_top(benchmark: Any, way: str) -> None:
+    make, work = TOP_WAYS[way]
     benchmark.extra_info["per"] = COUNT
     benchmark.pedantic(work, setup=lambda: ((make(),), {}), rounds=5)

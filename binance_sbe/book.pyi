@@ -22,6 +22,7 @@ class Levels(np.ndarray[Any, Any]):
     proven: int | None
     price_exponent: int | None
     qty_exponent: int | None
+    def __getitem__(self, key: Any) -> Any: ...
 
 class Book:
     def __init__(

@@ -49,6 +49,10 @@ class Levels(np.ndarray):
 
     proven = price_exponent = qty_exponent = None
 
+    def __getitem__(self, key):
+        """A column is a plain array."""
+        return np.asarray(self)[key] if isinstance(key, str) else super().__getitem__(key)
+
 
 cdef class Book:
     def __cinit__(self, *args, **options):
@@ -278,7 +282,7 @@ cdef class Book:
         """The failure in words."""
         cdef sbe_book_fault* fault = &self.core.fault
         cdef sbe_book_code failure = self.core.failure
-        side = "bid" if fault.is_bid else "ask"
+        side = "a bid" if fault.is_bid else "an ask"
         if failure == BOOK_GAP:
             missing = f"{fault.before + 1} to {fault.first - 1}"
             return f"updates {missing} are missing before the diff {fault.first} to {fault.last}"
@@ -288,9 +292,9 @@ cdef class Book:
                 f"{fault.last} (x 10^{self.price_exponent})"
             )
         if failure == BOOK_BAD_QTY:
-            return f"a {side} at {fault.price} has the quantity {fault.qty}"
+            return f"{side} at {fault.price} has the quantity {fault.qty}"
         if failure == BOOK_BAD_PRICE:
-            return f"a {side} has the price {fault.price}"
+            return f"{side} has the price {fault.price}"
         if failure == BOOK_BAD_IDS:
             return f"a diff has the ids {fault.first} to {fault.last}"
         return FAILURES.get(failure, self.marked)

@@ -87,6 +87,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     watch.set_defaults(run=_watch)
 
+    book = commands.add_parser(
+        "book", help="the order book of one symbol, kept and checked; needs BINANCE_API_KEY"
+    )
+    book.add_argument("symbol", type=_symbol, metavar=_SYMBOL)
+    book.add_argument("--levels", type=_count, default=10, help="shown of each side (default: 10)")
+    book.add_argument(
+        "--limit",
+        type=_limit,
+        default=1000,
+        help="levels of a snapshot (default: 1000)",
+    )
+    book.add_argument("--seconds", type=_positive, default=None, help="stop after this long")
+    book.add_argument("--once", action="store_true", help="the book once it is live, and no more")
+    book.add_argument("--json", action="store_true", help="the book as a line of JSON")
+    book.add_argument(
+        "--simulate", action="store_true", help="of a local exchange, which needs no key"
+    )
+    book.add_argument("--transport", choices=("websockets", "picows"), default="websockets")
+    _where(book)
+    book.set_defaults(run=_book)
+
     doctor = commands.add_parser(
         "doctor", help="why nothing comes: key, host, TLS, clock, schema, first event"
     )
@@ -111,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--faults", type=_faults, default=[], metavar="FAULT,...",
         help="what goes wrong, at random: all, or some of cut, close, silence, shutdown, damage, "
-        "unknown, newer, delay, repeat, swap, cull, refuse, slow, limit, ban",
+        "unknown, newer, delay, repeat, swap, cull, refuse, slow, limit, ban, old, finer",
     )  # fmt: skip
     simulate.add_argument(
         "--every", type=_positive, default=10.0, metavar="SECONDS",
@@ -166,6 +187,18 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
     return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of levels")
+    return int(text)
+
+
+def _limit(text: str) -> int:
+    if _count(text) > 5000:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than 5000 levels")
+    return int(text)
 
 
 def _faults(text: str) -> list[str]:
@@ -271,6 +304,27 @@ async def _watch(options: argparse.Namespace) -> int:
         transport=options.transport,
         renew_at=options.renew_at,
     )
+
+
+async def _book(options: argparse.Namespace) -> int:
+    from .ladder import show
+
+    async with contextlib.AsyncExitStack() as stack:
+        where = {"url": options.url, "environment": options.environment}
+        if options.simulate:
+            asked = argparse.Namespace(symbols=[options.symbol], rate=1000.0, seed=0)
+            url = await stack.enter_async_context(_exchange_process(asked))
+            where = {"url": url, "api_key": "any"}
+        return await show(
+            options.symbol,
+            levels=options.levels,
+            limit=options.limit,
+            seconds=options.seconds,
+            once=options.once,
+            as_json=options.json,
+            transport=options.transport,
+            **where,
+        )
 
 
 async def _doctor(options: argparse.Namespace) -> int:

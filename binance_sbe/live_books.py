@@ -14,6 +14,7 @@ from .book_keeper import Audit, Keeper, Link, LiveBook
 from .errors import BinanceError, FeedError, RateLimited
 from .logs import LOG
 from .rest import Client, depth_weight
+from .spot_stream import DepthDiffStreamEvent, DepthSnapshotStreamEvent
 from .streams import stream_name
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _TICK_SECONDS = 0.1
 _SHARE = 0.8  # of the weight that the exchange allows in a minute
 _AT_ONCE = 4  # requests
 _KINDS = ("depth", "depth20")
+_OURS = (DepthDiffStreamEvent, DepthSnapshotStreamEvent)
 
 
 class Budget:
@@ -202,15 +204,12 @@ class Books(Mapping[str, LiveBook]):
         try:
             async for event in self.feed:
                 symbol = event.symbol
+                book = self._keeper.books.get(symbol)
                 applied = self._keeper.take(event, time.monotonic(), time.time_ns())
                 self._say()
-                if applied is not None:
-                    yield symbol, applied, event
-                elif type(event).__name__ not in (
-                    "DepthDiffStreamEvent",
-                    "DepthSnapshotStreamEvent",
-                ):
-                    yield symbol, self._keeper.books.get(symbol), event
+                is_ours = book is not None and isinstance(event, _OURS)
+                if applied is not None or not is_ours:
+                    yield symbol, book, event
         finally:
             if not self._is_closed:
                 self._pump = asyncio.create_task(self._run())
@@ -230,6 +229,11 @@ class Books(Mapping[str, LiveBook]):
                 self._fail(error)
                 return
 
+    def check(self) -> None:
+        """Raises what ended the feed, if something has."""
+        if self._error is not None:
+            raise self._error
+
     async def wait(self, *symbols: str, state: str = "live", timeout: float | None = None) -> None:
         """Waits until these books, or all, are in a state.
 
@@ -240,8 +244,7 @@ class Books(Mapping[str, LiveBook]):
         try:
             async with asyncio.timeout(timeout):
                 while missing := [book for book in books if book.state != state]:
-                    if self._error is not None:
-                        raise self._error
+                    self.check()
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -260,9 +263,8 @@ class Books(Mapping[str, LiveBook]):
                 level = LOG.warning if state == "stale" else LOG.info
                 fields = {"event": "book", "symbol": symbol, "state": state}
                 text = f": {reason}" if reason else ""
-                level(
-                    "%s: the book of %s is %s%s", self.feed.url, symbol, state, text, extra=fields
-                )
+                said = f"the book of {symbol} is {state}{text}"
+                level("%s: %s", self.feed.url, said, extra=fields)
 
     # snapshots
 

@@ -151,7 +151,7 @@ class Client:
         return _expected(answer, spot_sbe.TradesResponse)
 
     async def depth(self, symbol: str, limit: int = 100) -> spot_sbe.DepthResponse:
-        """The ``limit`` best levels (5,000 at most) of each side. For its weight see `depth_weight`.
+        """The ``limit`` best levels (5,000 at most) of each side. Weight: `depth_weight`.
 
         Errors as for `get`.
         """

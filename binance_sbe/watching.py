@@ -86,7 +86,7 @@ def _metrics(feed: Feed, port: int | None) -> Iterator[None]:
 
 async def _view(feed: Feed, title: str) -> int:
     market, rates = Market(), Rates()
-    live = _live()
+    live = live_display()
     try:
         with live if live is not None else contextlib.nullcontext():
             shown = 0.0
@@ -116,7 +116,7 @@ def screen(feed: Feed, market: Market, text: str, title: str, console: Any) -> A
     return Group(top, health.rich_panel(feed, console.width))
 
 
-def _live() -> Any:
+def live_display() -> Any:
     """A rich Live on a terminal where rich is installed, else None."""
     if not sys.stdout.isatty():
         return None

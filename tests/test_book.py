@@ -135,7 +135,7 @@ def test_old_and_overlapping_diffs_are_counted() -> None:
     [
         (diff(101, 101, [(101, 1)]), r"crossed at id 101: the best bid is 101, the best ask 101"),
         (diff(101, 101, [(97, -4)]), "a bid at 97 has the quantity -4"),
-        (diff(101, 101, [], [(0, 4)]), "a ask has the price 0"),
+        (diff(101, 101, [], [(0, 4)]), "an ask has the price 0"),
         (diff(101, 101, [(-3, 4)]), "a bid has the price -3"),
         (diff(102, 101), "a diff has the ids 102 to 101"),
         (diff(101, 101, [(2**62, 1)], exponents=(0, -8)), "beyond 64 bits"),

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Coroutine, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
@@ -241,9 +241,9 @@ class Exchange:
     def publish(self, event: Trades | BestBidAsk | Depth | Diff) -> None:
         """Sends one event to every connection that has subscribed to its stream."""
         stream = f"{event.symbol.lower()}@{_KIND[type(event)]}"
-        if isinstance(event, Diff | Depth) and type(event) in self._finer:
+        if type(event) in self._finer:
             self._finer.remove(type(event))
-            event = finer(event)
+            event = finer(event) if isinstance(event, Diff) else finer(cast("Depth", event))
         self.send(stream, encode(event))
 
     def send(self, stream: str, frame: bytes) -> None:

@@ -1,0 +1,203 @@
+"""`binance-sbe book`: the ladder of one book, on a terminal, as lines, or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+from .book_keeper import LiveBook
+from .display import decimal, short
+from .errors import FeedError
+from .health import duration
+from .live_books import Books, books
+
+_REFRESH = 0.25
+_ONCE_SECONDS = 60.0
+_AUDIT_SECONDS = 2.0  # that `--once` waits for the first
+_BAR = 24  # characters of the longest bar
+
+
+async def show(
+    symbol: str,
+    *,
+    levels: int = 10,
+    limit: int = 1000,
+    seconds: float | None = None,
+    once: bool = False,
+    as_json: bool = False,
+    **where: Any,
+) -> int:
+    """Shows a book in one of the three ways; ``where`` is for `connect`."""
+    async with books(symbol, limit=limit, **where) as kept:
+        if once:
+            return await _once(kept, levels, as_json)
+        await _follow(kept, levels, seconds, as_json)
+    return 0
+
+
+async def _once(kept: Books, levels: int, as_json: bool) -> int:
+    (book,) = kept.values()
+    try:
+        await kept.wait(timeout=_ONCE_SECONDS)
+    except TimeoutError as error:
+        raise FeedError(str(error)) from None
+    until = time.monotonic() + _AUDIT_SECONDS
+    while book.audit.last_ns is None and time.monotonic() < until:
+        await asyncio.sleep(0.01)
+    print(line_of(book, levels) if as_json else "\n".join(plain_lines(book, levels)))
+    return 0
+
+
+async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool) -> None:
+    from .watching import live_display
+
+    (book,) = kept.values()
+    ends = time.monotonic() + (float("inf") if seconds is None else seconds)
+    live = None if as_json else live_display()
+    said: tuple[int, str] | None = None
+    shown = float("-inf")
+    if live is not None:
+        live.start()
+    try:
+        while (now := time.monotonic()) < ends:
+            kept.check()
+            news = book.update_id, book.state
+            if live is not None:
+                live.update(panel(book, levels), refresh=True)
+            elif news != said and (as_json or now - shown >= 1.0):
+                said, shown = news, now
+                print(line_of(book, levels) if as_json else "\n".join(plain_lines(book, levels)),
+                      flush=True)  # fmt: skip
+            await asyncio.sleep(min(_REFRESH, max(ends - now, 0.0)))
+    finally:
+        if live is not None:
+            live.stop()
+    if not as_json:
+        print("\n".join(state_lines(book)))
+    elif book.state != "live":
+        print(f"binance-sbe: {state_lines(book)[0]}", file=sys.stderr)
+
+
+def line_of(book: LiveBook, levels: int) -> str:
+    """The book as one line of JSON. Prices and quantities are str, times as they are."""
+    bids, asks = book.bids(levels), book.asks(levels)
+    price, qty = book.price_exponent, book.qty_exponent
+    spread = book.spread
+    return json.dumps(
+        {
+            "symbol": book.symbol,
+            "state": book.state,
+            "reason": book.reason,
+            "since_ns": book.since_ns,
+            "update_id": book.update_id,
+            "event_time": book.event_time or None,
+            "spread": None if spread is None else decimal(spread, price),
+            "bids": [[decimal(p, price), decimal(q, qty)] for p, q in bids.tolist()],
+            "asks": [[decimal(p, price), decimal(q, qty)] for p, q in asks.tolist()],
+            "proven_bids": bids.proven,
+            "proven_asks": asks.proven,
+            "audit": vars(book.audit),
+        },
+        ensure_ascii=False,
+    )
+
+
+def state_lines(book: LiveBook) -> list[str]:
+    """What is to be known of the book as a whole, and of how it was compared."""
+    now = time.time_ns()
+    text = f"{book.symbol} {book.state} for {duration((now - book.since_ns) / 1e9)}"
+    text += f", update id {book.update_id:,}"
+    if book.event_time and book.update_id >= 0:
+        text += f", {duration(max(0.0, now / 1e9 - book.event_time / 1e6))} old"
+    if book.reason:
+        text += f": {book.reason}"
+    audit = book.audit
+    told = "audit: nothing compared yet"
+    if audit.last_ns is not None:
+        ago = duration((now - audit.last_ns) / 1e9)
+        told = (
+            f"audit: {audit.agreed:,} of {audit.levels:,} levels agreed in {audit.checks:,} checks"
+        )
+        told += f" ({audit.snapshots:,} with snapshots), the last {ago} ago"
+        if audit.failures:
+            told += f"; {audit.failures:,} failed, and the book was made anew"
+    return [text, told]
+
+
+def rows_of(book: LiveBook, levels: int) -> list[tuple[str, str, str, str, float, bool]]:
+    """Side, price, quantity, quantity up to there, its share of the largest, and if it is proven.
+
+    The asks first, the highest of them on top; then the bids.
+    """
+    found = []
+    for side, held in (("ask", book.asks(levels)), ("bid", book.bids(levels))):
+        total = 0
+        rows = []
+        for i, (price, qty) in enumerate(held.tolist()):
+            total += qty
+            is_proven = held.proven is not None and i < held.proven
+            rows.append((side, price, qty, total, is_proven))
+        found += rows[::-1] if side == "ask" else rows
+    most = max((total for _, _, _, total, _ in found), default=1)
+    return [
+        (
+            side,
+            decimal(price, book.price_exponent),
+            short(qty, book.qty_exponent),
+            short(total, book.qty_exponent),
+            total / most,
+            is_proven,
+        )
+        for side, price, qty, total, is_proven in found
+    ]
+
+
+def _between(book: LiveBook) -> str:
+    spread = book.spread
+    if spread is None:
+        return "a side is empty"
+    middle = decimal(round((book.mid or 0) * 10), book.price_exponent - 1)
+    return f"spread {decimal(spread, book.price_exponent)}, mid {middle}"
+
+
+def plain_lines(book: LiveBook, levels: int) -> list[str]:
+    """For a pipe."""
+    lines = state_lines(book)
+    rows = rows_of(book, levels)
+    for i, (side, price, qty, total, _, is_proven) in enumerate(rows):
+        if i and side == "bid" and rows[i - 1][0] == "ask":
+            lines.append(f"  {_between(book)}")
+        mark = "" if is_proven else "  unproven"
+        lines.append(f"  {side} {price:>14} {qty:>12} {total:>12}{mark}")
+    return lines
+
+
+def panel(book: LiveBook, levels: int) -> Any:
+    """The ladder as a rich renderable."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    color = {"live": "bold green", "syncing": "bold yellow"}.get(book.state, "bold red")
+    table = Table(title=Text(f"{book.symbol}  {book.state}", color), title_justify="left")
+    for name in ("price", "qty", "total"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("up to here", width=_BAR, no_wrap=True)
+    rows = rows_of(book, levels)
+    for i, (side, price, qty, total, share, is_proven) in enumerate(rows):
+        style = "red" if side == "ask" else "green"
+        bar = "█" * max(1, round(share * _BAR))
+        table.add_row(
+            Text(price, f"bold {style}"), qty, total,
+            Text(bar if is_proven else "unproven", style if is_proven else "dim"),
+            end_section=side == "ask" and i + 1 < len(rows) and rows[i + 1][0] == "bid",
+        )  # fmt: skip
+    proven = f"{book.bids().proven:,} of the bids, {book.asks().proven:,} of the asks"
+    return Group(
+        table,
+        Text(f"{_between(book)}; proven: {proven}"),
+        *map(Text, state_lines(book)),
+    )
