@@ -268,7 +268,7 @@ class Connections:
                 self._ledger.sequencer.leave(line, cause)
                 record = self._records.pop(line, None)
                 if record is not None:
-                    record.closed_ns, record.cause = time.time_ns(), cause
+                    self._ledger.note_end(record, time.time_ns(), cause)
                 self._release()
             case Forgotten(names):
                 self._ledger.sequencer.forget(names)
@@ -313,7 +313,7 @@ class Connections:
         self._transports[number] = transport
         self._lines[number] = line
         self._records[line] = Connection(line.name, line, time.time_ns())
-        self._ledger.connections.append(self._records[line])
+        self._ledger.note_connection(self._records[line])
         self.supervisor.opened(number, time.monotonic())
         if number in self._lost:
             self._on_lost(number, *self._lost.pop(number))

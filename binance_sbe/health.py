@@ -72,9 +72,8 @@ def counts(feed: Feed) -> dict[str, int]:
         "damaged": ledger.damaged_count,
         "unknown": sum(ledger.unknown_templates.values()),
         "newer version": sum(ledger.newer_versions.values()),
-        "connections ended": sum(
-            each.cause not in (None, WE_CLOSED) for each in ledger.connections
-        ),
+        "connections ended": ledger.ended_count
+        - sum(each.cause == WE_CLOSED for each in ledger.connections),
     }
 
 

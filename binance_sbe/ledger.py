@@ -13,6 +13,7 @@ from .sequencer import Line, Sequencer, Stream
 
 MOST_HOLES = 100_000
 MOST_DAMAGED = 1_000
+MOST_CONNECTIONS = 500
 _LATEST = 1_000  # holes that are looked through
 
 
@@ -78,7 +79,8 @@ class Ledger:
     - ``streams``: by name, with counters: see `Stream`
     - ``damaged``: frames that were no message (the latest 1,000; ``damaged_count`` counts all)
     - ``unknown_templates``, ``newer_versions``: how often each was seen
-    - ``connections``: all of them, with what came through each
+    - ``connections``: those that are open and the latest 500 that ended, with what came through
+      each (``connections_count`` counts all, ``ended_count`` those that ended)
     - ``dropped``: events that were dropped for a slow consumer, each of them in a hole as well
     """
 
@@ -90,6 +92,7 @@ class Ledger:
         self.unknown_templates: Counter[int] = Counter()
         self.newer_versions: Counter[int] = Counter()
         self.connections: list[Connection] = []
+        self.connections_count = self.ended_count = 0
         self.dropped = 0
         self.sequencer = Sequencer(self._note_hole, note_late=self._note_late)
         self._dropping: dict[str, Hole] = {}
@@ -101,7 +104,7 @@ class Ledger:
     def __repr__(self) -> str:
         return (
             f"<Ledger: {self.holes_count} holes, {self.damaged_count} damaged frames, "
-            f"{self.dropped} dropped, {len(self.connections)} connections>"
+            f"{self.dropped} dropped, {self.connections_count} connections>"
         )
 
     def _add(self, hole: Hole) -> None:
@@ -135,6 +138,21 @@ class Ledger:
                 self.holes.remove(hole)
             return True
         return False
+
+    def note_connection(self, connection: Connection) -> None:
+        """A connection is there; the oldest that ended is forgotten where there are too many."""
+        self.connections_count += 1
+        self.connections.append(connection)
+        if len(self.connections) > MOST_CONNECTIONS:
+            ended = (each for each in self.connections if each.closed_ns is not None)
+            oldest = next(ended, None)
+            if oldest is not None:
+                self.connections.remove(oldest)
+
+    def note_end(self, connection: Connection, now_ns: int, cause: str) -> None:
+        """A connection is no more."""
+        self.ended_count += 1
+        connection.closed_ns, connection.cause = now_ns, cause
 
     def note_damaged(self, frame: bytes, received: int, connection: str) -> None:
         """A frame that `decode` refuses."""

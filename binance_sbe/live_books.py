@@ -187,8 +187,7 @@ class Books(Mapping[str, LiveBook]):
         stream = ledger.streams.get(f"{symbol.lower()}@depth")
         if stream is None:
             return Link(False, "no connection was made yet", 0)
-        ended = sum(each.closed_ns is not None for each in ledger.connections)
-        return Link(bool(stream.cover), stream.cause, ended)
+        return Link(bool(stream.cover), stream.cause, ledger.ended_count)
 
     # events
 

@@ -32,10 +32,7 @@ _QUANTILES = (0.5, 0.99, 0.999)
 
 
 class FeedCollector:
-    """What prometheus-client asks for metrics; register it with a registry of your own.
-
-    Counters of connections are of places (line 1, 2, 3), over all connections that were there.
-    """
+    """What prometheus-client asks for metrics; register it with a registry of your own."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
@@ -51,7 +48,7 @@ class FeedCollector:
             "left_over_bytes": (feed.stats.left_over_bytes, "Bytes after the end of messages"),
             "holes": (ledger.holes_count, "Holes that the ledger has noted"),
             "damaged": (ledger.damaged_count, "Frames that were no message"),
-            "connections": (len(ledger.connections), "Connections that were made"),
+            "connections": (ledger.connections_count, "Connections that were made"),
             "reconnects": (feed.reconnects, "Attempts to replace a connection that was lost"),
         }
         for name, (value, text) in totals.items():

@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Account(Exchange):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(["btcusdt"], **options)
+        for market in self.markets.values():
+            market.history = deque(maxlen=1000)  # memory is to be that of the feed
         self.open: dict[bytes, tuple[float, str, bool]] = {}  # published, and not come yet
         self.latest: dict[str, float] = {}  # by stream, when the latest that came was published
         self.missing: Counter[str] = Counter()  # ids

@@ -311,3 +311,19 @@ def test_an_inbox_keeps_frames_or_makes_rows() -> None:
     inbox.stop_gathering()
     inbox.put(frames[12], 9, line)
     assert inbox.pop() == (frames[12], 9)
+
+
+def test_the_ledger_forgets_the_oldest_connections_that_ended() -> None:
+    from binance_sbe.ledger import MOST_CONNECTIONS, Connection, Ledger
+    from binance_sbe.sequencer import Line
+
+    ledger = Ledger()
+    for number in range(MOST_CONNECTIONS + 20):
+        connection = Connection(f"connection {number}", Line(), number)
+        ledger.note_connection(connection)
+        if number:
+            ledger.note_end(connection, number, "lost")
+    assert len(ledger.connections) == MOST_CONNECTIONS
+    assert (ledger.connections_count, ledger.ended_count) == (520, 519)
+    names = [each.name for each in ledger.connections]
+    assert names[:2] == ["connection 0", "connection 21"]  # the first is open
