@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import gc
+import os
 import pickle
 import random
+import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -556,3 +560,25 @@ def test_large_books_are_what_a_dict_is() -> None:
                 del bids[price]
     assert rows(book.bids()) == sorted(bids.items(), reverse=True)
     assert np.array_equal(book.bids(7), book.bids()[:7])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_stays_as_it_is_while_the_market_moves() -> None:
+    """Prices rise by a tick a diff, so that every level is new, and none comes again."""
+
+    def memory() -> int:
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    book = OrderBook("btcusdt", max_levels=500)
+    book.apply_snapshot(snapshot(0, [(1000, 1)], [(1002, 1)]), limit=5000)
+    sizes = []
+    for i in range(1, 60_001):
+        ask = 1002 + i
+        book.apply(diff(i, i, [(1000 + i, i), (1000 + i - 700, 0)], [(ask, 1), (ask - 1, 0)]))
+        if i % 20_000 == 0:
+            sizes.append(memory())
+            assert len(book.bids()) <= 625
+            assert book.best_ask == (ask, 1)
+    assert book.pruned > 50_000
+    assert sizes[-1] - sizes[0] < 2 * 2**20

@@ -17,6 +17,7 @@ import vectors
 import binance_sbe
 from binance_sbe.simulator import Market
 from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.rest import depth_response
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -30,12 +31,11 @@ def load(name: str, path: Path) -> Any:
     return module
 
 
-@pytest.fixture(scope="module")
-def feed_handler(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    directory = tmp_path_factory.mktemp("examples")
-    shutil.copy(EXAMPLES / "feed_handler.pyx", directory)
+def built(name: str, directory: Path) -> Any:
+    """An example in Cython, as its users build it."""
+    shutil.copy(EXAMPLES / f"{name}.pyx", directory)
     done = subprocess.run(
-        [sys.executable, "-m", "Cython.Build.Cythonize", "-i", "-q", "feed_handler.pyx"],
+        [sys.executable, "-m", "Cython.Build.Cythonize", "-i", "-q", f"{name}.pyx"],
         cwd=directory,
         env=os.environ | {"PYTHONPATH": str(EXAMPLES.parent)},  # where the .pxd files are
         capture_output=True,
@@ -43,8 +43,44 @@ def feed_handler(tmp_path_factory: pytest.TempPathFactory) -> Any:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    (built,) = directory.glob("feed_handler*.so")
-    return load("feed_handler", built)
+    (library,) = directory.glob(f"{name}*.so")
+    return load(name, library)
+
+
+@pytest.fixture(scope="module")
+def feed_handler(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return built("feed_handler", tmp_path_factory.mktemp("examples"))
+
+
+def test_the_cython_book_is_what_the_python_book_is(tmp_path: Path) -> None:
+    follow = built("book_handler", tmp_path).follow
+    market = Market("btcusdt", 3)
+    start = market.depth(0, 5000)
+    response = binance_sbe.rest.decode_response("application/sbe", depth_response(start))
+    frames = []
+    for now in range(3000):
+        market.step(now)
+        if now % 5 == 0 and (diff := market.diff(now)):
+            frames.append(encode(diff))
+    one, other = (binance_sbe.OrderBook("btcusdt", on_error="mark") for _ in range(2))
+    for book in (one, other):
+        book.apply_snapshot(response, limit=5000)
+    spreads = []
+    for frame in frames:
+        message = binance_sbe.decode(frame)
+        assert isinstance(message, binance_sbe.DepthDiffStreamEvent)
+        assert one.apply(message)
+        spreads.append(one.spread)
+    assert follow(other, [frames[0], frames[0], b"no message", *frames[1:]]) == spreads
+    assert (other.checksum(), other.update_id) == (one.checksum(), one.update_id)
+    assert other.ignored == 1
+    for now in range(50):
+        market.step(now)
+    gap = market.diff(50)
+    assert gap is not None
+    late = encode(gap._replace(first_update_id=gap.first_update_id + 1))
+    assert follow(other, [late]) == []
+    assert (other.state, other.buffered) == ("stale", 1)
 
 
 def test_the_cython_feed_handler_sees_what_decode_sees(feed_handler: Any) -> None:

@@ -361,9 +361,10 @@ def test_many_books_come_up_within_the_weight_that_is_allowed() -> None:
     run(work, symbols, rate=300, weight_limit=1000)
 
 
-def test_what_the_exchange_limits_is_waited_for() -> None:
+@pytest.mark.parametrize("fault", ["limit", "ban"])
+def test_what_the_exchange_limits_is_waited_for(fault: str) -> None:
     async def work(exchange: Any) -> None:
-        exchange.inflict("limit")
+        exchange.inflict(fault)
         async with binance_sbe.books("btcusdt", url=exchange.url, api_key="k") as books:
             await asyncio.sleep(0.3)
             assert books["btcusdt"].state == "syncing"
