@@ -131,8 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--key", action="append", help="an API key to let in (default: any)")
     simulate.add_argument(
         "--faults", type=_faults, default=[], metavar="FAULT,...",
-        help="what goes wrong, at random: all, or some of cut, close, silence, shutdown, damage, "
-        "unknown, newer, delay, repeat, swap, cull, refuse, slow, limit, ban, old, finer",
+        help="what goes wrong: all, or some of cut, close, silence, shutdown, damage, unknown, "
+        "newer, delay, repeat, swap, cull, refuse, slow, limit, ban, old, finer; at random, or "
+        "after so many seconds: cut@2.5",
     )  # fmt: skip
     simulate.add_argument(
         "--every", type=_positive, default=10.0, metavar="SECONDS",

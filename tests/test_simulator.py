@@ -16,6 +16,7 @@ from binance_sbe.simulator import Exchange, Market
 from binance_sbe.simulator.control import Subscriptions
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trades
+from binance_sbe.simulator.faults import Schedule
 
 KEY = {"X-MBX-APIKEY": "any"}
 
@@ -227,6 +228,27 @@ def test_binary_requests_close_the_connection_and_pings_are_answered() -> None:
             assert ws.close_code == 1003
 
     asyncio.run(run())
+
+
+def test_faults_may_have_their_time() -> None:
+    schedule = Schedule(["cut@2.5", "damage@1", "close"], 1e9, 1)
+    tried: list[str] = []
+
+    def inflict(name: str) -> bool:
+        tried.append(name)
+        return len(tried) != 2
+
+    for elapsed in (0.5, 1.0, 2.0, 2.6, 2.7, 9.0):
+        schedule.due(elapsed, inflict)
+    assert schedule.done == [(1.0, "damage"), (2.7, "cut")]  # the first attempt at it failed
+    assert tried == ["damage", "cut", "cut"]
+    assert (schedule.names, schedule.script) == (["close"], [])
+    for names, reason in (
+        (["cut@soon"], "'soon' is not a number of seconds"), (["cut@-1"], "-1"), (["cut@"], "''"),
+        (["rain@1"], "there is no fault 'rain'"), (["all@1"], "there is no fault 'all'"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=reason):
+            Schedule(names, 1.0, 1)
 
 
 def test_a_connection_that_is_closing_suffers_nothing_more() -> None:

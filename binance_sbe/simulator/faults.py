@@ -32,14 +32,29 @@ KINDS = {
 
 
 def kinds(names: Iterable[str]) -> list[str]:
-    """These kinds of faults; ``all`` is all of them. ValueError for one that there is not."""
-    given = [name for name in names if name]
-    if given == ["all"]:
-        return list(KINDS)
-    for name in given:
-        if name not in KINDS:
-            raise ValueError(f"there is no fault '{name}'; there are {', '.join(KINDS)}")
-    return given
+    """These faults, ``all`` in full. ValueError for one that there is not.
+
+    ``cut`` is one at random, ``cut@2.5`` the one that is to happen after 2.5 seconds.
+    """
+    found: list[str] = []
+    for name in filter(None, names):
+        kind, at, seconds = name.partition("@")
+        if kind == "all" and not at:
+            found += KINDS
+            continue
+        if kind not in KINDS:
+            raise ValueError(f"there is no fault '{kind}'; there are {', '.join(KINDS)}")
+        if at and not _is_time(seconds):
+            raise ValueError(f"fault '{name}': '{seconds}' is not a number of seconds")
+        found.append(name)
+    return found
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return 0 <= float(text) < float("inf")
+    except ValueError:
+        return False
 
 
 def damaged(frame: bytes, chance: random.Random) -> bytes:
@@ -79,10 +94,13 @@ def finer(event: Book) -> Book:
 
 
 class Schedule:
-    """Which fault comes when: every ``seconds`` on average, seeded."""
+    """Which fault comes when: every ``seconds`` on average, seeded, or at a time that is given."""
 
     def __init__(self, names: Iterable[str], seconds: float, seed: int) -> None:
-        self.names = kinds(names)
+        given = kinds(names)
+        self.names = [name for name in given if "@" not in name]
+        timed = (name.partition("@") for name in given if "@" in name)
+        self.script = sorted((float(at), name) for name, _, at in timed)
         if not seconds > 0:
             raise ValueError(f"faults come every so many seconds, more than {seconds}")
         self.seconds = seconds
@@ -94,7 +112,13 @@ class Schedule:
         return self.chance.expovariate(1.0 / self.seconds)
 
     def due(self, elapsed: float, inflict: Callable[[str], bool]) -> None:
-        """Inflicts what is due by then. One that can't be inflicted is not done."""
+        """Inflicts what is due by then.
+
+        Of those at random one that can't be inflicted is not done; what is timed is done as soon as
+        it can be.
+        """
+        while self.script and elapsed >= self.script[0][0] and inflict(self.script[0][1]):
+            self.done.append((elapsed, self.script.pop(0)[1]))
         while self.names and elapsed >= self._next:
             name = self.chance.choice(self.names)
             if inflict(name):

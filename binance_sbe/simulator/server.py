@@ -46,7 +46,8 @@ class Exchange:
     keys let in; with None any key is, but there must be one. Port 0 takes a free one.
 
     ``faults`` are names of `faults.KINDS`, inflicted every ``fault_seconds`` on average, in an
-    order that ``seed`` gives; ``fault_schedule.done`` says which were. A client that sends more
+    order that ``seed`` gives, or with the time when: "cut@2.5"; ``fault_schedule.done`` says which
+    were. A client that sends more
     than ``control_limit`` requests within a second loses its connection, and each ends after
     ``lifetime`` seconds. ``weight_limit`` is the weight of REST requests in a minute, and
     ``ban_seconds`` how long those who go on are banned.
