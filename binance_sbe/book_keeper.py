@@ -182,7 +182,8 @@ class Keeper:
                 book.show(event)
         if kept.depth20 is not None:
             self._compare(kept, kept.depth20, now_ns)
-        self._look(kept, now, now_ns)
+        if not (applied and kept.said[0] == "live" and book.follows):  # else nothing is new
+            self._look(kept, now, now_ns)
         return book if applied else None
 
     def _is_thin(self, book: LiveBook) -> bool:
