@@ -9,9 +9,10 @@ from libc.stdint cimport INT64_MIN, int64_t
 from libc.string cimport memcpy, memset
 
 from .book_core cimport (
-    BOOK_ANOTHER, BOOK_APPLIED, BOOK_BAD_IDS, BOOK_BAD_PRICE, BOOK_BAD_QTY, BOOK_CROSSED, BOOK_GAP,
+    BOOK_ANEW, BOOK_ANOTHER, BOOK_APPLIED, BOOK_BAD_IDS, BOOK_BAD_PRICE, BOOK_BAD_QTY, BOOK_CROSSED, BOOK_GAP,
     BOOK_LIVE, BOOK_MARKED, BOOK_NO_MEMORY, BOOK_OLD, BOOK_OVERFLOW, BOOK_STALE, BOOK_SYNCING,
-    BOOK_WAITS, apply_frame, begin, compare_frame, copy_levels, fail, finish, free_book,
+    BOOK_WAITS, apply_frame, begin, compare_frame, copy_levels, fail, finish, forget_touched,
+    free_book,
     make_touched, rebuild, sbe_book_code, sbe_book_fault, sbe_book_state, sbe_comparison,
 )
 from .levels cimport compact, make_room, sbe_level, sbe_side
@@ -54,6 +55,11 @@ class Levels(np.ndarray):
         return np.asarray(self)[key] if isinstance(key, str) else super().__getitem__(key)
 
 
+cdef inline bint is_kept(sbe_book_code code) noexcept:
+    """Whether an event is to wait for the next snapshot."""
+    return code == BOOK_WAITS or code == BOOK_GAP or code == BOOK_ANEW
+
+
 cdef class Book:
     def __cinit__(self, *args, **options):
         self.core.bids.edge = self.core.asks.edge = INT64_MIN
@@ -67,8 +73,10 @@ cdef class Book:
             raise ValueError("a book has a symbol, such as btcusdt")
         if on_error not in ("raise", "mark"):
             raise ValueError(f"on_error is 'raise' or 'mark', not {on_error!r}")
-        if not 1 <= max_levels < 2**40 or max_buffer < 1:
-            raise ValueError("max_levels and max_buffer are at least 1")
+        if not 1 <= max_levels < 2**40:
+            raise ValueError(f"max_levels is at least 1, not {max_levels}")
+        if max_buffer < 1:
+            raise ValueError(f"max_buffer is at least 1 diff, not {max_buffer}")
         self.symbol = symbol.upper()
         self.on_error = on_error
         self.core.max_levels = max_levels
@@ -212,7 +220,7 @@ cdef class Book:
         code = apply_frame(&self.core, &event.frame)
         if code == BOOK_APPLIED:
             return True
-        if code == BOOK_WAITS or code == BOOK_GAP:
+        if is_kept(code):
             self.hold_event(event)
         return self.took(code)
 
@@ -236,9 +244,10 @@ cdef class Book:
         cdef const int64_t[:, ::1] bid_levels = pairs(bids.records)
         cdef const int64_t[:, ::1] ask_levels = pairs(asks.records)
         cdef Py_ssize_t i, bid_count, ask_count, done = 0
+        cdef bint has_failed = False
         for i in np.flatnonzero(records["symbol"] == table.symbols.index(self.symbol)).tolist():
             bid_count, ask_count = bid_ends[i + 1] - bid_ends[i], ask_ends[i + 1] - ask_ends[i]
-            code = begin(&self.core, firsts[i], lasts[i], bid_count, ask_count)
+            code = begin(&self.core, firsts[i], lasts[i], times[i], bid_count, ask_count)
             if code == BOOK_APPLIED:
                 if bid_count:
                     memcpy(
@@ -253,25 +262,22 @@ cdef class Book:
                 code = finish(
                     &self.core, firsts[i], lasts[i], times[i], price_exponents[i], qty_exponents[i]
                 )
-            elif code == BOOK_WAITS or code == BOOK_GAP:
+            if is_kept(code):
                 self.hold(
                     firsts[i], lasts[i], times[i], price_exponents[i], qty_exponents[i],
                     bids[i].tobytes(), asks[i].tobytes(),
                 )
-            done += self.took(code)
+            done += code == BOOK_APPLIED
+            has_failed = has_failed or code > BOOK_ANOTHER
+        if has_failed and self.on_error == "raise":     # the rows after it wait, with others
+            raise BookError(self.symbol, self.reason)
         return done
 
     cdef bint took(self, sbe_book_code code) except -1:
         """What `apply` gives for a code."""
-        if code == BOOK_APPLIED:
-            return True
-        if code == BOOK_OLD or code == BOOK_WAITS:
-            return False
-        if code != BOOK_GAP:
-            self.buffer.clear()
-        if self.on_error == "raise":
+        if code > BOOK_ANOTHER and self.on_error == "raise":
             raise BookError(self.symbol, self.reason)
-        return False
+        return code == BOOK_APPLIED
 
     def mark(self, str reason not None):
         """Makes the book stale, for a reason that it can't know itself. It keeps its levels."""
@@ -286,10 +292,15 @@ cdef class Book:
         if failure == BOOK_GAP:
             missing = f"{fault.before + 1} to {fault.first - 1}"
             return f"updates {missing} are missing before the diff {fault.first} to {fault.last}"
+        if failure == BOOK_ANEW:
+            return (
+                f"the ids went back from {fault.before} to {fault.last}, at a later time: the "
+                "exchange counts anew"
+            )
         if failure == BOOK_CROSSED:
             return (
                 f"crossed at id {fault.before}: the best bid is {fault.first}, the best ask "
-                f"{fault.last} (x 10^{self.price_exponent})"
+                f"{fault.last} (x 10^{fault.price})"
             )
         if failure == BOOK_BAD_QTY:
             return f"{side} at {fault.price} has the quantity {fault.qty}"
@@ -320,11 +331,12 @@ cdef class Book:
     ):
         buffer = self.buffer
         if buffer:
-            before = buffer[len(buffer) - 1][1]
-            if last <= before:
+            before, before_time = buffer[len(buffer) - 1][1:3]
+            goes_back = last < before and event_time > before_time
+            if last <= before and not goes_back:
                 self.core.ignored += 1
                 return
-            if first > before + 1:          # no snapshot leads from what is there to this one
+            if first > before + 1 or goes_back:     # no snapshot leads from there to this one
                 self.not_buffered += len(buffer)
                 buffer.clear()
         if len(buffer) >= self.max_buffer:
@@ -338,7 +350,9 @@ cdef class Book:
         cdef sbe_book_code code
         first, last, event_time, price_exponent, qty_exponent, bids, asks = held
         cdef size_t count = len(bids) // sizeof(sbe_level)
-        code = begin(&self.core, first, last, count, len(asks) // sizeof(sbe_level))
+        code = begin(
+            &self.core, first, last, event_time, count, len(asks) // sizeof(sbe_level)
+        )
         if code != BOOK_APPLIED:
             return code
         memcpy(self.core.touched, PyBytes_AS_STRING(bids), len(bids))
@@ -357,11 +371,19 @@ cdef class Book:
         ``on_error="mark"``), and everything stays as it was: fetch another. So is one whose levels
         are not in order, not above 0, or crossed.
         """
+        if not hasattr(response, "last_update_id"):
+            raise TypeError(
+                f"a snapshot is a DepthResponse, not {type(response).__name__}; depth20 is for "
+                "show and compare"
+            )
         cdef int64_t update_id = response.last_update_id
         if limit is not None and limit < 1:
             raise ValueError(f"limit is at least 1 level, not {limit}")
         if self.core.state == BOOK_LIVE and update_id < self.core.update_id:
-            return self.refused(f"the snapshot {update_id} is older than the book")
+            return self.refused(
+                f"the snapshot {update_id} is older than the book, {self.core.update_id}, which "
+                "stays as it is: fetch another"
+            )
         after = [held for held in self.buffer if held[1] > update_id]
         if after and after[0][0] > update_id + 1:
             return self.refused(
@@ -371,16 +393,20 @@ cdef class Book:
         problem = self.fill(response, limit or 0)
         if problem:
             return self.refused(f"the snapshot {update_id}: {problem}")
-        self.core.update_id = self.core.last_first = update_id
+        self.core.update_id = update_id
+        self.core.event_time = 0        # a snapshot has none
+        forget_touched(&self.core)
         self.core.state = BOOK_LIVE
         self.snapshots += 1
         self.marked = None
         self.buffer.clear()
         for i, held in enumerate(after):
             code = self.replay(held)
-            if code == BOOK_GAP:
-                self.buffer.extend(after[i:])
-            self.took(code)
+            if code > BOOK_ANOTHER:
+                self.buffer.extend(after[i + (not is_kept(code)):])
+                break
+        if self.core.state != BOOK_LIVE:
+            self.took(self.core.failure)
         return self.core.state == BOOK_LIVE
 
     def show(self, DepthSnapshotStreamEvent event not None):
@@ -422,21 +448,24 @@ cdef class Book:
     cdef str fill(self, given, int64_t limit):
         """Makes the book that of a snapshot; or says what is wrong with it."""
         cdef const char* problem
-        cdef const int64_t[:] prices, quantities
-        cdef Py_ssize_t i, k = 0
-        sides = given.bids, given.asks
-        if not make_touched(&self.core, len(sides[0]), len(sides[1])):
+        cdef const int64_t[:] bid_prices = given.bids["price"], bid_qtys = given.bids["qty"]
+        cdef const int64_t[:] ask_prices = given.asks["price"], ask_qtys = given.asks["qty"]
+        cdef int price_exponent = given.price_exponent, qty_exponent = given.qty_exponent
+        cdef Py_ssize_t i, bids = bid_prices.shape[0], asks = ask_prices.shape[0]
+        if bid_qtys.shape[0] != bids or ask_qtys.shape[0] != asks:
+            raise ValueError("a snapshot has as many prices as quantities")
+        forget_touched(&self.core)
+        if not make_touched(&self.core, bids, asks):
             raise MemoryError()
-        for levels in sides:
-            prices, quantities = levels["price"], levels["qty"]
-            for i in range(prices.shape[0]):
-                self.core.touched[k] = sbe_level(prices[i], quantities[i])
-                k += 1
+        for i in range(bids):
+            self.core.touched[i] = sbe_level(bid_prices[i], bid_qtys[i])
+        for i in range(asks):
+            self.core.touched[bids + i] = sbe_level(ask_prices[i], ask_qtys[i])
         problem = rebuild(&self.core, limit)
+        forget_touched(&self.core)
         if problem != NULL:
             return problem.decode()
-        self.core.price_exponent = given.price_exponent
-        self.core.qty_exponent = given.qty_exponent
+        self.core.price_exponent, self.core.qty_exponent = price_exponent, qty_exponent
         return None
 
     # copies
@@ -465,22 +494,32 @@ cdef class Book:
         return numbers, sides, touched, core.touched_bids, self.marked, list(self.buffer)
 
     def restore(self, content):
+        """Makes the book what `content` gave. ValueError for what can't be that."""
         cdef sbe_book* core = &self.core
         cdef int state, failure
-        numbers, sides, touched, bids, self.marked, buffer = content
-        (
-            core.price_exponent, core.qty_exponent, core.update_id, core.event_time, state,
-            failure, core.fault.before, core.fault.first, core.fault.last, core.fault.price,
-            core.fault.qty, core.fault.is_bid, core.last_first, core.applied, core.ignored, core.overlaps,
-            core.absent, core.pruned, self.snapshots, self.not_buffered,
-        ) = numbers
-        core.state, core.failure = <sbe_book_state>state, <sbe_book_code>failure
+        cdef bytes touched
+        cdef Py_ssize_t bids
+        numbers, sides, touched, bids, marked, buffer = content
+        state, failure = numbers[4:6]
+        known = 0 <= state < len(STATES) and 0 <= failure <= BOOK_MARKED
+        if not known or len(touched) % sizeof(sbe_level) or not (
+            0 <= bids <= <Py_ssize_t>(len(touched) // sizeof(sbe_level))
+        ):
+            raise ValueError("this is not the content of a book")
         load(&core.bids, sides[0])
         load(&core.asks, sides[1])
         if not make_touched(core, bids, len(touched) // sizeof(sbe_level) - bids):
             raise MemoryError()
         memcpy(core.touched, PyBytes_AS_STRING(touched), len(touched))
-        self.buffer.extend(buffer)
+        (
+            core.price_exponent, core.qty_exponent, core.update_id, core.event_time, _, _,
+            core.fault.before, core.fault.first, core.fault.last, core.fault.price,
+            core.fault.qty, core.fault.is_bid, core.last_first, core.applied, core.ignored,
+            core.overlaps, core.absent, core.pruned, self.snapshots, self.not_buffered,
+        ) = numbers
+        core.state, core.failure = <sbe_book_state>state, <sbe_book_code>failure
+        self.marked = marked
+        self.buffer = deque(buffer)
 
     def adopt(self, Book other not None):
         """Takes the levels, the id and the state of another book; counters stay."""
@@ -492,9 +531,9 @@ cdef class Book:
         load(&self.core.asks, stored(&other.core.asks))
         self.core.price_exponent = other.core.price_exponent
         self.core.qty_exponent = other.core.qty_exponent
-        self.core.update_id = self.core.last_first = other.core.update_id
+        self.core.update_id = other.core.update_id
         self.core.event_time = other.core.event_time
-        self.core.touched_bids = self.core.touched_asks = 0
+        forget_touched(&self.core)
         self.core.state, self.core.failure = other.core.state, other.core.failure
         self.core.fault = other.core.fault
         self.marked = other.marked
@@ -517,11 +556,21 @@ cdef tuple stored(const sbe_side* side):
 cdef int load(sbe_side* side, tuple content) except -1:
     cdef bytes levels
     cdef int64_t edge
+    cdef const sbe_level* level
+    cdef size_t i, count
     edge, levels = content
-    if not make_room(side, len(levels) // sizeof(sbe_level)):
+    level = <const sbe_level*>PyBytes_AS_STRING(levels)
+    count = len(levels) // sizeof(sbe_level)
+    if len(levels) % sizeof(sbe_level):
+        raise ValueError("this is not the content of a book")
+    for i in range(count):
+        if level[i].qty <= 0 or (i and level[i].price <= level[i - 1].price):
+            raise ValueError("this is not the content of a book")
+    side.count = side.live = 0
+    if not make_room(side, count):
         raise MemoryError()
-    memcpy(side.levels, PyBytes_AS_STRING(levels), len(levels))
-    side.count = side.live = len(levels) // sizeof(sbe_level)
+    memcpy(side.levels, level, len(levels))
+    side.count = side.live = count
     side.edge = edge
     return 0
 

@@ -17,6 +17,7 @@ cdef enum sbe_book_code:
     BOOK_ANOTHER                # the event is of another symbol: nothing is done
     # failures, after which the book is stale
     BOOK_GAP                    # updates are missing before the event: keep it
+    BOOK_ANEW                   # lower ids at a later time: the exchange counts anew; keep it
     BOOK_CROSSED                # after the event the best bid is not below the best ask
     BOOK_BAD_QTY                # a negative quantity
     BOOK_BAD_PRICE              # a price that is not above 0
@@ -69,7 +70,7 @@ cdef struct sbe_book:
 cdef void free_book(sbe_book* book) noexcept nogil
 cdef bint make_touched(sbe_book* book, size_t bids, size_t asks) noexcept nogil
 cdef sbe_book_code begin(
-    sbe_book* book, int64_t first, int64_t last, size_t bids, size_t asks
+    sbe_book* book, int64_t first, int64_t last, int64_t event_time, size_t bids, size_t asks
 ) noexcept nogil
 cdef sbe_book_code finish(
     sbe_book* book, int64_t first, int64_t last, int64_t event_time, int price_exponent,
@@ -80,8 +81,9 @@ cdef sbe_book_code apply_frame(
 ) noexcept nogil
 cdef const char* rebuild(sbe_book* book, int64_t limit) noexcept nogil
 cdef bint compare_frame(
-    const sbe_book* book, const DepthSnapshotStreamEventFrame* frame, sbe_comparison* result
+    sbe_book* book, const DepthSnapshotStreamEventFrame* frame, sbe_comparison* result
 ) noexcept nogil
+cdef void forget_touched(sbe_book* book) noexcept nogil
 cdef void copy_levels(const DepthDiffStreamEventFrame* frame, sbe_level* level) noexcept nogil
 
 

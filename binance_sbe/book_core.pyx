@@ -2,7 +2,7 @@
 
 from libc.stdlib cimport free, realloc
 
-from .levels cimport fits, make_room, prune, sbe_multiplied, scale, set_level
+from .levels cimport compact, fits, make_room, prune, sbe_multiplied, scale, set_level
 from .spot_stream cimport (
     DepthDiffStreamEvent_asks_price, DepthDiffStreamEvent_asks_qty,
     DepthDiffStreamEvent_bids_price, DepthDiffStreamEvent_bids_qty,
@@ -13,6 +13,9 @@ from .spot_stream cimport (
     DepthSnapshotStreamEvent_bids_qty, DepthSnapshotStreamEvent_book_update_id,
     DepthSnapshotStreamEvent_price_exponent, DepthSnapshotStreamEvent_qty_exponent,
 )
+
+cdef enum:
+    DEPTH = 20                  # levels of a depth20 event
 
 cdef int64_t[19] TEN
 for _i in range(19):
@@ -59,6 +62,12 @@ cdef bint make_touched(sbe_book* book, size_t bids, size_t asks) noexcept nogil:
     return True
 
 
+cdef void forget_touched(sbe_book* book) noexcept nogil:
+    """What is in `touched` says nothing of the event that was applied last."""
+    book.touched_bids = book.touched_asks = 0
+    book.last_first = book.update_id
+
+
 cdef void copy_levels(const DepthDiffStreamEventFrame* frame, sbe_level* level) noexcept nogil:
     """The levels of a diff as they are, bids and then asks."""
     cdef size_t i
@@ -78,18 +87,20 @@ cdef sbe_book_code apply_frame(
     """Applies a diff of this symbol."""
     cdef int64_t first = DepthDiffStreamEvent_first_book_update_id(frame)
     cdef int64_t last = DepthDiffStreamEvent_last_book_update_id(frame)
-    cdef sbe_book_code code = begin(book, first, last, frame.bids.count, frame.asks.count)
+    cdef int64_t event_time = DepthDiffStreamEvent_event_time(frame)
+    cdef sbe_book_code code = begin(
+        book, first, last, event_time, frame.bids.count, frame.asks.count
+    )
     if code != BOOK_APPLIED:
         return code
     copy_levels(frame, book.touched)
     return finish(
-        book, first, last, DepthDiffStreamEvent_event_time(frame),
-        DepthDiffStreamEvent_price_exponent(frame), DepthDiffStreamEvent_qty_exponent(frame),
+        book, first, last, event_time, DepthDiffStreamEvent_price_exponent(frame), DepthDiffStreamEvent_qty_exponent(frame),
     )
 
 
 cdef sbe_book_code begin(
-    sbe_book* book, int64_t first, int64_t last, size_t bids, size_t asks
+    sbe_book* book, int64_t first, int64_t last, int64_t event_time, size_t bids, size_t asks
 ) noexcept nogil:
     """Whether an event is the next: there is room in `touched` for its levels then."""
     if book.state != BOOK_LIVE:
@@ -98,6 +109,10 @@ cdef sbe_book_code begin(
         book.fault.first, book.fault.last = first, last
         return fail(book, BOOK_BAD_IDS)
     if last <= book.update_id:
+        if last < book.update_id and 0 < book.event_time < event_time:
+            book.fault.first, book.fault.last = first, last
+            book.fault.before = book.update_id
+            return fail(book, BOOK_ANEW)
         book.ignored += 1
         return BOOK_OLD
     if first > book.update_id + 1:
@@ -149,7 +164,7 @@ cdef inline void prune_book(sbe_book* book) noexcept nogil:
 cdef inline bint is_crossed(sbe_book* book) noexcept nogil:
     if book.bids.count == 0 or book.asks.count == 0:
         return False
-    book.fault.before = book.update_id
+    book.fault.before, book.fault.price = book.update_id, book.price_exponent
     book.fault.first = book.bids.levels[book.bids.count - 1].price
     book.fault.last = -book.asks.levels[book.asks.count - 1].price
     return book.fault.first >= book.fault.last
@@ -197,6 +212,8 @@ cdef bint rescale(sbe_book* book, int price_exponent, int qty_exponent) noexcept
     if prices > 18 or quantities > 18:
         return False
     if prices or quantities:
+        compact(&book.bids)
+        compact(&book.asks)
         if not fits(&book.bids, TEN[prices], TEN[quantities]):
             return False
         if not fits(&book.asks, TEN[prices], TEN[quantities]):
@@ -264,9 +281,9 @@ cdef inline int64_t edge_of(const sbe_side* side, int64_t limit) noexcept nogil:
 
 
 cdef bint compare_frame(
-    const sbe_book* book, const DepthSnapshotStreamEventFrame* frame, sbe_comparison* result
+    sbe_book* book, const DepthSnapshotStreamEventFrame* frame, sbe_comparison* result
 ) noexcept nogil:
-    """Compares the book with depth20 of the same moment; False where the moments can't be compared.
+    """Compares the book with depth20 of the same moment; False where they can't be compared.
 
     Where depth20 is from amid the diff that was applied last, what that diff touched is left out.
     """
@@ -274,45 +291,78 @@ cdef bint compare_frame(
     cdef bint amid = book.last_first <= update_id < book.update_id
     if book.state != BOOK_LIVE or not (amid or update_id == book.update_id):
         return False
+    if not refine(
+        book, book.price_exponent - DepthSnapshotStreamEvent_price_exponent(frame),
+        book.qty_exponent - DepthSnapshotStreamEvent_qty_exponent(frame),
+    ):
+        return False
     result.levels = result.agreed = 0
-    compare_side(book, frame, True, amid, result)
-    compare_side(book, frame, False, amid, result)
+    return (
+        compare_side(book, frame, True, amid, result)
+        and compare_side(book, frame, False, amid, result)
+    )
+
+
+cdef bint refine(sbe_book* book, int prices, int quantities) noexcept nogil:
+    """Gives the book so many more digits, where that is more than none; False where it can't."""
+    cdef size_t i
+    prices, quantities = max(prices, 0), max(quantities, 0)
+    if prices == 0 and quantities == 0:
+        return True
+    compact(&book.bids)
+    compact(&book.asks)
+    if prices > 18 or quantities > 18 or not (
+        fits(&book.bids, TEN[prices], TEN[quantities])
+        and fits(&book.asks, TEN[prices], TEN[quantities])
+    ):
+        return False
+    scale(&book.bids, TEN[prices], TEN[quantities])
+    scale(&book.asks, TEN[prices], TEN[quantities])
+    book.price_exponent -= prices
+    book.qty_exponent -= quantities
+    for i in range(book.touched_bids + book.touched_asks):
+        if not multiplied(&book.touched[i].price, prices):
+            book.touched[i].price = 0           # of a level that is not there any more
     return True
 
 
-cdef void compare_side(
+cdef bint compare_side(
     const sbe_book* book, const DepthSnapshotStreamEventFrame* frame, bint is_bid, bint amid,
     sbe_comparison* result
 ) noexcept nogil:
+    """Counts what agrees on one side; False where a figure is beyond 64 bits."""
     cdef const sbe_side* side = &book.bids if is_bid else &book.asks
     cdef size_t i, at = side.count, count = frame.bids.count if is_bid else frame.asks.count
     cdef int price_up, qty_up
     cdef sbe_level other
-    cdef bint exact
     price_up = DepthSnapshotStreamEvent_price_exponent(frame) - book.price_exponent
     qty_up = DepthSnapshotStreamEvent_qty_exponent(frame) - book.qty_exponent
-    for i in range(count):
-        if is_bid:
+    for i in range(count + 1):
+        if i < count and is_bid:
             other.price = DepthSnapshotStreamEvent_bids_price(frame, i)
             other.qty = DepthSnapshotStreamEvent_bids_qty(frame, i)
-        else:
+        elif i < count:
             other.price = -DepthSnapshotStreamEvent_asks_price(frame, i)
             other.qty = DepthSnapshotStreamEvent_asks_qty(frame, i)
-        exact = shifted(&other.price, price_up) and shifted(&other.qty, qty_up)
-        if not exact:
-            result.levels += 1
-            continue
+        elif count >= DEPTH:
+            break
+        else:                                   # depth20 has fewer: there are no others
+            other.price, other.qty = INT64_MIN, 0
+        if i < count and not (multiplied(&other.price, price_up) and multiplied(&other.qty, qty_up)):
+            return False
         while at > 0 and side.levels[at - 1].price > other.price:
             at -= 1                             # a level that depth20 does not have
             if side.levels[at].qty and not (amid and is_touched(book, is_bid, side.levels[at].price)):
                 result.levels += 1
+        if i == count or (amid and is_touched(book, is_bid, other.price)):
+            continue
         if at > 0 and side.levels[at - 1].price == other.price and side.levels[at - 1].qty:
             at -= 1
-            if not (amid and is_touched(book, is_bid, other.price)):
-                result.levels += 1
-                result.agreed += side.levels[at].qty == other.qty
-        elif other.price >= side.edge and not (amid and is_touched(book, is_bid, other.price)):
+            result.levels += 1
+            result.agreed += side.levels[at].qty == other.qty
+        elif other.price >= side.edge:
             result.levels += 1                  # a level that the book does not have
+    return True
 
 
 cdef bint is_touched(const sbe_book* book, bint is_bid, int64_t price) noexcept nogil:

@@ -15,6 +15,8 @@ from .spot_stream import DepthDiffStreamEvent, DepthSnapshotStreamEvent
 
 _AGAIN = (0.3, 60.0)  # the first and the longest pause after a snapshot that was of no use
 _UNHEARD = 2.0  # seconds after a break without a diff: then a snapshot has to tell
+_MEET = 5.0  # seconds until a book and its shadow are at the same update, or it is tried again
+_FAR = 10_000_000  # updates that a snapshot is behind its book at most
 _LOOK_EVERY = 64  # diffs between two looks at how many levels are proven
 
 
@@ -74,7 +76,9 @@ class LiveBook(OrderBook):
     def break_cause(self) -> str | None:
         """Why it is not known whether something is missing after ``update_id``, or None."""
         link = self._link(self.symbol)
-        return None if link.cause is None or link.stamp == self._healed else link.cause
+        if not link.is_up:
+            return link.cause or "nothing is subscribed"
+        return None if link.stamp == self._healed else link.cause
 
     @property
     def state(self) -> str:
@@ -87,14 +91,16 @@ class LiveBook(OrderBook):
         cause = self.break_cause if self.follows else None
         return super().reason if cause is None else f"{cause}; no diff has come since"
 
-    def heal(self) -> None:
-        """The break that there is, if there is one, has left nothing out."""
-        self._healed = self._link(self.symbol).stamp
+    def heal(self, stamp: int) -> None:
+        """The break of that stamp has left nothing out."""
+        self._healed = stamp
 
     def copy(self) -> OrderBook:  # type: ignore[override]
         """An `OrderBook` with the same content, which nobody keeps in step."""
         other = OrderBook(**self.options())
         other.restore(self.content())
+        if self.follows and self.state == "stale":
+            other.mark(str(self.reason))
         return other
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -113,6 +119,7 @@ class Need:
     at: float
     backoff: Backoff
     is_fetching: bool = False
+    link: Link | None = None  # as it was when the snapshot was asked for
     shadow: OrderBook | None = None
 
 
@@ -152,12 +159,8 @@ class Keeper:
         self._chance = chance or random.Random()
         self._link = link
         books = [LiveBook(symbol, link, **options) for symbol in symbols]
+        self.books: Mapping[str, LiveBook] = {book.symbol: book for book in books}
         self._kept = {book.symbol: _Kept(book) for book in books}
-
-    @property
-    def books(self) -> Mapping[str, LiveBook]:
-        """The books by symbol, in upper case."""
-        return {symbol: kept.book for symbol, kept in self._kept.items()}
 
     # events
 
@@ -175,6 +178,8 @@ class Keeper:
                 self._meet(kept, need, now, now_ns)
             if applied and book.applied % _LOOK_EVERY == 0 and self._is_thin(book):
                 self._want(kept, "few levels are proven", now)
+            if applied and self._is_spent(book):
+                book.mark("of one side no level is proven any more")
         elif isinstance(event, DepthSnapshotStreamEvent):
             if book.follows:
                 kept.depth20 = event
@@ -185,6 +190,14 @@ class Keeper:
         if not (applied and kept.said[0] == "live" and book.follows):  # else nothing is new
             self._look(kept, now, now_ns)
         return book if applied else None
+
+    def _is_spent(self, book: LiveBook) -> bool:
+        """Whether the best price of a side is beyond what is known."""
+        low, high = book.bids_known_to, book.asks_known_to
+        bid, ask = book.best_bid, book.best_ask
+        return (low is not None and (bid is None or bid.price < low)) or (
+            high is not None and (ask is None or ask.price > high)
+        )
 
     def _is_thin(self, book: LiveBook) -> bool:
         sides = (book.bids_known_to, book.bids), (book.asks_known_to, book.asks)
@@ -261,6 +274,7 @@ class Keeper:
         kept = self._kept[symbol]
         assert kept.need is not None
         kept.need.is_fetching = True
+        kept.need.link = self._link(symbol)
         if kept.book.follows:
             kept.need.shadow = OrderBook(symbol, on_error="mark")
 
@@ -272,12 +286,18 @@ class Keeper:
             return
         need.is_fetching = False
         target = book if need.shadow is None else need.shadow
-        if not target.apply_snapshot(response, self.limit):
+        if self._link(symbol) != need.link:  # from before a break, of which it says nothing
+            self._again(need, now)
+        elif target is not book and response.last_update_id < book.update_id - _FAR:
+            book.mark(f"the snapshot {response.last_update_id} is far behind {book.update_id}")
+            self._again(need, now)
+        elif not target.apply_snapshot(response, self.limit):
             self._again(need, now)
         elif target is book:
             kept.need = None
             kept.audited_at = now
         else:
+            need.at = now + _MEET
             self._meet(kept, need, now, now_ns)
         self._look(kept, now, now_ns)
 
@@ -310,6 +330,7 @@ class Keeper:
             self._look(kept, now, now_ns)  # that it was stale is said
         if not book.follows or self._is_thin(book):
             book.adopt(shadow)
-        book.heal()
+        assert need.link is not None
+        book.heal(need.link.stamp)
         kept.need = None
         kept.audited_at = now

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.runtime.errors import DecodeError, SbeError
 
+from .book import STATES
 from .book_keeper import Audit, Keeper, Link, LiveBook
 from .errors import BinanceError, FeedError, RateLimited
 from .logs import LOG
@@ -40,10 +41,11 @@ class Budget:
         self._minute = -1
         self._used = 0
 
-    def note(self, used: int | None, now: float) -> None:
-        """What the exchange says was used, at ``now`` (seconds since 1970)."""
+    def note(self, used: int | None, at: float, now: float) -> None:
+        """What the exchange has said, at ``at`` (seconds since 1970), was used of that minute."""
         self._turn(now)
-        self._used = max(self._used, used or 0)
+        if int(at // 60) == self._minute:
+            self._used = max(self._used, used or 0)
 
     def _turn(self, now: float) -> None:
         if int(now // 60) != self._minute:
@@ -60,6 +62,12 @@ class Budget:
             return 60.0 - now % 60.0 + 0.5
         self._used += weight
         return 0.0
+
+
+def _symbol(given: str) -> str:
+    if not isinstance(given, str) or "@" in given:
+        raise ValueError(f"{given!r} is not a symbol, such as 'btcusdt'")
+    return stream_name(f"{given}@depth").partition("@")[0]
 
 
 class Books(Mapping[str, LiveBook]):
@@ -87,7 +95,7 @@ class Books(Mapping[str, LiveBook]):
     ) -> None:
         if isinstance(symbols, str):
             raise TypeError(f"symbols are given one by one, not as the str '{symbols}'")
-        names = [stream_name(f"{symbol}@depth").partition("@")[0] for symbol in symbols]
+        names = [_symbol(symbol) for symbol in symbols]
         if not names:
             raise ValueError("books are of at least one symbol")
         if limit not in range(1, 5001):
@@ -114,6 +122,7 @@ class Books(Mapping[str, LiveBook]):
         self._changed = asyncio.Event()
         self._error: BaseException | None = None
         self._is_open = self._is_closed = False
+        self._turn = 0  # of the consumer
 
     def __repr__(self) -> str:
         states = [book.state for book in self.values()]
@@ -122,9 +131,12 @@ class Books(Mapping[str, LiveBook]):
     # the mapping
 
     def __getitem__(self, symbol: str) -> LiveBook:
-        return self._keeper.books[symbol.upper()]
+        book = self._keeper.books.get(symbol.upper() if isinstance(symbol, str) else symbol)
+        if book is None:
+            raise KeyError(f"there is no book of {symbol!r}: there are {', '.join(self)}")
+        return book
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._keeper.books)
 
     def __len__(self) -> int:
@@ -152,7 +164,7 @@ class Books(Mapping[str, LiveBook]):
         self._spawn(self._tend())
         for _ in range(_AT_ONCE):
             self._spawn(self._fetch())
-        self._pump = asyncio.create_task(self._run())
+        self._start_pump()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -165,6 +177,7 @@ class Books(Mapping[str, LiveBook]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._fail(RuntimeError("these books are closed"))
         await self._stack.aclose()
 
     def _spawn(self, work: Any) -> None:
@@ -184,6 +197,8 @@ class Books(Mapping[str, LiveBook]):
 
     def _link(self, symbol: str) -> Link:
         ledger = self.feed.ledger
+        if self._is_closed:
+            return Link(False, "these books were closed", 0)
         stream = ledger.streams.get(f"{symbol.lower()}@depth")
         if stream is None:
             return Link(False, "no connection was made yet", 0)
@@ -192,15 +207,19 @@ class Books(Mapping[str, LiveBook]):
     # events
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, LiveBook | None, Any]]:
-        """Each event, with its symbol and its book. Errors as for iteration over a `Feed`."""
-        if not self._is_open:
-            raise RuntimeError("these books are not open: use them as 'async with books(...)'")
-        if self._pump is None:
-            raise RuntimeError("these books have a consumer: one at a time")
-        pump, self._pump = self._pump, None
-        pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)
+        """Each event, with its symbol and its book. Errors as for iteration over a `Feed`.
+
+        For one consumer: who begins takes over from another, for whom it is RuntimeError then.
+        """
+        if not self._is_open or self._is_closed:
+            state = "closed" if self._is_closed else "not open"
+            raise RuntimeError(f"these books are {state}: use them as 'async with books(...)'")
+        self._turn += 1
+        turn = self._turn
         try:
+            if self._pump is not None:
+                self._pump.cancel()
+                await asyncio.gather(self._pump, return_exceptions=True)
             async for event in self.feed:
                 symbol = event.symbol
                 book = self._keeper.books.get(symbol)
@@ -209,9 +228,16 @@ class Books(Mapping[str, LiveBook]):
                 is_ours = book is not None and isinstance(event, _OURS)
                 if applied is not None or not is_ours:
                     yield symbol, book, event
+                    if turn != self._turn:
+                        raise RuntimeError("these books have another consumer now")
         finally:
-            if not self._is_closed:
-                self._pump = asyncio.create_task(self._run())
+            if turn == self._turn:
+                self._start_pump()
+
+    def _start_pump(self) -> None:
+        if not self._is_closed:
+            self._pump = asyncio.create_task(self._run())
+            self._pump.add_done_callback(self._ended)
 
     async def _run(self) -> None:
         """Keeps the books in step while nobody iterates."""
@@ -239,6 +265,8 @@ class Books(Mapping[str, LiveBook]):
         For while nobody iterates, or for another task. Raises TimeoutError after ``timeout``
         seconds, with what the books that are not there lack; and what ended the feed.
         """
+        if state not in STATES:
+            raise ValueError(f"state is one of {', '.join(STATES)}, not {state!r}")
         books = [self[symbol] for symbol in symbols] or list(self.values())
         try:
             async with asyncio.timeout(timeout):
@@ -250,7 +278,7 @@ class Books(Mapping[str, LiveBook]):
             few = "; ".join(f"{book.symbol}: {book.reason or book.state}" for book in missing[:5])
             more = "" if len(missing) <= 5 else "; ..."
             raise TimeoutError(
-                f"{len(missing)} of {len(books)} books are not {state}: {few}{more}"
+                f"not {state}: {len(missing)} of {len(books)} books: {few}{more}"
             ) from None
 
     def _say(self) -> None:
@@ -291,14 +319,17 @@ class Books(Mapping[str, LiveBook]):
             try:
                 response = await client.depth(symbol, keeper.limit)
             except RateLimited as error:
-                LOG.warning("%s: %s", symbol, error)
+                LOG.warning("%s: no snapshot of %s: %s", self.feed.url, symbol, error)
                 keeper.failed(symbol, time.monotonic(), error.retry_after)
             except (FeedError, BinanceError, SbeError) as error:
-                LOG.warning("%s: no snapshot: %s", symbol, error)
+                LOG.warning("%s: no snapshot of %s: %s", self.feed.url, symbol, error)
+                keeper.failed(symbol, time.monotonic())
+            except Exception:
+                LOG.exception("%s: no snapshot of %s", self.feed.url, symbol)
                 keeper.failed(symbol, time.monotonic())
             else:
                 keeper.snapshot(symbol, response, time.monotonic(), time.time_ns())
-            self._budget.note(client.used_weight, time.time())
+            self._budget.note(client.used_weight, client.used_at, time.time())
             self._say()
 
 
@@ -307,6 +338,8 @@ def books(
     limit: int = 1000,
     audit_seconds: float | None = 3600.0,
     weight_limit: int = 6000,
+    max_levels: int = 10_000,
+    max_buffer: int = 3000,
     **options: Any,
 ) -> Books:
     """Order books of these symbols, over a feed of their own: ``async with books("btcusdt")``.
@@ -314,8 +347,9 @@ def books(
     ``limit`` is the number of levels of a snapshot, 5000 at most, which weighs 5 (up to 100), 25
     (500), 50 (1000) or 250 (5000): ``weight_limit`` is what the exchange allows in a minute, of
     which 80 % are used, the most active symbols first. Each book is compared with a fresh
-    snapshot every ``audit_seconds`` (None: never), and with depth20 all the time. ``options`` are
-    those of `connect`. Needs aiohttp, the extra ``rest``.
+    snapshot every ``audit_seconds`` (None: never), and with depth20 all the time. ``max_levels``
+    and ``max_buffer`` (diffs that wait for a snapshot) are those of `OrderBook`, ``options`` those
+    of `connect`. Needs aiohttp, the extra ``rest``.
     """
     from .client import connect
 
@@ -326,5 +360,7 @@ def books(
         limit=limit,
         audit_seconds=audit_seconds,
         weight_limit=weight_limit,
+        max_levels=max_levels,
+        max_buffer=max_buffer,
         owns_feed=True,
     )

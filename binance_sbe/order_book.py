@@ -7,6 +7,7 @@ import zlib
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
+from operator import index
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from .errors import BookError
 __all__ = ["Comparison", "Level", "Levels", "OrderBook"]
 
 _FLOATS = np.dtype([("price", "<f8"), ("qty", "<f8")])
-_MANTISSA = struct.Struct("<qb")
+_MANTISSA = struct.Struct("<qh")
 
 
 class FloatLevel(NamedTuple):
@@ -122,24 +123,41 @@ class OrderBook(Book):
         bid, 0 between. ``price`` and the result are mantissas. BookError where it reaches beyond
         the levels that are proven.
         """
+        price = _mantissa(price, "volume_to_float takes prices")
         bid, ask = self.best_bid, self.best_ask
-        if ask is not None and price >= ask.price:
-            return self._volume(self.asks(), price, self.asks_known_to, 1)
+        if self.update_id < 0:
+            raise BookError(self.symbol, str(self.reason))
         if bid is not None and price <= bid.price:
-            return self._volume(self.bids(), price, self.bids_known_to, -1)
+            self._check_known(price < (self.bids_known_to or 0), price)
+            return self._volume(self.bids(), price, -1)
+        known_to = self.asks_known_to
+        self._check_known(known_to is not None and price > known_to, price)
+        if ask is not None and price >= ask.price:
+            return self._volume(self.asks(), price, 1)
+        self._check_known(price < (self.bids_known_to or 0), price)
         return 0
 
-    def _volume(self, levels: Levels, price: int, known_to: int | None, sign: int) -> int:
-        if known_to is not None and price * sign > known_to * sign:
-            raise BookError(self.symbol, f"all levels are known up to {known_to} only, not {price}")
+    def _check_known(self, is_beyond: bool, price: int) -> None:
+        if is_beyond:
+            low, high = self.bids_known_to, self.asks_known_to
+            raise BookError(
+                self.symbol,
+                f"not all levels up to {price} are known: of the bids those down to "
+                f"{'0' if low is None else low}, of the asks those up to "
+                f"{'any price' if high is None else high}",
+            )
+
+    def _volume(self, levels: Levels, price: int, sign: int) -> int:
         reached = int(np.searchsorted(levels["price"] * sign, price * sign, "right"))
         return sum(levels["qty"][:reached].tolist())
 
     def volume_to_float(self, price: float) -> float:
         """`volume_to` for a price, and with a result, in float64."""
-        exact = Fraction(Decimal(str(price))) / Fraction(10) ** self.price_exponent
-        ask = self.best_ask
-        mantissa = floor(exact) if ask is not None and exact >= ask.price else ceil(exact)
+        exact = _exact(price) / Fraction(10) ** self.price_exponent
+        bid = self.best_bid
+        mantissa = ceil(exact) if bid is not None and exact <= bid.price else floor(exact)
+        if bid is not None and mantissa <= bid.price < exact:
+            return 0.0  # just above the best bid
         return to_float(self.volume_to(mantissa), self.qty_exponent)
 
     def sweep(self, qty: int, side: Literal["buy", "sell"] = "buy") -> float:
@@ -147,11 +165,11 @@ class OrderBook(Book):
 
         A "buy" takes asks, a "sell" bids. BookError where the proven levels do not suffice.
         """
-        return float(self._sweep(Fraction(qty), side))
+        return float(self._sweep(Fraction(_mantissa(qty, "sweep_float takes quantities")), side))
 
     def sweep_float(self, qty: float, side: Literal["buy", "sell"] = "buy") -> float:
         """`sweep` for a quantity, and with a price, in float64."""
-        wanted = Fraction(Decimal(str(qty))) / Fraction(10) ** self.qty_exponent
+        wanted = _exact(qty) / Fraction(10) ** self.qty_exponent
         return float(self._sweep(wanted, side) * Fraction(10) ** self.price_exponent)
 
     def _sweep(self, qty: Fraction, side: str) -> Fraction:
@@ -225,6 +243,20 @@ class OrderBook(Book):
         )
         worth = {price * up: qty * up_qty for price, qty in levels.tolist()}
         return worth, float("-inf") if edge is None else edge * up
+
+
+def _mantissa(given: int, hint: str) -> int:
+    try:
+        return index(given)
+    except TypeError:
+        raise TypeError(f"a mantissa is an int, not {given!r}; {hint}") from None
+
+
+def _exact(given: float) -> Fraction:
+    try:
+        return Fraction(Decimal(str(given)))
+    except (ArithmeticError, ValueError, OverflowError):
+        raise ValueError(f"{given!r} is not a number") from None
 
 
 def _shortest(mantissa: int, exponent: int) -> tuple[int, int]:

@@ -67,9 +67,10 @@ class Client:
     overrides it. ``api_key`` is sent where it is given; market data needs none. ``timeout`` is in
     seconds, for one answer.
 
-    ``used_weight`` is what the exchange says was used of this minute's weight, None before it has
-    said so. When it refuses with HTTP 429 or 418, that is RateLimited, and until ``blocked_until``
-    (time.monotonic()) nothing more is asked: requests raise RateLimited at once.
+    ``used_weight`` is what the exchange has said was used of the minute's weight, at ``used_at``
+    (seconds since 1970); None before it has said so. When it refuses with HTTP 429 or 418, that is
+    RateLimited, and until ``blocked_until`` (time.monotonic()) nothing more is asked: requests
+    raise RateLimited at once.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Client:
     ) -> None:
         self.url = environments.rest_url(environment, url)
         self.used_weight: int | None = None
+        self.used_at = 0.0
         self.blocked_until = 0.0
         self._timeout = timeout
         self._headers = HEADERS | ({"X-MBX-APIKEY": api_key} if api_key else {})
@@ -134,7 +136,7 @@ class Client:
     def _note_limits(self, status: int, headers: Any) -> None:
         weight = headers.get("X-MBX-USED-WEIGHT-1M", "")
         if weight.isdigit():
-            self.used_weight = int(weight)
+            self.used_weight, self.used_at = int(weight), time.time()
         if status in (429, 418):
             given = headers.get("Retry-After", "")
             wait = float(given) if given.isdigit() else _PAUSE[status]

@@ -10,6 +10,7 @@ import random
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -219,10 +220,14 @@ def test_levels_that_the_snapshot_did_not_reach_are_unproven() -> None:
     assert book.bids(2).proven == 2
     assert book.bids()[:2].proven is None
     assert book.volume_to(95) == 5 + 6 + 1 + 7
-    with pytest.raises(BookError, match="known up to 95 only, not 94"):
+    with pytest.raises(
+        BookError, match="not all levels up to 94 are known: of the bids those down to 95"
+    ):
         book.volume_to(94)
     assert book.volume_to(110) == 6
-    with pytest.raises(BookError, match="known up to 110 only, not 115"):
+    with pytest.raises(
+        BookError, match="not all levels up to 115 are known: .* asks those up to 110"
+    ):
         book.volume_to(115)
     whole = OrderBook("btcusdt")
     whole.apply_snapshot(snapshot(100, [(99, 5)], [(101, 1)]), limit=5)
@@ -283,19 +288,159 @@ def test_depth20_is_shown_while_there_is_no_snapshot() -> None:
 
 def test_a_book_is_compared_with_depth20_of_the_same_moment() -> None:
     book = live()
-    assert book.compare(depth20(101, [(99, 5)], [])) is None
-    assert book.compare(depth20(100, [(99, 5), (98, 6)], [(101, 1), (102, 3)])) == (4, 3)
-    assert book.compare(depth20(100, [(990, 50), (980, 61)], [], (-3, -9))) == (2, 1)
-    assert book.compare(depth20(100, [(9901, 5)], [], (-4, -8))) == (1, 0)
-    assert book.compare(depth20(100, [(99, 5), (96, 1)], [(104, 1)])) == (6, 1)
-    assert book.compare(depth20(100, [(94, 5)], [])) == (3, 0)  # what is unproven is left out
+    bids, asks = [(99, 5), (98, 6), (95, 7)], [(101, 1), (102, 2), (110, 3)]
+    assert book.compare(depth20(101, bids, asks)) is None
+    assert book.compare(depth20(100, bids, asks)) == (6, 6)
+    assert book.compare(depth20(100, bids, [(101, 1), (102, 3), (110, 3)])) == (6, 5)
+    assert book.compare(depth20(100, [(99, 5), (96, 1), (95, 7)], asks)) == (7, 5)
+    # a side of fewer than 20 levels says that there are no others
+    assert book.compare(depth20(100, bids[:2], asks)) == (6, 5)
+    assert book.compare(depth20(100)) == (6, 0)
+    # what is beyond the snapshot is left out
+    assert book.compare(depth20(100, [*bids, (94, 5)], [*asks, (111, 1)])) == (6, 6)
+    assert book.copy().compare(depth20(100, bids, [*asks, (2**62, 1)])) == (6, 6)
+    # exponents: the book takes those that say more
+    fine = [[(p * 10, q * 10) for p, q in side] for side in (bids, asks)]
+    assert book.compare(depth20(100, *fine, (-3, -9))) == (6, 6)
+    assert (book.price_exponent, book.qty_exponent) == (-3, -9)
+    assert book.compare(depth20(100, [(9901, 5), *[(p * 100, q) for p, q in bids]], [], (-4, -8)))
+    assert live().compare(depth20(100, bids, asks, (-30, -8))) is None
+    assert live().compare(depth20(100, [(2**62, 1)], [], (0, 0))) is None
+    # amid a diff what it touched is left out
+    book = live()
     book.apply(diff(101, 104, [(98, 1), (97, 4)], [(101, 0)]))
-    assert book.compare(depth20(100, [(99, 5)], [])) is None
-    amid = depth20(102, [(99, 5), (98, 3), (95, 7)], [(101, 1), (102, 2)])
-    assert book.compare(amid) == (3, 3)
-    assert book.compare(depth20(102, [(99, 4)], [(103, 1)])) == (3, 0)
-    with pytest.raises(ValueError, match="of ETHUSDT"):
+    assert book.compare(depth20(100, bids, asks)) is None
+    amid = depth20(102, [(99, 5), (98, 3), (95, 7)], asks)
+    assert book.compare(amid) == (4, 4)
+    assert book.compare(depth20(102, [(99, 4), (95, 7)], [(102, 2), (103, 1), (110, 3)])) == (5, 3)
+    with pytest.raises(ValueError, match="of BTCUSDT, and the book is of ETHUSDT"):
         OrderBook("ethusdt").apply(diff(1, 2))
+
+
+def test_a_snapshot_that_is_refused_leaves_the_book_as_it_was() -> None:
+    book = live(on_error="mark")
+    book.apply(diff(101, 105, [(99, 50)]))
+    event = depth20(103, [(99, 5), (98, 6), (95, 7)], [(101, 1), (102, 2), (110, 3)])
+    assert book.compare(event) == (5, 5)
+    assert not book.apply_snapshot(snapshot(106, [(200, 50)], [(101, 1)]))
+    assert book.compare(event) in (None, (5, 5))
+    assert (book.state, book.best_bid) == ("live", (99, 50))
+
+
+def test_an_exchange_that_counts_anew_is_noticed() -> None:
+    book = live(on_error="mark")
+    book.apply(diff(101, 105))
+    assert not book.apply(diff(99, 99))  # old: an earlier time
+    assert book.state == "live"
+    event = Diff("BTCUSDT", -2, -8, 9_000_000, 1, 2, ((50, 1),), ())
+    assert not book.apply(binance_sbe.decode(encode(event)))
+    assert (book.state, book.buffered) == ("stale", 1)
+    assert book.reason == (
+        "the ids went back from 105 to 2, at a later time: the exchange counts anew"
+    )
+    assert book.apply_snapshot(snapshot(0, [(49, 1)]))
+    assert (book.update_id, book.best_bid) == (2, (50, 1))
+    waiting = OrderBook("btcusdt")
+    waiting.apply(diff(200, 201))
+    waiting.apply(binance_sbe.decode(encode(event)))
+    assert (waiting.buffered, waiting.not_buffered) == (1, 1)
+    assert waiting.apply_snapshot(snapshot(0))
+
+
+def test_what_comes_after_a_failure_waits_for_the_next_snapshot() -> None:
+    frames = [bytes(diff(i, i, [(i - 50, 1)])) for i in (101, 105, 106, 107)]
+    book = live()
+    with pytest.raises(BookError, match="updates 102 to 104 are missing"):
+        book.apply_many(binance_sbe.decode_many(frames))
+    assert (book.update_id, book.buffered) == (101, 3)
+    assert book.apply_snapshot(snapshot(104, [(1, 1)]))
+    assert book.update_id == 107
+    for on_error in ("mark", "raise"):
+        book = OrderBook("btcusdt", on_error=on_error)
+        for i in range(101, 110):
+            book.apply(diff(i, i, [(300 if i == 103 else 50, 1)]))
+        if on_error == "mark":
+            assert not book.apply_snapshot(snapshot(100, [(99, 5)], [(101, 1)]))
+        else:
+            with pytest.raises(BookError, match="crossed at id 103"):
+                book.apply_snapshot(snapshot(100, [(99, 5)], [(101, 1)]))
+        assert (book.state, book.buffered, book.not_buffered) == ("stale", 6, 0)
+        assert "300, the best ask 101 (x 10^-2)" in str(book.reason)
+        book.show(depth20(1, [(5, 1)], [], (-9, -8)))
+        assert "300, the best ask 101 (x 10^-2)" in str(book.reason)
+
+
+def test_volumes_are_not_guessed_where_nothing_is_known() -> None:
+    book = OrderBook("btcusdt")
+    with pytest.raises(BookError, match="there is no snapshot yet"):
+        book.volume_to(1)
+    book.apply_snapshot(snapshot(100, [(99, 5)], [(101, 1), (102, 2), (103, 3)]))
+    book.apply(diff(101, 101, [], [(101, 0), (102, 0), (103, 0)]))
+    assert book.volume_to(103) == 0  # all of them are known to be gone
+    for price in (104, 500, 98):
+        with pytest.raises(BookError, match=f"not all levels up to {price} are known"):
+            book.volume_to(price)
+    book.apply(diff(102, 102, [(50, 1), (99, 0)], [(300, 1)]))
+    for price in (300, 200, 60, 50):
+        with pytest.raises(BookError, match="not all levels"):
+            book.volume_to(price)
+    assert live().volume_to_float(1.005) == live().volume_to_float(0.995) == 0.0
+    assert live().volume_to_float(1.01) == 1e-8
+    for call in (lambda: live().volume_to(99.5), lambda: live().sweep(1.5)):  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a mantissa is an int, not"):
+            call()
+    for odd in (float("nan"), "much"):
+        with pytest.raises(ValueError, match="is not a number"):
+            live().sweep_float(odd)  # type: ignore[arg-type]
+
+
+def test_levels_that_are_gone_are_not_in_the_way() -> None:
+    book = OrderBook("btcusdt")
+    book.apply_snapshot(snapshot(100, [(99, 5)], [(101, 1), (9 * 10**18, 2)]))
+    book.apply(diff(101, 101, [], [(9 * 10**18, 0)]))
+    with pytest.raises(BookError, match="64 bits"):  # the snapshot said where it ends
+        book.apply(diff(102, 102, [(985, 1)], exponents=(-3, -8)))
+    whole = OrderBook("btcusdt")
+    whole.apply_snapshot(snapshot(100, [(99, 5)], [(101, 1), (9 * 10**18, 2)]), limit=5)
+    whole.apply(diff(101, 101, [], [(9 * 10**18, 0)]))
+    assert whole.apply(diff(102, 102, [(985, 1)], exponents=(-3, -8)))
+    high = OrderBook("btcusdt")
+    high.apply_snapshot(snapshot(100, [(10, 5)], [], (127, 0)))
+    assert isinstance(high.checksum(), int)
+
+
+def test_content_that_no_book_has_is_refused() -> None:
+    book = live()
+    numbers, sides, touched, bids, marked, buffer = book.content()
+    (edge, levels), asks = sides
+    for content in (
+        (numbers, sides, b"x" * 15, 0, marked, buffer),
+        (numbers, sides, b"x" * 16, 2, marked, buffer),
+        (numbers, sides, b"", -1, marked, buffer),
+        (numbers, [(edge, levels[:31]), asks], touched, bids, marked, buffer),
+        (numbers, [(edge, levels[16:] + levels[:16]), asks], touched, bids, marked, buffer),
+        (numbers, [(edge, levels[:8] + bytes(8)), asks], touched, bids, marked, buffer),
+        ((*numbers[:4], 7, *numbers[5:]), sides, touched, bids, marked, buffer),
+        ((*numbers[:5], 99, *numbers[6:]), sides, touched, bids, marked, buffer),
+    ):
+        with pytest.raises(ValueError, match="not the content of a book"):
+            OrderBook("btcusdt").restore(content)
+    with pytest.raises(TypeError):
+        OrderBook("btcusdt").restore((numbers, sides, bytearray(16), 0, marked, buffer))
+
+    odd: Any = SimpleNamespace(
+        last_update_id=1,
+        price_exponent=0,
+        qty_exponent=0,
+        asks={"price": np.empty(0, "i8"), "qty": np.empty(0, "i8")},
+        bids={"price": np.arange(1000, 0, -1), "qty": np.ones(999, "i8")},
+    )
+    with pytest.raises(ValueError, match="as many prices as quantities"):
+        OrderBook("btcusdt").apply_snapshot(odd)
+    odd.bids["qty"] = np.ones(1000, "i8")
+    whole = OrderBook("btcusdt")
+    assert whole.apply_snapshot(odd)
+    assert len(whole.bids()) == 1000
 
 
 def test_copies_are_independent_and_equal() -> None:
@@ -381,7 +526,7 @@ def test_wrong_arguments_are_refused() -> None:
         live().apply_snapshot(snapshot(200), limit=0)
     with pytest.raises(ValueError, match="n is a number"):
         live().bids(-1)
-    with pytest.raises(AttributeError, match="last_update_id"):
+    with pytest.raises(TypeError, match="a snapshot is a DepthResponse, not DepthSnapshotStream"):
         live().apply_snapshot(depth20(1))
 
 

@@ -183,6 +183,65 @@ def test_a_break_is_stale_until_a_diff_or_a_snapshot_has_shown_that_nothing_is_m
     assert (type(copied), copied.state, copied.update_id) == (OrderBook, "live", 101)
 
 
+def test_a_snapshot_from_before_a_break_heals_nothing() -> None:
+    desk = Desk(audit_seconds=10.0).live()
+    for is_up in (False, True):
+        desk.link = UP
+        desk.tick(10.1)
+        assert desk.asked()
+        desk.link = Link(is_up, "lost", 1)
+        desk.tick(0.1)
+        desk.give(snapshot(100, BIDS, ASKS))
+        desk.tick(1.0)
+        assert desk.book.state == "stale"
+        desk.tick(60.0)
+        if is_up:
+            assert desk.asked()
+            desk.give(snapshot(100, BIDS, ASKS))
+            assert desk.book.state == "live"
+    desk.link = Link(False, None, 2)
+    assert (desk.book.state, desk.book.copy().state) == ("stale", "stale")
+    assert desk.book.reason == "nothing is subscribed; no diff has come since"
+
+
+def test_a_snapshot_that_waits_to_be_compared_is_not_fetched_again() -> None:
+    desk = Desk(audit_seconds=10.0).live()
+    desk.tick(10.1)
+    assert desk.asked()
+    desk.give(snapshot(103, BIDS, ASKS))
+    assert not desk.asked()
+    desk.tick(1.0)
+    assert not desk.asked()
+    desk.take(diff(101, 103))
+    assert (desk.book.audit.snapshots, desk.book.audit.failures) == (1, 0)
+    desk.tick(10.1)
+    assert desk.asked()
+    desk.give(snapshot(110, BIDS, ASKS))
+    desk.tick(5.1)  # it has not come to be compared
+    assert desk.asked()
+
+
+def test_a_book_whose_proven_levels_are_used_up_is_stale() -> None:
+    desk = Desk(limit=30).live()
+    gone = [(price, 0) for price, _ in BIDS]
+    desk.take(diff(101, 101, [*gone, (20, 1)]))
+    assert desk.said[-1] == "stale: of one side no level is proven any more"
+    assert desk.asked()
+
+
+def test_an_exchange_that_counts_anew_is_followed() -> None:
+    desk = Desk(audit_seconds=10.0, limit=30).live()
+    desk.take(diff(101, 20_000_000))
+    desk.tick(10.1)
+    assert desk.asked()
+    desk.give(snapshot(50, BIDS, ASKS))
+    assert desk.book.state == "stale"
+    desk.tick(60.0)
+    assert desk.asked()
+    desk.give(snapshot(60, BIDS, ASKS))
+    assert (desk.book.state, desk.book.update_id) == ("live", 60)
+
+
 def test_a_book_of_which_little_is_proven_gets_a_snapshot() -> None:
     desk = Desk(audit_seconds=None, limit=30).live()
     for i in range(101, 101 + 64):
@@ -217,9 +276,9 @@ def test_the_weight_of_a_minute_is_kept_to() -> None:
     assert budget.take(30, 130.0) == 0.0
     assert budget.take(1, 179.9) == pytest.approx(0.6)
     assert budget.take(1, 180.0) == 0.0
-    budget.note(79, 181.0)  # others use it as well
+    budget.note(79, 181.0, 181.0)  # others use it as well
     assert budget.take(5, 182.0) == 58.5
-    budget.note(2, 183.0)
+    budget.note(2, 183.0, 183.0)
     assert budget.take(5, 184.0) == 56.5
     assert [depth_weight(n) for n in (1, 100, 101, 500, 1000, 1001, 5000)] == [
         5, 5, 25, 25, 50, 250, 250
@@ -297,7 +356,7 @@ def test_books_come_up_and_are_iterated_over_or_looked_at() -> None:
             audit = books["ethusdt"].audit
             assert audit.checks > 5
             assert audit.agreed == audit.levels > 100
-            with pytest.raises(TimeoutError, match="2 of 2 books are not stale: BTCUSDT: live;"):
+            with pytest.raises(TimeoutError, match="not stale: 2 of 2 books: BTCUSDT: live;"):
                 await books.wait(state="stale", timeout=0.05)
             with pytest.raises(KeyError):
                 books["solusdt"]
@@ -320,6 +379,71 @@ def test_books_of_a_feed_that_brings_other_streams_too() -> None:
             assert (await anext(feed)).symbol == "BTCUSDT"  # the feed goes on
 
     run(work, ["btcusdt"])
+
+
+def test_consumers_may_come_and_go() -> None:
+    async def work(exchange: Any) -> None:
+        async with binance_sbe.books("btcusdt", url=exchange.url, api_key="k") as books:
+            await books.wait(timeout=10)
+            for _ in range(3):
+                async for _ in books:
+                    break
+
+            async def use() -> None:
+                async for _ in books:
+                    pass
+
+            for pause in (0.0, 0.05):
+                task = asyncio.create_task(use())
+                await asyncio.sleep(pause)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            before = books["btcusdt"].update_id
+            await asyncio.sleep(0.5)
+            assert books["btcusdt"].update_id > before
+            await books.feed.unsubscribe("btcusdt@depth", "btcusdt@depth20")
+            await books.wait(state="stale", timeout=5)
+            assert "nothing is subscribed" in str(books["btcusdt"].reason)
+            waiting = asyncio.create_task(books.wait(timeout=30))
+            await asyncio.sleep(0)
+            with pytest.raises(ValueError, match="state is one of syncing, live, stale"):
+                await books.wait(state="dead")
+            with pytest.raises(KeyError, match="there are BTCUSDT"):
+                books["xrpusdt"]
+        with pytest.raises(RuntimeError, match="these books are closed"):
+            await waiting
+        with pytest.raises(RuntimeError, match="these books are closed"):
+            await anext(aiter(books))
+        assert books["btcusdt"].state == "stale"
+
+    run(work, ["btcusdt"])
+
+
+def test_a_pump_or_a_fetcher_that_fails_is_not_silent(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(exchange: Any) -> None:
+        async with binance_sbe.books("btcusdt", url=exchange.url, api_key="k") as books:
+            await books.wait(timeout=10)
+
+            def boom(*_: Any) -> None:
+                raise ZeroDivisionError("boom")
+
+            books._keeper.take = boom  # type: ignore[assignment,method-assign]
+            with pytest.raises(ZeroDivisionError):
+                await books.wait(state="stale", timeout=5)
+        async with (
+            binance_sbe.rest.Client(url=exchange.url) as client,
+            binance_sbe.connect("btcusdt@trade", url=exchange.url, api_key="k") as feed,
+        ):
+            session, client._session = client._session, None
+            async with feed.books("btcusdt", client=client) as books:
+                await asyncio.sleep(0.5)
+                assert books["btcusdt"].state == "syncing"
+                client._session = session
+                await books.wait(timeout=10)
+
+    run(work, ["btcusdt"])
+    assert "the books failed" in caplog.text
+    assert "no snapshot of BTCUSDT" in caplog.text
 
 
 def test_a_break_makes_books_anew_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
@@ -401,6 +525,9 @@ def test_wrong_arguments_are_refused() -> None:
         binance_sbe.books()
     with pytest.raises(ValueError, match="not '<symbol>@<kind>'"):
         binance_sbe.books("btc usdt")
+    for symbol in ("btcusdt@depth", 5, ["btcusdt"]):
+        with pytest.raises(ValueError, match="is not a symbol, such as 'btcusdt'"):
+            binance_sbe.books(symbol)  # type: ignore[arg-type]
 
     async def work(exchange: Any) -> None:
         feed = binance_sbe.connect("btcusdt@trade", url=exchange.url, api_key="k")
@@ -416,10 +543,11 @@ def test_wrong_arguments_are_refused() -> None:
             async with feed.books("btcusdt") as books:
                 with pytest.raises(RuntimeError, match="opened before"):
                     await books.__aenter__()
-                async for _ in books:
-                    with pytest.raises(RuntimeError, match="one at a time"):
-                        await anext(aiter(books))
-                    break
+                one = aiter(books)
+                await anext(one)
+                await anext(aiter(books))
+                with pytest.raises(RuntimeError, match="another consumer"):
+                    await anext(one)
         with pytest.raises(binance_sbe.SubscriptionRefused):
             async with binance_sbe.books("unknown", url=exchange.url, api_key="k"):
                 pass
