@@ -312,6 +312,8 @@ async def _book(options: argparse.Namespace) -> int:
 
     async with contextlib.AsyncExitStack() as stack:
         where = {"url": options.url, "environment": options.environment}
+        if options.simulate and options.url is not None:
+            raise FeedError("--simulate and --url: a book is of one exchange")
         if options.simulate:
             asked = argparse.Namespace(symbols=[options.symbol], rate=1000.0, seed=0)
             url = await stack.enter_async_context(_exchange_process(asked))

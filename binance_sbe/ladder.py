@@ -18,6 +18,7 @@ _REFRESH = 0.25
 _ONCE_SECONDS = 60.0
 _AUDIT_SECONDS = 2.0  # that `--once` waits for the first
 _BAR = 24  # characters of the longest bar
+_AROUND = 7  # lines of the table that are not levels, and one below
 
 
 async def show(
@@ -66,7 +67,10 @@ async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool
             kept.check()
             news = book.update_id, book.state
             if live is not None:
-                live.update(panel(book, levels), refresh=True)
+                width, height = live.console.size
+                lines = sum(-(-len(line) // width) for line in texts_of(book))
+                fit = max(1, min(levels, (height - _AROUND - lines) // 2))
+                live.update(panel(book, fit, width), refresh=True)
             elif news != said and (as_json or now - shown >= 1.0):
                 said, shown = news, now
                 print(line_of(book, levels) if as_json else "\n".join(plain_lines(book, levels)),
@@ -75,9 +79,7 @@ async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool
     finally:
         if live is not None:
             live.stop()
-    if not as_json:
-        print("\n".join(state_lines(book)))
-    elif book.state != "live":
+    if as_json and book.state != "live":
         print(f"binance-sbe: {state_lines(book)[0]}", file=sys.stderr)
 
 
@@ -118,9 +120,8 @@ def state_lines(book: LiveBook) -> list[str]:
     told = "audit: nothing compared yet"
     if audit.last_ns is not None:
         ago = duration((now - audit.last_ns) / 1e9)
-        told = (
-            f"audit: {audit.agreed:,} of {audit.levels:,} levels agreed in {audit.checks:,} checks"
-        )
+        checks = f"{audit.checks:,} check" + "s" * (audit.checks != 1)
+        told = f"audit: {audit.agreed:,} of {audit.levels:,} levels agreed in {checks}"
         told += f" ({audit.snapshots:,} with snapshots), the last {ago} ago"
         if audit.failures:
             told += f"; {audit.failures:,} failed, and the book was made anew"
@@ -175,29 +176,35 @@ def plain_lines(book: LiveBook, levels: int) -> list[str]:
     return lines
 
 
-def panel(book: LiveBook, levels: int) -> Any:
-    """The ladder as a rich renderable."""
+def panel(book: LiveBook, levels: int, width: int = 100) -> Any:
+    """The ladder as a rich renderable; where it is narrow, without bars and totals."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     color = {"live": "bold green", "syncing": "bold yellow"}.get(book.state, "bold red")
-    table = Table(title=Text(f"{book.symbol}  {book.state}", color), title_justify="left")
-    for name in ("price", "qty", "total"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("up to here", width=_BAR, no_wrap=True)
     rows = rows_of(book, levels)
+    cells = max(
+        (len(price) + len(qty) + len(total) for _, price, qty, total, _, _ in rows), default=0
+    )
+    has_total, has_bar = cells + 10 <= width, cells + _BAR + 13 <= width
+    table = Table(title=Text(f"{book.symbol}  {book.state}", color), title_justify="left")
+    for name in ("price", "qty", "total")[: 3 if has_total else 2]:
+        table.add_column(name, justify="right", no_wrap=True)
+    if has_bar:
+        table.add_column("up to here", width=_BAR, no_wrap=True)
     for i, (side, price, qty, total, share, is_proven) in enumerate(rows):
         style = "red" if side == "ask" else "green"
         bar = "█" * max(1, round(share * _BAR))
-        table.add_row(
-            Text(price, f"bold {style}"), qty, total,
-            Text(bar if is_proven else "unproven", style if is_proven else "dim"),
-            end_section=side == "ask" and i + 1 < len(rows) and rows[i + 1][0] == "bid",
-        )  # fmt: skip
+        shown: list[Any] = [Text(price, f"bold {style}" if is_proven else "dim"), qty]
+        shown += [total] if has_total else []
+        shown += [Text(bar, style) if is_proven else Text("unproven", "dim")] if has_bar else []
+        is_last_ask = side == "ask" and i + 1 < len(rows) and rows[i + 1][0] == "bid"
+        table.add_row(*shown, end_section=is_last_ask)
+    return Group(table, *map(Text, texts_of(book)))
+
+
+def texts_of(book: LiveBook) -> list[str]:
+    """What is said below the ladder."""
     proven = f"{book.bids().proven:,} of the bids, {book.asks().proven:,} of the asks"
-    return Group(
-        table,
-        Text(f"{_between(book)}; proven: {proven}"),
-        *map(Text, state_lines(book)),
-    )
+    return [f"{_between(book)}; proven: {proven}", *state_lines(book)]

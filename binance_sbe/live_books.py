@@ -265,6 +265,8 @@ class Books(Mapping[str, LiveBook]):
         For while nobody iterates, or for another task. Raises TimeoutError after ``timeout``
         seconds, with what the books that are not there lack; and what ended the feed.
         """
+        if not self._is_open:
+            raise RuntimeError("these books are not open: use them as 'async with books(...)'")
         if state not in STATES:
             raise ValueError(f"state is one of {', '.join(STATES)}, not {state!r}")
         books = [self[symbol] for symbol in symbols] or list(self.values())

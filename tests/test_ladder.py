@@ -58,8 +58,10 @@ def test_json_is_a_book_a_line() -> None:
 def test_pipes_get_lines_and_the_end_says_how_it_stands() -> None:
     done = run("btcusdt", "--simulate", "--seconds", "1.5", "--levels", "1")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("audit: ")
-    assert "spread" in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[-3].split()[0] == "ask"
+    assert lines[-2].startswith("  spread ")
+    assert lines[-1].split()[0] == "bid"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,7 @@ def test_pipes_get_lines_and_the_end_says_how_it_stands() -> None:
         (["btcusdt", "--limit", "ten"], 2, "'ten' is not a number of levels"),
         (["btcusdt"], 2, "BINANCE_API_KEY"),
         (["btcusdt", "--url", "ws://127.0.0.1:1"], 3, "nothing listens there"),
+        (["btcusdt", "--url", "ws://127.0.0.1:1", "--simulate"], 1, "a book is of one exchange"),
     ],
 )
 def test_what_can_not_be_is_said(arguments: list[str], code: int, reason: str) -> None:
@@ -80,9 +83,9 @@ def test_what_can_not_be_is_said(arguments: list[str], code: int, reason: str) -
     assert "Traceback" not in done.stderr
 
 
-def shown(book: LiveBook, levels: int = 3) -> str:
-    console = Console(width=90, file=StringIO(), record=True)
-    console.print(ladder.panel(book, levels))
+def shown(book: LiveBook, levels: int = 3, width: int = 90) -> str:
+    console = Console(width=width, file=StringIO(), record=True)
+    console.print(ladder.panel(book, levels, width))
     return console.export_text()
 
 
@@ -100,6 +103,11 @@ def test_the_ladder_says_what_is_proven_and_in_which_state() -> None:
     assert "proven: 2 of the bids, 1 of the asks" in text
     assert next(line for line in lines if "0.90" in line).split()[-2] == "unproven"
     assert "audit: nothing compared yet" in text
+    assert "up to here" in text
+    assert "total" in shown(book, width=45)
+    assert "up to here" not in shown(book, width=45)
+    assert "total" not in shown(book, width=25)
+    assert "0.99" in shown(book, width=25)
     book.apply(diff(110, 111))
     assert "stale" in shown(book)
     assert "updates 102 to 109 are" in shown(book)
