@@ -156,14 +156,14 @@ cdef class Book:
     @property
     def best_bid(self):
         """The highest bid, a Level of price and qty (mantissas), or None."""
-        cdef const sbe_level* best = self.core.bids.levels + self.core.bids.count - 1
-        return Level(best.price, best.qty) if self.core.bids.count else None
+        cdef const sbe_level* best = best_of(&self.core.bids)
+        return None if best == NULL else Level(best.price, best.qty)
 
     @property
     def best_ask(self):
         """The lowest ask, a Level of price and qty (mantissas), or None."""
-        cdef const sbe_level* best = self.core.asks.levels + self.core.asks.count - 1
-        return Level(-best.price, best.qty) if self.core.asks.count else None
+        cdef const sbe_level* best = best_of(&self.core.asks)
+        return None if best == NULL else Level(-best.price, best.qty)
 
     @property
     def bids_known_to(self):
@@ -355,8 +355,10 @@ cdef class Book:
         )
         if code != BOOK_APPLIED:
             return code
-        memcpy(self.core.touched, PyBytes_AS_STRING(bids), len(bids))
-        memcpy(self.core.touched + count, PyBytes_AS_STRING(asks), len(asks))
+        if bids:
+            memcpy(self.core.touched, PyBytes_AS_STRING(bids), len(bids))
+        if asks:
+            memcpy(self.core.touched + count, PyBytes_AS_STRING(asks), len(asks))
         return finish(&self.core, first, last, event_time, price_exponent, qty_exponent)
 
     # snapshots
@@ -448,8 +450,11 @@ cdef class Book:
     cdef str fill(self, given, int64_t limit):
         """Makes the book that of a snapshot; or says what is wrong with it."""
         cdef const char* problem
-        cdef const int64_t[:] bid_prices = given.bids["price"], bid_qtys = given.bids["qty"]
-        cdef const int64_t[:] ask_prices = given.asks["price"], ask_qtys = given.asks["qty"]
+        bid_levels, ask_levels = given.bids, given.asks         # over a frame: not aligned
+        cdef const int64_t[:] bid_prices = np.array(bid_levels["price"])
+        cdef const int64_t[:] bid_qtys = np.array(bid_levels["qty"])
+        cdef const int64_t[:] ask_prices = np.array(ask_levels["price"])
+        cdef const int64_t[:] ask_qtys = np.array(ask_levels["qty"])
         cdef int price_exponent = given.price_exponent, qty_exponent = given.qty_exponent
         cdef Py_ssize_t i, bids = bid_prices.shape[0], asks = ask_prices.shape[0]
         if bid_qtys.shape[0] != bids or ask_qtys.shape[0] != asks:
@@ -510,7 +515,8 @@ cdef class Book:
         load(&core.asks, sides[1])
         if not make_touched(core, bids, len(touched) // sizeof(sbe_level) - bids):
             raise MemoryError()
-        memcpy(core.touched, PyBytes_AS_STRING(touched), len(touched))
+        if touched:
+            memcpy(core.touched, PyBytes_AS_STRING(touched), len(touched))
         (
             core.price_exponent, core.qty_exponent, core.update_id, core.event_time, _, _,
             core.fault.before, core.fault.first, core.fault.last, core.fault.price,
@@ -544,6 +550,10 @@ cdef class Book:
         return restored(type(self), self.options(), self.content())
 
 
+cdef inline const sbe_level* best_of(const sbe_side* side) noexcept:
+    return &side.levels[side.count - 1] if side.count else NULL
+
+
 cdef pairs(records):
     """Records of two int64 as an array of two columns."""
     return records.view(np.int64).reshape(len(records), 2)
@@ -569,7 +579,8 @@ cdef int load(sbe_side* side, tuple content) except -1:
     side.count = side.live = 0
     if not make_room(side, count):
         raise MemoryError()
-    memcpy(side.levels, level, len(levels))
+    if count:
+        memcpy(side.levels, level, len(levels))
     side.count = side.live = count
     side.edge = edge
     return 0
