@@ -238,6 +238,10 @@ async def _inspect(options: argparse.Namespace) -> int:
     from . import inspector
 
     given = options.frame
+    if given != "-" and len(given) > 16 and not given.strip("0123456789abcdefABCDEF"):
+        print(f"binance-sbe: FRAME is a file: echo {given[:12]}... | binance-sbe inspect -",
+              file=sys.stderr)  # fmt: skip
+        return 2
     content = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
     try:
         content = inspector.from_text(content)
@@ -346,6 +350,7 @@ async def _doctor(options: argparse.Namespace) -> int:
 async def _simulate(options: argparse.Namespace) -> int:
     from .simulator import Exchange
     from .simulator.faults import KINDS as KINDS_OF_FAULTS
+    from .transports import arrives
 
     exchange = Exchange(
         options.symbols,
@@ -364,7 +369,13 @@ async def _simulate(options: argparse.Namespace) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, ended.set)
-        await ended.wait()
+        said = 0
+        while not ended.is_set():
+            await arrives(ended, 0.2)
+            done = exchange.fault_schedule.done
+            for at, name in done[said:]:
+                print(f"{at:.1f} s: {name}: {KINDS_OF_FAULTS[name]}", flush=True)
+            said = len(done)
     print(f"{exchange.events_sent:,} frames sent")
     for name, times in Counter(name for _, name in exchange.fault_schedule.done).most_common():
         print(f"{times:,} times: {KINDS_OF_FAULTS[name]}")

@@ -132,7 +132,7 @@ def checked_key(given: str | None) -> str:
             "this is a key file: what is asked for is the API key, the 64 letters and digits that "
             f"the exchange shows for it. {KEY_HELP}"
         )
-    if not (key.isascii() and key.isprintable()):
+    if not (key.isascii() and key.isprintable()) or " " in key:
         raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
     return key
 

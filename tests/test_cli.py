@@ -228,7 +228,8 @@ def test_the_version_is_shown() -> None:
 
 
 def test_an_exchange_with_faults_says_which_there_were() -> None:
-    command = [*COMMAND, "simulate", "btcusdt", "--port", "0", "--faults", "cut,unknown"]
+    faults = "cut,unknown,shutdown@0.5"
+    command = [*COMMAND, "simulate", "btcusdt", "--port", "0", "--faults", faults]
     server = subprocess.Popen(
         [*command, "--every", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -243,7 +244,17 @@ def test_an_exchange_with_faults_says_which_there_were() -> None:
     out, _ = server.communicate(timeout=20)
     assert watch.returncode == 0
     assert "attempt 1 in" in watch.stderr
-    assert "a connection breaks off in the middle of a frame" in out
+    assert re.search(
+        r"^\d\.\d s: cut: a connection breaks off in the middle of a frame$", out, re.M
+    )
+    assert re.search(r"^\d\.\d s: shutdown: serverShutdown is announced", out, re.M)
+    assert re.search(r"^1 times: serverShutdown", out, re.M)
+
+
+def test_hex_digits_in_place_of_a_file_are_noticed() -> None:
+    done = run("inspect", "32001127010000009700")
+    assert done.returncode == 2
+    assert "FRAME is a file: echo 320011270100... | binance-sbe inspect -" in done.stderr
 
 
 def test_an_unknown_fault_is_refused() -> None:

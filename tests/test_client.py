@@ -297,7 +297,7 @@ def test_the_key_is_needed_checked_and_never_shown(
 
     async def work(exchange: Exchange) -> None:
         monkeypatch.delenv("BINANCE_API_KEY", raising=False)
-        for key in (None, "", "  ", "secret-3\n4", "secret-é"):
+        for key in (None, "", "  ", "secret-3\n4", "secret-é", "secret 5"):
             with pytest.raises(MissingKey, match=r"Ed25519.*BINANCE_API_KEY") as missing:
                 await connect("btcusdt@trade", url=exchange.url, api_key=key).__aenter__()
             assert "secret" not in str(missing.value)
