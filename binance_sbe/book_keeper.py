@@ -118,6 +118,7 @@ class Need:
     why: str
     at: float
     backoff: Backoff
+    is_urgent: bool = False  # the book does not follow
     is_fetching: bool = False
     link: Link | None = None  # as it was when the snapshot was asked for
     shadow: OrderBook | None = None
@@ -230,9 +231,13 @@ class Keeper:
         book = kept.book
         cause = book.break_cause
         if not book.follows:
-            if kept.need is not None:
-                kept.need.shadow = None
             self._want(kept, str(book.reason), now)
+            need = kept.need
+            assert need is not None
+            need.shadow = None
+            if not need.is_urgent:  # it was for a book that follows: that could wait
+                need.is_urgent, need.why, need.at = True, str(book.reason), now
+                need.backoff.failures = 0
         elif cause is None:
             kept.broken_at = None
         elif kept.broken_at is None:

@@ -204,6 +204,19 @@ def test_a_snapshot_from_before_a_break_heals_nothing() -> None:
     assert desk.book.reason == "nothing is subscribed; no diff has come since"
 
 
+def test_a_gap_does_not_wait_for_an_audit_that_had_to() -> None:
+    desk = Desk(audit_seconds=10.0).live()
+    desk.tick(10.1)
+    assert desk.asked()
+    desk.keeper.failed("BTCUSDT", desk.now, wait=50.0)
+    desk.tick(1.0)
+    assert not desk.asked()
+    desk.take(diff(105, 106))
+    assert desk.asked()
+    desk.give(snapshot(106, BIDS, ASKS))
+    assert desk.book.state == "live"
+
+
 def test_a_snapshot_that_waits_to_be_compared_is_not_fetched_again() -> None:
     desk = Desk(audit_seconds=10.0).live()
     desk.tick(10.1)
