@@ -708,6 +708,9 @@ def test_large_books_are_what_a_dict_is() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.skipif(
+    "sanitize" in os.environ.get("SBE_BUILD", ""), reason="the sanitizer keeps what was given back"
+)
 def test_memory_stays_as_it_is_while_the_market_moves() -> None:
     """Prices rise by a tick a diff, so that every level is new, and none comes again."""
 
