@@ -80,5 +80,5 @@ def test_no_build_product_is_in_git() -> None:
     assert not [
         f
         for f in tracked
-        if re.search(r"\.(so|c|o)$|binance_sbe/(spot_stream|spot_sbe|fix_sbe)\.", f)
+        if re.search(r"\.(so|c|cpp|o)$|binance_sbe/(spot_stream|spot_sbe|fix_sbe)\.", f)
     ]
