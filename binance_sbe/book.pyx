@@ -6,14 +6,13 @@ whose first id is more than one above it shows a loss, any other sets its levels
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MIN, int64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from .book_core cimport (
-    BOOK_ANEW, BOOK_ANOTHER, BOOK_APPLIED, BOOK_BAD_IDS, BOOK_BAD_PRICE, BOOK_BAD_QTY, BOOK_CROSSED, BOOK_GAP,
-    BOOK_LIVE, BOOK_MARKED, BOOK_NO_MEMORY, BOOK_OLD, BOOK_OVERFLOW, BOOK_STALE, BOOK_SYNCING,
-    BOOK_WAITS, apply_frame, begin, compare_frame, copy_levels, fail, finish, forget_touched,
-    free_book,
-    make_touched, rebuild, sbe_book_code, sbe_book_fault, sbe_book_state, sbe_comparison,
+    BOOK_ANEW, BOOK_APPLIED, BOOK_BAD_IDS, BOOK_BAD_PRICE, BOOK_BAD_QTY, BOOK_CROSSED, BOOK_GAP,
+    BOOK_LIVE, BOOK_MARKED, BOOK_NO_MEMORY, BOOK_OVERFLOW, BOOK_SYNCING, BOOK_WAITS, apply_frame,
+    begin, compare_frame, copy_levels, fail, finish, forget_touched, free_book, make_touched,
+    rebuild, sbe_book_code, sbe_book_fault, sbe_book_state, sbe_comparison,
 )
 from .levels cimport compact, make_room, sbe_level, sbe_side
 from .spot_stream cimport (
@@ -268,14 +267,14 @@ cdef class Book:
                     bids[i].tobytes(), asks[i].tobytes(),
                 )
             done += code == BOOK_APPLIED
-            has_failed = has_failed or code > BOOK_ANOTHER
+            has_failed = has_failed or code > BOOK_WAITS
         if has_failed and self.on_error == "raise":     # the rows after it wait, with others
             raise BookError(self.symbol, self.reason)
         return done
 
     cdef bint took(self, sbe_book_code code) except -1:
         """What `apply` gives for a code."""
-        if code > BOOK_ANOTHER and self.on_error == "raise":
+        if code > BOOK_WAITS and self.on_error == "raise":
             raise BookError(self.symbol, self.reason)
         return code == BOOK_APPLIED
 
@@ -404,7 +403,7 @@ cdef class Book:
         self.buffer.clear()
         for i, held in enumerate(after):
             code = self.replay(held)
-            if code > BOOK_ANOTHER:
+            if code > BOOK_WAITS:
                 self.buffer.extend(after[i + (not is_kept(code)):])
                 break
         if self.core.state != BOOK_LIVE:

@@ -14,7 +14,6 @@ cdef enum sbe_book_code:
     BOOK_APPLIED                # the book is at the event's last id
     BOOK_OLD                    # all of the event was in the book: nothing is done
     BOOK_WAITS                  # there is no snapshot yet, or none since a failure: keep the event
-    BOOK_ANOTHER                # the event is of another symbol: nothing is done
     # failures, after which the book is stale
     BOOK_GAP                    # updates are missing before the event: keep it
     BOOK_ANEW                   # lower ids at a later time: the exchange counts anew; keep it

@@ -209,15 +209,8 @@ cdef bint rescale(sbe_book* book, int price_exponent, int qty_exponent) noexcept
             prices = -price_up
         if qty_up < 0 and not divided(&level.qty, -qty_up):
             quantities = -qty_up
-    if prices > 18 or quantities > 18:
+    if not can_widen(book, prices, quantities):
         return False
-    if prices or quantities:
-        compact(&book.bids)
-        compact(&book.asks)
-        if not fits(&book.bids, TEN[prices], TEN[quantities]):
-            return False
-        if not fits(&book.asks, TEN[prices], TEN[quantities]):
-            return False
     price_up += prices
     qty_up += quantities
     for i in range(count):
@@ -225,12 +218,31 @@ cdef bint rescale(sbe_book* book, int price_exponent, int qty_exponent) noexcept
         if not (shifted(&level.price, price_up) and shifted(&level.qty, qty_up)):
             return False
         book.touched[i] = level
+    widen(book, prices, quantities)
+    return True
+
+
+cdef bint can_widen(sbe_book* book, int prices, int quantities) noexcept nogil:
+    """Whether the book has room for so many more digits."""
+    if prices == 0 and quantities == 0:
+        return True
+    if prices > 18 or quantities > 18:
+        return False
+    compact(&book.bids)
+    compact(&book.asks)
+    return (
+        fits(&book.bids, TEN[prices], TEN[quantities])
+        and fits(&book.asks, TEN[prices], TEN[quantities])
+    )
+
+
+cdef void widen(sbe_book* book, int prices, int quantities) noexcept nogil:
+    """Gives the book so many more digits, for which it has room."""
     if prices or quantities:
         scale(&book.bids, TEN[prices], TEN[quantities])
         scale(&book.asks, TEN[prices], TEN[quantities])
         book.price_exponent -= prices
         book.qty_exponent -= quantities
-    return True
 
 
 cdef inline bint is_blank(const sbe_side* side) noexcept nogil:
@@ -307,20 +319,10 @@ cdef bint refine(sbe_book* book, int prices, int quantities) noexcept nogil:
     """Gives the book so many more digits, where that is more than none; False where it can't."""
     cdef size_t i
     prices, quantities = max(prices, 0), max(quantities, 0)
-    if prices == 0 and quantities == 0:
-        return True
-    compact(&book.bids)
-    compact(&book.asks)
-    if prices > 18 or quantities > 18 or not (
-        fits(&book.bids, TEN[prices], TEN[quantities])
-        and fits(&book.asks, TEN[prices], TEN[quantities])
-    ):
+    if not can_widen(book, prices, quantities):
         return False
-    scale(&book.bids, TEN[prices], TEN[quantities])
-    scale(&book.asks, TEN[prices], TEN[quantities])
-    book.price_exponent -= prices
-    book.qty_exponent -= quantities
-    for i in range(book.touched_bids + book.touched_asks):
+    widen(book, prices, quantities)
+    for i in range(book.touched_bids + book.touched_asks if prices else 0):
         if not multiplied(&book.touched[i].price, prices):
             book.touched[i].price = 0           # of a level that is not there any more
     return True

@@ -6,7 +6,7 @@ looks at the 64 best first, then at 1,024. Prices of asks are negated, which mak
 Without Python objects, and without the GIL.
 """
 
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
+from libc.stdint cimport INT64_MIN, int64_t
 
 cdef struct sbe_level:
     int64_t price               # a mantissa; negated on the side of the asks
