@@ -22,7 +22,7 @@ from pathlib import Path
 from sbe_codegen.version import __version__
 
 from .errors import FeedError, exit_code
-from .streams import KINDS, stream_name
+from .streams import KINDS, symbol_name
 
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 _SYMBOL = "SYMBOL"
@@ -219,7 +219,7 @@ def _port(text: str) -> int:
 
 def _symbol(text: str) -> str:
     try:
-        return stream_name(f"{text}@trade").partition("@")[0]
+        return symbol_name(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is not a symbol, such as btcusdt") from None
 

@@ -16,7 +16,7 @@ from .errors import BinanceError, FeedError, RateLimited
 from .logs import LOG
 from .rest import Client, depth_weight
 from .spot_stream import DepthDiffStreamEvent, DepthSnapshotStreamEvent
-from .streams import stream_name
+from .streams import symbol_name
 
 if TYPE_CHECKING:
     from .client import Feed
@@ -67,7 +67,7 @@ class Budget:
 def _symbol(given: str) -> str:
     if not isinstance(given, str) or "@" in given:
         raise ValueError(f"{given!r} is not a symbol, such as 'btcusdt'")
-    return stream_name(f"{given}@depth").partition("@")[0]
+    return symbol_name(given)
 
 
 class Books(Mapping[str, LiveBook]):

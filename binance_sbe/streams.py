@@ -37,6 +37,11 @@ def stream_name(text: str) -> str:
     return f"{symbol.lower()}@{kind}"
 
 
+def symbol_name(text: str) -> str:
+    """The symbol in lower case, as streams have it. ValueError for what can't be one."""
+    return stream_name(f"{text}@trade").partition("@")[0]
+
+
 def stream_names(texts: Iterable[str]) -> list[str]:
     """The same for several, each once, in the order given."""
     if isinstance(texts, str):

@@ -19,7 +19,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from ..logs import LOG, websocket_logger
-from ..streams import KINDS, stream_name
+from ..streams import KINDS, symbol_name
 from .control import Subscriptions
 from .encoder import encode
 from .events import BestBidAsk, Depth, Diff, Trades
@@ -76,7 +76,7 @@ class Exchange:
             raise ValueError(f"rate is a positive number of orders a second, not {rate}")
         if isinstance(symbols, str):
             raise TypeError(f"symbols are given one by one, not as the str '{symbols}'")
-        names = [stream_name(f"{symbol}@trade").partition("@")[0] for symbol in symbols]
+        names = [symbol_name(symbol) for symbol in symbols]
         if long := [name for name in names if len(name.upper().encode()) > 255]:
             raise ValueError(f"symbol '{long[0][:20]}...' is over 255 bytes long")
         if not names:
