@@ -223,8 +223,7 @@ class Books(Mapping[str, LiveBook]):
             async for event in self.feed:
                 symbol = event.symbol
                 book = self._keeper.books.get(symbol)
-                applied = self._keeper.take(event, time.monotonic(), time.time_ns())
-                self._say()
+                applied = self._take(event)
                 is_ours = book is not None and isinstance(event, _OURS)
                 if applied is not None or not is_ours:
                     yield symbol, book, event
@@ -233,6 +232,11 @@ class Books(Mapping[str, LiveBook]):
         finally:
             if turn == self._turn:
                 self._start_pump()
+
+    def _take(self, event: Any) -> Any:
+        applied = self._keeper.take(event, time.monotonic(), time.time_ns())
+        self._say()
+        return applied
 
     def _start_pump(self) -> None:
         if not self._is_closed:
@@ -244,8 +248,7 @@ class Books(Mapping[str, LiveBook]):
         while True:
             try:
                 async for event in self.feed:
-                    self._keeper.take(event, time.monotonic(), time.time_ns())
-                    self._say()
+                    self._take(event)
                 self._fail(RuntimeError("the feed is closed"))
                 return
             except DecodeError as error:
@@ -320,12 +323,10 @@ class Books(Mapping[str, LiveBook]):
             keeper.begin(symbol)
             try:
                 response = await client.depth(symbol, keeper.limit)
-            except RateLimited as error:
-                LOG.warning("%s: no snapshot of %s: %s", self.feed.url, symbol, error)
-                keeper.failed(symbol, time.monotonic(), error.retry_after)
             except (FeedError, BinanceError, SbeError) as error:
                 LOG.warning("%s: no snapshot of %s: %s", self.feed.url, symbol, error)
-                keeper.failed(symbol, time.monotonic())
+                wait = error.retry_after if isinstance(error, RateLimited) else 0.0
+                keeper.failed(symbol, time.monotonic(), wait)
             except Exception:
                 LOG.exception("%s: no snapshot of %s", self.feed.url, symbol)
                 keeper.failed(symbol, time.monotonic())
