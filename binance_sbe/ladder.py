@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -60,25 +61,18 @@ async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool
     live = None if as_json else live_display()
     said: tuple[int, str] | None = None
     shown = float("-inf")
-    if live is not None:
-        live.start()
-    try:
+    with live if live is not None else contextlib.nullcontext():
         while (now := time.monotonic()) < ends:
             kept.check()
             news = book.update_id, book.state
             if live is not None:
                 width, height = live.console.size
-                lines = sum(-(-len(line) // width) for line in texts_of(book))
-                fit = max(1, min(levels, (height - _AROUND - lines) // 2))
-                live.update(panel(book, fit, width), refresh=True)
+                live.update(panel(book, levels, width, height), refresh=True)
             elif news != said and (as_json or now - shown >= 1.0):
                 said, shown = news, now
                 print(line_of(book, levels) if as_json else "\n".join(plain_lines(book, levels)),
                       flush=True)  # fmt: skip
             await asyncio.sleep(min(_REFRESH, max(ends - now, 0.0)))
-    finally:
-        if live is not None:
-            live.stop()
     if as_json and book.state != "live":
         print(f"binance-sbe: {state_lines(book)[0]}", file=sys.stderr)
 
@@ -176,13 +170,20 @@ def plain_lines(book: LiveBook, levels: int) -> list[str]:
     return lines
 
 
-def panel(book: LiveBook, levels: int, width: int = 100) -> Any:
-    """The ladder as a rich renderable; where it is narrow, without bars and totals."""
+def panel(book: LiveBook, levels: int, width: int = 100, height: int | None = None) -> Any:
+    """The ladder as a rich renderable; where it is narrow, without bars and totals.
+
+    As many levels as fit into ``height`` lines, one a side at least.
+    """
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     color = {"live": "bold green", "syncing": "bold yellow"}.get(book.state, "bold red")
+    texts = texts_of(book)
+    if height is not None:
+        lines = sum(-(-len(text) // width) for text in texts)
+        levels = max(1, min(levels, (height - _AROUND - lines) // 2))
     rows = rows_of(book, levels)
     cells = max(
         (len(price) + len(qty) + len(total) for _, price, qty, total, _, _ in rows), default=0
@@ -201,7 +202,7 @@ def panel(book: LiveBook, levels: int, width: int = 100) -> Any:
         shown += [Text(bar, style) if is_proven else Text("unproven", "dim")] if has_bar else []
         is_last_ask = side == "ask" and i + 1 < len(rows) and rows[i + 1][0] == "bid"
         table.add_row(*shown, end_section=is_last_ask)
-    return Group(table, *map(Text, texts_of(book)))
+    return Group(table, *map(Text, texts))
 
 
 def texts_of(book: LiveBook) -> list[str]:

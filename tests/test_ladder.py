@@ -83,9 +83,9 @@ def test_what_can_not_be_is_said(arguments: list[str], code: int, reason: str) -
     assert "Traceback" not in done.stderr
 
 
-def shown(book: LiveBook, levels: int = 3, width: int = 90) -> str:
+def shown(book: LiveBook, levels: int = 3, width: int = 90, height: int | None = None) -> str:
     console = Console(width=width, file=StringIO(), record=True)
-    console.print(ladder.panel(book, levels, width))
+    console.print(ladder.panel(book, levels, width, height))
     return console.export_text()
 
 
@@ -108,6 +108,9 @@ def test_the_ladder_says_what_is_proven_and_in_which_state() -> None:
     assert "up to here" not in shown(book, width=45)
     assert "total" not in shown(book, width=25)
     assert "0.99" in shown(book, width=25)
+    assert "0.98" in shown(book, height=40)
+    assert "0.98" not in shown(book, height=12)
+    assert "0.99" in shown(book, height=5)
     book.apply(diff(110, 111))
     assert "stale" in shown(book)
     assert "updates 102 to 109 are" in shown(book)
