@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import gc
 import os
 import pickle
 import random
 import sys
 from fractions import Fraction
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rss import memory
 
 import binance_sbe
 from binance_sbe import BookError, OrderBook
@@ -713,11 +712,6 @@ def test_large_books_are_what_a_dict_is() -> None:
 )
 def test_memory_stays_as_it_is_while_the_market_moves() -> None:
     """Prices rise by a tick a diff, so that every level is new, and none comes again."""
-
-    def memory() -> int:
-        gc.collect()
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
     book = OrderBook("btcusdt", max_levels=500)
     book.apply_snapshot(snapshot(0, [(1000, 1)], [(1002, 1)]), limit=5000)
     sizes = []

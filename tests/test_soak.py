@@ -6,16 +6,15 @@ What came is compared with what was published while it runs, so that memory stay
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import time
 from collections import Counter, deque
-from pathlib import Path
 from typing import Any
 
 import pytest
 from recorded import STREAMS
+from rss import memory
 from test_recovery import frame_of, ids_of, plain
 
 import binance_sbe
@@ -74,11 +73,6 @@ class Account(Exchange):
                 raise AssertionError(f"{stream}: {first} to {last} came never, and are in no hole")
             elif not culls and not stream.endswith("depth20"):
                 self.missing["stale"] += 1
-
-
-def memory() -> int:
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.timeout(int(SECONDS) + 240)
