@@ -57,6 +57,7 @@ $(BENCH)/ready: pyproject.toml $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(BENCH) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find binance_sbe sbe_codegen -name '*.so' -delete -o -name '*.c' -delete -o -name '*.html' -delete
+	rm -rf $(VENV) $(BENCH) build benchmarks/build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find binance_sbe sbe_codegen benchmarks \
+		\( -name '*.so' -o -name '*.c' -o -name '*.cpp' -o -name '*.html' \) -delete
 	rm -f binance_sbe/spot_stream.p* binance_sbe/spot_sbe.p* binance_sbe/fix_sbe.p*
