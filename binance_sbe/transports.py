@@ -26,7 +26,6 @@ _PING_SECONDS = 20
 _PONG_SECONDS = 60
 _IDLE_SECONDS = 40  # until picows pings, and then for its answer: 80 in all, as above
 _CLOSE_SECONDS = 2.0
-_READ_BUFFER = 64 * 1024
 
 OnText = Callable[[str], object]
 OnSign = Callable[[], object]
@@ -133,10 +132,15 @@ class WebsocketsTransport:
         self._reader: asyncio.Task[None] | None = None
 
     async def open(self, url: str, key: str, timeout: float) -> None:
+        def listening(*arguments: Any, **options: Any) -> _Listening:
+            made = _Listening(*arguments, **options)
+            made.on_sign = self._on_sign
+            return made
+
         try:
             opened = await open_websocket(
                 url,
-                create_connection=_Listening,
+                create_connection=listening,  # type: ignore[arg-type]  # any factory will do
                 additional_headers={"X-MBX-APIKEY": key},
                 compression=None,
                 open_timeout=timeout,
@@ -153,8 +157,6 @@ class WebsocketsTransport:
             raise _no_answer(url, timeout) from None
         except (OSError, websockets.WebSocketException, EOFError, UnicodeError) as error:
             raise unreachable(url, error) from None
-        assert isinstance(opened, _Listening)
-        opened.on_sign = self._on_sign
         self._socket = opened
         self._reader = asyncio.create_task(self._read(opened))
 
@@ -216,7 +218,7 @@ class PicowsTransport:
         self._picows, listener = _picows()
         self._lost = asyncio.Event()
         self._on_lost = on_lost
-        self._listener = listener(inbox, line, on_text, on_sign, self._note_lost)
+        self._listener = listener(inbox, line, on_text, on_sign, self._note_lost, _MAX_FRAME)
         self._transport: Any = None
 
     def _note_lost(self, code: int | None, reason: str) -> None:
@@ -237,7 +239,6 @@ class PicowsTransport:
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=_IDLE_SECONDS,
                     auto_ping_reply_timeout=_IDLE_SECONDS,
-                    read_buffer_init_size=_READ_BUFFER,
                     logger_name=websocket_logger(),
                 )
         except self._picows.WSHandshakeError as error:

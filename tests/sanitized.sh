@@ -36,5 +36,5 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/test_fuzz.py \
     -q -p no:cacheprovider "$@"
 # the listener and the inbox, on real sockets
-exec "$python" -m pytest tests/test_client.py tests/test_recovery.py \
+exec "$python" -m pytest tests/test_transports.py tests/test_client.py tests/test_recovery.py \
     -k "picows and not whatever and not renewal and not half" -q -p no:cacheprovider

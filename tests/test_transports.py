@@ -1,0 +1,277 @@
+"""Both transports, against a server that writes the bytes it is given: frames by RFC 6455."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import itertools
+import random
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import vectors
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import binance_sbe
+from binance_sbe.inbox import Inbox
+from binance_sbe.ledger import Ledger
+from binance_sbe.overflow import FrameQueue, policies
+from binance_sbe.sequencer import Line
+from binance_sbe.stats import Stats
+from binance_sbe.transports import TRANSPORTS
+
+TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
+BOTH = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+def wire(
+    kind: int, payload: bytes, *, fin: bool = True, bits: int = 0, mask: bytes = b"", form: int = 0
+) -> bytes:
+    """A frame; ``form`` 126 or 127 is for a length that would fit a shorter one."""
+    size = len(payload)
+    form = form or (size if size < 126 else 126 if size < 65536 else 127)
+    length = {126: struct.pack(">H", size & 0xFFFF), 127: struct.pack(">Q", size)}.get(form, b"")
+    head = bytes([fin << 7 | bits << 4 | kind, bool(mask) << 7 | form]) + length + mask
+    return head + bytes(b ^ mask[i % 4] for i, b in enumerate(payload)) if mask else head + payload
+
+
+class Got(NamedTuple):
+    frames: list[bytes]
+    texts: list[tuple[str, int]]  # with the number of frames before it
+    signs: int
+    lost: list[tuple[int | None, str]]
+    answers: bytes  # what the server read, after the request
+    inbox: Inbox
+
+
+def fresh_inbox(limit: int = 1_000_000) -> Inbox:
+    ledger = Ledger()
+    return Inbox(Stats(), ledger, FrameQueue(limit, policies("block"), ledger), True, lambda: None)
+
+
+async def receive(
+    transport: str, chunks: list[bytes], inbox: Inbox | None = None, head: int = 0
+) -> Got:
+    """What comes out where a server writes these chunks, the first ``head`` along with its answer.
+
+    The last is to end the connection, else the server does.
+    """
+    inbox = inbox or fresh_inbox()
+    answers = b""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answers
+        request = await reader.readuntil(b"\r\n\r\n")
+        lines = dict(line.split(b": ", 1) for line in request.split(b"\r\n")[1:-2])
+        key = {name.lower(): value for name, value in lines.items()}[b"sec-websocket-key"]
+        accept = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + base64.b64encode(accept) + b"\r\n\r\n"
+            + b"".join(chunks[:head])
+        )  # fmt: skip
+        with contextlib.suppress(OSError):
+            for chunk in chunks[head:]:
+                await writer.drain()
+                await asyncio.sleep(0.001)
+                writer.write(chunk)
+            await writer.drain()
+            reading = asyncio.create_task(reader.read())
+            await asyncio.wait([reading], timeout=0.05)
+            writer.write_eof()
+            answers = await reading
+        writer.close()
+        handled.set()
+
+    handled = asyncio.Event()
+    texts: list[tuple[str, int]] = []
+    signs: list[int] = []
+    lost: list[tuple[int | None, str]] = []
+    over = asyncio.Event()
+
+    def end(code: int | None, reason: str) -> None:
+        lost.append((code, reason))
+        over.set()
+
+    def hear(text: str) -> None:
+        texts.append((text, inbox.pending))
+
+    async with asyncio.timeout(30):
+        async with await asyncio.start_server(handler, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            made = TRANSPORTS[transport](inbox, Line(), hear, lambda: signs.append(1), end)
+            await made.open(f"ws://127.0.0.1:{port}", "k", 10)
+            await over.wait()
+            await made.close()
+            await handled.wait()
+    frames = [inbox.pop()[0] for _ in range(len(inbox.frames))]
+    return Got(frames, texts, len(signs), lost, answers, inbox)
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    marks = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[a:b] for a, b in itertools.pairwise(marks) if a < b]
+
+
+def bytes_of(size: int, seed: int = 0) -> bytes:
+    return random.Random(size * 7 + seed).randbytes(size)
+
+
+END = wire(CLOSE, struct.pack(">H", 1001) + b"over")
+SIZES = st.sampled_from([0, 1, 2, 50, 60, 125, 126, 127, 300, 5000, 65535, 65536, 70_000, 300_000])
+PLAIN = st.tuples(st.just("plain"), SIZES)
+OTHERS = st.tuples(st.sampled_from(["text", "ping", "pong", "parts"]), st.integers(0, 125))
+
+
+@BOTH
+@settings(max_examples=60, deadline=None)
+@given(
+    sent=st.lists(st.one_of(PLAIN, PLAIN, OTHERS), max_size=12),
+    places=st.lists(st.integers(0, 1 << 20), max_size=8),
+    head=st.integers(0, 2),
+)
+def test_what_was_sent_arrives_whole_and_in_order(
+    transport: str, sent: list[tuple[str, int]], places: list[int], head: int
+) -> None:
+    data, frames, texts, signs = b"", [], [], 0
+    for i, (what, size) in enumerate(sent):
+        payload = bytes_of(size, i)
+        match what:
+            case "plain":
+                data += wire(BINARY, payload)
+                frames.append(payload)
+            case "parts":
+                middle = size // 2
+                data += wire(BINARY, payload[:middle], fin=False) + wire(PING, b"amid")
+                data += wire(CONTINUATION, b"", fin=False) + wire(CONTINUATION, payload[middle:])
+                frames.append(payload)
+                signs += 1
+            case "text":
+                data += wire(TEXT, payload.hex().encode())
+                texts.append((payload.hex(), len(frames)))
+            case _:
+                data += wire(PING if what == "ping" else PONG, payload)
+                signs += 1
+    got = asyncio.run(receive(transport, cut(data + END, places), head=head))
+    assert got.frames == frames
+    assert got.texts == texts
+    assert got.signs == signs
+    assert got.lost == [(1001, "over")]
+    assert got.inbox.stats.frames == len(frames)
+    assert got.inbox.stats.bytes == sum(map(len, frames))
+
+
+@BOTH
+def test_frames_may_be_cut_at_every_byte(transport: str) -> None:
+    """Of the first read, which came with the answer of the server, and of the next."""
+    payloads = [bytes_of(3), bytes_of(200), bytes_of(66_000), bytes_of(5)]
+    start = b"".join(wire(BINARY, payload) for payload in payloads[:2])
+    data = start + wire(BINARY, payloads[2]) + wire(BINARY, payloads[3]) + wire(PING, b"x") + END
+    heads = [*range(1, 14), *range(len(start) - 2, len(start) + 14), *range(-30, 0)]
+
+    async def work() -> None:
+        for place in heads:
+            for head in (0, 1):
+                got = await receive(transport, [data[:place], data[place:]], head=head)
+                assert got.frames == payloads, (place, head)
+                assert (got.signs, got.lost) == (1, [(1001, "over")])
+
+    asyncio.run(work())
+
+
+@BOTH
+def test_rows_are_those_of_the_frames_however_they_come(transport: str) -> None:
+    frames = [vectors.next_trade() for _ in range(2000)]
+    data = b"".join(
+        wire(BINARY, frame) + (wire(PING, b"") if i % 100 == 5 else b"")
+        for i, frame in enumerate(frames)
+    )
+    places = random.Random(5).sample(range(len(data)), 40)
+    expected = binance_sbe.decode_many(frames)
+
+    async def work() -> None:
+        inbox = fresh_inbox()
+        inbox.gather(1_000_000)
+        await receive(transport, [*cut(data, places), END], inbox)
+        batch = inbox.hand_over()
+        assert batch.frame_count == len(frames)
+        table = expected[binance_sbe.TradesStreamEvent]
+        found = batch[binance_sbe.TradesStreamEvent].records
+        for name in table.records.dtype.names:
+            assert np.array_equal(found[name], table.records[name]), name
+
+    asyncio.run(work())
+
+
+GOOD = wire(BINARY, b"before")
+
+
+@BOTH
+@pytest.mark.parametrize("first", [b"", GOOD, GOOD * 300])
+def test_nothing_counts_that_comes_after_the_end(transport: str, first: bytes) -> None:
+    got = asyncio.run(receive(transport, [GOOD, first + END + GOOD + wire(PING, b""), GOOD]))
+    assert got.frames == [b"before"] * (1 + first.count(GOOD))
+    assert (got.signs, got.lost) == (0, [(1001, "over")])
+
+
+FAULTS = {
+    "masked": (wire(BINARY, b"no", mask=b"abcd"), 1002),
+    "masked, and long": (wire(BINARY, bytes(200), mask=b"abcd"), 1002),
+    "a reserved bit": (wire(BINARY, b"no", bits=4), 1002),
+    "a reserved bit of text": (wire(TEXT, b"no", bits=1), 1002),
+    "an opcode that there is not": (wire(3, b"no"), 1002),
+    "a control frame in parts": (wire(PING, b"no", fin=False), 1002),
+    "a long control frame": (wire(PING, bytes(126)), 1002),
+    "a continuation of nothing": (wire(CONTINUATION, b"no"), 1002),
+    "a message amid another": (wire(BINARY, b"no", fin=False) + wire(BINARY, b"no"), 1002),
+    "text amid another": (wire(BINARY, b"no", fin=False) + wire(TEXT, b"no"), 1002),
+    "a length over 63 bits": (b"\x82\x7f" + b"\xff" * 8, None),
+    "more than is allowed": (b"\x82\x7f" + struct.pack(">Q", (16 << 20) + 1), 1009),
+    "more than is allowed, in parts": (
+        wire(BINARY, bytes(16 << 20), fin=False) + wire(CONTINUATION, b"n"), 1009,
+    ),
+}  # fmt: skip
+
+
+@BOTH
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "later"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_breaks_the_rules_ends_the_connection(transport: str, fault: str, late: bool) -> None:
+    bad, code = FAULTS[fault]
+    after = wire(BINARY, b"after")
+    chunks = [GOOD, GOOD + bad, after] if late else [GOOD + bad + after]
+    got = asyncio.run(receive(transport, chunks))
+    assert got.frames == [b"before"] * (2 if late else 1)
+    assert len(got.lost) == 1
+    assert got.lost[0][0] is None
+    assert got.answers[:2] in {bytes([0x88, 0x80 | size]) for size in range(2, 126)}
+    mask, said = got.answers[2:6], got.answers[6:8]
+    told = struct.unpack(">H", bytes(a ^ b for a, b in zip(said, mask, strict=False)))[0]
+    assert told == code or (code is None and told in (1002, 1009))
+
+
+def test_an_error_of_ours_ends_the_connection_and_is_told() -> None:
+    """With picows: the reader is its protocol, so that asyncio must not see it fail."""
+
+    def fail() -> None:
+        raise RuntimeError("the consumer's waker failed")
+
+    ledger = Ledger()
+    inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, fail)
+    got = asyncio.run(receive("picows", [wire(PING, b""), GOOD, GOOD], inbox))
+    assert got.lost == [(None, "RuntimeError: the consumer's waker failed")]
+
+
+def test_picows_is_told_once_a_second_that_frames_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would ping a connection that is busy."""
+    from binance_sbe import transports
+
+    monkeypatch.setattr(transports, "_IDLE_SECONDS", 2)
+    got = asyncio.run(receive("picows", [wire(BINARY, b"x")] * 3500 + [END]))
+    assert len(got.frames) == 3500
+    assert b"\x89" not in got.answers[:1]
