@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import os
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -27,11 +29,18 @@ from .streams import KINDS, symbol_name
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 _SYMBOL = "SYMBOL"
 _RATE = "orders a second (default: 1000)"
+_NO_SERVING = {
+    errno.EADDRINUSE: "something serves there already; --port 0 takes a free port",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.EACCES: "ports below 1024 take more rights",
+    socket.EAI_NONAME: "there is no such host",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(asyncio.run(options.run(options)))
     except KeyboardInterrupt:
@@ -39,9 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0  # whoever read our output has seen enough
-    except (FeedError, OSError) as error:
+    except FeedError as error:
         print(f"binance-sbe: {error}", file=sys.stderr)
         return exit_code(error)
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}" if error.filename else error
+        print(f"binance-sbe: {said}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,10 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument("symbol", type=_symbol, metavar=_SYMBOL)
     book.add_argument("--levels", type=_count, default=10, help="shown of each side (default: 10)")
     book.add_argument(
-        "--limit",
-        type=_limit,
-        default=1000,
-        help="levels of a snapshot (default: 1000)",
+        "--limit", type=_limit, default=1000, help="levels of a snapshot (default: 1000)"
     )
     book.add_argument("--seconds", type=_positive, default=None, help="stop after this long")
     book.add_argument("--once", action="store_true", help="the book once it is live, and no more")
@@ -113,11 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--symbol", type=_symbol, default="btcusdt", help="default: btcusdt")
     _where(doctor)
-    doctor.add_argument(
-        "--lifecycle",
-        metavar="FILE|URL",
-        help="which schemas are current",
-    )
+    doctor.add_argument("--lifecycle", metavar="FILE|URL", help="which schemas are current")
     doctor.set_defaults(run=_doctor)
 
     simulate = commands.add_parser("simulate", help="a local exchange, until Ctrl-C")
@@ -155,6 +161,8 @@ def _parser() -> argparse.ArgumentParser:
         help="default: by schema id and template id",
     )
     inspect.set_defaults(run=_inspect)
+    for each in commands.choices.values():
+        each.set_defaults(parser=each)
     return parser
 
 
@@ -363,7 +371,12 @@ async def _simulate(options: argparse.Namespace) -> int:
         fault_seconds=options.every,
         lifetime=options.lifetime,
     )
-    async with exchange:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(exchange)
+        except OSError as error:
+            why = _NO_SERVING.get(error.errno or 0, error.strerror)
+            raise FeedError(f"can't serve on {options.host}:{options.port}: {why}") from None
         print(f"serving {', '.join(exchange.markets)} on {exchange.url}", flush=True)
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()

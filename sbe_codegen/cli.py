@@ -26,7 +26,9 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0 done, 1 faults or breaking, 2 wrong use."""
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(options.run(options))
     except SchemaError as error:
@@ -79,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     diff.set_defaults(run=_diff)
     diff.add_argument("old", metavar="OLD.xml", type=Path)
     diff.add_argument("new", metavar="NEW.xml", type=Path)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 

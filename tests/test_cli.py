@@ -181,9 +181,26 @@ def test_a_port_in_use_is_said_and_exits_1() -> None:
         port = str(taken.getsockname()[1])
         done = run("simulate", "--port", port)
     assert done.returncode == 1
-    assert port in done.stderr
-    assert "in use" in done.stderr
+    reason = f"can't serve on 127.0.0.1:{port}: something serves there already"
+    assert done.stderr == f"binance-sbe: {reason}; --port 0 takes a free port\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("no-such-host.invalid", "no such host"), ("192.0.2.1", "does not have that address")],
+)
+def test_a_host_that_is_not_of_this_machine_is_said(host: str, reason: str) -> None:
+    done = run("simulate", "--port", "0", "--host", host)
+    assert done.returncode == 1
+    assert f"can't serve on {host}:0: " in done.stderr
+    assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_there_is_not_is_named() -> None:
+    done = run("inspect", "no/such/file")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "binance-sbe: no/such/file: No such file or directory\n"
 
 
 @pytest.mark.parametrize(
@@ -203,6 +220,8 @@ def test_a_port_in_use_is_said_and_exits_1() -> None:
         (("watch", "btcusdt", "--url", "ws://h:1/ws/x"), "with a host and a port, and no more"),
         (("simulate", "--rate", "-5"), "'-5' is not a positive number"),
         (("simulate", "bad symbol"), "'bad symbol' is not a symbol"),
+        (("watch", "btcusdt", "--fast"), "usage: binance-sbe watch [-h]"),
+        (("watch", "btcusdt", "--fast"), "unrecognized arguments: --fast"),
     ],
 )
 def test_wrong_arguments_are_said_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
