@@ -23,7 +23,7 @@ from websockets.asyncio.client import connect as open_websocket
 import binance_sbe
 
 HERE = Path(__file__).parent
-MANY, FEW = 1_000_000, 10_000
+MANY, FEW = 1_000_000, 100_000
 PACED, RATE = 1_000, 2_000
 
 

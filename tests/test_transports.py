@@ -8,16 +8,20 @@ import contextlib
 import hashlib
 import itertools
 import random
+import ssl
 import struct
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import trustme
 import vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import binance_sbe
+from binance_sbe.errors import Unreachable
 from binance_sbe.inbox import Inbox
 from binance_sbe.ledger import Ledger
 from binance_sbe.overflow import FrameQueue, policies
@@ -55,7 +59,11 @@ def fresh_inbox(limit: int = 1_000_000) -> Inbox:
 
 
 async def receive(
-    transport: str, chunks: list[bytes], inbox: Inbox | None = None, head: int = 0
+    transport: str,
+    chunks: list[bytes],
+    inbox: Inbox | None = None,
+    head: int = 0,
+    tls: ssl.SSLContext | None = None,
 ) -> Got:
     """What comes out where a server writes these chunks, the first ``head`` along with its answer.
 
@@ -83,7 +91,10 @@ async def receive(
             await writer.drain()
             reading = asyncio.create_task(reader.read())
             await asyncio.wait([reading], timeout=0.05)
-            writer.write_eof()
+            if writer.can_write_eof():
+                writer.write_eof()
+            else:  # TLS
+                writer.close()
             answers = await reading
         writer.close()
         handled.set()
@@ -102,10 +113,10 @@ async def receive(
         texts.append((text, inbox.pending))
 
     async with asyncio.timeout(30):
-        async with await asyncio.start_server(handler, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls) as server:
             port = server.sockets[0].getsockname()[1]
             made = TRANSPORTS[transport](inbox, Line(), hear, lambda: signs.append(1), end)
-            await made.open(f"ws://127.0.0.1:{port}", "k", 10)
+            await made.open(f"{'wss' if tls else 'ws'}://127.0.0.1:{port}", "k", 10)
             await over.wait()
             await made.close()
             await handled.wait()
@@ -206,6 +217,25 @@ def test_rows_are_those_of_the_frames_however_they_come(transport: str) -> None:
             assert np.array_equal(found[name], table.records[name]), name
 
     asyncio.run(work())
+
+
+@BOTH
+def test_the_same_comes_through_tls(
+    transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    frames = [bytes_of(size, 3) for size in (1, 60, 0, 65535, 200, 70_000, 3)] * 20
+    data = b"".join(wire(BINARY, frame) for frame in frames)
+    chunks = [*cut(data, random.Random(2).sample(range(len(data)), 30)), wire(PING, b"x"), END]
+    with pytest.raises(Unreachable, match="the certificate is not good"):
+        asyncio.run(receive(transport, chunks, tls=context))
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    got = asyncio.run(receive(transport, chunks, tls=context))
+    assert got.frames == frames
+    assert (got.signs, got.lost) == (1, [(1001, "over")])
 
 
 GOOD = wire(BINARY, b"before")
