@@ -26,6 +26,8 @@ from collections import deque, namedtuple
 
 import numpy as np
 
+from sbe_codegen.runtime.results import Batch
+
 from .errors import BookError
 
 STATES = ("syncing", "live", "stale")
@@ -229,6 +231,8 @@ cdef class Book:
         Those of other symbols are left out. Errors as for `apply`.
         """
         cdef sbe_book_code code
+        if not isinstance(batch, Batch):
+            raise TypeError(f"apply_many takes a Batch, not {type(batch).__name__}")
         table = batch[DepthDiffStreamEvent]
         if self.symbol not in table.symbols:
             return 0

@@ -17,14 +17,14 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from datetime import time as time_of_day
 from importlib import import_module
 from pathlib import Path
 
 from sbe_codegen.version import __version__
 
+from . import arguments
 from .errors import FeedError, exit_code
-from .streams import KINDS, symbol_name
+from .streams import KINDS
 
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 _SYMBOL = "SYMBOL"
@@ -37,8 +37,8 @@ _NO_SERVING = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options, unknown = _parser().parse_known_args(arguments)
+def main(given: Sequence[str] | None = None) -> int:
+    options, unknown = _parser().parse_known_args(given)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -68,27 +68,36 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo", help="a local exchange and a client of it, for about ten seconds; needs no key"
     )
-    demo.add_argument("symbols", nargs="*", type=_symbol, default=DEMO_SYMBOLS, metavar=_SYMBOL)
-    demo.add_argument("--seconds", type=_positive, default=10.0, help="how long (default: 10)")
-    demo.add_argument("--rate", type=_positive, default=1000.0, help=_RATE)
+    demo.add_argument(
+        "symbols", nargs="*", type=arguments.symbol, default=DEMO_SYMBOLS, metavar=_SYMBOL
+    )
+    demo.add_argument(
+        "--seconds", type=arguments.positive, default=10.0, help="how long (default: 10)"
+    )
+    demo.add_argument("--rate", type=arguments.positive, default=1000.0, help=_RATE)
     demo.add_argument("--seed", type=int, default=0, help="of the market")
     demo.set_defaults(run=_demo)
 
     watch = commands.add_parser("watch", help="a live view of the exchange; needs BINANCE_API_KEY")
-    watch.add_argument("symbols", nargs="+", type=_symbol, metavar=_SYMBOL)
+    watch.add_argument("symbols", nargs="+", type=arguments.symbol, metavar=_SYMBOL)
     watch.add_argument(
-        "--streams", type=_kinds, default=KINDS, metavar="KIND,...",
+        "--streams", type=arguments.kinds, default=KINDS, metavar="KIND,...",
         help=f"some of {', '.join(KINDS)} (default: all)",
     )  # fmt: skip
-    watch.add_argument("--seconds", type=_positive, default=None, help="stop after this long")
+    watch.add_argument(
+        "--seconds", type=arguments.positive, default=None, help="stop after this long"
+    )
     watch.add_argument("--once", action="store_true", help="the state of the symbols, and no more")
     watch.add_argument("--json", action="store_true", help="one event a line, as JSON")
     watch.add_argument(
-        "--metrics-port", type=_port, metavar="PORT", help="counters for Prometheus at this port"
+        "--metrics-port",
+        type=arguments.port,
+        metavar="PORT",
+        help="counters for Prometheus at this port",
     )
     _where(watch)
     watch.add_argument(
-        "--give-up", type=_positive, default=60.0, metavar="SECONDS",
+        "--give-up", type=arguments.positive, default=60.0, metavar="SECONDS",
         help="end after this long without a connection (default: 60)",
     )  # fmt: skip
     watch.add_argument(
@@ -96,19 +105,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     watch.add_argument("--transport", choices=("websockets", "picows"), default="websockets")
     watch.add_argument(
-        "--renew-at", type=_time_of_day, metavar="HH:MM", help="when to renew connections, in UTC"
+        "--renew-at",
+        type=arguments.time_of_day,
+        metavar="HH:MM",
+        help="when to renew connections, in UTC",
     )
     watch.set_defaults(run=_watch)
 
     book = commands.add_parser(
         "book", help="the order book of one symbol, kept and checked; needs BINANCE_API_KEY"
     )
-    book.add_argument("symbol", type=_symbol, metavar=_SYMBOL)
-    book.add_argument("--levels", type=_count, default=10, help="shown of each side (default: 10)")
+    book.add_argument("symbol", type=arguments.symbol, metavar=_SYMBOL)
     book.add_argument(
-        "--limit", type=_limit, default=1000, help="levels of a snapshot (default: 1000)"
+        "--levels", type=arguments.count, default=10, help="shown of each side (default: 10)"
     )
-    book.add_argument("--seconds", type=_positive, default=None, help="stop after this long")
+    book.add_argument(
+        "--limit", type=arguments.limit, default=1000, help="levels of a snapshot (default: 1000)"
+    )
+    book.add_argument(
+        "--seconds", type=arguments.positive, default=None, help="stop after this long"
+    )
     book.add_argument("--once", action="store_true", help="the book once it is live, and no more")
     book.add_argument("--json", action="store_true", help="the book as a line of JSON")
     book.add_argument(
@@ -121,32 +137,36 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser(
         "doctor", help="why nothing comes: key, host, TLS, clock, schema, first event"
     )
-    doctor.add_argument("--symbol", type=_symbol, default="btcusdt", help="default: btcusdt")
+    doctor.add_argument(
+        "--symbol", type=arguments.symbol, default="btcusdt", help="default: btcusdt"
+    )
     _where(doctor)
     doctor.add_argument("--lifecycle", metavar="FILE|URL", help="which schemas are current")
     doctor.set_defaults(run=_doctor)
 
     simulate = commands.add_parser("simulate", help="a local exchange, until Ctrl-C")
     simulate.add_argument(
-        "symbols", nargs="*", type=_symbol, default=DEMO_SYMBOLS, metavar="SYMBOL"
+        "symbols", nargs="*", type=arguments.symbol, default=DEMO_SYMBOLS, metavar="SYMBOL"
     )
     simulate.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
-    simulate.add_argument("--port", type=_port, default=9443, help="default: 9443; 0: a free one")
-    simulate.add_argument("--rate", type=_positive, default=1000.0, help=_RATE)
+    simulate.add_argument(
+        "--port", type=arguments.port, default=9443, help="default: 9443; 0: a free one"
+    )
+    simulate.add_argument("--rate", type=arguments.positive, default=1000.0, help=_RATE)
     simulate.add_argument("--seed", type=int, default=0, help="of the market")
     simulate.add_argument("--key", action="append", help="an API key to let in (default: any)")
     simulate.add_argument(
-        "--faults", type=_faults, default=[], metavar="FAULT,...",
+        "--faults", type=arguments.faults, default=[], metavar="FAULT,...",
         help="what goes wrong: all, or some of cut, close, silence, shutdown, damage, unknown, "
         "newer, delay, repeat, swap, cull, refuse, slow, limit, ban, old, finer; at random, or "
         "after so many seconds: cut@2.5",
     )  # fmt: skip
     simulate.add_argument(
-        "--every", type=_positive, default=10.0, metavar="SECONDS",
+        "--every", type=arguments.positive, default=None, metavar="SECONDS",
         help="the time between two faults, on average (default: 10)",
     )  # fmt: skip
     simulate.add_argument(
-        "--lifetime", type=_positive, metavar="SECONDS",
+        "--lifetime", type=arguments.positive, metavar="SECONDS",
         help="how long a connection lasts (default: for ever)",
     )  # fmt: skip
     simulate.set_defaults(run=_simulate)
@@ -167,79 +187,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _where(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
         "--environment", choices=("prod", "testnet", "demo"), default="prod", help="default: prod"
     )
-    command.add_argument("--url", type=_url, help="another exchange, such as ws://127.0.0.1:9443")
-
-
-def _kinds(text: str) -> list[str]:
-    kinds = [kind for kind in text.split(",") if kind]
-    for kind in kinds:
-        if kind not in KINDS:
-            raise argparse.ArgumentTypeError(f"'{kind}' is none of {', '.join(KINDS)}")
-    return kinds or list(KINDS)
-
-
-def _time_of_day(text: str) -> time_of_day:
-    try:
-        return time_of_day.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a time of day, such as 04:30") from None
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
-    return value
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of levels")
-    return int(text)
-
-
-def _limit(text: str) -> int:
-    if _count(text) > 5000:
-        raise argparse.ArgumentTypeError(f"'{text}' is more than 5000 levels")
-    return int(text)
-
-
-def _faults(text: str) -> list[str]:
-    from .simulator.faults import kinds
-
-    try:
-        return kinds(text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a port: 0 to 65535")
-    return int(text)
-
-
-def _symbol(text: str) -> str:
-    try:
-        return symbol_name(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a symbol, such as btcusdt") from None
-
-
-def _url(text: str) -> str:
-    from .environments import stream_url
-
-    try:
-        stream_url("prod", text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
+    where.add_argument(
+        "--url", type=arguments.url, help="another exchange, such as ws://127.0.0.1:9443"
+    )
 
 
 async def _inspect(options: argparse.Namespace) -> int:
@@ -269,7 +223,12 @@ async def _demo(options: argparse.Namespace) -> int:
     async with _exchange_process(options) as url:
         print(f"local exchange on {url}, {len(streams)} streams")
         return await show(
-            streams, "local exchange", seconds=options.seconds, url=url, api_key="demo"
+            streams,
+            "local exchange",
+            seconds=options.seconds,
+            with_arrays=True,
+            url=url,
+            api_key="demo",
         )
 
 
@@ -325,7 +284,7 @@ async def _book(options: argparse.Namespace) -> int:
     async with contextlib.AsyncExitStack() as stack:
         where = {"url": options.url, "environment": options.environment}
         if options.simulate and options.url is not None:
-            raise FeedError("--simulate and --url: a book is of one exchange")
+            options.parser.error("--simulate and --url: a book is of one exchange")
         if options.simulate:
             asked = argparse.Namespace(symbols=[options.symbol], rate=1000.0, seed=0)
             url = await stack.enter_async_context(_exchange_process(asked))
@@ -356,6 +315,8 @@ async def _doctor(options: argparse.Namespace) -> int:
 
 
 async def _simulate(options: argparse.Namespace) -> int:
+    if options.every and not options.faults:
+        options.parser.error("--every: there are no --faults that it is about")
     from .simulator import Exchange
     from .simulator.faults import KINDS as KINDS_OF_FAULTS
     from .transports import arrives
@@ -368,7 +329,7 @@ async def _simulate(options: argparse.Namespace) -> int:
         host=options.host,
         port=options.port,
         faults=options.faults,
-        fault_seconds=options.every,
+        fault_seconds=options.every or 10.0,
         lifetime=options.lifetime,
     )
     async with contextlib.AsyncExitStack() as stack:

@@ -90,6 +90,8 @@ def connect(
     where = environments.stream_url(environment, url)
     if on_error not in ("raise", "collect"):
         raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+    if api_key is not None and not isinstance(api_key, str):
+        raise TypeError(f"api_key is a str, not {type(api_key).__name__}")
     if max_queue < 1:
         raise ValueError(f"max_queue is at least 1 frame, not {max_queue}")
     if transport not in TRANSPORTS:
@@ -122,8 +124,6 @@ def connect(
 
 def checked_key(given: str | None) -> str:
     """The API key to use. No error quotes it."""
-    if given is not None and not isinstance(given, str):
-        raise TypeError(f"api_key is a str, not {type(given).__name__}")
     key = (os.environ.get("BINANCE_API_KEY", "") if given is None else given).strip()
     if not key:
         raise MissingKey(KEY_HELP)
@@ -172,7 +172,8 @@ class Feed:
         if self._connections.is_over:
             state = "closed"
         count = len(self.streams)
-        return f"<Feed {self.url}, {state}, {count} streams, {self.stats.frames} frames>"
+        streams = f"{count} stream" + "s" * (count != 1)
+        return f"<Feed {self.url}, {state}, {streams}, {self.stats.frames} frames>"
 
     @property
     def streams(self) -> list[str]:

@@ -123,7 +123,7 @@ def status(stats: Stats, rates: tuple[float, float]) -> str:
     return (
         f"{rates[0]:,.0f} messages/s, {rates[1] / 1e6:.2f} MB/s; decode per message: "
         f"median {stats.decode_ns(50) / 1e3:.2f} us, p99 {stats.decode_ns(99) / 1e3:.2f} us; "
-        f"{stats.frames:,} messages, {stats.rejected} rejected"
+        f"{stats.frames:,} frames, {stats.rejected} rejected"
     )
 
 
@@ -131,8 +131,9 @@ def plain_lines(market: Market, text: str) -> list[str]:
     """The same as `rich_table`, for a pipe."""
     lines = [f"[{time.monotonic() - market.started:5.1f} s] {text}"]
     for symbol, line in sorted(market.lines.items()):
+        top = f"bid {line.bid_qty} at {line.bid}, ask {line.ask_qty} at {line.ask}, "
         lines.append(
-            f"  {symbol:<10} bid {line.bid_qty} at {line.bid}, ask {line.ask_qty} at {line.ask}, "
+            f"  {symbol:<10} {top if line.bid else ''}"
             f"last {line.trade or 'none yet'} ({line.messages:,} messages)"
         )
     return lines
@@ -184,25 +185,29 @@ def _table(market: Market, title: str, omitted: tuple[str, ...]) -> Any:
     return table
 
 
-def summary(market: Market, stats: Stats, width: int = 100) -> str:
-    """What arrived, as the record arrays show it."""
-    rows = sum(market.rows.values())
+def total(market: Market) -> str:
     passed = time.monotonic() - market.started
-    out = [f"{rows:,} messages in {market.batches} batches, {passed:.1f} s; as record arrays:"]
+    rows = sum(market.rows.values())
+    return f"{rows:,} messages in {market.batches:,} batches, {passed:.1f} s"
+
+
+def summary(market: Market, stats: Stats, width: int = 100) -> str:
+    """What arrived, as the record arrays show it: of the first batch, with the rows of all."""
+    out = [f"{total(market)}; as record arrays:"]
     for message in MESSAGES.values():
         first = market.first.get(message)
         if first is None:
             out.append(f"\n{message.__name__}: none arrived")
             continue
-        shape, size = (market.rows[message],), first.records.itemsize
-        out.append(f"\n{message.__name__}: shape {shape}, {size} bytes a row")
+        rows, size = market.rows[message], first.records.itemsize
+        out.append(f"\n{message.__name__}: {rows:,} rows of {size} bytes")
         out.append(_folded("  dtype   ", _dtype(first.records.dtype), width))
         for row in first.records[:2].tolist():
             out.append(_folded("  row     ", ", ".join(map(str, row)), width))
         symbols = ", ".join(f"{code} {text}" for code, text in enumerate(first.symbols))
         out.append(_folded("  symbol  ", symbols, width))
         for name, group in first.groups.items():
-            out.append(f"  {name}: shape {(market.entries[message, name],)}")
+            out.append(f"  {name}: {market.entries[message, name]:,} entries")
             out.append(_folded("    dtype ", _dtype(group.records.dtype), width))
             for entry in group.records[:2].tolist():
                 out.append(_folded("    entry ", ", ".join(map(str, entry)), width))

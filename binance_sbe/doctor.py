@@ -35,6 +35,7 @@ from .errors import (
     NotSbe,
     exit_code,
 )
+from .spot_stream import BestBidAskStreamEvent
 from .transports import unreachable
 
 LIFECYCLE = (
@@ -259,7 +260,9 @@ async def _stream(patient: Patient) -> str:
     except FeedError as error:
         raise Trouble(exit_code(error), str(error)) from None
     took = (time.monotonic() - started) * 1e3
-    return f"{name}: the first event after {took:.0f} ms: {message!r}"
+    assert isinstance(message, BestBidAskStreamEvent)
+    bid, ask = message.bid_price_decimal, message.ask_price_decimal
+    return f"{name}: the first event after {took:.0f} ms: {message.symbol} bid {bid}, ask {ask}"
 
 
 def code_of(findings: list[Finding]) -> int:

@@ -17,12 +17,15 @@
 
 from __future__ import annotations
 
+import re
+
 from sbe_codegen.runtime.errors import SbeError
 from sbe_codegen.runtime.sofh import FramingError as FramingError
 
 KEY_HELP = (
     "SBE market data needs an API key of type Ed25519, without permissions: create one at "
-    "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to it"
+    "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to it. A local "
+    "exchange takes any text, unless it was started with keys"
 )
 
 
@@ -179,6 +182,11 @@ class BookError(Exception):
 
 # exit codes of the commands
 GENERAL, ARGUMENTS, NO_ROUTE, REFUSED, CLOCK, OUTDATED = 1, 2, 3, 4, 5, 6
+
+
+def reason_of(error: Exception) -> str:
+    """What it says, without the URL that begins it: for where that is said already."""
+    return re.sub(r"^wss?://\S+: ", "", str(error))
 
 
 def exit_code(error: Exception) -> int:

@@ -14,7 +14,7 @@ from .supervisor import WE_CLOSED
 def duration(seconds: float) -> str:
     """In the unit that suits it: 850 us, 12.3 ms, 4.2 s, 3 min, 5.1 h."""
     for limit, unit, factor in (
-        (1e-3, "us", 1e6), (1.0, "ms", 1e3), (120.0, "s", 1.0), (7200.0, "min", 1 / 60),
+        (0.9995e-3, "us", 1e6), (0.9995, "ms", 1e3), (120.0, "s", 1.0), (7200.0, "min", 1 / 60),
     ):  # fmt: skip
         if abs(seconds) < limit:
             value = seconds * factor
@@ -33,8 +33,8 @@ def open_connections(feed: Feed) -> list[Connection]:
     return [each for each in feed.ledger.connections if each.closed_ns is None]
 
 
-# What `connection_cells` gives, in this order.
-COLUMNS = ("connection", "age", "last read", "frames", "MB", "first", "lag behind the first")
+# What `connection_cells` gives, in this order. The last are for several that bring the same.
+COLUMNS = ("connection", "age", "last read", "frames", "MB", "first", "behind the first")
 
 
 def connection_cells(connection: Connection, now_ns: int) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def counts(feed: Feed) -> dict[str, int]:
 
 def ledger_line(feed: Feed) -> str:
     """What is not zero, and the latest hole."""
-    found = [f"{number:,} {name}" for name, number in counts(feed).items() if number]
+    found = [f"{name} {number:,}" for name, number in counts(feed).items() if number]
     text = "ledger: " + (", ".join(found) if found else "nothing lost, nothing odd")
     if feed.ledger.holes:
         hole = feed.ledger.holes[-1]
@@ -108,7 +108,8 @@ def rich_panel(feed: Feed, width: int) -> Any:
 
     now = time.time_ns()
     rows = [connection_cells(each, now) for each in open_connections(feed)]
-    for most in (len(COLUMNS), len(COLUMNS) - 1, 4):
+    has_rivals = any(row[-1] for row in rows)
+    for most in ((len(COLUMNS), len(COLUMNS) - 1) if has_rivals else (len(COLUMNS) - 2,)) + (4,):
         table = Table(expand=False)
         for i, name in enumerate(COLUMNS[:most]):
             table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
@@ -117,4 +118,11 @@ def rich_panel(feed: Feed, width: int) -> Any:
         if Console(width=10_000).measure(table).maximum <= width:
             break
     lost = feed.ledger.holes_count or feed.ledger.damaged_count
-    return Group(table, Text(lag_line(feed)), Text(ledger_line(feed), "yellow" if lost else ""))
+    if not rows:
+        causes = [each.cause for each in feed.ledger.connections[-1:] if each.cause]
+        told = f"no connection is open{f': {causes[0]}' if causes else ''}"
+    return Group(
+        table if rows else Text(told, "bold red"),
+        Text(lag_line(feed)),
+        Text(ledger_line(feed), "yellow" if lost else ""),
+    )

@@ -105,7 +105,8 @@ def state_lines(book: LiveBook) -> list[str]:
     """What is to be known of the book as a whole, and of how it was compared."""
     now = time.time_ns()
     text = f"{book.symbol} {book.state} for {duration((now - book.since_ns) / 1e9)}"
-    text += f", update id {book.update_id:,}"
+    if book.update_id >= 0:
+        text += f", update id {book.update_id:,}"
     if book.event_time and book.update_id >= 0:
         text += f", {duration(max(0.0, now / 1e9 - book.event_time / 1e6))} old"
     if book.reason:

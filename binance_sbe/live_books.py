@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -64,12 +65,6 @@ class Budget:
         return 0.0
 
 
-def _symbol(given: str) -> str:
-    if not isinstance(given, str) or "@" in given:
-        raise ValueError(f"{given!r} is not a symbol, such as 'btcusdt'")
-    return symbol_name(given)
-
-
 class Books(Mapping[str, LiveBook]):
     """Order books by symbol: ``books["btcusdt"]`` is a `LiveBook`. Made by `books`, `Feed.books`.
 
@@ -95,7 +90,7 @@ class Books(Mapping[str, LiveBook]):
     ) -> None:
         if isinstance(symbols, str):
             raise TypeError(f"symbols are given one by one, not as the str '{symbols}'")
-        names = [_symbol(symbol) for symbol in symbols]
+        names = [symbol_name(symbol) for symbol in symbols]
         if not names:
             raise ValueError("books are of at least one symbol")
         if limit not in range(1, 5001):
@@ -356,6 +351,8 @@ def books(
     """
     from .client import connect
 
+    if unknown := set(options) - set(inspect.signature(connect).parameters):
+        raise TypeError(f"books() got an unexpected keyword argument '{min(unknown)}'")
     feed = connect(**{"on_error": "collect", **options})
     return Books(
         feed,

@@ -96,8 +96,10 @@ def serve(feed: Feed, port: int, host: str = "127.0.0.1") -> Iterator[int]:
     """Serves the metrics of a feed at ``http://host:port/metrics`` while the block runs.
 
     Gives the port, for ``port=0``. In a thread of its own, which reads counters only. Raises
-    FeedError without prometheus-client, OSError where the port is taken.
+    FeedError without prometheus-client and where the port is taken, ValueError for what is no port.
     """
+    if not isinstance(port, int) or not 0 <= port < 1 << 16:
+        raise ValueError(f"port is 0 to 65535, not {port!r}")
     try:
         from prometheus_client import CollectorRegistry, start_http_server
     except ImportError:
@@ -107,7 +109,11 @@ def serve(feed: Feed, port: int, host: str = "127.0.0.1") -> Iterator[int]:
     registry = CollectorRegistry()
     collector: Any = FeedCollector(feed)
     registry.register(collector)
-    server, thread = start_http_server(port, addr=host, registry=registry)
+    try:
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        why = error.strerror or error
+        raise FeedError(f"metrics can't be served on {host}:{port}: {why}") from None
     try:
         yield server.server_port
     finally:

@@ -177,6 +177,8 @@ class OrderBook(Book):
             raise ValueError(f"side is 'buy' or 'sell', not {side!r}")
         if qty <= 0:
             raise ValueError(f"an order is for more than nothing, not for {qty}")
+        if self.update_id < 0:
+            raise BookError(self.symbol, str(self.reason))
         n = 16
         while True:
             levels = self.asks(n) if side == "buy" else self.bids(n)

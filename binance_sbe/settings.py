@@ -44,5 +44,6 @@ class Settings:
         times |= {f"stream_timeout of {kind}": each for kind, each in self.stream_timeout.items()}
         for name, seconds in times.items():
             may_be_none = name == "give_up_after" or name.startswith("stream")
-            if not (seconds is None and may_be_none) and not (seconds is not None and seconds > 0):
-                raise ValueError(f"{name} is a positive number of seconds, not {seconds}")
+            is_time = isinstance(seconds, int | float) and seconds > 0
+            if not is_time and not (seconds is None and may_be_none):
+                raise ValueError(f"{name} is a positive number of seconds, not {seconds!r}")

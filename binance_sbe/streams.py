@@ -28,7 +28,7 @@ def stream_name(text: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"a stream is a str such as 'btcusdt@trade', not {type(text).__name__}")
     symbol, separator, kind = text.partition("@")
-    if not separator or not symbol or any(c.isspace() or c in '/?&#,"' for c in symbol):
+    if not separator or not _is_symbol(symbol):
         raise ValueError(f"stream '{text}' is not '<symbol>@<kind>', such as 'btcusdt@trade'")
     if kind not in KINDS:
         raise ValueError(
@@ -39,7 +39,14 @@ def stream_name(text: str) -> str:
 
 def symbol_name(text: str) -> str:
     """The symbol in lower case, as streams have it. ValueError for what can't be one."""
-    return stream_name(f"{text}@trade").partition("@")[0]
+    if not _is_symbol(text):
+        raise ValueError(f"{text!r} is not a symbol, such as 'btcusdt'")
+    return text.lower()
+
+
+def _is_symbol(text: object) -> bool:
+    """Letters and digits of any script, and ``_ - .``, as the exchange allows."""
+    return isinstance(text, str) and text != "" and all(c.isalnum() or c in "_-." for c in text)
 
 
 def stream_names(texts: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import count
 
 from .actions import Action, Close, Failed, Left, Open, logged
-from .errors import ConnectionLost, ConnectionRefused, FeedError
+from .errors import ConnectionLost, ConnectionRefused, FeedError, reason_of
 from .pacing import Window
 from .sequencer import MOST_LINES, Line
 from .session import Accepted, Refused, ServerShutdown, UnknownText
@@ -150,7 +150,7 @@ class Supervisor:
             return
         slot.current = None
         slot.backoff.failures = max(slot.backoff.failures, 1)
-        self._retry(slot, str(error), now, getattr(error, "retry_after", None) or 0.0)
+        self._retry(slot, reason_of(error), now, getattr(error, "retry_after", None) or 0.0)
 
     def text(self, number: int, text: str, now: float) -> None:
         """A text frame came."""

@@ -16,9 +16,10 @@ from sbe_codegen.runtime.results import Batch
 
 from . import health
 from .client import Feed, connect
-from .display import Market, Rates, decimal, plain_lines, rich_table, status, summary
+from .display import Market, Rates, decimal, plain_lines, rich_table, status, summary, total
 from .errors import FeedError
 from .streams import KINDS, stream_name
+from .transports import arrives
 
 _REFRESH = 0.25
 _ONCE_SECONDS = 15.0
@@ -37,31 +38,34 @@ async def show(
     once: bool = False,
     as_json: bool = False,
     metrics_port: int | None = None,
+    with_arrays: bool = False,
     **where: Any,
 ) -> int:
     """Shows a feed in one of the three ways; ``where`` is for `connect`."""
-    async with connect(*streams, **where) as feed, _ended_by(feed, seconds):
+    async with connect(*streams, **where) as feed, _ended_by(feed, seconds) as ending:
         with _metrics(feed, metrics_port):
             if once:
                 return await _once(feed, as_json)
             if as_json:
                 return await _lines(feed)
-            return await _view(feed, f"Binance SBE, {title}")
+            return await _view(feed, f"Binance SBE, {title}", ending, with_arrays)
 
 
 @contextlib.asynccontextmanager
-async def _ended_by(feed: Feed, seconds: float | None) -> AsyncIterator[None]:
-    """Closes the feed at Ctrl-C, or when the time is over."""
+async def _ended_by(feed: Feed, seconds: float | None) -> AsyncIterator[asyncio.Event]:
+    """Closes the feed at Ctrl-C, or when the time is over, and sets the event before."""
     loop = asyncio.get_running_loop()
     closing: list[asyncio.Task[None]] = []
+    ending = asyncio.Event()
 
     def stop() -> None:
+        ending.set()
         closing.append(loop.create_task(feed.close()))
 
     loop.add_signal_handler(signal.SIGINT, stop)
     timer = None if seconds is None else loop.call_later(seconds, stop)
     try:
-        yield
+        yield ending
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         if timer is not None:
@@ -84,27 +88,34 @@ def _metrics(feed: Feed, port: int | None) -> Iterator[None]:
 # the live view
 
 
-async def _view(feed: Feed, title: str) -> int:
+async def _view(feed: Feed, title: str, ending: asyncio.Event, with_arrays: bool) -> int:
     market, rates = Market(), Rates()
     live = live_display()
+
+    async def draw() -> None:
+        """By the clock, whether anything comes or not."""
+        while not await arrives(ending, _REFRESH if live is not None else 1.0):
+            text = status(feed.stats, rates.since(feed.stats))
+            if live is not None:
+                live.update(screen(feed, market, text, title, live.console), refresh=True)
+            else:
+                lines = plain_lines(market, text) + health.plain_lines(feed)
+                print("\n".join(lines), flush=True)
+
     try:
         with live if live is not None else contextlib.nullcontext():
-            shown = 0.0
-            async for batch in feed.batches(max_delay=_REFRESH):
-                market.update(batch)
-                now = asyncio.get_running_loop().time()
-                if now - shown < (_REFRESH if live else 1.0):
-                    continue
-                shown = now
-                text = status(feed.stats, rates.since(feed.stats))
-                if live is not None:
-                    live.update(screen(feed, market, text, title, live.console), refresh=True)
-                else:
-                    print(
-                        "\n".join(plain_lines(market, text) + health.plain_lines(feed)), flush=True
-                    )
+            drawing = asyncio.create_task(draw())
+            try:
+                async for batch in feed.batches(max_delay=_REFRESH):
+                    market.update(batch)
+                    if drawing.done():
+                        await drawing  # it has failed
+            finally:
+                drawing.cancel()
+                await asyncio.wait([drawing])
     finally:
-        print(summary(market, feed.stats, shutil.get_terminal_size((100, 24)).columns))
+        width = shutil.get_terminal_size((100, 24)).columns
+        print(summary(market, feed.stats, width) if with_arrays else total(market))
         print(health.ledger_line(feed))
     return 0
 

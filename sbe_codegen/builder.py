@@ -181,7 +181,8 @@ def build(
     missing raises setuptools' CompileError.
     """
     module = read(schema_file, conventions)
-    progress(f"{len(module.messages)} messages of {module.package}: generating")
+    count = len(module.messages)
+    progress(f"{count} message{'s' * (count != 1)} of {module.package}: generating")
     name = name or module_name(module.package)
     package, _, stem = name.rpartition(".")
     folder = directory.joinpath(*filter(None, package.split(".")))

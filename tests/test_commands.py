@@ -153,7 +153,7 @@ def test_emit_writes_sources_only(small: Path, tmp_path: Path) -> None:
 def test_build_makes_an_importable_module_and_shows_progress(small: Path, tmp_path: Path) -> None:
     done = run("build", small, "--out", tmp_path, "--package", "venue.decoders", SBE_BUILD="debug")
     assert done.returncode == 0, done.stderr
-    for step in ("reading", "1 messages of p: generating", "translating to C", "compiling", "done"):
+    for step in ("reading", "1 message of p: generating", "translating to C", "compiling", "done"):
         assert step in done.stderr
     code = f"import venue.decoders as m; print(m.decode({FRAME!r}).to_dict())"
     made = subprocess.run(

@@ -73,7 +73,7 @@ def test_pipes_get_lines_and_the_end_says_how_it_stands() -> None:
         (["btcusdt", "--limit", "ten"], 2, "'ten' is not a number of levels"),
         (["btcusdt"], 2, "BINANCE_API_KEY"),
         (["btcusdt", "--url", "ws://127.0.0.1:1"], 3, "nothing listens there"),
-        (["btcusdt", "--url", "ws://127.0.0.1:1", "--simulate"], 1, "a book is of one exchange"),
+        (["btcusdt", "--url", "ws://127.0.0.1:1", "--simulate"], 2, "a book is of one exchange"),
     ],
 )
 def test_what_can_not_be_is_said(arguments: list[str], code: int, reason: str) -> None:

@@ -264,12 +264,19 @@ def test_a_connection_that_is_closing_suffers_nothing_more() -> None:
     asyncio.run(run())
 
 
+def test_the_first_request_is_not_refused() -> None:
+    """Or whoever looks at faults would see nothing but the first."""
+    exchange = Exchange()
+    for fault in ("refuse", "slow"):
+        assert not exchange.inflict(fault)
+
+
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="rate"):
         Exchange(rate=0)
     with pytest.raises(ValueError, match="at least one symbol"):
         Exchange([])
-    with pytest.raises(ValueError, match="stream"):
+    with pytest.raises(ValueError, match="'a/b' is not a symbol"):
         Exchange(["a/b"])
     with pytest.raises(ValueError, match="over 255 bytes"):
         Exchange(["a" * 256])

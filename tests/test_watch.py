@@ -65,7 +65,7 @@ def test_json_is_one_event_a_line_in_the_order_of_arrival(exchange: str) -> None
             assert re.fullmatch(r"\d+\.\d+", trade["price"])
         else:
             assert all(len(level) == 2 for level in event["bids"] + event["asks"])
-    assert re.search(r"ledger: [\d,]+ culled\n$", done.stderr), done.stderr
+    assert re.search(r"ledger: culled [\d,]+\n$", done.stderr), done.stderr
 
 
 def test_once_shows_each_symbol_and_ends(exchange: str) -> None:
@@ -100,8 +100,43 @@ def test_the_view_without_a_terminal_has_connections_and_ledger(exchange: str) -
     assert done.returncode == 0, done.stderr
     assert "connection 1 (line 1): age" in done.stdout
     assert "connection 2 (line 2): age" in done.stdout
-    assert re.search(r"ledger: .* duplicates", done.stdout)
+    assert re.search(r"ledger: .*duplicates \d", done.stdout)
     assert "@depth" not in done.stdout
+
+
+def test_the_view_goes_on_while_nothing_comes() -> None:
+    """By the clock: that is when one looks at it."""
+    command = [sys.executable, "-m", "binance_sbe", "simulate", "btcusdt", "--port", "0"]
+    command += ["--faults", "silence@1.5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[-1]
+        done = run("btcusdt", "--url", url, "--seconds", "5.5")
+        server.terminate()
+    assert done.returncode == 0, done.stderr
+    rates = [
+        float(rate.replace(",", "")) for rate in re.findall(r"\] ([\d,]+) messages/s", done.stdout)
+    ]
+    assert len(rates) >= 4
+    assert rates[0] > 0
+    assert rates[-1] == 0
+    assert re.findall(r"last read ([\d.]+) s ago", done.stdout)
+
+
+def test_a_view_without_a_connection_says_so() -> None:
+    async def work() -> str:
+        exchange = Exchange(["btcusdt"])
+        await exchange.__aenter__()
+        streams = watching.streams_of(["btcusdt"])
+        async with binance_sbe.connect(*streams, url=exchange.url, api_key="k") as feed:
+            await exchange.__aexit__(None, None, None)
+            while health.open_connections(feed):
+                await asyncio.sleep(0.01)
+            console = Console(width=100, record=True, file=io.StringIO())
+            console.print(watching.screen(feed, Market(), "status", "title", console))
+            return console.export_text()
+
+    assert "no connection is open: the exchange closed with 1001" in asyncio.run(work())
 
 
 def test_the_metrics_of_a_watch_are_served(exchange: str) -> None:
@@ -147,7 +182,7 @@ def test_the_screen_fits_the_terminal(width: int) -> None:
 
     text = asyncio.run(work())
     assert all(len(line) <= width for line in text.splitlines())
-    for said in ("BTCUSDT", "connection 2 (line 2)", "1 holes", "btcusdt@trade, 2 ids"):
+    for said in ("BTCUSDT", "connection 2 (line 2)", "holes 1", "btcusdt@trade, 2 ids"):
         assert said in text
 
 

@@ -45,7 +45,7 @@ def kinds(names: Iterable[str]) -> list[str]:
         if kind not in KINDS:
             raise ValueError(f"there is no fault '{kind}'; there are {', '.join(KINDS)}")
         if at and not _is_time(seconds):
-            raise ValueError(f"fault '{name}': '{seconds}' is not a number of seconds")
+            raise ValueError(f"fault '{name}': '{seconds}' is not a number of seconds from 0 up")
         found.append(name)
     return found
 

@@ -278,6 +278,8 @@ class Exchange:
         chance = self.fault_schedule.chance
         match fault:
             case "refuse" | "slow":
+                if not usable:  # the first request of all is to succeed
+                    return False
                 self._next_reply = fault
                 return True
             case "old":

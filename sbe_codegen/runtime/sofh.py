@@ -61,7 +61,10 @@ class Splitter:
         """
         if self._error is not None:
             raise self._error
-        self._rest += memoryview(data)
+        try:
+            self._rest += memoryview(data)
+        except TypeError:
+            raise TypeError(f"feed takes bytes, not {type(data).__name__}") from None
         messages = []
         start = 0
         while len(self._rest) - start >= SOFH_LENGTH:
