@@ -41,6 +41,7 @@ cdef class Inbox:
     cdef Py_ssize_t mark_count
     cdef Py_ssize_t mark_room
     cdef int64_t seen                   # frames of the read that is going on
+    cdef Line reading                   # its connection
     cdef int64_t bytes_before           # that read
     cdef int64_t unmarked               # rows of that read, not counted yet
     cdef int64_t received

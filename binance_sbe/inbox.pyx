@@ -107,7 +107,10 @@ cdef class Inbox:
         if line.gone:
             line.unwanted += count
             return 0
+        if self.seen and self.reading is not line:      # which has not ended, or was interrupted
+            self.end_read(self.reading)
         if self.seen == 0:
+            self.reading = line
             self.begin_read(received)
         self.seen += count
         for i in range(count):

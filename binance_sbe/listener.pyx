@@ -12,7 +12,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memmove
-from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
+from picows.picows cimport WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from .inbox cimport MOST_SPANS, Inbox, as_rows, sbe_span
 from .sequencer cimport Line
@@ -21,7 +21,7 @@ from .stats cimport now_ns
 import asyncio
 from collections import deque
 
-from picows import WSCloseCode, WSProtocolError
+from picows import WSProtocolError
 
 from .logs import LOG
 
@@ -32,6 +32,7 @@ PICOWS = SBE_PICOWS.decode()    # the version that this was compiled for
 
 cdef enum:
     PLAIN = 0x82                # first byte of a binary message in one frame, without extensions
+    NO_CODE = 1005              # of a close frame that has none
     BUFFER = 128 * 1024         # such a frame, of 4 + 65,535 bytes at most, has room in it
 
 cdef int64_t NUDGE = 1_000_000_000      # ns
@@ -56,6 +57,7 @@ cdef class Listener(WSListener):
     cdef FrameReader reader     # None before the first read has ended
     cdef object failure         # why we ended the connection, where we did
     cdef bint over              # nothing that comes now counts
+    cdef bint given_up          # nobody wants this connection
     cdef object held
     cdef bint holding           # there is something held
     cdef bint paused
@@ -79,16 +81,50 @@ cdef class Listener(WSListener):
 
     cpdef on_ws_connected(self, WSTransport transport):
         self.transport = transport
+        if self.given_up:
+            transport.disconnect(False)
+
+    def give_up(self):
+        """Nobody waits for this connection any more: where there is one, or will be, it ends."""
+        self.over = self.given_up = True
+        if self.transport is not None:
+            self.transport.disconnect(False)
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
-        if self.reader is not None:     # which begins and ends the read
+        try:
+            if self.reader is not None:     # which begins and ends the read
+                self.take(transport, frame)
+                return
+            self.begin()
             self.take(transport, frame)
-            return
-        self.begin()
-        self.take(transport, frame)
-        self.end()
-        if frame.last_in_buffer:
-            self.reader = reader_after(self, transport, frame)
+            self.end()
+            if transport.is_close_frame_sent:   # picows may have refused what is behind it
+                self.over = True
+            elif frame.last_in_buffer:
+                self.reader = reader_after(self, transport, frame)
+        except WSProtocolError:
+            raise       # to picows, which ends the connection with its code
+        except BaseException as error:
+            self.fail(error)
+
+    cpdef is_user_specific_pong(self, WSFrame frame):
+        """The answer to a ping of picows, which keeps it to itself."""
+        if frame.msg_type != WSMsgType.PONG:
+            return False
+        self.on_sign()
+        return True
+
+    cdef int fail(self, error) except -1:
+        """An error of ours, or of what we have called, ends the connection."""
+        self.over = True
+        self.failure = f"{type(error).__name__}: {error}"
+        self.held.clear()
+        LOG.error("the feed failed", exc_info=error)
+        self.transport.send_close(WSCloseCode.INTERNAL_ERROR)
+        self.transport.disconnect()
+        if not isinstance(error, Exception):
+            raise error
+        return 0
 
     cdef int begin(self) except -1:
         self.received = now_ns()
@@ -112,7 +148,13 @@ cdef class Listener(WSListener):
         return 0
 
     cpdef on_ws_disconnected(self, WSTransport transport):
-        self.hand_in_held()
+        try:
+            self.hand_in_held()
+        except Exception as error:
+            self.fail(error)
+        self.reader = None
+        if self.given_up:
+            return
         closing = transport.close_handshake
         received = None if closing is None else closing.recv
         if self.failure is not None:
@@ -120,7 +162,7 @@ cdef class Listener(WSListener):
         elif received is None:
             self.on_lost(None, "no close frame came")
         else:
-            self.on_lost(int(received.code), received.reason or "")
+            self.on_lost(int(received.code) or NO_CODE, received.reason or "")
 
     cdef int receive(self, const uint8_t* data, Py_ssize_t size) except -1:
         cdef sbe_span span
@@ -135,9 +177,14 @@ cdef class Listener(WSListener):
         return 0
 
     cdef int pause(self) except -1:
+        """Stops reading, once this read is over: with TLS more may have been read than was given."""
         self.paused = True
-        self.transport.underlying_transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self.stop_reading)
         return 0
+
+    def stop_reading(self):
+        if self.paused:
+            self.transport.underlying_transport.pause_reading()
 
     def hand_in_held(self, bint while_room=False):
         while self.held and not (while_room and self.inbox.full):
@@ -151,7 +198,11 @@ cdef class Listener(WSListener):
         """There may be room again."""
         if not self.paused:
             return
-        self.hand_in_held(True)
+        try:
+            self.hand_in_held(True)
+        except Exception as error:
+            self.fail(error)
+            return
         self.holding = len(self.held) > 0
         if not self.holding and not self.inbox.full:
             self.paused = False
@@ -160,16 +211,13 @@ cdef class Listener(WSListener):
     cdef int take(self, WSTransport transport, WSFrame frame) except -1:
         """Any frame that picows has read."""
         cdef sbe_span span = sbe_span(<const uint8_t*>frame.payload_ptr, frame.payload_size)
+        if frame.msg_type == WSMsgType.CLOSE:
+            self.take_close(transport, frame)
+            return 0
         if self.over:
             return 0
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.refuse(WSCloseCode.PROTOCOL_ERROR, "a frame of an extension that was not agreed on")
-        if frame.msg_type == WSMsgType.CLOSE:
-            self.over = True
-            if not transport.is_close_frame_sent:
-                transport.send_close(frame.get_close_code())
-            transport.disconnect()
-            return 0
         if frame.msg_type == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         if frame.msg_type not in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
@@ -192,7 +240,10 @@ cdef class Listener(WSListener):
         if not is_text:
             self.receive(<const uint8_t*>(<char*>whole), len(whole))
             return 0
-        text = whole.decode("utf-8", "replace")
+        try:
+            text = whole.decode()
+        except UnicodeDecodeError:
+            self.refuse(WSCloseCode.INVALID_TEXT, "text that is not UTF-8")
         if self.paused:
             self.holding = True
             self.held.append((text, 0))     # what was said after frames is heard after them
@@ -200,11 +251,23 @@ cdef class Listener(WSListener):
             self.on_text(text)
         return 0
 
-    cdef int refuse(self, code, str reason) except -1:
+    cdef int take_close(self, WSTransport transport, WSFrame frame) except -1:
+        cdef WSCloseCode code = frame.get_close_code()
+        if frame.payload_size and (
+            <int>code < 1000 or <int>code >= 5000 or code == WSCloseCode.ABNORMAL_CLOSURE
+        ):
+            self.refuse(WSCloseCode.PROTOCOL_ERROR, f"closed with {<int>code}, which is no code")
+        self.over = True
+        if not transport.is_close_frame_sent:
+            transport.send_close(code if frame.payload_size else WSCloseCode.OK)
+        transport.disconnect()
+        return 0
+
+    cdef int refuse(self, WSCloseCode code, str reason) except -1:
         """Ends the connection (picows does, for this error)."""
         self.over = True
         self.failure = reason
-        raise WSProtocolError(code, reason)
+        raise WSProtocolError(<int>code, reason)
 
 
 cdef inline Py_ssize_t frame_length(const uint8_t* frame, Py_ssize_t size, Py_ssize_t* header) noexcept:
@@ -239,7 +302,7 @@ cdef FrameReader reader_after(Listener listener, WSTransport transport, WSFrame 
     cdef Py_ssize_t length = frame_length(
         <const uint8_t*>frame.payload_ptr + frame.payload_size, part, &header
     )
-    if part and not length or transport.is_close_frame_sent or transport.is_disconnected:
+    if part and not length or transport.is_disconnected:
         return None
     reader = FrameReader(listener, transport)
     reader.foreign = length - part
@@ -290,14 +353,10 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
             self.listener.begin()
             done = self.read()
             self.listener.end()
-        except Exception as error:
+        except BaseException as error:
             self.filled = 0
             self.foreign = EVER
-            LOG.exception("the feed failed")
-            self.listener.over = True
-            self.listener.failure = f"{type(error).__name__}: {error}"
-            self.transport.send_close(WSCloseCode.INTERNAL_ERROR)
-            self.transport.disconnect()
+            self.listener.fail(error)
             return
         self.filled -= done
         if self.filled and done:
@@ -307,7 +366,7 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         """What is in the buffer, as far as it goes; returns how many bytes are done."""
         cdef sbe_span[MOST_SPANS] spans
         cdef Py_ssize_t at = 0, count = 0, header = 0, length
-        cdef bint is_due = self.listener.received - self.nudged >= NUDGE
+        cdef bint is_due = not 0 <= self.listener.received - self.nudged < NUDGE
         while at < self.filled:
             if not self.foreign:
                 length = frame_length(self.data + at, self.filled - at, &header)
@@ -339,6 +398,7 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         cdef Py_ssize_t size = min(self.foreign, self.filled - at)
         cdef Py_ssize_t end = at + size
         cdef Py_ssize_t part
+        cdef bint was_closing = self.transport.is_close_frame_sent
         self.nudged = self.listener.received
         while at < end:
             room = self.picows.get_buffer(end - at)
@@ -346,6 +406,8 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
             room[:part] = self.view[at:at + part]
             self.picows.buffer_updated(part)
             at += part
+            if self.transport.is_close_frame_sent and not was_closing:
+                self.listener.over = True       # picows has refused it, or we have
         self.foreign -= size
         if self.transport.is_close_frame_sent or self.transport.is_disconnected:
             self.foreign = EVER
@@ -353,6 +415,7 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
 
     def connection_lost(self, error):
         self.picows.connection_lost(error)
+        self.picows = None
 
     def eof_received(self):
         return self.picows.eof_received()

@@ -252,6 +252,9 @@ class PicowsTransport:
             raise _no_answer(url, timeout) from None
         except (OSError, self._picows.WSError, EOFError, UnicodeError) as error:
             raise unreachable(url, error) from None
+        finally:
+            if self._transport is None:
+                self._listener.give_up()
 
     async def send(self, text: str) -> None:
         if self._transport.is_disconnected or self._transport.is_close_frame_sent:

@@ -307,7 +307,7 @@ def test_the_key_is_needed_checked_and_never_shown(
         assert "secret" not in str(caught.value)
         monkeypatch.setenv("BINANCE_API_KEY", "secret-2")
         async with connect("btcusdt@trade", url=exchange.url) as feed:
-            assert repr(feed).startswith(f"<Feed {exchange.url}, open, 1 streams, ")
+            assert repr(feed).startswith(f"<Feed {exchange.url}, open, 1 stream, ")
             await anext(feed)
         assert "secret" not in caplog.text
 

@@ -313,6 +313,23 @@ def test_an_inbox_keeps_frames_or_makes_rows() -> None:
     assert inbox.pop() == (frames[12], 9)
 
 
+def test_frames_count_for_the_connection_that_brought_them_whatever_comes_between() -> None:
+    """Here an error ends the first read before it is counted."""
+    failures = [RuntimeError("once")]
+
+    def wake() -> None:
+        if failures:
+            raise failures.pop()
+
+    ledger, one, two = Ledger(), Line(), Line()
+    inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, wake)
+    with pytest.raises(RuntimeError, match="once"):
+        inbox.put(b"one", 1, one)
+    inbox.put(b"another", 2, two)
+    inbox.put(b"a third", 3, two)
+    assert (one.frames, one.bytes, two.frames, two.bytes) == (1, 3, 2, 14)
+
+
 def test_the_ledger_forgets_the_oldest_connections_that_ended() -> None:
     from binance_sbe.ledger import MOST_CONNECTIONS, Connection, Ledger
     from binance_sbe.sequencer import Line

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import hashlib
 import itertools
 import random
 import ssl
 import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,12 +60,47 @@ def fresh_inbox(limit: int = 1_000_000) -> Inbox:
     return Inbox(Stats(), ledger, FrameQueue(limit, policies("block"), ledger), True, lambda: None)
 
 
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def upgrade(reader: asyncio.StreamReader) -> bytes:
+    """Reads the request; returns the answer to it."""
+    request = await reader.readuntil(b"\r\n\r\n")
+    lines = dict(line.split(b": ", 1) for line in request.split(b"\r\n")[1:-2])
+    key = {name.lower(): value for name, value in lines.items()}[b"sec-websocket-key"]
+    accept = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + base64.b64encode(accept) + b"\r\n\r\n"
+    )
+
+
+@contextlib.asynccontextmanager
+async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """The URL of a server of one connection, which has ended in the end."""
+    ended = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await script(reader, writer)
+        writer.close()
+        ended.set()
+
+    async with (
+        asyncio.timeout(30),
+        await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls) as server,
+    ):
+        yield f"{'wss' if tls else 'ws'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await ended.wait()
+
+
 async def receive(
     transport: str,
     chunks: list[bytes],
     inbox: Inbox | None = None,
     head: int = 0,
     tls: ssl.SSLContext | None = None,
+    on_text: Callable[[str], None] = lambda text: None,
 ) -> Got:
     """What comes out where a server writes these chunks, the first ``head`` along with its answer.
 
@@ -72,34 +109,22 @@ async def receive(
     inbox = inbox or fresh_inbox()
     answers = b""
 
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal answers
-        request = await reader.readuntil(b"\r\n\r\n")
-        lines = dict(line.split(b": ", 1) for line in request.split(b"\r\n")[1:-2])
-        key = {name.lower(): value for name, value in lines.items()}[b"sec-websocket-key"]
-        accept = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-        writer.write(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + base64.b64encode(accept) + b"\r\n\r\n"
-            + b"".join(chunks[:head])
-        )  # fmt: skip
-        with contextlib.suppress(OSError):
-            for chunk in chunks[head:]:
-                await writer.drain()
-                await asyncio.sleep(0.001)
-                writer.write(chunk)
+        writer.write(await upgrade(reader) + b"".join(chunks[:head]))
+        for chunk in chunks[head:]:
             await writer.drain()
-            reading = asyncio.create_task(reader.read())
-            await asyncio.wait([reading], timeout=0.05)
-            if writer.can_write_eof():
-                writer.write_eof()
-            else:  # TLS
-                writer.close()
-            answers = await reading
-        writer.close()
-        handled.set()
+            await asyncio.sleep(0.001)
+            writer.write(chunk)
+        await writer.drain()
+        reading = asyncio.create_task(reader.read())
+        await asyncio.wait([reading], timeout=0.05)
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:  # TLS
+            writer.close()
+        answers = await reading
 
-    handled = asyncio.Event()
     texts: list[tuple[str, int]] = []
     signs: list[int] = []
     lost: list[tuple[int | None, str]] = []
@@ -111,17 +136,22 @@ async def receive(
 
     def hear(text: str) -> None:
         texts.append((text, inbox.pending))
+        on_text(text)
 
-    async with asyncio.timeout(30):
-        async with await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls) as server:
-            port = server.sockets[0].getsockname()[1]
-            made = TRANSPORTS[transport](inbox, Line(), hear, lambda: signs.append(1), end)
-            await made.open(f"{'wss' if tls else 'ws'}://127.0.0.1:{port}", "k", 10)
-            await over.wait()
-            await made.close()
-            await handled.wait()
+    async with served(script, tls) as url:
+        made = TRANSPORTS[transport](inbox, Line(), hear, lambda: signs.append(1), end)
+        await made.open(url, "k", 10)
+        await over.wait()
+        await made.close()
     frames = [inbox.pop()[0] for _ in range(len(inbox.frames))]
     return Got(frames, texts, len(signs), lost, answers, inbox)
+
+
+def code_of(answers: bytes) -> int:
+    """Of the close frame that the client has sent, and nothing before it."""
+    assert answers[:2] in {bytes([0x88, 0x80 | size]) for size in range(2, 126)}
+    mask, said = answers[2:4], answers[6:8]
+    return int.from_bytes(bytes(a ^ b for a, b in zip(said, mask, strict=True)), "big")
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -219,13 +249,26 @@ def test_rows_are_those_of_the_frames_however_they_come(transport: str) -> None:
     asyncio.run(work())
 
 
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def context(authority: trustme.CA) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(made)
+    return made
+
+
 @BOTH
 def test_the_same_comes_through_tls(
-    transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    transport: str,
+    authority: trustme.CA,
+    context: ssl.SSLContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
     frames = [bytes_of(size, 3) for size in (1, 60, 0, 65535, 200, 70_000, 3)] * 20
     data = b"".join(wire(BINARY, frame) for frame in frames)
     chunks = [*cut(data, random.Random(2).sample(range(len(data)), 30)), wire(PING, b"x"), END]
@@ -238,7 +281,203 @@ def test_the_same_comes_through_tls(
     assert (got.signs, got.lost) == (1, [(1001, "over")])
 
 
+@BOTH
+@pytest.mark.parametrize("rows", [False, True], ids=["frames", "rows"])
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_a_slow_consumer_gets_all_and_sees_the_end(
+    transport: str,
+    rows: bool,
+    secure: bool,
+    authority: trustme.CA,
+    context: ssl.SSLContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever TLS has read and not given by when the reading stops."""
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    count = 6000
+    data = b"".join(wire(BINARY, vectors.next_trade()) for _ in range(count))
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await upgrade(reader) + wire(PING, b""))
+        await reader.read(6)  # the pong: by then the first read is over
+        writer.write(data + END)
+        await reader.read(6)
+
+    async def work() -> int:
+        inbox, over, got = fresh_inbox(100), asyncio.Event(), 0
+        if rows:
+            inbox.gather(50)
+        async with served(script, context if secure else None) as url:
+            made = TRANSPORTS[transport](
+                inbox, Line(), lambda _: None, lambda: None, lambda *_: over.set()
+            )
+            await made.open(url, "k", 10)
+            while got < count:
+                await asyncio.sleep(0.0005)
+                if rows:
+                    while inbox.rows_held:
+                        got += len(inbox.hand_over())
+                else:
+                    got += len(inbox.frames)
+                    while len(inbox.frames):
+                        inbox.pop()
+                made.resume()
+            await over.wait()
+            await made.close()
+        return got
+
+    assert asyncio.run(work()) == count
+
+
+@BOTH
+def test_a_connection_that_nobody_waits_for_any_more_is_ended(transport: str) -> None:
+    """Its server has answered when `open` was cancelled already."""
+    ends: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answer = await upgrade(reader)
+        await asyncio.sleep(0.2)
+        writer.write(answer + GOOD)
+        await asyncio.sleep(0.05)
+        writer.write(GOOD)
+        ends.append(await reader.read())
+
+    async def work() -> None:
+        inbox, lost = fresh_inbox(), list[int]()
+        async with served(script) as url:
+            made = TRANSPORTS[transport](
+                inbox, Line(), lambda _: None, lambda: None, lambda *_: lost.append(1)
+            )
+            opening = asyncio.create_task(made.open(url, "k", 10))
+            await asyncio.sleep(0.1)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            await made.close()
+        assert (inbox.pending, lost) == (0, [])
+
+    asyncio.run(work())
+    assert ends in ([], [b""])
+
+
 GOOD = wire(BINARY, b"before")
+
+
+@BOTH
+@pytest.mark.parametrize("limit", [2, 100], ids=["held", "at once"])
+def test_an_error_of_who_hears_text_ends_the_connection(transport: str, limit: int) -> None:
+    """Where the inbox is full the text is heard later; the end is told whatever happens."""
+
+    def fail(text: str) -> None:
+        raise RuntimeError(f"no ear for {text}")
+
+    async def work() -> None:
+        inbox, over, lost = fresh_inbox(limit), asyncio.Event(), list[tuple[int | None, str]]()
+
+        def end(code: int | None, reason: str) -> None:
+            lost.append((code, reason))
+            over.set()
+
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await upgrade(reader) + wire(PING, b""))
+            await reader.read(6)
+            writer.write(GOOD + GOOD + wire(TEXT, b"this") + GOOD)
+            await asyncio.sleep(0.02)
+            writer.write(GOOD)
+            await reader.read(6)
+
+        async with served(script) as url:
+            made = TRANSPORTS[transport](inbox, Line(), fail, lambda: None, end)
+            await made.open(url, "k", 10)
+            await asyncio.sleep(0.1)
+            assert inbox.pop()[0] == inbox.pop()[0] == b"before"
+            made.resume()
+            await over.wait()
+            await made.close()
+        assert lost == [(None, "RuntimeError: no ear for this")]
+        assert inbox.pending == 0
+
+    asyncio.run(work())
+
+
+@BOTH
+def test_what_was_too_long_never_comes(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from binance_sbe import transports
+
+    monkeypatch.setattr(transports, "_MAX_FRAME", 100_000)
+    chunks = [GOOD, wire(BINARY, bytes(100_001)) + GOOD, GOOD, wire(TEXT, b"late")]
+    got = asyncio.run(receive(transport, chunks))
+    assert (got.frames, got.texts) == ([b"before"], [])
+    assert code_of(got.answers) == 1009
+
+
+@BOTH
+@pytest.mark.parametrize("code", [0, 999, 1005, 1006, 1015, 5000, 65535])
+def test_codes_that_there_are_not_break_the_rules(transport: str, code: int) -> None:
+    got = asyncio.run(receive(transport, [GOOD, wire(CLOSE, struct.pack(">H", code))]))
+    assert code_of(got.answers) == 1002
+    assert got.lost[0][0] is None
+
+
+@BOTH
+def test_a_close_without_a_code_is_1005(transport: str) -> None:
+    got = asyncio.run(receive(transport, [GOOD, wire(CLOSE, b"")]))
+    assert got.frames == [b"before"]
+    assert got.lost == [(1005, "")]
+    assert got.answers[:2] == b"\x88\x80" or code_of(got.answers) == 1000
+
+
+@BOTH
+def test_the_answers_to_our_own_pings_are_signs(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from binance_sbe import transports
+
+    monkeypatch.setattr(transports, "_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(transports, "_PING_SECONDS", 0.1)
+
+    async def work() -> None:
+        signs = asyncio.Semaphore(0)
+
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await upgrade(reader) + GOOD)
+            while head := await reader.read(2):
+                mask = await reader.readexactly(4)
+                content = await reader.readexactly(head[1] & 0x7F)
+                content = bytes(b ^ mask[i % 4] for i, b in enumerate(content))
+                kind = head[0] & 15
+                writer.write(wire(PONG if kind == PING else CLOSE, content))
+                if kind == CLOSE:
+                    return
+
+        async with served(script) as url:
+            made = TRANSPORTS[transport](
+                fresh_inbox(), Line(), lambda _: None, signs.release, lambda *_: None
+            )
+            await made.open(url, "k", 10)
+            for _ in range(2):
+                await asyncio.wait_for(signs.acquire(), 5)
+            await made.close()
+
+    asyncio.run(work())
+
+
+def test_connections_that_have_ended_leave_nothing_to_the_collector() -> None:
+    """A buffer of 128 KiB each would wait for it."""
+
+    def readers() -> int:
+        return sum(type(each).__name__ == "FrameReader" for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = readers()
+        for _ in range(5):
+            asyncio.run(receive("picows", [GOOD, END]))
+        assert readers() == before
+    finally:
+        gc.enable()
 
 
 @BOTH
@@ -260,6 +499,7 @@ FAULTS = {
     "a continuation of nothing": (wire(CONTINUATION, b"no"), 1002),
     "a message amid another": (wire(BINARY, b"no", fin=False) + wire(BINARY, b"no"), 1002),
     "text amid another": (wire(BINARY, b"no", fin=False) + wire(TEXT, b"no"), 1002),
+    "text that is not UTF-8": (wire(TEXT, b"\xff"), 1007),
     "a length over 63 bits": (b"\x82\x7f" + b"\xff" * 8, None),
     "more than is allowed": (b"\x82\x7f" + struct.pack(">Q", (16 << 20) + 1), 1009),
     "more than is allowed, in parts": (
@@ -279,9 +519,7 @@ def test_what_breaks_the_rules_ends_the_connection(transport: str, fault: str, l
     assert got.frames == [b"before"] * (2 if late else 1)
     assert len(got.lost) == 1
     assert got.lost[0][0] is None
-    assert got.answers[:2] in {bytes([0x88, 0x80 | size]) for size in range(2, 126)}
-    mask, said = got.answers[2:6], got.answers[6:8]
-    told = struct.unpack(">H", bytes(a ^ b for a, b in zip(said, mask, strict=False)))[0]
+    told = code_of(got.answers)
     assert told == code or (code is None and told in (1002, 1009))
 
 
