@@ -13,6 +13,7 @@ from rich.console import Console
 
 from binance_sbe import connect
 from binance_sbe.display import Market, Rates, status
+from binance_sbe.health import open_connections
 from binance_sbe.simulator import Exchange
 from binance_sbe.watching import screen, streams_of
 
@@ -28,7 +29,7 @@ async def main() -> None:
         ends = asyncio.get_running_loop().time() + 12
         async for batch in feed.batches(max_delay=0.25):
             market.update(batch)
-            if asyncio.get_running_loop().time() > ends:
+            if asyncio.get_running_loop().time() > ends and len(open_connections(feed)) == 2:
                 break
             text = status(feed.stats, rates.since(feed.stats))
         console.print(screen(feed, market, text, "Binance SBE, local exchange", console))
