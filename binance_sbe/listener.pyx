@@ -61,6 +61,7 @@ cdef class Listener(WSListener):
     cdef object held
     cdef bint holding           # there is something held
     cdef bint paused
+    cdef bint stopped           # the socket, which comes a little later
     cdef int64_t received       # ns since 1970: all that came in one read has one time of arrival
     cdef list parts             # of a message in several frames
     cdef int kind               # of that message, 0 where there is none
@@ -183,7 +184,8 @@ cdef class Listener(WSListener):
         return 0
 
     def stop_reading(self):
-        if self.paused:
+        if self.paused and not self.stopped:
+            self.stopped = True
             self.transport.underlying_transport.pause_reading()
 
     def hand_in_held(self, bint while_room=False):
@@ -206,7 +208,9 @@ cdef class Listener(WSListener):
         self.holding = len(self.held) > 0
         if not self.holding and not self.inbox.full:
             self.paused = False
-            self.transport.underlying_transport.resume_reading()
+            if self.stopped:
+                self.stopped = False
+                self.transport.underlying_transport.resume_reading()
 
     cdef int take(self, WSTransport transport, WSFrame frame) except -1:
         """Any frame that picows has read."""
