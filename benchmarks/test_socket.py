@@ -118,7 +118,7 @@ def raw(url: str, count: int) -> None:
 
 def timed(benchmark: Any, way: Callable[[str, int], None], server: tuple[str, int]) -> None:
     benchmark.extra_info["per"] = server[1]
-    benchmark.pedantic(way, args=server, rounds=3, warmup_rounds=1)
+    benchmark.pedantic(way, args=server, rounds=5, warmup_rounds=1)
 
 
 BURST = pytest.mark.benchmark(

@@ -42,19 +42,22 @@ def main(given: Sequence[str] | None = None) -> int:
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        return int(asyncio.run(options.run(options)))
-    except KeyboardInterrupt:
-        return 0
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0  # whoever read our output has seen enough
+        code = int(asyncio.run(options.run(options)))
+        sys.stdout.flush()
+    except (KeyboardInterrupt, BrokenPipeError):  # whoever reads our output has seen enough
+        code = 0
     except FeedError as error:
         print(f"binance-sbe: {error}", file=sys.stderr)
-        return exit_code(error)
+        code = exit_code(error)
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else error
         print(f"binance-sbe: {said}", file=sys.stderr)
-        return 1
+        code = 1
+    try:
+        sys.stdout.flush()
+    except OSError:  # what can't be written is not to be tried again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import vectors
 
 COMMAND = [sys.executable, "-m", "binance_sbe"]
 
@@ -242,6 +243,22 @@ def test_output_that_nobody_reads_any_more_is_no_error() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        ("| true", 0, ""),  # which reads nothing, so that it is noticed at the very end
+        ("> /dev/full", 1, "binance-sbe: [Errno 28] No space left on device\n"),
+    ],
+)
+def test_output_that_can_not_be_written_at_the_end(where: str, code: int, said: str) -> None:
+    command = f"sleep 0.5; echo {vectors.TRADES.hex()} | {sys.executable} -m binance_sbe inspect -"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"({command}) {where}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, said)
 
 
 def test_the_version_is_shown() -> None:
