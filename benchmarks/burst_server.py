@@ -39,7 +39,10 @@ def framed(kind: int, payload: bytes) -> bytes:
 def handshake(client: socket.socket) -> None:
     request = b""
     while b"\r\n\r\n" not in request:
-        request += client.recv(65536)
+        part = client.recv(65536)
+        if not part:
+            raise OSError("the client went away")
+        request += part
     key = next(
         line.partition(b":")[2].strip()
         for line in request.split(b"\r\n")
