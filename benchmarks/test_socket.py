@@ -66,8 +66,8 @@ async def plain(url: str, count: int) -> int:
 def feed(transport: Any, batches: bool) -> Callable[[str, int], Any]:
     async def consume(url: str, count: int) -> int:
         seen = 0
-        stream = binance_sbe.connect("x@bestBidAsk", url=url, api_key="k", transport=transport)
-        async with stream as opened:
+        where: Any = {"url": url, "api_key": "k", "transport": transport, "reconnect": False}
+        async with binance_sbe.connect("x@bestBidAsk", **where) as opened:
             if batches:
                 async for batch in opened.batches():
                     seen += len(batch)
