@@ -92,6 +92,11 @@ async def _view(feed: Feed, title: str, ending: asyncio.Event, with_arrays: bool
     market, rates = Market(), Rates()
     live = live_display()
 
+    async def read() -> None:
+        async for batch in feed.batches(max_delay=_REFRESH):
+            market.update(batch)
+        ending.set()
+
     async def draw() -> None:
         """By the clock, whether anything comes or not."""
         while not await arrives(ending, _REFRESH if live is not None else 1.0):
@@ -104,15 +109,13 @@ async def _view(feed: Feed, title: str, ending: asyncio.Event, with_arrays: bool
 
     try:
         with live if live is not None else contextlib.nullcontext():
-            drawing = asyncio.create_task(draw())
+            both = [asyncio.create_task(read()), asyncio.create_task(draw())]
             try:
-                async for batch in feed.batches(max_delay=_REFRESH):
-                    market.update(batch)
-                    if drawing.done():
-                        await drawing  # it has failed
+                await asyncio.gather(*both)
             finally:
-                drawing.cancel()
-                await asyncio.wait([drawing])
+                for task in both:
+                    task.cancel()
+                await asyncio.wait(both)
     finally:
         width = shutil.get_terminal_size((100, 24)).columns
         print(summary(market, feed.stats, width) if with_arrays else total(market))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -29,13 +31,20 @@ from binance_sbe.simulator import Exchange
 COMMAND = [sys.executable, "-m", "binance_sbe", "watch"]
 
 
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[str]:
-    command = [sys.executable, "-m", "binance_sbe", "simulate", "btcusdt", "ethusdt"]
-    with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
+@contextlib.contextmanager
+def simulated(*arguments: str) -> Iterator[str]:
+    """The URL of `binance-sbe simulate` as a process."""
+    command = [sys.executable, "-m", "binance_sbe", "simulate", *arguments, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         yield server.stdout.readline().split()[-1]
         server.terminate()
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[str]:
+    with simulated("btcusdt", "ethusdt") as url:
+        yield url
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -106,13 +115,8 @@ def test_the_view_without_a_terminal_has_connections_and_ledger(exchange: str) -
 
 def test_the_view_goes_on_while_nothing_comes() -> None:
     """By the clock: that is when one looks at it."""
-    command = [sys.executable, "-m", "binance_sbe", "simulate", "btcusdt", "--port", "0"]
-    command += ["--faults", "silence@1.5"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().split()[-1]
+    with simulated("btcusdt", "--faults", "silence@1.5") as url:
         done = run("btcusdt", "--url", url, "--seconds", "5.5")
-        server.terminate()
     assert done.returncode == 0, done.stderr
     rates = [
         float(rate.replace(",", "")) for rate in re.findall(r"\] ([\d,]+) messages/s", done.stdout)
@@ -121,6 +125,19 @@ def test_the_view_goes_on_while_nothing_comes() -> None:
     assert rates[0] > 0
     assert rates[-1] == 0
     assert re.findall(r"last read ([\d.]+) s ago", done.stdout)
+
+
+def test_a_view_that_nobody_reads_any_more_ends_though_nothing_comes() -> None:
+    """Nothing but the drawing notices it."""
+    with simulated("btcusdt", "--faults", "silence@0.5") as url:
+        command = f"{' '.join(COMMAND)} btcusdt --url {url} --seconds 40 | head -1"
+        started = time.monotonic()
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False,
+            env=os.environ | {"BINANCE_API_KEY": "any"},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - started < 30
 
 
 def test_a_view_without_a_connection_says_so() -> None:
