@@ -25,8 +25,11 @@ class Recorded(Exchange):
         self.symbol = symbol
         self.published: dict[str, list[bytes]] = {name: [] for name in streams(symbol)}
         self.culled: set[bytes] = set()  # what a connection may have been spared
+        self.is_over = False  # nothing is published any more, not even the book at rest
 
     def send(self, stream: str, frame: bytes) -> None:
+        if self.is_over:
+            return
         self.published[stream].append(frame)
         now = time.monotonic()
         if any(now < each.wire.culls_until for each in self._connections.values()):
