@@ -316,7 +316,9 @@ class Feed:
         """The next message. Raises ConnectionLost when there is no connection any more."""
         stats, inbox = self.stats, self._inbox
         inbox.stop_gathering()
-        while await self._wait(inbox.frames.__len__):
+        frames = inbox.frames
+        # most often there are some, and no coroutine is needed to say so
+        while (frames and frames.overflowed is None) or await self._wait(frames.__len__):
             frame, received = inbox.pop()
             self._consumed()
             started = time.time_ns()
