@@ -314,25 +314,19 @@ class Feed:
 
     async def __anext__(self) -> Message:
         """The next message. Raises ConnectionLost when there is no connection any more."""
-        stats, inbox = self.stats, self._inbox
+        inbox, frames = self._inbox, self._inbox.frames
         inbox.stop_gathering()
-        frames = inbox.frames
         # most often there are some, and no coroutine is needed to say so
         while (frames and frames.overflowed is None) or await self._wait(frames.__len__):
-            frame, received = inbox.pop()
-            self._consumed()
-            started = time.time_ns()
             try:
-                message = spot_stream.decode(frame)
+                message = inbox.next_message()
             except DecodeError as error:
-                stats.rejected += 1
+                self._consumed()
                 if self._on_error == "raise":
                     raise
                 self.errors.append(error)
                 continue
-            stats.note_message(message.event_time, received, started, time.time_ns())
-            if message.version <= spot_stream.SCHEMA_VERSION:
-                stats.left_over_bytes += len(frame) - message.encoded_length
+            self._consumed()
             return message
         self._end()
         raise StopAsyncIteration

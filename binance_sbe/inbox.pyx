@@ -24,6 +24,8 @@ from .stats cimport (
 
 from collections import deque
 
+from sbe_codegen.runtime.errors import DecodeError
+
 from . import spot_stream
 
 cdef enum:
@@ -350,7 +352,23 @@ cdef class Inbox:
             self.refill()
         return batch
 
-    def pop(self):
-        """The next frame, as (bytes, received_ns)."""
-        frame, received, _ = self.frames.popleft()
-        return frame, received
+    def next_message(self):
+        """The oldest frame, which there is, decoded and measured. DecodeError where it is no message."""
+        cdef Stats stats = self.stats
+        cdef int64_t received, started, decoded
+        frame, at, _ = self.frames.popleft()
+        received = at
+        started = now_ns()
+        try:
+            message = spot_stream.decode(frame)
+        except DecodeError:
+            stats.rejected += 1
+            raise
+        decoded = now_ns()
+        note(stats.event_to_received, since(message.event_time, received), 1)
+        note(stats.received_to_decoded, decoded - received, 1)
+        note(stats.decoding, decoded - started, 1)
+        note(stats.decoded_to_handed_over, 0, 1)
+        if message.version <= SCHEMA_VERSION:
+            stats.left_over_bytes += len(<bytes>frame) - message.encoded_length
+        return message

@@ -109,15 +109,6 @@ cdef class Stats:
         self.decoded_to_handed_over = Histogram()
         self.decoding = Histogram()
 
-    def note_message(
-        self, int64_t event_time, int64_t received, int64_t started, int64_t decoded
-    ):
-        """A message that was decoded when it was asked for; ``event_time`` in us, all else in ns."""
-        note(self.event_to_received, since(event_time, received), 1)
-        note(self.received_to_decoded, decoded - received, 1)
-        note(self.decoded_to_handed_over, 0, 1)
-        note(self.decoding, decoded - started, 1)
-
     def decode_ns(self, double percent):
         """``decoding.percentile(percent)``."""
         return self.decoding.percentile(percent)

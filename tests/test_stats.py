@@ -18,13 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 
-from binance_sbe import Feed, connect
+from binance_sbe import DecodeError, Feed, connect
 from binance_sbe.errors import ConnectionLost
 from binance_sbe.inbox import Inbox
 from binance_sbe.ledger import Ledger
 from binance_sbe.overflow import FrameQueue, policies
 from binance_sbe.sequencer import Line
 from binance_sbe.simulator import Exchange
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import Diff
 from binance_sbe.stats import Histogram, Stats
 
 TRANSPORTS = ("websockets", "picows")
@@ -82,11 +84,17 @@ def test_percentiles_count_ranks_exactly() -> None:
 
 
 def test_event_times_may_be_any_number() -> None:
-    stats = Stats()
-    for event_time in (-(2**63), 2**63 - 1, 0):
-        stats.note_message(event_time, 2**63 - 1, 5, 7)
-    assert stats.event_to_received.count == 3
-    assert stats.decode_ns(50) == 2
+    ledger, line = Ledger(), Line()
+    inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, lambda: None)
+    times = [-(2**63), 0, 2**63 - 1]
+    for at in times:
+        ids = [at // 2**60 + 20] * 2  # which go up
+        frame = encode(Diff("BTCUSDT", -2, -8, at, *ids, bids=(), asks=()))
+        inbox.put(frame, 2**62, line)
+    assert [inbox.next_message().event_time for _ in times] == times
+    assert inbox.stats.event_to_received.count == inbox.stats.decoding.count == 3
+    assert inbox.stats.decoding.negative == 0
+    assert inbox.stats.decode_ns(50) > 0
 
 
 def run(work: Callable[[Exchange], Awaitable[None]]) -> None:
@@ -310,7 +318,11 @@ def test_an_inbox_keeps_frames_or_makes_rows() -> None:
     assert stats.event_to_received.count == 12
     inbox.stop_gathering()
     inbox.put(frames[12], 9, line)
-    assert inbox.pop() == (frames[12], 9)
+    assert bytes(inbox.next_message()) == frames[12]
+    inbox.put(b"no message", 9, line)
+    with pytest.raises(DecodeError):
+        inbox.next_message()
+    assert (inbox.pending, stats.rejected, stats.event_to_received.count) == (0, 1, 13)
 
 
 def test_frames_count_for_the_connection_that_brought_them_whatever_comes_between() -> None:

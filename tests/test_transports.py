@@ -143,7 +143,7 @@ async def receive(
         await made.open(url, "k", 10)
         await over.wait()
         await made.close()
-    frames = [inbox.pop()[0] for _ in range(len(inbox.frames))]
+    frames = [inbox.frames.popleft()[0] for _ in range(len(inbox.frames))]
     return Got(frames, texts, len(signs), lost, answers, inbox)
 
 
@@ -322,7 +322,7 @@ def test_a_slow_consumer_gets_all_and_sees_the_end(
                 else:
                     got += len(inbox.frames)
                     while len(inbox.frames):
-                        inbox.pop()
+                        inbox.frames.popleft()
                 made.resume()
             await over.wait()
             await made.close()
@@ -391,7 +391,7 @@ def test_an_error_of_who_hears_text_ends_the_connection(transport: str, limit: i
             made = TRANSPORTS[transport](inbox, Line(), fail, lambda: None, end)
             await made.open(url, "k", 10)
             await asyncio.sleep(0.1)
-            assert inbox.pop()[0] == inbox.pop()[0] == b"before"
+            assert [inbox.frames.popleft()[0] for _ in range(2)] == [b"before"] * 2
             made.resume()
             await over.wait()
             await made.close()
