@@ -178,3 +178,60 @@ def test_depth20(benchmark: Any, way: Callable[[list[bytes]], None], data: Any) 
 def test_diff(benchmark: Any, way: Callable[[list[bytes]], None], data: Any) -> None:
     benchmark.extra_info["per"] = len(data)
     benchmark(way, data)
+
+
+class Plain:
+    """What an attribute costs where nothing is decoded."""
+
+    __slots__ = ("price",)
+
+    def __init__(self, price: int) -> None:
+        self.price = price
+
+    @property
+    def bid_price(self) -> int:
+        return self.price
+
+
+def read_int(message: Any) -> None:
+    for _ in range(COUNT):
+        message.bid_price  # noqa: B018
+
+
+def read_float(message: Any) -> None:
+    for _ in range(COUNT):
+        message.bid_price_float  # noqa: B018
+
+
+def read_text(message: Any) -> None:
+    for _ in range(COUNT):
+        message.symbol  # noqa: B018
+
+
+def read_slot(message: Any) -> None:
+    for _ in range(COUNT):
+        message.price  # noqa: B018
+
+
+MESSAGE: Any = binance_sbe.decode(FRAMES[0])
+PLAIN = Plain(MESSAGE.bid_price)
+
+
+def test_attributes_are_the_same() -> None:
+    assert MESSAGE.bid_price == PLAIN.bid_price == PLAIN.price
+
+
+@pytest.mark.benchmark(group="an attribute, the loop included")
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        pytest.param(read_int, PLAIN, id="a property in Python, of what is there already"),
+        pytest.param(read_slot, PLAIN, id="a slot: the floor"),
+        pytest.param(read_int, MESSAGE, id="binance_sbe, an int"),
+        pytest.param(read_float, MESSAGE, id="binance_sbe, a scaled float"),
+        pytest.param(read_text, MESSAGE, id="binance_sbe, the symbol"),
+    ],
+)
+def test_attributes(benchmark: Any, way: Callable[[Any], None], message: Any) -> None:
+    benchmark.extra_info["per"] = COUNT
+    benchmark(way, message)

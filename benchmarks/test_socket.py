@@ -31,8 +31,10 @@ def served(count: int, rate: float) -> Iterator[tuple[str, int]]:
     command = [sys.executable, str(HERE / "burst_server.py"), str(count), str(rate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield f"ws://127.0.0.1:{int(server.stdout.readline())}", count
-        server.kill()
+        try:
+            yield f"ws://127.0.0.1:{int(server.stdout.readline())}", count
+        finally:
+            server.kill()
 
 
 @pytest.fixture(scope="module")

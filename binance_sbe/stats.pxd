@@ -5,8 +5,14 @@ from libc.stdint cimport int64_t, uint64_t
 cdef extern from *:
     """
     #define sbe_top_bit(value) (63 - __builtin_clzll(value))
+    #ifdef SBE_NO_HISTOGRAMS                    /* benchmarks/histogram_cost.py */
+    #define SBE_HISTOGRAMS 0
+    #else
+    #define SBE_HISTOGRAMS 1
+    #endif
     """
     int sbe_top_bit(uint64_t value) noexcept nogil
+    const bint SBE_HISTOGRAMS
 
 
 cdef enum:
@@ -48,6 +54,8 @@ cdef inline int bucket_of(uint64_t value) noexcept nogil:
 
 cdef inline void note(Histogram histogram, int64_t ns, int64_t times) noexcept nogil:
     """Counts a duration, ``times`` times."""
+    if not SBE_HISTOGRAMS:
+        return
     if ns < 0:
         histogram.negative += times
         ns = 0
@@ -78,6 +86,8 @@ cdef inline void count_tally(Histogram histogram, sbe_tally* tally) noexcept nog
 cdef inline void note_next(Histogram histogram, sbe_tally* tally, int64_t ns) noexcept nogil:
     """`note` of one duration where many in a row are nearly the same. `count_tally` is to follow."""
     cdef int shift
+    if not SBE_HISTOGRAMS:
+        return
     if <uint64_t>ns - <uint64_t>tally.low < tally.width:
         tally.times += 1
         tally.total += <double>ns
