@@ -40,12 +40,14 @@ def gather(frames: list[bytes]) -> bytes:
     return b"".join(frames)
 
 
+COLLECTOR = binance_sbe.Collector()
+
+
 def collect(frames: list[bytes]) -> Any:
-    collector = binance_sbe.Collector()
-    append = collector.append
+    append = COLLECTOR.append
     for frame in frames:
         append(frame)
-    return collector.take()
+    return COLLECTOR.take()
 
 
 def empty_call(frame: bytes) -> None:

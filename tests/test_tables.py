@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import resource
 import subprocess
 import sys
 import threading
@@ -302,3 +303,42 @@ def test_one_large_frame_among_many_small_ones_takes_little_room() -> None:
     count, peak = map(int, done.stdout.split())
     assert count == 100_002
     assert peak < 1000
+
+
+def test_batches_of_all_sizes_in_turn_hold_what_decode_many_gives() -> None:
+    """Tables begin with room for what the batch before had, which may be more, less or nothing."""
+    chance = random.Random(5)
+    collector = Collector()
+    for _ in range(60):
+        frames = chance.choices(FRAMES, k=int(10 ** chance.uniform(0, 3.7)))
+        if chance.random() < 0.3:  # some tables stay empty
+            frames = [frame for frame in frames if frame not in FRAMES[:2]]
+        for frame in frames:
+            collector.append(frame)
+        taken, given = collector.take(), decode_many(frames)
+        assert list(taken.tables) == list(given.tables)
+        for message, table in given.tables.items():
+            other = taken[message]
+            for name in table.records.dtype.names:
+                assert (other.records[name] == table.records[name]).all()
+            assert other.symbols == table.symbols
+            for name, group in table.groups.items():
+                assert (other.groups[name].offsets == group.offsets).all()
+                assert (other.groups[name].records == group.records).all()
+
+
+@pytest.mark.skipif(
+    "sanitize" in os.environ.get("SBE_BUILD", ""), reason="the sanitizer frees what is given back"
+)
+def test_batches_of_like_sizes_touch_no_new_memory() -> None:
+    """A page that is touched for the first time costs more than the rows that go there."""
+    collector = Collector()
+    before = 0
+    for round_ in range(30):
+        for _ in range(4000 + 37 * (round_ % 5)):
+            collector.append(vectors.BEST_BID_ASK)
+        batch = collector.take()
+        assert len(batch) >= 4000
+        if round_ == 9:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 20 * 10

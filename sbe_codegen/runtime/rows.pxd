@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t
 
 from .cursor cimport sbe_cursor, sbe_fault
 from .message cimport Schema
-from .tables cimport append_t, roll_back, sbe_buffer, sbe_tables
+from .tables cimport append_t, roll_back, sbe_buffer, sbe_table, sbe_tables
 
 
 cdef enum:                      # what became of a frame
@@ -27,6 +27,7 @@ cdef class Rows:
     ) except -1
     cdef int add_all(self, object frames) except -1
     cdef int add_run(self, object buffer, object offsets) except -1
+    cdef int open_message(self, sbe_table* table, size_t number) except -1
     cdef int open_wanted(self) except -1
     cdef int reject(self, const sbe_fault* fault) except -1
     cdef object finish(self)

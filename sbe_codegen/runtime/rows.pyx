@@ -16,7 +16,7 @@ from .cursor cimport (
 )
 from .frames cimport Lease, open_frame
 from .message cimport Schema
-from .tables cimport append_t, reserve, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
+from .tables cimport append_t, reserve, room_for, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
 
 cimport numpy as cnp
 
@@ -109,6 +109,15 @@ cdef int open_table(sbe_table* table, object layout, tuple columns) except -1:
     return 0
 
 
+cdef void expect_as_much(sbe_table* table, const sbe_table* before) noexcept:
+    """Room for what another table of the same layout has, once the first row comes."""
+    cdef size_t i
+    table.rows.likely = room_for(before.rows.used)
+    table.offsets.likely = room_for(before.offsets.used)
+    for i in range(table.group_count):
+        expect_as_much(&table.groups[i], &before.groups[i])
+
+
 cdef void close_table(sbe_table* table) noexcept:
     cdef size_t i
     free(table.rows.data)
@@ -137,11 +146,18 @@ cdef class Rows:
         free(self.faults.data)
 
     cdef Rows fresh(self):
-        """Empty tables with the same settings."""
-        on_error = "collect" if self.collect else "raise"
-        return new_rows(
-            self.schema, self.append_frame, self.tables.capacity, on_error, self.prefix
+        """Empty tables with the same settings, which will have room for as much as there is now."""
+        cdef Rows rows
+        cdef size_t i
+        rows = new_rows(
+            self.schema, self.append_frame, self.tables.capacity,
+            "collect" if self.collect else "raise", self.prefix,
         )
+        for i in range(self.tables.count):
+            if self.tables.items[i].rows.used:
+                rows.open_message(&rows.tables.items[i], i)
+                expect_as_much(&rows.tables.items[i], &self.tables.items[i])
+        return rows
 
     cdef int settle(
         self, sbe_cursor* cursor, const uint8_t* start, int64_t received_ns
@@ -206,6 +222,12 @@ cdef class Rows:
         self.frame_count = count
         return 0
 
+    cdef int open_message(self, sbe_table* table, size_t number) except -1:
+        """Opens the table of a message. Python code runs here."""
+        return open_table(
+            table, self.schema.classes[number]._LAYOUT, PREFIX[:self.prefix // 8]
+        )
+
     cdef int open_wanted(self) except -1:
         """The table of the message that came now for the first time.
 
@@ -216,7 +238,7 @@ cdef class Rows:
         cdef size_t wanted = self.tables.wanted
         memset(&made, 0, sizeof(sbe_table))
         try:
-            open_table(&made, self.schema.classes[wanted]._LAYOUT, PREFIX[:self.prefix // 8])
+            self.open_message(&made, wanted)
         except BaseException:
             close_table(&made)
             raise
@@ -255,7 +277,7 @@ cdef class Rows:
                 contents[message] = contents_of(table, message._LAYOUT, columns)
         rejections.schema = self.schema
         rejections.faults = self.faults
-        self.faults = sbe_buffer(NULL, 0, 0)
+        self.faults = sbe_buffer(NULL, 0, 0, 0)
         return Batch(
             self.schema, columns, contents, rejections, self.frame_count, self.tables.left_over
         )
@@ -321,9 +343,9 @@ cdef object hand_over(object dtype, sbe_buffer* buffer):
     if data == NULL:
         return np.empty(0, own)
     if 0 < used < capacity - capacity // 8:
-        data = realloc(data, used) or data
-        capacity = used
-    buffer[0] = sbe_buffer(NULL, 0, 0)
+        capacity = room_for(used)       # what the next batch will look for
+        data = realloc(data, capacity) or data
+    buffer[0] = sbe_buffer(NULL, 0, 0, 0)
     return own_array(own, data, used // dtype.itemsize, capacity)
 
 

@@ -19,6 +19,7 @@ cdef struct sbe_buffer:
     char* data
     size_t used                 # bytes
     size_t capacity             # bytes
+    size_t likely               # bytes that it will come to, where the batch before tells; else 0
 
 
 cdef struct sbe_slot:
@@ -74,6 +75,11 @@ cdef bint look_up_short(
 cdef bint look_up_long(
     sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
 ) noexcept nogil
+
+
+cdef inline size_t room_for(size_t used) noexcept nogil:
+    """Bytes for a buffer that will have about as much as another one has."""
+    return used + (used >> 4)
 
 
 cdef inline bint reserve(

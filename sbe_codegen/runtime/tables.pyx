@@ -61,7 +61,7 @@ cdef bint grow(
     """At least doubles, so that appending is linear; where the number of frames is known, makes
     room for what the rest will take if it is like the frames so far, within reason."""
     cdef size_t needed = buffer.used + wanted
-    cdef size_t capacity = max(buffer.capacity * 2, needed, least, <size_t>64)
+    cdef size_t capacity = max(buffer.capacity * 2, needed, buffer.likely or least, <size_t>64)
     cdef double likely
     cdef char* data
     if buffer.capacity and tables.expected > tables.frame:
