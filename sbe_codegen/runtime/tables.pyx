@@ -7,7 +7,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy
 
 from .loads cimport load_uint64_le
-from .spares cimport take_spare
+from .spares cimport give_spare, take_spare
 
 cdef sbe_tables UNKNOWN         # dictionaries grow by themselves
 cdef uint64_t[2] SEEDS          # so that nobody who sends symbols can choose which ones collide
@@ -62,6 +62,7 @@ cdef bint grow(
     room for what the rest will take if it is like the frames so far, within reason."""
     cdef size_t needed = buffer.used + wanted
     cdef size_t capacity = max(buffer.capacity * 2, needed, buffer.likely or least, <size_t>64)
+    cdef size_t spare
     cdef double likely
     cdef char* data
     if buffer.capacity and tables.expected > tables.frame:
@@ -69,10 +70,14 @@ cdef bint grow(
         if whole == 0:
             whole = 64 * needed
         capacity = max(capacity, <size_t>min(likely, <double>whole))
-    if buffer.data == NULL:
-        buffer.data = <char*>take_spare(capacity, &buffer.capacity)
-        if buffer.data != NULL:
-            return True
+    data = <char*>take_spare(capacity, &spare)
+    if data != NULL:
+        if buffer.used:
+            memcpy(data, buffer.data, buffer.used)
+        give_spare(buffer.data, buffer.capacity)
+        buffer.data = data
+        buffer.capacity = spare
+        return True
     data = <char*>realloc(buffer.data, capacity)
     if data == NULL and capacity > needed:
         capacity = needed
