@@ -39,7 +39,7 @@ def bars(axes: Any, title: str, ways: Ways, unit: str) -> None:
         FLOOR
         if any(each in name for each in floors)
         else OURS
-        if name.startswith(("binance_sbe", "feed, picows"))
+        if name.startswith(("binance_sbe", "feed"))
         else THEIRS
         for name, _ in ordered
     ]
