@@ -20,7 +20,7 @@ SCHEMAS = {
     "binance_sbe.fix_sbe": HERE / "schemas" / "spot-fixsbe-1_1.xml",
 }
 # Written by hand; the listener needs picows, without which it is left out.
-LIVE = ("book", "book_core", "inbox", "levels", "listener", "sequencer", "stats")
+LIVE = ("book", "book_core", "inbox", "levels", "listener", "overflow", "sequencer", "stats")
 
 
 def extensions(force: bool) -> list:

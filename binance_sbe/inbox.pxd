@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t
 from sbe_codegen.runtime.batch cimport Collector
 from sbe_codegen.runtime.cursor cimport sbe_cursor
 
+from .overflow cimport FrameQueue
 from .sequencer cimport Line, Sequencer, Stream, sbe_event
 from .stats cimport Stats
 
@@ -25,7 +26,7 @@ cdef struct sbe_span:           # a frame, where it lies
 cdef class Inbox:
     cdef readonly Stats stats
     cdef readonly object ledger
-    cdef readonly object frames         # a FrameQueue
+    cdef readonly FrameQueue frames
     cdef readonly object batches        # deque of complete ones
     cdef readonly Py_ssize_t rows_held  # frames that are rows and were not handed over
     cdef readonly Py_ssize_t limit

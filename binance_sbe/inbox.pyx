@@ -15,6 +15,7 @@ from sbe_codegen.runtime.batch cimport collect_row
 from sbe_codegen.runtime.cursor cimport rewind
 from sbe_codegen.runtime.rows cimport ADDED, REFUSED, TOO_LATE, Rows, add_row, undo_row
 
+from .overflow cimport FrameQueue, Waiting
 from .sequencer cimport (
     DROP, HAND_OVER, HAND_OVER_AND_MORE, HOLD, event_of_row, judge,
 )
@@ -58,7 +59,7 @@ cdef class Inbox:
     not to be dropped; and not while ``unlimited`` is set.
     """
 
-    def __cinit__(self, Stats stats not None, ledger not None, queue not None, bint stops, wake):
+    def __cinit__(self, Stats stats not None, ledger not None, FrameQueue queue not None, bint stops, wake):
         self.stats = stats
         self.ledger = ledger
         self.sequencer = ledger.sequencer
@@ -74,7 +75,7 @@ cdef class Inbox:
     @property
     def pending(self):
         """Frames and rows that the consumer has not taken."""
-        return self.rows_held + len(self.frames)
+        return self.rows_held + self.frames.count()
 
     @property
     def full(self):
@@ -160,7 +161,7 @@ cdef class Inbox:
         cdef int verdict
         if stream is None:
             self.note_damaged(line, frame, received)
-            self.frames.append(frame, received, None)
+            self.frames.add(frame, received, None)
         else:
             if data[6] | data[7]:
                 self.note_version(data)
@@ -168,10 +169,10 @@ cdef class Inbox:
             if verdict == HOLD:
                 self.sequencer.hold(stream, line, &event, received, frame)
             elif verdict != DROP:
-                self.frames.append(frame, received, stream)
+                self.frames.add(frame, received, stream)
                 if verdict == HAND_OVER_AND_MORE:
                     for each, at in self.sequencer.next_held(stream, False):
-                        self.frames.append(each, at, stream)
+                        self.frames.add(each, at, stream)
         self.wake()
         return 0
 
@@ -261,7 +262,7 @@ cdef class Inbox:
         cdef const uint8_t* data = <const uint8_t*>(<char*>frame)
         stream = self.sequencer.judge_frame(frame, &event)
         if not as_rows(self):
-            self.frames.append(frame, received, stream)
+            self.frames.add(frame, received, stream)
             return 0
         cursor.start = data
         cursor.end = data + len(frame)
@@ -298,18 +299,18 @@ cdef class Inbox:
         if self.collector is None:
             self.collector = spot_stream.Collector(min(batch_size, MOST_ROOM), "collect")
         self.gathering = True
-        if len(self.frames):
+        if self.frames.count():
             self.refill()
 
     cdef int refill(self) except -1:
         """Frames that waited become rows, as far as there is room."""
         self.spilling = False
-        while len(self.frames):
+        while self.frames.count():
             if not self.stops and self.rows_held + self.unmarked >= self.limit:
                 self.spilling = True
                 break
-            frame, received, _ = self.frames.popleft()
-            self.add_known(frame, received)
+            waiting = self.frames.take()
+            self.add_known(waiting.frame, waiting.received)
         if self.unmarked:
             self.mark()
         return 0
@@ -348,27 +349,25 @@ cdef class Inbox:
         for count, decoded in marks:
             note(self.stats.decoded_to_handed_over, now - <int64_t>decoded, count)
         self.rows_held -= batch.frame_count
-        if self.gathering and len(self.frames):
+        if self.gathering and self.frames.count():
             self.refill()
         return batch
 
     def next_message(self):
         """The oldest frame, which there is, decoded and measured. DecodeError where it is no message."""
         cdef Stats stats = self.stats
-        cdef int64_t received, started, decoded
-        frame, at, _ = self.frames.popleft()
-        received = at
-        started = now_ns()
+        cdef Waiting waiting = self.frames.take()
+        cdef int64_t started = now_ns(), decoded
         try:
-            message = spot_stream.decode(frame)
+            message = spot_stream.decode(waiting.frame)
         except DecodeError:
             stats.rejected += 1
             raise
         decoded = now_ns()
-        note(stats.event_to_received, since(message.event_time, received), 1)
-        note(stats.received_to_decoded, decoded - received, 1)
+        note(stats.event_to_received, since(message.event_time, waiting.received), 1)
+        note(stats.received_to_decoded, decoded - waiting.received, 1)
         note(stats.decoding, decoded - started, 1)
         note(stats.decoded_to_handed_over, 0, 1)
         if message.version <= SCHEMA_VERSION:
-            stats.left_over_bytes += len(<bytes>frame) - message.encoded_length
+            stats.left_over_bytes += len(waiting.frame) - message.encoded_length
         return message

@@ -96,16 +96,19 @@ def unreachable(url: str, error: BaseException) -> Unreachable:
     return Unreachable(f"{url}: " + ": ".join(filter(None, (said, meaning))))
 
 
+_SIGNS = (Opcode.PING, Opcode.PONG)
+
+
 class _Listening(ClientConnection):
     """A connection of websockets that tells of pings and pongs."""
 
     on_sign: OnSign | None = None
 
     def process_event(self, event: Frame | Response) -> None:  # type: ignore[override]
-        is_sign = isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG)
+        is_sign = isinstance(event, Frame) and event.opcode in _SIGNS
         if is_sign and self.on_sign is not None:
             self.on_sign()
-        super().process_event(event)
+        ClientConnection.process_event(self, event)
 
 
 def _retry_after(headers: Any) -> float | None:

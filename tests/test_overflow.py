@@ -1,0 +1,151 @@
+"""What waits for a slow consumer, held to a plain list that does by the table in the README."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from binance_sbe.ledger import Ledger
+from binance_sbe.overflow import POLICIES, FrameQueue, policies
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import BestBidAsk, Trade, Trades
+
+KINDS = ("trade", "bestBidAsk")
+CHOICES = {"trade": ("block", "drop_oldest", "raise"), "bestBidAsk": POLICIES}
+
+
+def event(kind: str, symbol: str, number: int) -> bytes:
+    head = (symbol, -2, -8, number)
+    if kind == "trade":
+        return encode(Trades(*head, number, (Trade(number, 1, 1, True),)))
+    return encode(BestBidAsk(*head, number, (1, 1), (2, 1)))
+
+
+class Model:
+    """Frames as (name, number), in a list."""
+
+    def __init__(self, limit: int, policy: dict[str, str]) -> None:
+        self.limit, self.policy = limit, policy
+        self.waiting: list[tuple[str, int]] = []
+        self.dropped: list[tuple[str, int]] = []
+        self.overflowed: str | None = None
+
+    def policy_of(self, name: str) -> str:
+        return self.policy[name.partition("@")[2]] if name else "block"
+
+    def drop(self, victims: list[tuple[str, int]]) -> None:
+        self.waiting = [each for each in self.waiting if each not in victims]
+        self.dropped += victims
+
+    def append(self, name: str, number: int) -> None:
+        policy = self.policy_of(name)
+        own = [each for each in self.waiting if each[0] == name]
+        if policy != "block" and len(self.waiting) >= self.limit:
+            if policy == "raise":
+                self.overflowed = self.overflowed or name
+                self.dropped.append((name, number))
+                return
+            if policy == "conflate":
+                self.drop(own)
+            else:
+                others = [
+                    each
+                    for each in self.waiting
+                    if self.policy_of(each[0]) in ("drop_oldest", "conflate")
+                ]
+                self.drop((own or others)[:1])
+        self.waiting.append((name, number))
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from([*KINDS, "", "take"]), st.sampled_from(["AB", "CDE"])), max_size=80
+)
+
+
+@given(
+    st.integers(1, 6),
+    st.fixed_dictionaries({kind: st.sampled_from(CHOICES[kind]) for kind in KINDS}),
+    STEPS,
+)
+def test_what_waits_is_what_a_list_has(
+    limit: int, policy: dict[str, str], steps: list[tuple[str, str]]
+) -> None:
+    ledger = Ledger()
+    queue, model = FrameQueue(limit, policies(policy), ledger), Model(limit, policy)
+    frames: dict[bytes, tuple[str, int]] = {}
+    for number, (kind, symbol) in enumerate(steps):
+        if kind == "take":
+            if model.waiting:
+                frame, received, stream = queue.popleft()
+                assert (
+                    frames[frame]
+                    == model.waiting.pop(0)
+                    == (stream.name if stream else "", received)
+                )
+            else:
+                with pytest.raises(IndexError):
+                    queue.popleft()
+        elif not kind:
+            frame = b"no message %d" % number
+            frames[frame] = ("", number)
+            queue.append(frame, number, None)
+            model.append("", number)
+        else:
+            name = f"{symbol.lower()}@{kind}"
+            frame = event(kind, symbol, number)
+            frames[frame] = (name, number)
+            queue.append(frame, number, ledger.sequencer.stream(name))
+            model.append(name, number)
+        assert len(queue) == len(model.waiting)
+        assert queue.overflowed == model.overflowed
+        blocking = [each for each in model.waiting if model.policy_of(each[0]) == "block"]
+        assert queue.blocking == len(blocking)
+        assert ledger.dropped == len(model.dropped)
+    for name, number in model.dropped:
+        holes = [hole for hole in ledger.holes if hole.stream == name]
+        assert sum(hole.last_before < number < hole.first_after for hole in holes) == 1
+    while model.waiting:
+        frame, _, _ = queue.popleft()
+        assert frames[frame] == model.waiting.pop(0)
+
+
+def test_dropped_frames_are_let_go() -> None:
+    """A conflated stream that nobody takes from does not fill memory with what was dropped."""
+    ledger = Ledger()
+    queue = FrameQueue(1, policies("conflate"), ledger)
+    stream = ledger.sequencer.stream("ab@bestBidAsk")
+    for number in range(5000):
+        queue.append(event("bestBidAsk", "AB", number), number, stream)
+    assert len(queue) == 1
+    assert ledger.dropped == 4999
+    assert queue.popleft()[1] == 4999
+    gone = weakref.ref(ledger)
+    del ledger, queue, stream
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("drop", "on_overflow is one of block, drop_oldest, conflate, raise, not 'drop'"),
+        ({"trade": "conflate"}, "events of 'trade' do not replace each other: only bestBidAsk and"),
+        ({"trades": "block"}, "on_overflow: 'trades' is not a kind: trade, bestBidAsk"),
+        ({"depth": None}, "on_overflow is one of .*, not None"),
+    ],
+)
+def test_policies_that_are_none(given: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        policies(given)
+
+
+def test_conflate_for_all_blocks_where_events_do_not_replace_each_other() -> None:
+    assert policies("conflate") == {
+        "trade": "block", "bestBidAsk": "conflate", "depth20": "conflate", "depth": "block",
+    }  # fmt: skip
+    assert policies({"depth": "raise"})["trade"] == "block"
