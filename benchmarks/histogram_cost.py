@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -30,7 +29,7 @@ def built(tree: Path, flags: str) -> Path:
     return tree
 
 
-def cpu(tree: Path, batches: bool, url: str, count: int) -> float:
+def measured(tree: Path, batches: bool, url: str, count: int) -> float:
     """ns of the receiving thread for a message, in a process of its own."""
     done = subprocess.run(
         [sys.executable, __file__, "--work", str(int(batches)), url, str(count)],
@@ -44,16 +43,14 @@ def cpu(tree: Path, batches: bool, url: str, count: int) -> float:
 
 def work(batches: str, url: str, count: str) -> None:
     """What runs in that process."""
+    from socket_turns import cpu
     from test_socket import by_asyncio, feed
 
     from binance_sbe import inbox
 
     way = by_asyncio(feed("picows", bool(int(batches))))
     way(url, int(count))
-    started = time.thread_time()
-    way(url, int(count))
-    took = (time.thread_time() - started) / int(count) * 1e9
-    print(inbox.__file__, counted(), took)
+    print(inbox.__file__, counted(), cpu(way, url, int(count)))
 
 
 def counted() -> int:
@@ -84,7 +81,7 @@ def main() -> None:
             servers = served(count, 0)
             url, _ = next(servers)
             turns = [
-                (cpu(plain, batches, url, count), cpu(bare, batches, url, count))
+                (measured(plain, batches, url, count), measured(bare, batches, url, count))
                 for _ in range(TURNS)
             ]
             servers.close()

@@ -319,15 +319,13 @@ class Feed:
         # most often there are some, and no coroutine is needed to say so
         while (frames and frames.overflowed is None) or await self._wait(frames.__len__):
             try:
-                message = inbox.next_message()
+                return inbox.next_message()
             except DecodeError as error:
-                self._consumed()
                 if self._on_error == "raise":
                     raise
                 self.errors.append(error)
-                continue
-            self._consumed()
-            return message
+            finally:
+                self._consumed()
         self._end()
         raise StopAsyncIteration
 
