@@ -1,7 +1,5 @@
 """The part of the build that pyproject.toml can't say: decoders are generated, then compiled."""
 
-import importlib.metadata
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -19,24 +17,21 @@ SCHEMAS = {
     "binance_sbe.spot_sbe": HERE / "schemas" / "spot_3_5.xml",
     "binance_sbe.fix_sbe": HERE / "schemas" / "spot-fixsbe-1_1.xml",
 }
-# Written by hand; the listener needs picows, without which it is left out.
-LIVE = ("book", "book_core", "inbox", "levels", "listener", "overflow", "sequencer", "stats")
+# Written by hand.
+LIVE = (
+    "book", "book_core", "damage", "inbox", "levels", "overflow", "reader", "sequencer", "stats",
+)  # fmt: skip
 
 
 def extensions(force: bool) -> list:
     sources = builder.runtime_sources()
-    live = [name for name in LIVE if name != "listener" or importlib.util.find_spec("picows")]
-    sources |= {f"binance_sbe.{name}": HERE / "binance_sbe" / f"{name}.pyx" for name in live}
+    sources |= {f"binance_sbe.{name}": HERE / "binance_sbe" / f"{name}.pyx" for name in LIVE}
     for module, schema in SCHEMAS.items():
         package, _, name = module.rpartition(".")
         beside = schema.with_suffix(".toml")
         conventions = Conventions.read(beside) if beside.exists() else None
         sources[module] = builder.generate(schema, HERE / package, name, conventions)
-    made = builder.cythonized(sources, HERE, force)
-    for each in made:
-        if each.name == "binance_sbe.listener":
-            each.define_macros.append(("SBE_PICOWS", f'"{importlib.metadata.version("picows")}"'))
-    return made
+    return builder.cythonized(sources, HERE, force)
 
 
 def switches_changed() -> bool:

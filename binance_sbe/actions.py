@@ -23,7 +23,23 @@ class Send:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """Ask the other side for a sign of life, by a ping."""
+
+    connection: int
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Ask for the end of a connection; what is on its way still counts. `closed` is to follow."""
+
+    connection: int
+
+
+@dataclass(frozen=True)
 class Close:
+    """End a connection at once. Nothing that still comes counts."""
+
     connection: int
     cause: str
 
@@ -38,10 +54,14 @@ class Entered:
 
 @dataclass(frozen=True)
 class Left:
-    """The connection brings nothing any more."""
+    """The connection brings nothing any more.
+
+    ``whole`` says that it has brought all up to the end that we had asked for.
+    """
 
     line: Line
     cause: str
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,7 @@ class Failed:
     error: FeedError
 
 
-Action = Open | Send | Close | Entered | Left | Forgotten | Answer | Log | Failed
+Action = Open | Send | Ask | Finish | Close | Entered | Left | Forgotten | Answer | Log | Failed
 
 
 def logged(event: str, text: str, of: str | None = None, **fields: object) -> Log:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import time as time_of_day
@@ -23,7 +24,7 @@ from .overflow import FrameQueue, policies
 from .settings import Settings
 from .stats import Stats
 from .streams import KINDS, stream_names
-from .transports import TRANSPORTS, Transport, arrives
+from .transports import arrives
 
 if TYPE_CHECKING:
     from . import rest
@@ -48,7 +49,7 @@ def connect(
     api_key: str | None = None,
     environment: Literal["prod", "testnet", "demo"] = "prod",
     url: str | None = None,
-    transport: Literal["websockets", "picows"] = "websockets",
+    transport: str | None = None,
     on_error: Literal["raise", "collect"] = "raise",
     on_overflow: str | Mapping[str, str] = "block",
     max_queue: int = 65536,
@@ -65,12 +66,11 @@ def connect(
     """A feed of SBE streams, to be used as ``async with connect("btcusdt@trade") as feed``.
 
     ``api_key`` is an Ed25519 key's id; None reads BINANCE_API_KEY. ``url`` (ws:// or wss://, host
-    and port) overrides ``environment``. ``transport="picows"`` reads with the picows package, an
-    extra: faster, above all for batches, and otherwise the same. ``on_error`` says what iteration
-    does with a frame that is no message: raise its DecodeError (the feed stays open, and iterating
-    again goes on with the next frame), or keep it in ``feed.errors``, count it and go on.
+    and port) overrides ``environment``. ``on_error`` says what iteration does with a frame that is no
+    message: raise its DecodeError (the feed stays open, and iterating again goes on with the next
+    frame), or keep it in ``feed.errors``, count it and go on. ``transport`` has no effect any more.
 
-    ``max_queue`` is the number of frames held for a slow consumer, and ``on_overflow``, for all
+    ``max_queue`` is the most frames that are held for a slow consumer, and ``on_overflow``, for all
     streams or by kind, what happens beyond it: "block" stops reading, and the exchange waits, for
     a minute at most; "drop_oldest" drops the oldest frame of the stream; "conflate" (bestBidAsk and
     depth20) keeps the newest only; "raise" raises SlowConsumer. What is dropped is in the ledger.
@@ -94,8 +94,14 @@ def connect(
         raise TypeError(f"api_key is a str, not {type(api_key).__name__}")
     if max_queue < 1:
         raise ValueError(f"max_queue is at least 1 frame, not {max_queue}")
-    if transport not in TRANSPORTS:
-        raise ValueError(f"transport is {' or '.join(map(repr, TRANSPORTS))}, not {transport!r}")
+    if transport is not None:
+        if transport not in ("websockets", "picows"):
+            raise ValueError(f"transport is 'websockets' or 'picows', not {transport!r}")
+        warnings.warn(
+            "transport= has no effect any more: there is one transport, as fast as picows was",
+            DeprecationWarning,
+            stacklevel=2,
+        )
     if unknown := set(stream_timeout) - set(KINDS):
         raise ValueError(f"stream_timeout: '{min(unknown)}' is not a kind: {', '.join(KINDS)}")
     settings = Settings(
@@ -114,7 +120,6 @@ def connect(
         where,
         environments.rest_url(environment, url),
         api_key,
-        TRANSPORTS[transport],
         on_error,
         policies(on_overflow),
         max_queue,
@@ -146,7 +151,6 @@ class Feed:
         url: str,
         rest_url: str,
         api_key: str | None,
-        transport: type[Transport],
         on_error: str,
         policy: Mapping[str, str],
         max_queue: int,
@@ -164,8 +168,10 @@ class Feed:
         stops = set(policy.values()) == {"block"}
         queue = FrameQueue(max_queue, policy, self.ledger)
         self._inbox = Inbox(self.stats, self.ledger, queue, stops, self._arrived.set)
-        self._connections = Connections(f"{url}/ws", transport, self._inbox, settings)
+        self._connections = Connections(f"{url}/ws", self._inbox, settings)
         self._is_open = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_waited = False  # somebody waits for frames now
 
     def __repr__(self) -> str:
         state = "open" if self._is_open else "not open"
@@ -197,6 +203,7 @@ class Feed:
             raise RuntimeError("this feed was opened before: call connect again")
         key = checked_key(self._key)
         self._is_open = True
+        self._loop = asyncio.get_running_loop()
         self._connections.start(key)
         try:
             await self.subscribe(*self._wanted)
@@ -208,6 +215,13 @@ class Feed:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_is_open", False) or self._connections.is_over:
+            return
+        warnings.warn(f"{self!r} was dropped and not closed", ResourceWarning, source=self)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._connections.abandon)
 
     async def close(self) -> None:
         """Closes the connections; iteration ends after the frames that have arrived."""
@@ -295,13 +309,31 @@ class Feed:
                 return False
             if not connections.has_streams:
                 raise RuntimeError("the feed has no streams: subscribe to some")
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._news(None)
         if queue.overflowed is not None and not connections.is_over:
             error = SlowConsumer(queue.overflowed, len(queue))
             connections.fail(error)
             raise error
         return True
+
+    def _alone(self) -> None:
+        """Refuses a second consumer, who would take what the first is waiting for."""
+        if self._is_waited:
+            raise RuntimeError(
+                "another task waits for the next frame of this feed: a feed has one consumer"
+            )
+
+    async def _news(self, seconds: float | None) -> bool:
+        """Waits for what may have changed something; False where nothing has in that time."""
+        self._alone()
+        self._is_waited = True
+        self._arrived.clear()
+        try:
+            if seconds is not None:
+                return await arrives(self._arrived, seconds)
+            return await self._arrived.wait()
+        finally:
+            self._is_waited = False
 
     def _consumed(self) -> None:
         """Lets the transports go on, once half of what they may hold is taken."""
@@ -315,6 +347,7 @@ class Feed:
     async def __anext__(self) -> Message:
         """The next message. Raises ConnectionLost when there is no connection any more."""
         inbox, frames = self._inbox, self._inbox.frames
+        self._alone()
         inbox.stop_gathering()
         # most often there are some, and no coroutine is needed to say so
         while (frames and frames.overflowed is None) or await self._wait(frames.__len__):
@@ -350,6 +383,7 @@ class Feed:
         size = min(max_messages, inbox.limit)
 
         def there_are_rows() -> int:
+            self._alone()
             inbox.gather(size)  # another iteration may have ended meanwhile, and stopped it
             return inbox.rows_held
 
@@ -373,8 +407,7 @@ class Feed:
         left = until - time.monotonic()
         if left <= 0 or self._connections.is_over:
             return False
-        self._arrived.clear()
-        return await arrives(self._arrived, left)
+        return await self._news(left)
 
 
 def _again(error: FeedError) -> FeedError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from functools import partial
@@ -13,19 +14,22 @@ from typing import Any
 
 from .actions import (
     Answer,
+    Ask,
     Close,
     Entered,
     Failed,
+    Finish,
     Forgotten,
     Left,
     Log,
     Open,
     Send,
 )
-from .errors import ConnectionLost, FeedError
+from .errors import ConnectionLost, FeedError, Unreachable
 from .inbox import Inbox
 from .ledger import Connection
 from .logs import LOG
+from .pacing import Window
 from .sequencer import Line
 from .settings import Settings
 from .supervisor import Supervisor
@@ -33,7 +37,10 @@ from .transports import Transport, arrives
 
 DAY = timedelta(days=1)
 _HOLDING_SECONDS = 0.02  # between looks at frames that wait for another connection's
-_BEHIND_SECONDS = 10.0  # between two log lines about a slow consumer
+_BEHIND_SECONDS = 10.0  # between two log lines about a slow consumer, or a slow link
+_JUMP_SECONDS = 2.0  # by which the clocks disagree where one has stepped, or the machine has slept
+_DELAYED_SECONDS = 3.0  # that events come later than the quickest have
+_MOST_LINES_LOGGED = (10, 10.0)  # of one kind of event, in so many seconds
 
 
 def _next(at: time_of_day | None, now: datetime) -> datetime | None:
@@ -49,18 +56,19 @@ def _next(at: time_of_day | None, now: datetime) -> datetime | None:
 class Connections:
     """All connections of one feed. Used on the event loop's thread."""
 
-    def __init__(self, url: str, kind: type[Transport], inbox: Inbox, settings: Settings) -> None:
+    def __init__(self, url: str, inbox: Inbox, settings: Settings) -> None:
         self.url = url
         self.supervisor = Supervisor(settings)
         self.error: FeedError | None = None
         self.closing = False
-        self._kind = kind
         self._inbox = inbox
         self._ledger = inbox.ledger
         self._settings = settings
         self._key = ""
         self._transports: dict[int, Transport] = {}
         self._lines: dict[int, Line] = {}
+        self._bringing: dict[Line, Transport] = {}  # those from which something may still come
+        self._leaving: dict[Line, Left] = {}  # when all that they brought has been taken
         self._records: dict[Line, Connection] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._lost: dict[int, tuple[int | None, str]] = {}  # before they were known as open
@@ -70,11 +78,16 @@ class Connections:
         self._keeper: asyncio.Task[None] | None = None
         self._frames_seen: dict[int, int] = {}
         self._silent: dict[str, tuple[float, float]] = {}  # pause, and when it ends
-        self._entered_ns: dict[str, int] = {}
-        self._said_behind = float("-inf")
+        self._entered: dict[str, float] = {}  # when, by the monotonic clock
+        self._said_behind = self._said_delayed = float("-inf")
         self._said_holes = 0
         self._holes_at = 0.0
-        self._read_since = 0  # ns: the inbox was full until then
+        self._said_strays: set[str] = set()
+        self._quotas: dict[str, tuple[Window, list[int]]] = {}  # of log lines, and those left out
+        self._read_since = 0  # ns, monotonic: the inbox was full until then
+        self._least_delay: int | None = None  # ns from an event's time to its arrival
+        self._clocks = time.time() - time.monotonic()
+        self._inbox.ledger.sequencer.is_wanted = self.supervisor.wants
         self._renew_at = _next(settings.renew_at, datetime.now(UTC))
 
     @property
@@ -93,22 +106,29 @@ class Connections:
         self._keeper.add_done_callback(self._kept)
 
     def _kept(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            LOG.error("%s: the feed failed", self.url, exc_info=task.exception())
-            self.fail(FeedError(f"the feed failed: {task.exception()!r}"))
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(error)
 
     async def close(self) -> None:
         """Ends everything; what has arrived stays in the inbox."""
-        self.closing = True
-        self._inbox.unlimited = True
-        self.supervisor.close()
-        self._act()
-        if self._keeper is not None:
-            self._keeper.cancel()
+        self._end()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._release(everything=True)
         self._inbox.wake_consumer()
+
+    def _end(self) -> None:
+        self.closing = True
+        self.supervisor.close()
+        self._act()
+        if self._keeper is not None:
+            self._keeper.cancel()
+
+    def abandon(self) -> None:
+        """Ends everything where nobody waits for it."""
+        if not self.closing:
+            self._end()
 
     def fail(self, error: FeedError) -> None:
         """The feed is over."""
@@ -120,7 +140,7 @@ class Connections:
 
     def resume(self) -> None:
         """There may be room in the inbox again."""
-        for transport in self._transports.values():
+        for transport in list(self._bringing.values()):
             transport.resume()
 
     def renew(self) -> None:
@@ -147,7 +167,6 @@ class Connections:
             await answer
         finally:
             del self._answers[ticket]
-            self._inbox.unlimited = self.closing or self.supervisor.is_asking
 
     # the supervisor's clock
 
@@ -155,7 +174,7 @@ class Connections:
         while not self.closing:
             now = time.monotonic()
             self._report(now)
-            self.supervisor.tick(now)
+            self.supervisor.tick(now, is_read=not self._inbox.full)
             self._act()
             self._release()
             self._poked.clear()
@@ -169,15 +188,14 @@ class Connections:
         inbox = self._inbox
         streams = self._ledger.sequencer.streams
         for number, line in self._lines.items():
-            if line.frames != self._frames_seen.get(number) or inbox.full:
+            if line.frames != self._frames_seen.get(number):
                 self._frames_seen[number] = line.frames
                 self.supervisor.heard(number, now)
             fresh = self.supervisor.fresh(number)
             if fresh:
-                bit = 1 << line.place
-                self.supervisor.came(
-                    number, [n for n in fresh if n in streams and streams[n].joined & bit]
-                )
+                come = [n for n in fresh if n in streams and streams[n].in_step(line)]
+                self.supervisor.came(number, come)
+        self._look_at_clocks(now)
         if self.supervisor.is_whole:
             self._look_for_silence(now)
         if self._renew_at is not None and datetime.now(UTC) >= self._renew_at:
@@ -192,6 +210,41 @@ class Connections:
         if self._ledger.holes_count > self._said_holes and now >= self._holes_at:
             self._holes_at = now + 1.0
             self._say_holes()
+        self._say_strays()
+        self._look_for_delay(now)
+
+    def _look_at_clocks(self, now: float) -> None:
+        """A wall clock that jumps means that it was set, or that the machine was suspended."""
+        clocks = time.time() - now
+        jump, self._clocks = clocks - self._clocks, clocks
+        if abs(jump) >= _JUMP_SECONDS:
+            self._least_delay = None
+            self.supervisor.awake(now)
+            text = f"the clock of this machine has jumped by {jump:+.1f} s: are we still connected?"
+            self._say("clock", text, jump=jump)
+
+    def _look_for_delay(self, now: float) -> None:
+        """Says when events come ever later: the link does not carry the streams."""
+        delays = [line.delay for line in self._lines.values() if line.frames]
+        if not delays or self._inbox.full:
+            return
+        least = min(delays)
+        self._least_delay = least if self._least_delay is None else min(self._least_delay, least)
+        behind = (max(delays) - self._least_delay) / 1e9
+        if behind >= _DELAYED_SECONDS and now - self._said_delayed >= _BEHIND_SECONDS:
+            self._said_delayed = now
+            late = max((line for line in self._lines.values()), key=lambda line: line.delay)
+            text = f"{late.name}: events come {behind:.1f} s late: does the link carry the streams?"
+            self._say("delayed", text, seconds=behind, connection=late.name)
+
+    def _say_strays(self) -> None:
+        strays = self._ledger.strays
+        if len(strays) > len(self._said_strays):
+            names = [name for name in strays if name not in self._said_strays]
+            self._said_strays.update(names)
+            few = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            text = f"events come of streams that nobody has subscribed to: {few}"
+            self._say("strays", text, streams=names)
 
     def _say_holes(self) -> None:
         ledger = self._ledger
@@ -204,11 +257,19 @@ class Connections:
             self._say("holes", text, count=count, streams=sorted({h.stream for h in holes}))
 
     def _say(self, event: str, text: str, level: int = logging.WARNING, **fields: object) -> None:
-        """A line of the log, with fields for formatters that show them."""
+        """A line of the log, with fields for formatters that show them; of a flood, the first."""
+        now = time.monotonic()
+        window, left_out = self._quotas.setdefault(event, (Window(*_MOST_LINES_LOGGED), [0]))
+        if window.wait(now) > 0:
+            left_out[0] += 1
+            return
+        window.note(now)
+        if left_out[0]:
+            text += f" ({left_out[0]:,} such lines before were left out)"
+            left_out[0] = 0
         LOG.log(level, "%s: %s", self.url, text, extra={"feed": self.url, "event": event, **fields})
 
     def _look_for_silence(self, now: float) -> None:
-        now_ns = time.time_ns()
         streams = self._ledger.sequencer.streams
         quiet = []
         for name in self.supervisor.streams:
@@ -216,8 +277,8 @@ class Connections:
             if timeout is None:
                 continue
             stream = streams.get(name)
-            heard = max(self._entered_ns.get(name, now_ns), stream.received if stream else 0)
-            if now_ns - heard < timeout * 1e9:
+            heard = max(self._entered.get(name, now), stream.heard / 1e9 if stream else 0.0)
+            if now - heard < timeout or self._inbox.full:
                 self._silent.pop(name, None)
                 continue
             pause, until = self._silent.get(name, (timeout, 0.0))
@@ -230,7 +291,7 @@ class Connections:
     def _release(self, everything: bool = False) -> None:
         """Hands on the frames that have waited long enough for another connection's."""
         sequencer = self._ledger.sequencer
-        now = 2**62 if everything else time.time_ns()
+        now = 2**62 if everything else time.monotonic_ns()
         if self._inbox.full and not everything:
             self._read_since = now
         if sequencer.holding:
@@ -247,9 +308,6 @@ class Connections:
             for action in actions:
                 self._do(action)
             actions = self.supervisor.actions
-        self._inbox.unlimited = self.closing or self.supervisor.is_asking
-        if self._inbox.unlimited:
-            self.resume()
         self._poked.set()
 
     def _do(self, action: object) -> None:
@@ -257,21 +315,29 @@ class Connections:
             case Open(number, line):
                 self._opening[number] = self._spawn(self._open(number, line))
             case Send(number, text):
-                self._spawn(self._send(number, text))
+                transport = self._transports.get(number)
+                if transport is not None:
+                    with contextlib.suppress(ConnectionLost):  # which is reported as such
+                        transport.send(text)
+            case Ask(number):
+                if number in self._transports:
+                    self._transports[number].ping()
+            case Finish(number):
+                if number in self._transports:
+                    self._transports[number].finish()
             case Close(number, _):
                 self._close(number)
             case Entered(line, names):
-                now = time.time_ns()
-                self._ledger.sequencer.enter(line, names, now)
-                self._entered_ns.update(dict.fromkeys(names, now))
-            case Left(line, cause):
-                self._ledger.sequencer.leave(line, cause)
-                record = self._records.pop(line, None)
-                if record is not None:
-                    self._ledger.note_end(record, time.time_ns(), cause)
-                self._release()
+                self._ledger.sequencer.enter(line, names)
+                self._entered.update(dict.fromkeys(names, time.monotonic()))
+            case Left(line, _, _):
+                transport = self._bringing.get(line)
+                if transport is None or transport.is_drained:
+                    self._leave(action)
+                else:
+                    self._leaving[line] = action
             case Forgotten(names):
-                self._ledger.sequencer.forget(names)
+                self._inbox.hand_in(self._ledger.sequencer.forget(names))
             case Answer(ticket, error):
                 answer = self._answers.get(ticket)
                 if answer is not None and not answer.done():
@@ -287,23 +353,54 @@ class Connections:
                 self._release(everything=True)
                 self._inbox.wake_consumer()
 
+    def _leave(self, left: Left) -> None:
+        """A connection has ended, and all that it brought was taken."""
+        line = left.line
+        self._bringing.pop(line, None)
+        self._ledger.sequencer.leave(line, left.cause, left.whole)
+        record = self._records.pop(line, None)
+        if record is not None:
+            self._ledger.note_end(record, time.time_ns(), left.cause)
+        self._release()
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task whose error ends the feed, and is told."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._kept)
         return task
 
+    def _guarded(self, function: Callable[..., None], *arguments: Any) -> Callable[..., None]:
+        """A callback whose error ends the feed, and is told: who calls it would swallow it."""
+
+        def guarded(*more: Any) -> None:
+            try:
+                function(*arguments, *more)
+            except Exception as error:
+                self._failed(error)
+
+        return guarded
+
+    def _failed(self, error: BaseException) -> None:
+        LOG.error("%s: the feed failed", self.url, exc_info=error)
+        self.fail(FeedError(f"the feed failed: {type(error).__name__}: {error}"))
+
     async def _open(self, number: int, line: Line) -> None:
+        transport = Transport(
+            self._inbox,
+            line,
+            partial(self._on_text, number),
+            partial(self._on_sign, number),
+            self._guarded(self._on_lost, number),
+            self._guarded(self._on_drained, line),
+        )
         try:
-            transport = self._kind(
-                self._inbox,
-                line,
-                partial(self._on_text, number),
-                partial(self._on_sign, number),
-                partial(self._on_lost, number),
-            )
             await transport.open(self.url, self._key, self._settings.open_timeout)
-        except FeedError as error:
+        except Exception as error:
+            if not isinstance(error, FeedError):
+                LOG.error("%s: no connection", self.url, exc_info=error)
+                error = Unreachable(f"{self.url}: {type(error).__name__}: {error}")
             self._opening.pop(number, None)
             self._lost.pop(number, None)
             self.supervisor.failed(number, error, time.monotonic())
@@ -311,6 +408,7 @@ class Connections:
             return
         self._opening.pop(number, None)
         self._transports[number] = transport
+        self._bringing[line] = transport
         self._lines[number] = line
         self._records[line] = Connection(line.name, line, time.time_ns())
         self._ledger.note_connection(self._records[line])
@@ -318,14 +416,6 @@ class Connections:
         if number in self._lost:
             self._on_lost(number, *self._lost.pop(number))
         self._act()
-
-    async def _send(self, number: int, text: str) -> None:
-        transport = self._transports.get(number)
-        if transport is not None:
-            try:
-                await transport.send(text)
-            except ConnectionLost:
-                return  # which is reported as such
 
     def _close(self, number: int) -> None:
         opening = self._opening.pop(number, None)
@@ -355,3 +445,8 @@ class Connections:
         self._forget(number)
         self.supervisor.closed(number, code, reason, time.monotonic())
         self._act()
+
+    def _on_drained(self, line: Line) -> None:
+        left = self._leaving.pop(line, None)
+        if left is not None:
+            self._leave(left)

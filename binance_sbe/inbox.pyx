@@ -7,7 +7,7 @@ once, from wherever the transport has them, and no Python object is made.
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
@@ -15,12 +15,13 @@ from sbe_codegen.runtime.batch cimport collect_row
 from sbe_codegen.runtime.cursor cimport rewind
 from sbe_codegen.runtime.rows cimport ADDED, REFUSED, TOO_LATE, Rows, add_row, undo_row
 
+from .damage cimport DamagedFrames
 from .overflow cimport FrameQueue, Waiting
 from .sequencer cimport (
     DROP, HAND_OVER, HAND_OVER_AND_MORE, HOLD, event_of_row, judge,
 )
 from .stats cimport (
-    Histogram, Stats, count_tally, note, note_next, now_ns, sbe_tally, since,
+    Histogram, Stats, count_tally, monotonic_ns, note, note_next, now_ns, sbe_tally, since,
 )
 
 from collections import deque
@@ -55,8 +56,8 @@ cdef class Inbox:
     """``wake()`` is called when there is something that the consumer may be waiting for.
 
     ``queue`` is the FrameQueue, whose ``limit`` is the number of frames to hold, and as many rows. The
-    transports are to stop at it where ``stops`` is set, else when the queue has as many frames that are
-    not to be dropped; and not while ``unlimited`` is set.
+    connections are to stop at it where ``stops`` is set, else when the queue has as many frames that are
+    not to be dropped. Frames that wait for another connection's count as well, half of the limit at most.
     """
 
     def __cinit__(self, Stats stats not None, ledger not None, FrameQueue queue not None, bint stops, wake):
@@ -66,6 +67,9 @@ cdef class Inbox:
         self.frames = queue
         self.batches = deque()
         self.limit = queue.limit
+        self.sequencer.most_held = max(self.limit // 2, 1)
+        self.damaged = ledger.damaged_frames
+        self.batch_size = 1
         self.stops = stops
         self.wake = wake
 
@@ -75,19 +79,26 @@ cdef class Inbox:
     @property
     def pending(self):
         """Frames and rows that the consumer has not taken."""
-        return self.rows_held + self.frames.count()
+        return self.rows_held + self.frames.count() + self.sequencer.held_count
 
     @property
     def full(self):
-        """Whether the transports are to stop."""
-        if self.unlimited:
-            return False
-        return (self.pending if self.stops else self.frames.blocking) >= self.limit
+        """Whether there is no room for another frame: the connections are to stop."""
+        return self.room() == 0
+
+    cdef Py_ssize_t room(self) except -1:
+        """How many frames may be added."""
+        cdef Py_ssize_t used = self.sequencer.held_count
+        if self.stops:
+            used += self.rows_held + self.unmarked + self.frames.count()
+        else:
+            used += self.frames.blocking
+        return max(self.limit - used, <Py_ssize_t>0)
 
     def put(self, bytes frame not None, int64_t received, Line line not None):
         """One frame that came through a connection at a time (ns since 1970)."""
         cdef sbe_span span = sbe_span(<const uint8_t*>(<char*>frame), len(frame))
-        self.add_frames(line, &span, 1, received)
+        self.add_frames(line, &span, 1, received, monotonic_ns())
         self.end_read(line)
 
     def wake_consumer(self):
@@ -103,9 +114,12 @@ cdef class Inbox:
         self.wake()
 
     cdef int add_frames(
-        self, Line line, const sbe_span* spans, Py_ssize_t count, int64_t received
+        self, Line line, const sbe_span* spans, Py_ssize_t count, int64_t received, int64_t moment
     ) except -1:
-        """Frames of one read of the socket: kept, or made into rows at once. `end_read` is to follow."""
+        """Frames of one read of the socket: kept, or made into rows at once. `end_read` is to follow.
+
+        There has to be room for them.
+        """
         cdef Py_ssize_t i
         if line.gone:
             line.unwanted += count
@@ -114,23 +128,22 @@ cdef class Inbox:
             self.end_read(self.reading)
         if self.seen == 0:
             self.reading = line
-            self.begin_read(received)
+            self.received = received
+            self.moment = moment
+            self.started = now_ns()
+            self.bytes_before = self.stats.bytes
         self.seen += count
         for i in range(count):
             self.stats.bytes += spans[i].size
         i = 0
         while i < count:
+            if as_rows(self) and not self.stops and self.rows_held + self.unmarked >= self.limit:
+                self.spilling = True
             if as_rows(self):
-                i += self.add_rows(line, spans + i, count - i, received)
+                i += self.add_rows(line, spans + i, count - i)
             else:
-                self.take_frame(line, spans[i].data, spans[i].size, received)
+                self.take_frame(line, spans[i].data, spans[i].size)
                 i += 1
-        return 0
-
-    cdef int begin_read(self, int64_t received) except -1:
-        self.received = received
-        self.started = now_ns()
-        self.bytes_before = self.stats.bytes
         return 0
 
     cdef int end_read(self, Line line) except -1:
@@ -145,40 +158,43 @@ cdef class Inbox:
         self.seen = 0
         if self.unmarked:
             self.mark()
-            if before == 0 or before < self.limit <= self.rows_held:
+            if before == 0 or self.room() == 0 or self.rows_held >= self.limit:
                 self.wake()
-            if not self.stops and self.rows_held >= self.limit:
-                self.spilling = True
         return 0
 
-    cdef int take_frame(
-        self, Line line, const uint8_t* data, Py_ssize_t size, int64_t received
-    ) except -1:
+    cdef int take_frame(self, Line line, const uint8_t* data, Py_ssize_t size) except -1:
         """A frame that stays a frame."""
         cdef sbe_event event
         cdef bytes frame = PyBytes_FromStringAndSize(<const char*>data, size)
         cdef Stream stream = self.sequencer.judge_frame(frame, &event)
         cdef int verdict
+        cdef list ready = None
         if stream is None:
-            self.note_damaged(line, frame, received)
-            self.frames.add(frame, received, None)
+            self.note_damaged(line, frame)
+            self.frames.add(frame, self.received, None)
         else:
             if data[6] | data[7]:
                 self.note_version(data)
-            verdict = judge(self.sequencer, stream, line, &event, received)
+            verdict = judge(self.sequencer, stream, line, &event, self.received, self.moment)
             if verdict == HOLD:
-                self.sequencer.hold(stream, line, &event, received, frame)
+                ready = self.sequencer.hold(
+                    stream, line, &event, self.received, self.moment, frame
+                )
             elif verdict != DROP:
-                self.frames.add(frame, received, stream)
+                self.frames.add(frame, self.received, stream)
                 if verdict == HAND_OVER_AND_MORE:
-                    for each, at in self.sequencer.next_held(stream, False):
-                        self.frames.add(each, at, stream)
+                    ready = self.sequencer.next_held(stream, INT64_MIN)
+            if ready is not None:
+                for each, at in ready:
+                    self.frames.add(each, at, stream)
         self.wake()
         return 0
 
-    def note_damaged(self, Line line, bytes frame, int64_t received):
-        self.sequencer.damage(line, frame, received)
-        self.ledger.note_damaged(frame, received, line.name)
+    cdef int note_damaged(self, Line line, bytes frame) except -1:
+        cdef const uint8_t* data = <const uint8_t*>(<char*>frame)
+        if self.damaged.add(data, len(frame), self.received, line):
+            self.sequencer.damage(line, frame, self.received)
+        return 0
 
     cdef int note_version(self, const uint8_t* data) except -1:
         cdef int64_t version = data[6] | data[7] << 8
@@ -188,10 +204,9 @@ cdef class Inbox:
 
     # rows
 
-    cdef Py_ssize_t add_rows(
-        self, Line line, const sbe_span* spans, Py_ssize_t count, int64_t received
-    ) except -1:
+    cdef Py_ssize_t add_rows(self, Line line, const sbe_span* spans, Py_ssize_t count) except -1:
         """Makes rows of frames up to the first that takes more than that; returns how many are done."""
+        cdef int64_t received = self.received
         cdef Rows rows = self.collector.rows
         cdef Sequencer sequencer = self.sequencer
         cdef Histogram event_to_received = self.stats.event_to_received
@@ -202,6 +217,8 @@ cdef class Inbox:
         cdef sbe_tally tally
         cdef int added = ADDED, verdict = HAND_OVER
         cdef Py_ssize_t done = 0, wanted = min(count, self.batch_size - rows.frame_count)
+        if not self.stops:
+            wanted = min(wanted, self.limit - self.rows_held - self.unmarked)
         memset(&tally, 0, sizeof(tally))
         while done < wanted:
             data = spans[done].data
@@ -214,7 +231,7 @@ cdef class Inbox:
             stream = event_of_row(
                 sequencer, rows, <int>cursor.template_id - FIRST_TEMPLATE, &event
             )
-            verdict = judge(sequencer, <Stream>stream, line, &event, received)
+            verdict = judge(sequencer, <Stream>stream, line, &event, received, self.moment)
             if data[6] | data[7]:
                 self.note_version(data)
             if verdict != HAND_OVER:
@@ -231,28 +248,32 @@ cdef class Inbox:
             return done
         if added == REFUSED:            # the rows have noted it: it is in the batch as well
             frame = PyBytes_FromStringAndSize(<const char*>spans[done].data, spans[done].size)
-            self.note_damaged(line, frame, received)
+            self.note_damaged(line, frame)
             counted(self)
         else:
-            self.settle_row(verdict, <Stream>stream, line, &event, &cursor, received)
+            self.settle_row(verdict, <Stream>stream, line, &event, &cursor)
         return done + 1
 
     cdef int settle_row(
-        self, int verdict, Stream stream, Line line, const sbe_event* event, sbe_cursor* cursor,
-        int64_t received
+        self, int verdict, Stream stream, Line line, const sbe_event* event, sbe_cursor* cursor
     ) except -1:
         """The row of a frame that was added is to stay with more, to go, or to wait."""
+        cdef list ready = None
         if verdict == HAND_OVER_AND_MORE:
-            count_row(self, event.time, received)
-            for frame, at in self.sequencer.next_held(stream, False):
+            count_row(self, event.time, self.received)
+            ready = self.sequencer.next_held(stream, INT64_MIN)
+        else:
+            undo_row(self.collector.rows, cursor.template_id - FIRST_TEMPLATE)
+            if (cursor.start[6] | cursor.start[7] << 8) <= SCHEMA_VERSION:
+                self.collector.rows.tables.left_over -= cursor.end - cursor.position
+            if verdict == HOLD:
+                frame = cursor.start[:cursor.end - cursor.start]
+                ready = self.sequencer.hold(
+                    stream, line, event, self.received, self.moment, frame
+                )
+        if ready is not None:
+            for frame, at in ready:
                 self.add_known(frame, at)
-            return 0
-        undo_row(self.collector.rows, cursor.template_id - FIRST_TEMPLATE)
-        if (cursor.start[6] | cursor.start[7] << 8) <= SCHEMA_VERSION:
-            self.collector.rows.tables.left_over -= cursor.end - cursor.position
-        if verdict == HOLD:
-            frame = cursor.start[:cursor.end - cursor.start]
-            self.sequencer.hold(stream, line, event, received, frame)
         return 0
 
     cdef int add_known(self, bytes frame, int64_t received) except -1:
@@ -294,10 +315,17 @@ cdef class Inbox:
         return 0
 
     def gather(self, Py_ssize_t batch_size):
-        """From now on frames become rows; those that are there already too."""
+        """From now on frames become rows; those that are there already too.
+
+        ``batch_size`` may be another than before: what is there is cut to it when it is handed over.
+        """
+        if batch_size < 1:
+            raise ValueError(f"a batch has at least 1 frame, not {batch_size}")
         self.batch_size = batch_size
         if self.collector is None:
             self.collector = spot_stream.Collector(min(batch_size, MOST_ROOM), "collect")
+        elif self.collector.rows.frame_count >= batch_size:
+            self.complete()
         self.gathering = True
         if self.frames.count():
             self.refill()
@@ -324,15 +352,17 @@ cdef class Inbox:
         """Whether there is a whole batch, or no room for one."""
         if len(self.batches) > 0:
             return True
-        if self.collector is None or self.unlimited:
+        if self.collector is None or len(self.collector) == 0:
             return False
-        return self.rows_held >= self.limit and len(self.collector) > 0
+        return self.rows_held >= self.limit or self.room() == 0
 
     cdef int complete(self) except -1:
         """What was gathered becomes a batch."""
         if self.unmarked:
             self.mark()
-        marks = [(self.marks[i].count, self.marks[i].decoded) for i in range(self.mark_count)]
+        marks = deque([
+            (self.marks[i].count, self.marks[i].decoded) for i in range(self.mark_count)
+        ])
         self.mark_count = 0
         self.batches.append((self.collector.take(), marks))
         self.sequencer.forget_codes()
@@ -340,18 +370,31 @@ cdef class Inbox:
         return 0
 
     def hand_over(self):
-        """The next batch, complete or not; there is a row at least."""
+        """The next batch, complete or not, of ``batch_size`` frames at most; there is a row at least."""
         cdef int64_t now
+        cdef Py_ssize_t begin = self.handed, end, left, count
         if not self.batches:
             self.complete()
-        batch, marks = self.batches.popleft()
+        batch, marks = self.batches[0]
+        end = min(begin + self.batch_size, <Py_ssize_t>batch.frame_count)
+        left = end - begin
         now = now_ns()
-        for count, decoded in marks:
+        while left:
+            count, decoded = marks.popleft()
+            if count > left:
+                marks.appendleft((count - left, decoded))
+                count = left
             note(self.stats.decoded_to_handed_over, now - <int64_t>decoded, count)
-        self.rows_held -= batch.frame_count
+            left -= count
+        if end == batch.frame_count:
+            self.batches.popleft()
+            self.handed = 0
+        else:
+            self.handed = end
+        self.rows_held -= end - begin
         if self.gathering and self.frames.count():
             self.refill()
-        return batch
+        return batch if end - begin == batch.frame_count else batch.part(begin, end)
 
     def next_message(self):
         """The oldest frame, which there is, decoded and measured. DecodeError where it is no message."""

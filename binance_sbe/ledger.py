@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
-from sbe_codegen.runtime.errors import DecodeError, UnknownTemplate
+from sbe_codegen.runtime.errors import DecodeError
 
 from . import spot_stream
+from .damage import DamagedFrames
 from .sequencer import Line, Sequencer, Stream
 
 MOST_HOLES = 100_000
-MOST_DAMAGED = 1_000
+MOST_FILLABLE = 10_000  # holes of one stream that what comes late may fill
 MOST_CONNECTIONS = 500
 _LATEST = 1_000  # holes that are looked through
 
@@ -44,12 +47,20 @@ class Hole:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A frame that was no message, as it came."""
+    """A frame that was no message, as it came, up to its first 64 KiB."""
 
     frame: bytes
-    error: DecodeError
     received_ns: int
     connection: str
+
+    @property
+    def error(self) -> DecodeError:
+        """What decoding says of it."""
+        try:
+            spot_stream.decode(self.frame)
+        except DecodeError as error:
+            return error
+        raise AssertionError("the frame is a message")
 
 
 @dataclass
@@ -77,8 +88,11 @@ class Ledger:
     - ``holes``: what is missing (the latest 100,000; ``holes_count`` counts all, those that
       events out of order have filled as well)
     - ``streams``: by name, with counters: see `Stream`
-    - ``damaged``: frames that were no message (the latest 1,000; ``damaged_count`` counts all)
+    - ``damaged``: frames that were no message (the latest 1,000, and 4 MiB of them at most;
+      ``damaged_count`` counts all)
     - ``unknown_templates``, ``newer_versions``: how often each was seen
+    - ``strays``: events of streams that nobody has subscribed to, by the names of the first 100 such
+      streams (``strays_count`` counts all): they are handed on, and not arbitrated
     - ``connections``: those that are open and the latest 500 that ended, with what came through
       each (``connections_count`` counts all, ``ended_count`` those that ended)
     - ``dropped``: events that were dropped for a slow consumer, each of them in a hole as well
@@ -87,15 +101,34 @@ class Ledger:
     def __init__(self) -> None:
         self.holes: list[Hole] = []
         self.holes_count = 0
-        self.damaged: deque[Damaged] = deque(maxlen=MOST_DAMAGED)
-        self.damaged_count = 0
-        self.unknown_templates: Counter[int] = Counter()
+        self.damaged_frames = DamagedFrames()
         self.newer_versions: Counter[int] = Counter()
         self.connections: list[Connection] = []
         self.connections_count = self.ended_count = 0
         self.dropped = 0
         self.sequencer = Sequencer(self._note_hole, note_late=self._note_late)
         self._dropping: dict[str, Hole] = {}
+        self._fillable: dict[str, list[Hole]] = {}  # by stream, in the order of their ids
+
+    @property
+    def damaged(self) -> list[Damaged]:
+        return [Damaged(*each) for each in self.damaged_frames]
+
+    @property
+    def damaged_count(self) -> int:
+        return self.damaged_frames.count
+
+    @property
+    def unknown_templates(self) -> Counter[int]:
+        return Counter(self.damaged_frames.unknown)
+
+    @property
+    def strays(self) -> Mapping[str, int]:
+        return self.sequencer.strays
+
+    @property
+    def strays_count(self) -> int:
+        return self.sequencer.stray_frames
 
     @property
     def streams(self) -> Mapping[str, Stream]:
@@ -117,27 +150,44 @@ class Ledger:
     def _note_hole(
         self, stream: Stream, before: int, after: int, started: int, ended: int, cause: str
     ) -> None:
-        self._add(Hole(stream.name, before, after, started, ended, cause))
+        hole = Hole(stream.name, before, after, started, ended, cause)
+        self._add(hole)
+        known = self._fillable.setdefault(stream.name, [])
+        if known and before < known[-1].last_before:  # the exchange counts anew
+            known.clear()
+        known.append(hole)
+        if len(known) > MOST_FILLABLE:
+            del known[: MOST_FILLABLE // 10]
 
-    def _note_late(self, stream: Stream, first: int, last: int) -> bool:
-        """Ids that come after all: whether a hole had them, which has them no more."""
-        for hole in reversed(self.holes[-_LATEST:]):
-            if (
-                hole.stream != stream.name
-                or not hole.last_before < first <= last < hole.first_after
-            ):
-                continue
-            if first == hole.last_before + 1:
-                hole.last_before = last
-            else:
-                if last < hole.first_after - 1:
-                    rest = replace(hole, last_before=last, filled=0)
+    def _note_late(self, stream: Stream, first: int, last: int) -> int:
+        """Ids that come after all, and are in no hole any more; how many were."""
+        known = self._fillable.get(stream.name, [])
+        at = bisect_left(known, first, key=lambda hole: hole.first_after - 1)
+        filled = 0
+        while at < len(known) and known[at].last_before < last:
+            hole = known[at]
+            low, high = max(first, hole.last_before + 1), min(last, hole.first_after - 1)
+            filled += high - low + 1
+            if low > hole.last_before + 1:
+                if high < hole.first_after - 1:
+                    rest = replace(hole, last_before=high, filled=0)
                     self._add(rest)
-                hole.first_after = first
-            if not hole.ids:
-                self.holes.remove(hole)
-            return True
-        return False
+                    known.insert(at + 1, rest)
+                hole.first_after = low
+                at += 1
+            else:
+                hole.last_before = high
+                if hole.ids:
+                    at += 1
+                else:
+                    del known[at]
+                    self._remove(hole)
+        return filled
+
+    def _remove(self, hole: Hole) -> None:
+        at = bisect_left(self.holes, hole.number, key=attrgetter("number"))
+        if at < len(self.holes) and self.holes[at] is hole:
+            del self.holes[at]
 
     def note_connection(self, connection: Connection) -> None:
         """A connection is there; the oldest that ended is forgotten where there are too many."""
@@ -153,17 +203,6 @@ class Ledger:
         """A connection is no more."""
         self.ended_count += 1
         connection.closed_ns, connection.cause = now_ns, cause
-
-    def note_damaged(self, frame: bytes, received: int, connection: str) -> None:
-        """A frame that `decode` refuses."""
-        try:
-            spot_stream.decode(frame)
-        except UnknownTemplate as error:
-            assert error.template_id is not None
-            self.unknown_templates[error.template_id] += 1
-        except DecodeError as error:
-            self.damaged_count += 1
-            self.damaged.append(Damaged(frame, error, received, connection))
 
     def note_dropped(self, stream: Stream, first: int, last: int, received: int) -> None:
         """An event that was dropped for a slow consumer. One hole while none is handed over."""

@@ -197,7 +197,7 @@ class Books(Mapping[str, LiveBook]):
         stream = ledger.streams.get(f"{symbol.lower()}@depth")
         if stream is None:
             return Link(False, "no connection was made yet", 0)
-        return Link(bool(stream.cover), stream.cause, ledger.ended_count)
+        return Link(stream.is_covered, stream.cause, ledger.ended_count)
 
     # events
 

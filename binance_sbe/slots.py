@@ -1,8 +1,8 @@
 """Which connections a feed wants, and which it has.
 
 A feed's streams are cut into shards, of as many as one connection takes. A shard has a slot for
-each line, and a slot has its current connection, if it is up, and while that is renewed its
-successor.
+each line, and a slot has its current connection, if it is up, while that is renewed its
+successor, and after that, until it has ended, the one before it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Phase(Enum):
     OPENING = "opening"
     SUBSCRIBING = "subscribing"
     LIVE = "live"
+    RETIRING = "retiring"  # another has taken its place; what was on its way still comes
     CLOSED = "closed"
 
 
@@ -42,6 +43,8 @@ class Connection:
     heard: float = 0.0
     renew_at: float = 0.0
     live_since: float = 0.0
+    asked_at: float = float("-inf")  # when a sign of life was last asked for
+    retired_at: float = 0.0
     entered: dict[str, None] = field(default_factory=dict)
     fresh: set[str] = field(default_factory=set)  # entered, and nothing has come of them yet
     again: dict[str, float] = field(default_factory=dict)  # refused, and when to ask again
@@ -62,6 +65,7 @@ class Slot:
     renewals: Backoff
     current: Connection | None = None
     successor: Connection | None = None
+    retiring: Connection | None = None  # the one before the current
     attempts: int = 0  # since it was up
     attempt_at: float | None = None  # when the next connection is to be opened
     renewing: str | None = None  # why there is to be a successor

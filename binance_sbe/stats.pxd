@@ -41,6 +41,7 @@ cdef class Stats:
 
 
 cdef int64_t now_ns() noexcept nogil
+cdef int64_t monotonic_ns() noexcept nogil
 
 
 cdef inline int bucket_of(uint64_t value) noexcept nogil:

@@ -11,21 +11,23 @@ import random
 from collections.abc import Iterable
 from itertools import count
 
-from .actions import Action, Close, Failed, Left, Open, logged
+from .actions import Action, Ask, Close, Failed, Finish, Left, Open, logged
 from .errors import ConnectionLost, ConnectionRefused, FeedError, reason_of
 from .pacing import Window
-from .sequencer import MOST_LINES, Line
+from .sequencer import Line
 from .session import Accepted, Refused, ServerShutdown, UnknownText
 from .settings import Settings
 from .slots import CONTROL_FRAMES, Connection, Phase, Shards, Slot
 from .streams import stream_names
 from .subscriptions import NAMES_A_REQUEST, Subscriptions
+from .tickets import Ticket
 
 WE_CLOSED = "the feed was closed"
 ATTEMPTS = (295, 300.0)  # of the 300 in five minutes
 _CLEAN = (1000, 1001, 1012)
 _STEADY = 5.0  # seconds that a connection is up before the next pause starts anew
 _HOPELESS = (401,)
+_AWAKE_SECONDS = 10.0  # in which a connection has to answer after the machine was suspended
 
 
 class Supervisor:
@@ -43,6 +45,9 @@ class Supervisor:
         self._subscriptions = Subscriptions(settings, self.shards, self._chance, self._tell)
         self._attempts = Window(*ATTEMPTS)
         self._started = False  # whether all was well once
+        self._not_before = float("-inf")  # the exchange has told us to wait until then
+        self._ticked = 0.0
+        self._is_read = True
 
     # what others may look at
 
@@ -66,6 +71,10 @@ class Supervisor:
             for slot in self.shards.slots
         )
 
+    def wants(self, name: str) -> bool:
+        """Whether somebody has asked for a stream."""
+        return any(name in shard.names for shard in self.shards)
+
     def fresh(self, number: int) -> set[str]:
         """The streams of a connection of which nothing has come through it."""
         connection = self.connections.get(number)
@@ -81,6 +90,8 @@ class Supervisor:
                 times.append(now + connection.control.wait(now))
             times += [at + self.settings.reply_timeout for _, at in connection.sent.values()]
             times += connection.again.values()
+            if connection.phase is not Phase.OPENING:
+                times.append(connection.heard + self.settings.silence_timeout)
             if connection.phase is Phase.LIVE:
                 times.append(connection.renew_at)
         times += [slot.attempt_at for slot in self.shards.slots if slot.attempt_at is not None]
@@ -135,22 +146,21 @@ class Supervisor:
             return
         connection.phase = Phase.CLOSED
         slot = connection.slot
-        hopeless = isinstance(error, ConnectionRefused) and error.status in _HOPELESS
-        if hopeless or not self._started or not self.settings.reconnect:
-            self._fail(error)
-            return
+        wait = getattr(error, "retry_after", None) or 0.0
+        self._not_before = max(self._not_before, now + wait)
         if slot.successor is connection:
             slot.successor = None
-            slot.renewals.failures += 1
-            pause = slot.renewals.pause()
-            slot.attempt_at = now + pause
-            again = slot.renewals.failures + 1
-            text = f"no connection to renew with ({error}); attempt {again} in {pause:.1f} s"
-            self._log("no_renewal", text, connection, attempt=again, pause=pause)
+            self._renew_later(slot, f"no connection to renew with ({error})", now)
+            return
+        # Whom the exchange does not know may wait for ever, unless it still serves us elsewhere.
+        hopeless = isinstance(error, ConnectionRefused) and error.status in _HOPELESS
+        others = any(each.phase is Phase.LIVE for each in self.connections.values())
+        if (hopeless and not others) or not self._started or not self.settings.reconnect:
+            self._fail(error)
             return
         slot.current = None
         slot.backoff.failures = max(slot.backoff.failures, 1)
-        self._retry(slot, reason_of(error), now, getattr(error, "retry_after", None) or 0.0)
+        self._retry(slot, reason_of(error), now)
 
     def text(self, number: int, text: str, now: float) -> None:
         """A text frame came."""
@@ -193,22 +203,29 @@ class Supervisor:
         connection = self.connections.pop(number, None)
         if connection is None:
             return
+        slot = connection.slot
+        if slot.retiring is connection:
+            slot.retiring = None
+            self._left(connection, "renewed", whole=code is not None)
+            connection.phase = Phase.CLOSED
+            return
         lost = ConnectionLost(code, reason)
         self._left(connection, str(lost))
         was_up = connection.phase is Phase.LIVE
         connection.phase = Phase.CLOSED
-        slot = connection.slot
-        if not self.settings.reconnect or not self._started:
-            self._fail(lost)
-            return
         if slot.successor is connection:
             slot.successor = None
-            self._renew(slot, slot.renewing or "the successor was lost", now)
+            self._renew_later(slot, f"the connection to renew with was lost ({lost})", now)
+            return
+        if not self.settings.reconnect or not self._started:
+            self._fail(lost)
             return
         slot.current = None
         if slot.successor is not None:  # which takes over at once
             slot.current, slot.successor = slot.successor, None
             slot.renewing = None
+            if slot.current.phase is not Phase.LIVE:
+                slot.down_since = now
             self._log("lost", f"{lost}; {slot.current.name} takes over", connection)
             return
         if was_up and now - connection.live_since >= _STEADY:
@@ -229,11 +246,27 @@ class Supervisor:
             few = ", ".join(quiet[:5]) + (", ..." if len(quiet) > 5 else "")
             self._renew(slot, f"nothing comes of {few}", now)
 
-    def tick(self, now: float) -> None:
-        """What is due."""
+    def awake(self, now: float) -> None:
+        """The machine was suspended, or so it seems: every connection has to show that it lives."""
+        patience = min(_AWAKE_SECONDS, self.settings.silence_timeout / 2)
+        for connection in self.connections.values():
+            if connection.phase is not Phase.OPENING:
+                latest = now + patience - self.settings.silence_timeout
+                connection.heard = min(connection.heard, latest)
+                self._ask(connection, now)
+
+    def tick(self, now: float, is_read: bool = True) -> None:
+        """What is due. ``is_read`` says whether the sockets were read since the last time.
+
+        While they are not, since the consumer takes nothing, nobody is silent or late.
+        """
         if self.closing:
             return
-        self._subscriptions.tickets.expire(now, self.settings.reply_timeout)
+        self._is_read = is_read
+        if not is_read:
+            self._wait_along(now, now - self._ticked)
+        self._ticked = now
+        self._subscriptions.tickets.expire(now, self._why_unanswered)
         for connection in list(self.connections.values()):
             self._check(connection, now)
         for slot in self.shards.slots:
@@ -252,10 +285,46 @@ class Supervisor:
             why = f"{late[0].method} {few}: no reply within {settings.reply_timeout:g} s"
             self._subscriptions.tickets.refuse(late[0].method, late[0].streams, FeedError(why))
             self._lose(connection, why, now)
+        elif connection.phase is Phase.RETIRING:
+            is_silent = now >= connection.heard + settings.settle_timeout
+            if is_silent or now >= connection.retired_at + settings.silence_timeout:
+                connection.slot.retiring = None
+                self._drop(connection, "renewed")
         elif now >= connection.heard + settings.silence_timeout:
             self._lose(connection, f"silent for {now - connection.heard:.0f} s", now)
+        elif now >= max(connection.heard, connection.asked_at) + settings.silence_timeout / 2:
+            self._ask(connection, now)
         elif connection.phase is Phase.LIVE and now >= connection.renew_at:
             self._renew(connection.slot, "its time is over", now)
+
+    def _ask(self, connection: Connection, now: float) -> None:
+        """Asks for a sign of life."""
+        connection.asked_at = now
+        connection.control.note(now)
+        self.actions.append(Ask(connection.number))
+
+    def _wait_along(self, now: float, seconds: float) -> None:
+        """Nothing was read for so long: that time does not count."""
+        for connection in self.connections.values():
+            connection.heard = now
+            connection.live_since += seconds
+            connection.retired_at += seconds
+            connection.sent = {
+                number: (request, at + seconds)
+                for number, (request, at) in connection.sent.items()
+            }
+
+    def _why_unanswered(self, ticket: Ticket) -> str:
+        asked = any(
+            request.method == ticket.method and ticket.names.intersection(request.streams)
+            for connection in self.connections.values()
+            for request, _ in connection.sent.values()
+        )
+        if not asked:
+            return "there was no connection to ask on"
+        if not self._is_read:
+            return "the reply waits behind frames that the consumer does not take"
+        return f"no reply within {self.settings.reply_timeout:g} s"
 
     def _check_slot(self, slot: Slot, now: float) -> None:
         successor = slot.successor
@@ -278,9 +347,7 @@ class Supervisor:
     def _open(self, slot: Slot, now: float) -> None:
         self._attempts.note(now)
         number = next(self._numbers)
-        used = {c.line.place for c in self.connections.values() if c.slot.shard is slot.shard}
-        place = min(set(range(MOST_LINES)) - used)
-        line = Line(place, f"connection {number} (line {slot.index + 1})")
+        line = Line(number, f"connection {number} (line {slot.index + 1})")
         connection = Connection(number, slot, line)
         self.connections[number] = connection
         if slot.current is None:
@@ -294,11 +361,12 @@ class Supervisor:
         self.actions.append(Close(connection.number, cause))
         self.closed(connection.number, None, cause, now)
 
-    def _retry(self, slot: Slot, why: str, now: float, after: float = 0.0) -> None:
+    def _retry(self, slot: Slot, why: str, now: float) -> None:
         """Another attempt, after a pause that grows from failure to failure."""
         if slot.down_since is None:
             slot.down_since = now
-        pause = max(slot.backoff.pause(), after)
+        pause = max(slot.backoff.pause(), self._not_before - now)
+        slot.renewing = None
         slot.backoff.failures += 1
         slot.attempts += 1
         slot.attempt_at = now + pause
@@ -310,21 +378,39 @@ class Supervisor:
     def _renew(self, slot: Slot, cause: str, now: float) -> None:
         if slot.successor is not None or slot.current is None or self.closing:
             return
+        if slot.retiring is not None:  # of the renewal before: its time comes again
+            slot.current.renew_at = min(slot.current.renew_at, now + self.settings.settle_timeout)
+            return
         if slot.current.phase is not Phase.LIVE or slot.attempt_at is not None:
             return
         slot.renewing = cause
         slot.current.renew_at = float("inf")
-        slot.attempt_at = now
+        slot.attempt_at = max(now, self._not_before)
         self._log("renewing", f"renewed, as {cause}", slot.current, cause=cause)
 
+    def _renew_later(self, slot: Slot, why: str, now: float) -> None:
+        """A renewal has failed, which leaves the connection that there is as it was."""
+        slot.renewals.failures += 1
+        pause = max(slot.renewals.pause(), self._not_before - now)
+        slot.attempt_at = now + pause
+        again = slot.renewals.failures + 1
+        text = f"{why}; attempt {again} in {pause:.1f} s"
+        self._log("no_renewal", text, slot.current, attempt=again, pause=pause)
+
     def _take_over(self, slot: Slot, now: float) -> None:
-        """The successor delivers: the connection before it is not needed any more."""
+        """The successor delivers. The connection before it ends when all it has sent was taken."""
         old, new = slot.current, slot.successor
         slot.current, slot.successor, slot.renewing = new, None, None
         slot.renewals.failures = 0
         if old is not None and new is not None:
             self._log("renewed", f"has taken over from {old.name}", new, predecessor=old.name)
-            self._drop(old, "renewed")
+            slot.retiring = old
+            old.phase = Phase.RETIRING
+            old.retired_at = old.heard = now
+            old.to_send.clear()
+            old.sent.clear()
+            old.again.clear()
+            self.actions.append(Finish(old.number))
 
     def _drop(self, connection: Connection, cause: str) -> None:
         """We end a connection that is not needed."""
@@ -333,8 +419,8 @@ class Supervisor:
         self._left(connection, cause)
         self.actions.append(Close(connection.number, cause))
 
-    def _left(self, connection: Connection, cause: str) -> None:
-        self.actions.append(Left(connection.line, cause))
+    def _left(self, connection: Connection, cause: str, whole: bool = False) -> None:
+        self.actions.append(Left(connection.line, cause, whole))
         connection.entered.clear()
 
     def _check_ready(self, connection: Connection, now: float) -> None:
@@ -370,7 +456,8 @@ class Supervisor:
         asked = [
             connection
             for connection in self.connections.values()
-            if connection.phase is not Phase.OPENING and connection.slot.shard.number in places
+            if connection.phase in (Phase.SUBSCRIBING, Phase.LIVE)
+            and connection.slot.shard.number in places
         ]
         for connection in asked:
             here = places[connection.slot.shard.number]

@@ -58,14 +58,12 @@ class Tickets:
             self._end(number, error)
         return bool(asked)
 
-    def expire(self, now: float, seconds: float) -> None:
-        """Those whose time is over get an error."""
+    def expire(self, now: float, why: Callable[[Ticket], str]) -> None:
+        """Those whose time is over get an error, with what ``why`` says of it."""
         for number, ticket in list(self._open.items()):
             if now >= ticket.until:
                 few = ", ".join(sorted(ticket.names)[:5])
-                self._end(
-                    number, FeedError(f"{ticket.method} {few}: no reply within {seconds:g} s")
-                )
+                self._end(number, FeedError(f"{ticket.method} {few}: {why(ticket)}"))
 
     def fail(self, error: FeedError) -> None:
         for number in list(self._open):

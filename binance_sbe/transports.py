@@ -1,4 +1,4 @@
-"""Ways to the socket: thin shells around websockets and picows, which both fill an Inbox."""
+"""The socket of one connection: opened by websockets, and read by our own reader in C."""
 
 from __future__ import annotations
 
@@ -6,54 +6,32 @@ import asyncio
 import errno
 import socket
 import ssl
-import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Response
+from websockets.client import ClientProtocol
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.protocol import State
 
-from .errors import ConnectionLost, ConnectionRefused, FeedError, Unreachable
+from .errors import ConnectionLost, ConnectionRefused, Unreachable
 from .inbox import Inbox
 from .logs import LOG, websocket_logger
+from .reader import FrameReader
 from .sequencer import Line
 
 _MAX_FRAME = 16 * 1024 * 1024
-_PING_SECONDS = 20
-_PONG_SECONDS = 60
-_IDLE_SECONDS = 40  # until picows pings, and then for its answer: 80 in all, as above
+_MOST_FRAGMENTS = 16_384  # of one message
+_MOST_UNSENT = 256 * 1024  # bytes of pongs and requests that the other side does not read
 _CLOSE_SECONDS = 2.0
+_NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8: until the next address of a host is tried as well
+_END_OF_HEAD = b"\r\n\r\n"
 
 OnText = Callable[[str], object]
 OnSign = Callable[[], object]
 OnLost = Callable[[int | None, str], object]
-
-
-class Transport(Protocol):
-    """One connection. What arrives goes to the inbox; it stops reading while that is full.
-
-    ``on_text(text)`` gets text frames, ``on_sign()`` is called at pings, which it answers, and at
-    pongs, ``on_lost(code, reason)`` when the connection has ended, whoever ended it.
-    """
-
-    def __init__(
-        self, inbox: Inbox, line: Line, on_text: OnText, on_sign: OnSign, on_lost: OnLost
-    ) -> None: ...
-
-    async def open(self, url: str, key: str, timeout: float) -> None:
-        """Raises Unreachable or ConnectionRefused."""
-
-    async def send(self, text: str) -> None:
-        """Raises ConnectionLost."""
-
-    def resume(self) -> None:
-        """There may be room in the inbox again."""
-
-    async def close(self) -> None:
-        """Ends the connection, if there is one; ``on_lost`` has been called when it returns."""
 
 
 async def arrives(event: asyncio.Event, seconds: float) -> bool:
@@ -68,10 +46,6 @@ async def arrives(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _no_answer(url: str, timeout: float) -> Unreachable:
-    return Unreachable(f"{url}: no answer within {timeout:g} s")
 
 
 def unreachable(url: str, error: BaseException) -> Unreachable:
@@ -96,210 +70,308 @@ def unreachable(url: str, error: BaseException) -> Unreachable:
     return Unreachable(f"{url}: " + ": ".join(filter(None, (said, meaning))))
 
 
-_SIGNS = (Opcode.PING, Opcode.PONG)
-
-
-class _Listening(ClientConnection):
-    """A connection of websockets that tells of pings and pongs."""
-
-    on_sign: OnSign | None = None
-
-    def process_event(self, event: Frame | Response) -> None:  # type: ignore[override]
-        is_sign = isinstance(event, Frame) and event.opcode in _SIGNS
-        if is_sign and self.on_sign is not None:
-            self.on_sign()
-        ClientConnection.process_event(self, event)
-
-
-def _retry_after(headers: Any) -> float | None:
+def retry_after(headers: Any) -> float | None:
     """The seconds that a refusal asks to wait, where it does."""
     try:
-        return max(0.0, float(headers.get("Retry-After", "")))
+        seconds = float(headers.get("Retry-After", ""))
     except (AttributeError, TypeError, ValueError):
         return None
+    return min(max(0.0, seconds), _LONGEST_WAIT) if seconds == seconds else None
 
 
-class WebsocketsTransport:
-    """By the websockets package; it answers pings."""
+_LONGEST_WAIT = 3 * 86400.0  # the exchange bans for three days at most
+
+
+class _Handshake(ClientConnection):
+    """websockets' connection until the exchange has agreed; from then on the socket is ours."""
+
+    owner: Transport | None = None
+    _is_answered = False
+    _end = b""  # of the answer's head, as far as it has come
+
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        try:
+            await super().handshake(*arguments, **options)
+        except websockets.InvalidStatus as error:
+            # An error of ours, so that websockets follows no redirect: the key is for one host.
+            assert self.owner is not None
+            raise self.owner.refusal(error.response) from None
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_answered:
+            super().data_received(data)
+            return
+        known = self._end + data
+        end = known.find(_END_OF_HEAD)
+        if end < 0:
+            self._end = known[1 - len(_END_OF_HEAD) :]
+            super().data_received(data)
+            return
+        self._is_answered = True
+        end += len(_END_OF_HEAD) - len(self._end)
+        super().data_received(data[:end])
+        if self.protocol.state is State.OPEN:
+            assert self.owner is not None
+            self.owner.take_over(self.protocol, self.transport, data[end:])
+        elif end < len(data):
+            super().data_received(data[end:])
+
+
+class Transport:
+    """One connection. What arrives goes to the inbox; it stops reading while that is full.
+
+    ``on_text(text)`` gets text frames, ``on_sign()`` is called at pings, which are answered, and at
+    pongs, ``on_lost(code, reason)`` when the connection has ended, whoever ended it, and
+    ``on_drained()`` when after that all that it had brought has gone to the inbox.
+    """
 
     def __init__(
-        self, inbox: Inbox, line: Line, on_text: OnText, on_sign: OnSign, on_lost: OnLost
+        self,
+        inbox: Inbox,
+        line: Line,
+        on_text: OnText,
+        on_sign: OnSign,
+        on_lost: OnLost,
+        on_drained: Callable[[], object] = lambda: None,
     ) -> None:
         self._inbox = inbox
         self._line = line
         self._on_text = on_text
         self._on_sign = on_sign
         self._on_lost = on_lost
-        self._room = asyncio.Event()
-        self._socket: ClientConnection | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._on_drained = on_drained
+        self._url = ""
+        self._reader: FrameReader | None = None
+        self._protocol: ClientProtocol | None = None
+        self._socket: Any = None  # asyncio's transport
+        self._lost = asyncio.Event()
+        self._failure: str | None = None  # why we ended it, where we did
+        self._is_given_up = False
+        self._parts = bytearray()  # of a message in several frames
+        self._fragments = 0
+        self._kind: Opcode | None = None
+        self._ending: asyncio.TimerHandle | None = None
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing that came waits for room in the inbox."""
+        return self._reader is None or not self._reader.blocked
+
+    # opening
 
     async def open(self, url: str, key: str, timeout: float) -> None:
-        def listening(*arguments: Any, **options: Any) -> _Listening:
-            made = _Listening(*arguments, **options)
-            made.on_sign = self._on_sign
+        """Raises Unreachable or ConnectionRefused. No redirect is followed."""
+        self._url = url
+
+        def handshake(*arguments: Any, **options: Any) -> _Handshake:
+            made = _Handshake(*arguments, **options)
+            made.owner = self
             return made
 
+        is_open = False
+        options: dict[str, Any] = {}
+        if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+            options["happy_eyeballs_delay"] = _NEXT_ADDRESS_SECONDS
         try:
-            opened = await open_websocket(
+            await open_websocket(
                 url,
-                create_connection=listening,  # type: ignore[arg-type]  # any factory will do
+                create_connection=handshake,  # type: ignore[arg-type]  # any factory will do
                 additional_headers={"X-MBX-APIKEY": key},
                 compression=None,
                 open_timeout=timeout,
                 max_size=_MAX_FRAME,
-                ping_interval=_PING_SECONDS,
-                ping_timeout=_PONG_SECONDS,
+                ping_interval=None,  # the supervisor asks for signs of life
                 logger=websocket_logger(),
+                **options,
             )
-        except websockets.InvalidStatus as error:
-            body = error.response.body.decode("utf-8", "replace") if error.response.body else ""
-            wait = _retry_after(error.response.headers)
-            raise ConnectionRefused(url, error.response.status_code, body, wait) from None
+            is_open = True
         except TimeoutError:
-            raise _no_answer(url, timeout) from None
+            raise Unreachable(f"{url}: no answer within {timeout:g} s") from None
         except (OSError, websockets.WebSocketException, EOFError, UnicodeError) as error:
             raise unreachable(url, error) from None
-        self._socket = opened
-        self._reader = asyncio.create_task(self._read(opened))
-
-    async def _read(self, connection: ClientConnection) -> None:
-        inbox = self._inbox
-        lost: tuple[int | None, str] = (None, "the reader was cancelled")
-        try:
-            async for message in connection:
-                if isinstance(message, str):
-                    self._on_text(message)
-                    continue
-                inbox.put(message, time.time_ns(), self._line)
-                while inbox.full:
-                    self._room.clear()
-                    await self._room.wait()
-            lost = (connection.close_code, connection.close_reason or "")
-        except websockets.ConnectionClosed as error:
-            lost = _why(error)
-        except Exception as error:
-            LOG.exception("%s: the feed failed", connection.request and connection.request.path)
-            lost = (None, f"{type(error).__name__}: {error}")
-            await connection.close(1011)
-        except asyncio.CancelledError:
-            await connection.close()
-            raise
         finally:
-            self._on_lost(*lost)
+            if not is_open:
+                self._give_up()
 
-    async def send(self, text: str) -> None:
-        assert self._socket is not None
-        try:
-            await self._socket.send(text)
-        except websockets.ConnectionClosed as error:
-            raise ConnectionLost(*_why(error)) from None
+    def refusal(self, response: Any) -> ConnectionRefused:
+        """The error for an answer that is no agreement."""
+        body = (response.body or b"").decode("utf-8", "replace")
+        if 300 <= response.status_code < 400 and "Location" in response.headers:
+            target = response.headers["Location"]
+            body = f"it redirects to {target}, which is not followed: the API key is for this host"
+        wait = retry_after(response.headers)
+        return ConnectionRefused(self._url, response.status_code, body, wait)
 
-    def resume(self) -> None:
-        self._room.set()
+    def take_over(self, protocol: ClientProtocol, transport: Any, rest: bytes) -> None:
+        """The handshake is over: from here on the reader has the socket."""
+        self._protocol = protocol
+        self._socket = transport
+        if self._is_given_up:
+            transport.abort()
+            return
+        self._reader = FrameReader(self._inbox, self._line, self, transport)
+        transport.set_protocol(self._reader)
+        if rest:
+            self._reader.feed(rest)
 
-    async def close(self) -> None:
-        self._room.set()
-        if self._socket is not None:
-            await self._socket.close()
+    def _give_up(self) -> None:
+        """Nobody waits for this connection any more: where there is one, or will be, it ends."""
+        self._is_given_up = True
         if self._reader is not None:
-            await asyncio.gather(self._reader, return_exceptions=True)
+            self._reader.stop()
+        if self._socket is not None:
+            self._socket.abort()
 
+    # frames that the reader leaves to us
 
-def _why(error: websockets.ConnectionClosed) -> tuple[int | None, str]:
-    if error.rcvd is not None:
-        return error.rcvd.code, error.rcvd.reason
-    return None, "no close frame came"
+    def take(self, data: bytes) -> None:
+        """Frames, or parts of them, as they came."""
+        protocol, reader = self._protocol, self._reader
+        assert protocol is not None
+        assert reader is not None
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if not reader.over:
+                self._hear(event)
+        if protocol.parser_exc is not None:
+            self._failure = self._failure or str(protocol.parser_exc)
+        if protocol.parser_exc is not None or protocol.close_rcvd is not None:
+            reader.over = True
+            self._end_soon()
+        self._write()
 
+    def _hear(self, frame: Any) -> None:
+        assert isinstance(frame, Frame)
+        if frame.opcode in (Opcode.PING, Opcode.PONG):
+            self._on_sign()
+            return
+        if frame.opcode is Opcode.CLOSE:
+            return
+        if frame.opcode is not Opcode.CONT:
+            self._kind = frame.opcode
+        self._parts += frame.data
+        self._fragments += 1
+        if not frame.fin:
+            if self._fragments >= _MOST_FRAGMENTS:
+                why = f"a message in more than {_MOST_FRAGMENTS:,} fragments"
+                self.refuse(CloseCode.MESSAGE_TOO_BIG, why)
+            return
+        message, kind = bytes(self._parts), self._kind
+        self._parts.clear()
+        self._fragments = 0
+        assert self._reader is not None
+        if kind is Opcode.BINARY:
+            self._reader.put(message)
+            return
+        try:
+            text = message.decode()
+        except UnicodeDecodeError:
+            self.refuse(CloseCode.INVALID_DATA, "text that is not UTF-8")
+            return
+        self._on_text(text)
 
-class PicowsTransport:
-    """By the picows package: frames go from its receive buffer into rows, in C."""
+    def refuse(self, code: int, reason: str) -> None:
+        """Ends the connection, since the other side breaks the rules (RFC 6455, 7.1.7)."""
+        assert self._protocol is not None
+        self._failure = self._failure or reason
+        self._protocol.fail(code, reason)
+        if self._reader is not None:
+            self._reader.over = True
+        self._end_soon()
+        self._write()
 
-    def __init__(
-        self, inbox: Inbox, line: Line, on_text: OnText, on_sign: OnSign, on_lost: OnLost
-    ) -> None:
-        self._picows, listener = _picows()
-        self._lost = asyncio.Event()
-        self._on_lost = on_lost
-        self._listener = listener(inbox, line, on_text, on_sign, self._note_lost, _MAX_FRAME)
-        self._transport: Any = None
+    def fail(self, error: BaseException) -> None:
+        """An error of ours, or of what we have called, ends the connection."""
+        LOG.error("%s: the connection failed", self._url, exc_info=error)
+        self.refuse(CloseCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
-    def _note_lost(self, code: int | None, reason: str) -> None:
+    # the end
+
+    def socket_lost(self, error: BaseException | None) -> None:
+        """The socket has ended; what it brought may still wait in the reader."""
+        assert self._protocol is not None
+        assert self._reader is not None
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
         self._lost.set()
+        if self._is_given_up:
+            return
+        code: int | None = None
+        reason = self._failure or "no close frame came"
+        close = self._protocol.close_rcvd
+        if close is None and self._reader.last_words is not None:
+            close = Close.parse(self._reader.last_words)
+        if self._failure is None and close is not None:
+            code, reason = int(close.code), close.reason
         self._on_lost(code, reason)
 
-    async def open(self, url: str, key: str, timeout: float) -> None:
-        try:
-            async with asyncio.timeout(timeout):
-                self._transport, _ = await self._picows.ws_connect(
-                    lambda: self._listener,
-                    url,
-                    extra_headers={"X-MBX-APIKEY": key},
-                    websocket_handshake_timeout=timeout,
-                    max_frame_size=_MAX_FRAME,
-                    max_redirects=0,
-                    enable_auto_pong=False,  # the listener answers, and tells
-                    enable_auto_ping=True,
-                    auto_ping_idle_timeout=_IDLE_SECONDS,
-                    auto_ping_reply_timeout=_IDLE_SECONDS,
-                    logger_name=websocket_logger(),
-                )
-        except self._picows.WSHandshakeError as error:
-            response = error.response
-            if response is None or int(response.status) == 101:
-                raise unreachable(url, error) from None
-            body = (error.raw_body or b"").decode("utf-8", "replace")
-            wait = _retry_after(response.headers)
-            raise ConnectionRefused(url, int(response.status), body, wait) from None
-        except TimeoutError:
-            raise _no_answer(url, timeout) from None
-        except (OSError, self._picows.WSError, EOFError, UnicodeError) as error:
-            raise unreachable(url, error) from None
-        finally:
-            if self._transport is None:
-                self._listener.give_up()
+    def drained(self) -> None:
+        """All that came before the end has been taken."""
+        self._reader = None
+        if not self._is_given_up:
+            self._on_drained()
 
-    async def send(self, text: str) -> None:
-        if self._transport.is_disconnected or self._transport.is_close_frame_sent:
-            raise ConnectionLost(None, "the connection has ended")
-        self._transport.send(self._picows.WSMsgType.TEXT, text.encode())
+    def _end_soon(self) -> None:
+        """The other side has to end the socket (RFC 6455, 7.1.1): where it does not, we do."""
+        if self._ending is None and not self._lost.is_set():
+            loop = asyncio.get_running_loop()
+            self._ending = loop.call_later(_CLOSE_SECONDS, self._socket.abort)
 
-    def resume(self) -> None:
-        self._listener.resume()
+    def finish(self) -> None:
+        """Asks for the end; what was on its way until then still comes."""
+        if self._protocol is not None and self._protocol.state is State.OPEN:
+            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            self._write()
 
     async def close(self) -> None:
-        if self._transport is None or self._lost.is_set():
+        """Ends the connection, if there is one; ``on_lost`` has been called when it returns."""
+        if self._reader is None:
             return
-        self._listener.resume()
-        if not self._transport.is_close_frame_sent:
-            self._transport.send_close(self._picows.WSCloseCode.OK)
-        if not await arrives(self._lost, _CLOSE_SECONDS):
-            self._transport.disconnect(graceful=False)
-            await self._lost.wait()
+        if self._lost.is_set():
+            self._reader.stop()
+            return
+        reader, self._reader.discards = self._reader, True
+        try:
+            self.finish()
+            reader.resume()
+            if await arrives(self._lost, _CLOSE_SECONDS):
+                return
+            self._socket.abort()
+            await arrives(self._lost, _CLOSE_SECONDS)
+        finally:
+            if not self._lost.is_set():
+                self._socket.abort()
+            reader.stop()
 
+    # sending
 
-def _picows() -> tuple[Any, Any]:
-    """picows, and the listener that was compiled for it."""
-    try:
-        import picows
-    except ImportError:
-        raise FeedError(
-            "transport='picows' needs picows: pip install 'binance-sbe[picows]'"
-        ) from None
-    try:
-        from . import listener
-    except (ImportError, ValueError, TypeError) as error:  # none, or for another layout
-        raise FeedError(f"this build of binance-sbe has no picows transport: {error}") from None
-    version = vars(picows)["__version__"]
-    if version != listener.PICOWS:
-        raise FeedError(
-            f"binance-sbe was compiled for picows {listener.PICOWS}, and {version} is "
-            f"installed: install that one, or build binance-sbe anew"
-        )
-    return picows, listener.Listener
+    def send(self, text: str) -> None:
+        """Raises ConnectionLost."""
+        if self._protocol is None or self._protocol.state is not State.OPEN or self._lost.is_set():
+            raise ConnectionLost(None, "the connection has ended")
+        self._protocol.send_text(text.encode())
+        self._write()
 
+    def ping(self) -> None:
+        """Asks for a sign of life."""
+        if self._protocol is not None and self._protocol.state is State.OPEN:
+            self._protocol.send_ping(b"")
+            self._write()
 
-TRANSPORTS: dict[str, type[Transport]] = {
-    "websockets": WebsocketsTransport,
-    "picows": PicowsTransport,
-}
+    def resume(self) -> None:
+        """There may be room in the inbox again."""
+        if self._reader is not None:
+            self._reader.resume()
+
+    def _write(self) -> None:
+        assert self._protocol is not None
+        data = b"".join(self._protocol.data_to_send())
+        if not data or self._lost.is_set():
+            return
+        self._socket.write(data)
+        if self._socket.get_write_buffer_size() > _MOST_UNSENT:
+            self._failure = self._failure or "the other side does not read what it is sent"
+            assert self._reader is not None
+            self._reader.over = True
+            self._socket.abort()

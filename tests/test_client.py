@@ -30,14 +30,6 @@ from binance_sbe.simulator import Exchange
 from binance_sbe.streams import KINDS, stream_name, stream_names
 
 
-@pytest.fixture(params=["websockets", "picows"], autouse=True)
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every test is run with both: they behave in the same way."""
-    name: str = request.param
-    monkeypatch.setitem(globals(), "connect", partial(binance_sbe.connect, transport=name))
-    return name
-
-
 def run(work: Callable[[Exchange], Awaitable[None]], **options: Any) -> None:
     async def main() -> None:
         async with Exchange(["btcusdt", "ethusdt"], **options) as exchange:

@@ -592,7 +592,6 @@ def test_every_book_that_says_live_is_the_truth_at_its_update_id(seed: int, line
             reply_timeout=1.0,
             audit_seconds=1.0,
             weight_limit=10**6,
-            transport=("websockets", "picows")[seed % 2],
         ) as books:
             for slot in books.feed._connections.supervisor.shards.slots:
                 slot.backoff.longest = 1.0

@@ -122,11 +122,7 @@ def frame_of(table: Any, i: int) -> bytes:
 
 
 # CHAOS_SEEDS=3,4,5: other orders of what goes wrong.
-SEEDS = [
-    (int(seed), ("websockets", "picows")[i % 2])
-    for i, seed in enumerate(os.environ.get("CHAOS_SEEDS", "1,2").split(","))
-]
-TRANSPORTS = pytest.mark.parametrize("transport", ["websockets", "picows"])
+SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "1,2").split(",")]
 WAYS = pytest.mark.parametrize("use_batches", [False, True], ids=["messages", "batches"])
 
 
@@ -137,14 +133,13 @@ async def quiet(exchange: Recorded, feed: Feed) -> None:
     await feed.close()
 
 
-@TRANSPORTS
 @WAYS
 def test_cut_connections_are_made_anew_and_what_was_missed_is_listed(
-    transport: Any, use_batches: bool
+    use_batches: bool
 ) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
-        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        options: Any = {"url": exchange.url, "api_key": "k"}
         async with binance_sbe.connect(*STREAMS, **options) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
             for _ in range(4):
@@ -166,13 +161,12 @@ def test_cut_connections_are_made_anew_and_what_was_missed_is_listed(
     run(work, rate=500)
 
 
-@TRANSPORTS
 @WAYS
 @pytest.mark.parametrize("how", ["asked", "time", "shutdown"])
-def test_a_renewal_loses_and_repeats_nothing(transport: Any, use_batches: bool, how: str) -> None:
+def test_a_renewal_loses_and_repeats_nothing(use_batches: bool, how: str) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
-        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        options: Any = {"url": exchange.url, "api_key": "k"}
         if how == "time":
             options["renew_after"] = 0.6
         async with binance_sbe.connect(*STREAMS, **options) as feed:
@@ -199,12 +193,11 @@ def has_brought_much(connection: Connection) -> bool:
     return connection.closed_ns is None and connection.frames > 500
 
 
-@TRANSPORTS
 @WAYS
-def test_of_two_lines_one_may_be_cut_at_any_time(transport: Any, use_batches: bool) -> None:
+def test_of_two_lines_one_may_be_cut_at_any_time(use_batches: bool) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
-        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport, "lines": 2}
+        options: Any = {"url": exchange.url, "api_key": "k", "lines": 2}
         async with binance_sbe.connect(*STREAMS, **options) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
             for turn in range(5):
@@ -227,11 +220,10 @@ def test_of_two_lines_one_may_be_cut_at_any_time(transport: Any, use_batches: bo
     run(work, rate=1000)
 
 
-@TRANSPORTS
-def test_damaged_frames_are_kept_and_are_the_cause_of_holes(transport: Any) -> None:
+def test_damaged_frames_are_kept_and_are_the_cause_of_holes() -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
-        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        options: Any = {"url": exchange.url, "api_key": "k"}
         async with binance_sbe.connect(*STREAMS, on_error="collect", **options) as feed:
             task = asyncio.create_task(consume(feed, False, seen))
             await asyncio.sleep(0.3)
@@ -255,17 +247,16 @@ def test_damaged_frames_are_kept_and_are_the_cause_of_holes(transport: Any) -> N
     run(work, rate=500)
 
 
-@TRANSPORTS
 @WAYS
 @pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
 def test_what_is_dropped_for_a_slow_consumer_is_listed(
-    transport: Any, use_batches: bool, policy: str
+    use_batches: bool, policy: str
 ) -> None:
     kinds = STREAMS if policy == "drop_oldest" else STREAMS[1:3]
 
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
-        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        options: Any = {"url": exchange.url, "api_key": "k"}
         async with binance_sbe.connect(*kinds, on_overflow=policy, max_queue=40, **options) as feed:
             await asyncio.sleep(1.5)  # nobody takes anything
             assert feed.ledger.dropped > 100
@@ -294,10 +285,9 @@ def covered(holes: list[Any], frame: bytes) -> bool:
     return any(h.last_before < first and last < h.first_after for h in holes)
 
 
-@TRANSPORTS
-def test_a_slow_consumer_may_ask_for_an_error(transport: Any) -> None:
+def test_a_slow_consumer_may_ask_for_an_error() -> None:
     async def work(exchange: Recorded) -> None:
-        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        options: Any = {"url": exchange.url, "api_key": "k"}
         async with binance_sbe.connect(
             *STREAMS, on_overflow="raise", max_queue=10, **options
         ) as feed:
@@ -308,13 +298,12 @@ def test_a_slow_consumer_may_ask_for_an_error(transport: Any) -> None:
     run(work, rate=500)
 
 
-@TRANSPORTS
-def test_many_streams_take_several_connections(transport: Any) -> None:
+def test_many_streams_take_several_connections() -> None:
     async def main() -> None:
         symbols = [f"s{i}" for i in range(600)]
         async with Exchange(symbols, rate=2000) as exchange:
             names = [f"{s}@{kind}" for s in symbols for kind in ("trade", "depth20")]
-            options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+            options: Any = {"url": exchange.url, "api_key": "k"}
             async with binance_sbe.connect(*names, **options) as feed:
                 assert len(feed.ledger.connections) == 2
                 assert feed.streams == names
@@ -328,13 +317,12 @@ def test_many_streams_take_several_connections(transport: Any) -> None:
     asyncio.run(asyncio.wait_for(main(), 40))
 
 
-@TRANSPORTS
 def test_a_half_open_connection_is_found_and_mended(
-    transport: Any, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
-        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        options: Any = {"url": exchange.url, "api_key": "k"}
         async with binance_sbe.connect(*STREAMS, silence_timeout=1.0, **options) as feed:
             task = asyncio.create_task(consume(feed, False, seen))
             await asyncio.sleep(0.3)
@@ -361,13 +349,13 @@ def test_a_half_open_connection_is_found_and_mended(
 
 @WAYS
 @pytest.mark.parametrize("lines", [1, 2])
-@pytest.mark.parametrize(("seed", "transport"), SEEDS)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_goes_wrong_is_mended_and_accounted_for(
-    transport: Any, use_batches: bool, lines: int, seed: int
+    use_batches: bool, lines: int, seed: int
 ) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
-        options: Any = {"url": exchange.url, "api_key": "k", "transport": transport}
+        options: Any = {"url": exchange.url, "api_key": "k"}
         async with binance_sbe.connect(
             *exchange.published, lines=lines, silence_timeout=1.0, on_error="collect", **options
         ) as feed:
@@ -401,13 +389,12 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
     )
 
 
-@TRANSPORTS
-def test_symbols_in_utf_8_are_accounted_for_as_well(transport: Any) -> None:
+def test_symbols_in_utf_8_are_accounted_for_as_well() -> None:
     async def main() -> None:
         names = "测试456@trade", "测试456@depth"
         async with (
             Exchange(["测试456"], rate=500) as exchange,
-            binance_sbe.connect(*names, url=exchange.url, api_key="k", transport=transport) as feed,
+            binance_sbe.connect(*names, url=exchange.url, api_key="k") as feed,
         ):
             asyncio.get_running_loop().call_later(0.5, cut_all, exchange)
             async with asyncio.timeout(30):

@@ -85,7 +85,7 @@ def test_a_long_run_loses_nothing_that_the_ledger_does_not_list() -> None:
             rate=300, faults=faults, fault_seconds=1.0, seed=int(SECONDS), lifetime=lifetime
         ) as exchange:
             feed = binance_sbe.connect(
-                *STREAMS, url=exchange.url, api_key="k", transport="picows", lines=2,
+                *STREAMS, url=exchange.url, api_key="k", lines=2,
                 renew_after=0.7 * lifetime, reply_timeout=2.0, silence_timeout=5.0,
             )  # fmt: skip
             async with feed:

@@ -1,4 +1,4 @@
-"""Histograms, what a feed measures with them, and what is special about the picows transport."""
+"""Histograms, what a feed measures with them, what the inbox holds, and metrics."""
 
 from __future__ import annotations
 
@@ -105,11 +105,10 @@ def run(work: Callable[[Exchange], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_every_message_is_measured_once(transport: Any) -> None:
+def test_every_message_is_measured_once() -> None:
     async def work(exchange: Exchange) -> None:
         names = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
-        options: dict[str, Any] = {"url": exchange.url, "api_key": "k", "transport": transport}
+        options: dict[str, Any] = {"url": exchange.url, "api_key": "k"}
         async with connect(*names, **options) as feed:
             for _ in range(200):
                 await anext(feed)
@@ -139,16 +138,15 @@ def measured(feed: Any) -> list[Histogram]:
     ]  # fmt: skip
 
 
-def quiet_feed(exchange: Exchange, transport: Any, **options: Any) -> Feed:
+def quiet_feed(exchange: Exchange, **options: Any) -> Feed:
     """A feed of trades on which nothing comes but what the test sends."""
     exchange.rate = 1e-9
-    return connect("btcusdt@trade", url=exchange.url, api_key="k", transport=transport, **options)
+    return connect("btcusdt@trade", url=exchange.url, api_key="k", **options)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_messages_and_batches_by_turns_lose_nothing(transport: Any) -> None:
+def test_messages_and_batches_by_turns_lose_nothing() -> None:
     async def work(exchange: Exchange) -> None:
-        async with quiet_feed(exchange, transport) as feed:
+        async with quiet_feed(exchange) as feed:
             seen = 0
             for turn in range(6):
                 for _ in range(50):
@@ -174,10 +172,9 @@ def test_messages_and_batches_by_turns_lose_nothing(transport: Any) -> None:
     run(work)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_iterations_that_nobody_closed_do_not_stop_others(transport: Any) -> None:
+def test_iterations_that_nobody_closed_do_not_stop_others() -> None:
     async def work(exchange: Exchange) -> None:
-        async with quiet_feed(exchange, transport) as feed:
+        async with quiet_feed(exchange) as feed:
             for _ in range(10):
                 exchange.send("btcusdt@trade", vectors.next_trade())
                 batch = await asyncio.wait_for(anext(feed.batches(max_delay=0.01)), 5)
@@ -193,10 +190,9 @@ def test_iterations_that_nobody_closed_do_not_stop_others(transport: Any) -> Non
     run(work)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_slow_taker_of_batches_stops_the_exchange(transport: Any) -> None:
+def test_a_slow_taker_of_batches_stops_the_exchange() -> None:
     async def work(exchange: Exchange) -> None:
-        async with quiet_feed(exchange, transport, max_queue=100) as feed:
+        async with quiet_feed(exchange, max_queue=100) as feed:
             batches = feed.batches(max_messages=30, max_delay=0.2)
             exchange.send("btcusdt@trade", vectors.next_trade())
             rows = len(await anext(batches))
@@ -213,8 +209,7 @@ def test_a_slow_taker_of_batches_stops_the_exchange(transport: Any) -> None:
     run(work)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_messages_in_several_frames_are_put_together(transport: Any) -> None:
+def test_messages_in_several_frames_are_put_together() -> None:
     async def handler(connection: ServerConnection) -> None:
         request = await connection.recv()
         number = str(request).partition('"id": ')[2].rstrip("}")
@@ -228,7 +223,7 @@ def test_messages_in_several_frames_are_put_together(transport: Any) -> None:
     async def work() -> None:
         async with serve(handler, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            options: Any = {"url": f"ws://127.0.0.1:{port}", "api_key": "k", "transport": transport}
+            options: Any = {"url": f"ws://127.0.0.1:{port}", "api_key": "k"}
             async with connect("btcusdt@trade", **options) as feed:
                 assert len((await anext(feed)).trades) == 1
                 batch = await anext(feed.batches(max_messages=2, max_delay=5))
@@ -238,8 +233,7 @@ def test_messages_in_several_frames_are_put_together(transport: Any) -> None:
     asyncio.run(work())
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_close_with_a_code_is_told(transport: Any) -> None:
+def test_a_close_with_a_code_is_told() -> None:
     async def handler(connection: ServerConnection) -> None:
         await connection.recv()
         await connection.send('{"result": null, "id": 1}')
@@ -248,7 +242,7 @@ def test_a_close_with_a_code_is_told(transport: Any) -> None:
     async def work() -> None:
         async with serve(handler, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            options: Any = {"url": f"ws://127.0.0.1:{port}", "api_key": "k", "transport": transport}
+            options: Any = {"url": f"ws://127.0.0.1:{port}", "api_key": "k"}
             async with connect("btcusdt@trade", reconnect=False, **options) as feed:
                 with pytest.raises(ConnectionLost, match="restarting") as caught:
                     await anext(feed)
@@ -261,32 +255,10 @@ def test_a_close_with_a_code_is_told(transport: Any) -> None:
 
 def test_an_unknown_transport_is_refused() -> None:
     with pytest.raises(ValueError, match="transport is 'websockets' or 'picows', not 'carrier'"):
-        connect("btcusdt@trade", transport="carrier")  # type: ignore[arg-type]
-
-
-@pytest.mark.skipif("SBE_BUILD" in os.environ, reason="starts a Python of its own")
-@pytest.mark.parametrize(
-    ("before", "sentence"),
-    [
-        ("sys.modules['picows'] = None", "pip install 'binance-sbe[picows]'"),
-        ("import picows; picows.__version__ = '99.0'", "and 99.0 is installed"),
-        ("sys.modules['binance_sbe.listener'] = None", "this build of binance-sbe has no picows"),
-    ],
-)
-def test_a_picows_that_can_not_be_used_is_explained(before: str, sentence: str) -> None:
-    code = f"""
-import asyncio, sys
-{before}
-import binance_sbe
-async def main():
-    try:
-        await binance_sbe.connect("a@trade", api_key="k", transport="picows").__aenter__()
-    except binance_sbe.FeedError as error:
-        print(error)
-asyncio.run(main())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert sentence in done.stdout
+        connect("btcusdt@trade", transport="carrier")
+    for known in ("websockets", "picows"):
+        with pytest.warns(DeprecationWarning, match="transport= has no effect any more"):
+            connect("btcusdt@trade", transport=known)
 
 
 def test_an_inbox_keeps_frames_or_makes_rows() -> None:
@@ -304,8 +276,6 @@ def test_an_inbox_keeps_frames_or_makes_rows() -> None:
     for frame in frames[4:12]:
         inbox.put(frame, 7, line)
     assert inbox.full
-    inbox.unlimited = True
-    assert not inbox.full
     batches = [inbox.hand_over() for _ in range(2)]
     assert [batch.frame_count for batch in batches] == [6, 6]
     received = np.concatenate(

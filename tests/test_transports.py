@@ -1,4 +1,4 @@
-"""Both transports, against a server that writes the bytes it is given: frames by RFC 6455."""
+"""The transport, against a server that writes the bytes it is given: frames by RFC 6455."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ from binance_sbe.ledger import Ledger
 from binance_sbe.overflow import FrameQueue, policies
 from binance_sbe.sequencer import Line
 from binance_sbe.stats import Stats
-from binance_sbe.transports import TRANSPORTS
+from binance_sbe.transports import Transport
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
-BOTH = pytest.mark.parametrize("transport", TRANSPORTS)
 
 
 def wire(
@@ -95,7 +94,6 @@ async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIter
 
 
 async def receive(
-    transport: str,
     chunks: list[bytes],
     inbox: Inbox | None = None,
     head: int = 0,
@@ -139,7 +137,7 @@ async def receive(
         on_text(text)
 
     async with served(script, tls) as url:
-        made = TRANSPORTS[transport](inbox, Line(), hear, lambda: signs.append(1), end)
+        made = Transport(inbox, Line(), hear, lambda: signs.append(1), end)
         await made.open(url, "k", 10)
         await over.wait()
         await made.close()
@@ -169,7 +167,6 @@ PLAIN = st.tuples(st.just("plain"), SIZES)
 OTHERS = st.tuples(st.sampled_from(["text", "ping", "pong", "parts"]), st.integers(0, 125))
 
 
-@BOTH
 @settings(max_examples=60, deadline=None)
 @given(
     sent=st.lists(st.one_of(PLAIN, PLAIN, OTHERS), max_size=12),
@@ -177,7 +174,7 @@ OTHERS = st.tuples(st.sampled_from(["text", "ping", "pong", "parts"]), st.intege
     head=st.integers(0, 2),
 )
 def test_what_was_sent_arrives_whole_and_in_order(
-    transport: str, sent: list[tuple[str, int]], places: list[int], head: int
+    sent: list[tuple[str, int]], places: list[int], head: int
 ) -> None:
     data, frames, texts, signs = b"", [], [], 0
     for i, (what, size) in enumerate(sent):
@@ -198,7 +195,7 @@ def test_what_was_sent_arrives_whole_and_in_order(
             case _:
                 data += wire(PING if what == "ping" else PONG, payload)
                 signs += 1
-    got = asyncio.run(receive(transport, cut(data + END, places), head=head))
+    got = asyncio.run(receive(cut(data + END, places), head=head))
     assert got.frames == frames
     assert got.texts == texts
     assert got.signs == signs
@@ -207,8 +204,7 @@ def test_what_was_sent_arrives_whole_and_in_order(
     assert got.inbox.stats.bytes == sum(map(len, frames))
 
 
-@BOTH
-def test_frames_may_be_cut_at_every_byte(transport: str) -> None:
+def test_frames_may_be_cut_at_every_byte() -> None:
     """Of the first read, which came with the answer of the server, and of the next."""
     payloads = [bytes_of(3), bytes_of(200), bytes_of(66_000), bytes_of(5)]
     start = b"".join(wire(BINARY, payload) for payload in payloads[:2])
@@ -218,15 +214,14 @@ def test_frames_may_be_cut_at_every_byte(transport: str) -> None:
     async def work() -> None:
         for place in heads:
             for head in (0, 1):
-                got = await receive(transport, [data[:place], data[place:]], head=head)
+                got = await receive([data[:place], data[place:]], head=head)
                 assert got.frames == payloads, (place, head)
                 assert (got.signs, got.lost) == (1, [(1001, "over")])
 
     asyncio.run(work())
 
 
-@BOTH
-def test_rows_are_those_of_the_frames_however_they_come(transport: str) -> None:
+def test_rows_are_those_of_the_frames_however_they_come() -> None:
     frames = [vectors.next_trade() for _ in range(2000)]
     data = b"".join(
         wire(BINARY, frame) + (wire(PING, b"") if i % 100 == 5 else b"")
@@ -238,7 +233,7 @@ def test_rows_are_those_of_the_frames_however_they_come(transport: str) -> None:
     async def work() -> None:
         inbox = fresh_inbox()
         inbox.gather(1_000_000)
-        await receive(transport, [*cut(data, places), END], inbox)
+        await receive([*cut(data, places), END], inbox)
         batch = inbox.hand_over()
         assert batch.frame_count == len(frames)
         table = expected[binance_sbe.TradesStreamEvent]
@@ -261,9 +256,7 @@ def context(authority: trustme.CA) -> ssl.SSLContext:
     return made
 
 
-@BOTH
 def test_the_same_comes_through_tls(
-    transport: str,
     authority: trustme.CA,
     context: ssl.SSLContext,
     tmp_path: Path,
@@ -273,19 +266,17 @@ def test_the_same_comes_through_tls(
     data = b"".join(wire(BINARY, frame) for frame in frames)
     chunks = [*cut(data, random.Random(2).sample(range(len(data)), 30)), wire(PING, b"x"), END]
     with pytest.raises(Unreachable, match="the certificate is not good"):
-        asyncio.run(receive(transport, chunks, tls=context))
+        asyncio.run(receive(chunks, tls=context))
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    got = asyncio.run(receive(transport, chunks, tls=context))
+    got = asyncio.run(receive(chunks, tls=context))
     assert got.frames == frames
     assert (got.signs, got.lost) == (1, [(1001, "over")])
 
 
-@BOTH
 @pytest.mark.parametrize("rows", [False, True], ids=["frames", "rows"])
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 def test_a_slow_consumer_gets_all_and_sees_the_end(
-    transport: str,
     rows: bool,
     secure: bool,
     authority: trustme.CA,
@@ -310,7 +301,7 @@ def test_a_slow_consumer_gets_all_and_sees_the_end(
         if rows:
             inbox.gather(50)
         async with served(script, context if secure else None) as url:
-            made = TRANSPORTS[transport](
+            made = Transport(
                 inbox, Line(), lambda _: None, lambda: None, lambda *_: over.set()
             )
             await made.open(url, "k", 10)
@@ -331,8 +322,7 @@ def test_a_slow_consumer_gets_all_and_sees_the_end(
     assert asyncio.run(work()) == count
 
 
-@BOTH
-def test_a_connection_that_nobody_waits_for_any_more_is_ended(transport: str) -> None:
+def test_a_connection_that_nobody_waits_for_any_more_is_ended() -> None:
     """Its server has answered when `open` was cancelled already."""
     ends: list[bytes] = []
 
@@ -347,7 +337,7 @@ def test_a_connection_that_nobody_waits_for_any_more_is_ended(transport: str) ->
     async def work() -> None:
         inbox, lost = fresh_inbox(), list[int]()
         async with served(script) as url:
-            made = TRANSPORTS[transport](
+            made = Transport(
                 inbox, Line(), lambda _: None, lambda: None, lambda *_: lost.append(1)
             )
             opening = asyncio.create_task(made.open(url, "k", 10))
@@ -364,9 +354,8 @@ def test_a_connection_that_nobody_waits_for_any_more_is_ended(transport: str) ->
 GOOD = wire(BINARY, b"before")
 
 
-@BOTH
 @pytest.mark.parametrize("limit", [2, 100], ids=["held", "at once"])
-def test_an_error_of_who_hears_text_ends_the_connection(transport: str, limit: int) -> None:
+def test_an_error_of_who_hears_text_ends_the_connection(limit: int) -> None:
     """Where the inbox is full the text is heard later; the end is told whatever happens."""
 
     def fail(text: str) -> None:
@@ -388,7 +377,7 @@ def test_an_error_of_who_hears_text_ends_the_connection(transport: str, limit: i
             await reader.read(6)
 
         async with served(script) as url:
-            made = TRANSPORTS[transport](inbox, Line(), fail, lambda: None, end)
+            made = Transport(inbox, Line(), fail, lambda: None, end)
             await made.open(url, "k", 10)
             await asyncio.sleep(0.1)
             assert [inbox.frames.popleft()[0] for _ in range(2)] == [b"before"] * 2
@@ -401,42 +390,31 @@ def test_an_error_of_who_hears_text_ends_the_connection(transport: str, limit: i
     asyncio.run(work())
 
 
-@BOTH
-def test_what_was_too_long_never_comes(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_too_long_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     from binance_sbe import transports
 
     monkeypatch.setattr(transports, "_MAX_FRAME", 100_000)
     chunks = [GOOD, wire(BINARY, bytes(100_001)) + GOOD, GOOD, wire(TEXT, b"late")]
-    got = asyncio.run(receive(transport, chunks))
+    got = asyncio.run(receive(chunks))
     assert (got.frames, got.texts) == ([b"before"], [])
     assert code_of(got.answers) == 1009
 
 
-@BOTH
 @pytest.mark.parametrize("code", [0, 999, 1005, 1006, 1015, 5000, 65535])
-def test_codes_that_there_are_not_break_the_rules(transport: str, code: int) -> None:
-    got = asyncio.run(receive(transport, [GOOD, wire(CLOSE, struct.pack(">H", code))]))
+def test_codes_that_there_are_not_break_the_rules(code: int) -> None:
+    got = asyncio.run(receive([GOOD, wire(CLOSE, struct.pack(">H", code))]))
     assert code_of(got.answers) == 1002
     assert got.lost[0][0] is None
 
 
-@BOTH
-def test_a_close_without_a_code_is_1005(transport: str) -> None:
-    got = asyncio.run(receive(transport, [GOOD, wire(CLOSE, b"")]))
+def test_a_close_without_a_code_is_1005() -> None:
+    got = asyncio.run(receive([GOOD, wire(CLOSE, b"")]))
     assert got.frames == [b"before"]
     assert got.lost == [(1005, "")]
     assert got.answers[:2] == b"\x88\x80" or code_of(got.answers) == 1000
 
 
-@BOTH
-def test_the_answers_to_our_own_pings_are_signs(
-    transport: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from binance_sbe import transports
-
-    monkeypatch.setattr(transports, "_IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(transports, "_PING_SECONDS", 0.1)
-
+def test_the_answers_to_our_own_pings_are_signs() -> None:
     async def work() -> None:
         signs = asyncio.Semaphore(0)
 
@@ -452,11 +430,12 @@ def test_the_answers_to_our_own_pings_are_signs(
                     return
 
         async with served(script) as url:
-            made = TRANSPORTS[transport](
+            made = Transport(
                 fresh_inbox(), Line(), lambda _: None, signs.release, lambda *_: None
             )
             await made.open(url, "k", 10)
             for _ in range(2):
+                made.ping()
                 await asyncio.wait_for(signs.acquire(), 5)
             await made.close()
 
@@ -474,16 +453,15 @@ def test_connections_that_have_ended_leave_nothing_to_the_collector() -> None:
     try:
         before = readers()
         for _ in range(5):
-            asyncio.run(receive("picows", [GOOD, END]))
+            asyncio.run(receive([GOOD, END]))
         assert readers() == before
     finally:
         gc.enable()
 
 
-@BOTH
 @pytest.mark.parametrize("first", [b"", GOOD, GOOD * 300])
-def test_nothing_counts_that_comes_after_the_end(transport: str, first: bytes) -> None:
-    got = asyncio.run(receive(transport, [GOOD, first + END + GOOD + wire(PING, b""), GOOD]))
+def test_nothing_counts_that_comes_after_the_end(first: bytes) -> None:
+    got = asyncio.run(receive([GOOD, first + END + GOOD + wire(PING, b""), GOOD]))
     assert got.frames == [b"before"] * (1 + first.count(GOOD))
     assert (got.signs, got.lost) == (0, [(1001, "over")])
 
@@ -508,14 +486,13 @@ FAULTS = {
 }  # fmt: skip
 
 
-@BOTH
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "later"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_breaks_the_rules_ends_the_connection(transport: str, fault: str, late: bool) -> None:
+def test_what_breaks_the_rules_ends_the_connection(fault: str, late: bool) -> None:
     bad, code = FAULTS[fault]
     after = wire(BINARY, b"after")
     chunks = [GOOD, GOOD + bad, after] if late else [GOOD + bad + after]
-    got = asyncio.run(receive(transport, chunks))
+    got = asyncio.run(receive(chunks))
     assert got.frames == [b"before"] * (2 if late else 1)
     assert len(got.lost) == 1
     assert got.lost[0][0] is None
@@ -524,22 +501,12 @@ def test_what_breaks_the_rules_ends_the_connection(transport: str, fault: str, l
 
 
 def test_an_error_of_ours_ends_the_connection_and_is_told() -> None:
-    """With picows: the reader is its protocol, so that asyncio must not see it fail."""
+    """The reader is the socket's protocol: asyncio must not see it fail."""
 
     def fail() -> None:
         raise RuntimeError("the consumer's waker failed")
 
     ledger = Ledger()
     inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, fail)
-    got = asyncio.run(receive("picows", [wire(PING, b""), GOOD, GOOD], inbox))
+    got = asyncio.run(receive([wire(PING, b""), GOOD, GOOD], inbox))
     assert got.lost == [(None, "RuntimeError: the consumer's waker failed")]
-
-
-def test_picows_is_told_once_a_second_that_frames_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else it would ping a connection that is busy."""
-    from binance_sbe import transports
-
-    monkeypatch.setattr(transports, "_IDLE_SECONDS", 2)
-    got = asyncio.run(receive("picows", [wire(BINARY, b"x")] * 3500 + [END]))
-    assert len(got.frames) == 3500
-    assert b"\x89" not in got.answers[:1]

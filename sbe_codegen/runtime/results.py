@@ -34,6 +34,23 @@ class Contents(NamedTuple):
             [[] for _ in layout.dictionaries],
         )
 
+    def part(self, begin: int, end: int) -> Contents:
+        """A copy of the rows from ``begin`` to ``end``, with what belongs to them; texts are shared."""
+        return self._replace(
+            records=self.records[begin:end].copy(),
+            groups=[group._under(begin, end) for group in self.groups],
+            blobs=[
+                (content[ends[begin] : ends[end]].copy(), ends[begin : end + 1] - ends[begin])
+                for content, ends in self.blobs
+            ],
+        )
+
+    def _under(self, begin: int, end: int) -> Contents:
+        """The entries of a group that belong to some rows of the table around."""
+        offsets = self.offsets[begin : end + 1]
+        first, last = (int(offsets[i]) for i in (0, -1))
+        return self.part(first, last)._replace(offsets=offsets - first)
+
 
 class DataTable:
     """Var data without a text encoding, end to end, as an Arrow large_binary has them.
@@ -211,6 +228,28 @@ class Tables(Mapping[type, Table]):
         return f"<Tables of {', '.join(f'{len(t)} {m.__name__}' for m, t in self.items())}>"
 
 
+class _SomeRejections:
+    """Those of some of a batch's frames, which are counted from 0 again."""
+
+    def __init__(self, whole: Batch, begin: int, end: int) -> None:
+        self._rejections = whole._rejections
+        self._first, last = (
+            int(i) for i in np.searchsorted(whole.rejected["frame"], (begin, end))
+        )
+        self._records = whole.rejected[self._first : last].copy()
+        self._records["frame"] -= begin
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def records(self) -> Array:
+        return self._records
+
+    def error(self, index: int) -> DecodeError:
+        error: DecodeError = self._rejections.error(self._first + index)
+        return error
+
+
 class Batch:
     """Frames decoded together: a Table per message class, and the frames that were refused.
 
@@ -242,6 +281,28 @@ class Batch:
     def columns(self, message: type, decimals: Literal["float64", "raw"] = "float64") -> Columns:
         """``batch[message].columns(decimals)``."""
         return self.tables[message].columns(decimals)
+
+    def part(self, begin: int, end: int) -> Batch:
+        """The frames from ``begin`` to ``end``, as in a slice, as a Batch of its own.
+
+        Its rows are copies, and ``frame`` counts from 0 again; dictionaries of texts are shared. The
+        bytes that are left over are those of the whole, in the part that begins it.
+        """
+        begin, end, _ = slice(begin, end).indices(self.frame_count)
+        end = max(begin, end)
+        contents = {}
+        for message, found in self.tables._contents.items():
+            first, last = np.searchsorted(found.records["frame"], (begin, end))
+            contents[message] = found.part(int(first), int(last))
+            contents[message].records["frame"] -= begin
+        return Batch(
+            self.tables._schema,
+            self.tables._prefix,
+            contents,
+            _SomeRejections(self, begin, end),
+            end - begin,
+            0 if begin else self.left_over_bytes,
+        )
 
     @property
     def rejected(self) -> Array:
