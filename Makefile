@@ -38,8 +38,7 @@ $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "binance-sbe needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1" "numpy>=2.0" "lxml>=5.0" "jinja2>=3.1" \
-		"picows>=2.3"
+	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1" "numpy>=2.0" "lxml>=5.0" "jinja2>=3.1"
 	@echo "compiling the decoders of three schemas; about two minutes"
 	@$(BIN)/python -m pip install -q --no-build-isolation -e ".[test]" 2> $(VENV)/install.log || \
 		{ cat $(VENV)/install.log; exit 1; }

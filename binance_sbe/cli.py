@@ -106,7 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument(
         "--lines", type=int, choices=(1, 2, 3), default=1, help="connections with the same streams"
     )
-    watch.add_argument("--transport", choices=("websockets", "picows"), default="websockets")
     watch.add_argument(
         "--renew-at",
         type=arguments.time_of_day,
@@ -133,7 +132,6 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument(
         "--simulate", action="store_true", help="of a local exchange, which needs no key"
     )
-    book.add_argument("--transport", choices=("websockets", "picows"), default="websockets")
     _where(book)
     book.set_defaults(run=_book)
 
@@ -276,7 +274,6 @@ async def _watch(options: argparse.Namespace) -> int:
         environment=options.environment,
         give_up_after=options.give_up,
         lines=options.lines,
-        transport=options.transport,
         renew_at=options.renew_at,
     )
 
@@ -299,7 +296,6 @@ async def _book(options: argparse.Namespace) -> int:
             seconds=options.seconds,
             once=options.once,
             as_json=options.json,
-            transport=options.transport,
             **where,
         )
 

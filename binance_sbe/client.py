@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 import warnings
 from collections import deque
@@ -17,11 +16,11 @@ from sbe_codegen.runtime.results import Batch
 
 from . import environments, spot_stream
 from .connections import Connections
-from .errors import KEY_HELP, ConnectionLost, FeedError, MissingKey, SlowConsumer
+from .errors import ConnectionLost, FeedError, SlowConsumer
 from .inbox import Inbox
 from .ledger import Ledger
 from .overflow import FrameQueue, policies
-from .settings import Settings
+from .settings import STREAM_TIMEOUT, Settings, checked_key
 from .stats import Stats
 from .streams import KINDS, stream_names
 from .transports import arrives
@@ -30,11 +29,6 @@ if TYPE_CHECKING:
     from . import rest
     from .filling import FilledTrades
     from .live_books import Books
-
-# Seconds that streams may be silent. Trades may be rare; the others follow the book.
-STREAM_TIMEOUT: Mapping[str, float | None] = {
-    "trade": None, "bestBidAsk": 300.0, "depth20": 300.0, "depth": 300.0,
-}  # fmt: skip
 
 Message = (
     spot_stream.TradesStreamEvent
@@ -66,9 +60,10 @@ def connect(
     """A feed of SBE streams, to be used as ``async with connect("btcusdt@trade") as feed``.
 
     ``api_key`` is an Ed25519 key's id; None reads BINANCE_API_KEY. ``url`` (ws:// or wss://, host
-    and port) overrides ``environment``. ``on_error`` says what iteration does with a frame that is no
-    message: raise its DecodeError (the feed stays open, and iterating again goes on with the next
-    frame), or keep it in ``feed.errors``, count it and go on. ``transport`` has no effect any more.
+    and port) overrides ``environment``. ``on_error`` says what iteration does with a frame that is
+    no message: raise its DecodeError (the feed stays open, and iterating again goes on with the
+    next frame), or keep it in ``feed.errors``, count it and go on. ``transport`` has no effect any
+    more.
 
     ``max_queue`` is the most frames that are held for a slow consumer, and ``on_overflow``, for all
     streams or by kind, what happens beyond it: "block" stops reading, and the exchange waits, for
@@ -125,21 +120,6 @@ def connect(
         max_queue,
         settings,
     )
-
-
-def checked_key(given: str | None) -> str:
-    """The API key to use. No error quotes it."""
-    key = (os.environ.get("BINANCE_API_KEY", "") if given is None else given).strip()
-    if not key:
-        raise MissingKey(KEY_HELP)
-    if "PRIVATE KEY" in key or "PUBLIC KEY" in key:
-        raise MissingKey(
-            "this is a key file: what is asked for is the API key, the 64 letters and digits that "
-            f"the exchange shows for it. {KEY_HELP}"
-        )
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
-    return key
 
 
 class Feed:
@@ -219,7 +199,8 @@ class Feed:
     def __del__(self) -> None:
         if not getattr(self, "_is_open", False) or self._connections.is_over:
             return
-        warnings.warn(f"{self!r} was dropped and not closed", ResourceWarning, source=self)
+        text = f"{self!r} was dropped and not closed"
+        warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._connections.abandon)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import platform
 import ssl
 import time
@@ -22,7 +21,7 @@ import numpy as np
 from sbe_codegen.version import __version__
 
 from . import environments, lifecycle
-from .client import checked_key, connect
+from .client import connect
 from .errors import (
     ARGUMENTS,
     CLOCK,
@@ -35,6 +34,7 @@ from .errors import (
     NotSbe,
     exit_code,
 )
+from .settings import checked_key
 from .spot_stream import BestBidAskStreamEvent
 from .transports import unreachable
 
@@ -110,21 +110,7 @@ async def examine(patient: Patient) -> AsyncIterator[Finding]:
 
 
 async def _build(patient: Patient) -> str:
-    text = f"binance-sbe {__version__}, Python {platform.python_version()}, numpy {np.__version__}"
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        installed = importlib.metadata.version("picows")
-        try:
-            from .listener import PICOWS
-        except (ImportError, ValueError, TypeError):
-            return f"{text}; built without picows"
-        if installed != PICOWS:
-            raise Trouble(
-                GENERAL,
-                f"{text}; it was compiled for picows {PICOWS}, and {installed} is installed: "
-                "transport='picows' will not work",
-            )
-        text += f", picows {installed}"
-    return text
+    return f"binance-sbe {__version__}, Python {platform.python_version()}, numpy {np.__version__}"
 
 
 async def _key(patient: Patient) -> str:

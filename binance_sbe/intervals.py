@@ -9,7 +9,7 @@ _last = itemgetter(1)
 
 
 class Intervals:
-    """Numbers that are in it, as disjoint intervals in rising order; the ``most`` latest of them."""
+    """Numbers as disjoint intervals in rising order; the ``most`` latest of these."""
 
     def __init__(self, most: int = 10_000) -> None:
         self._most = most

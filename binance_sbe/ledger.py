@@ -91,8 +91,8 @@ class Ledger:
     - ``damaged``: frames that were no message (the latest 1,000, and 4 MiB of them at most;
       ``damaged_count`` counts all)
     - ``unknown_templates``, ``newer_versions``: how often each was seen
-    - ``strays``: events of streams that nobody has subscribed to, by the names of the first 100 such
-      streams (``strays_count`` counts all): they are handed on, and not arbitrated
+    - ``strays``: events of streams that nobody has subscribed to, by the names of the first 100
+      such streams (``strays_count`` counts all): they are handed on, and not arbitrated
     - ``connections``: those that are open and the latest 500 that ended, with what came through
       each (``connections_count`` counts all, ``ended_count`` those that ended)
     - ``dropped``: events that were dropped for a slow consumer, each of them in a hole as well

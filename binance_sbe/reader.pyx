@@ -112,25 +112,25 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
 
     # what the event loop calls
 
-    def get_buffer(self, Py_ssize_t size_hint):
+    def get_buffer(self, Py_ssize_t sizehint):
         if self.at == self.filled and not self.busy:
             self.at = self.filled = self.looked = 0
         return self.view[self.filled:] if self.filled else self.view
 
-    def buffer_updated(self, Py_ssize_t size):
-        if not 0 <= size <= BUFFER - self.filled:
-            raise ValueError(f"{size} bytes are more than get_buffer gave")
-        self.filled += size
+    def buffer_updated(self, Py_ssize_t nbytes):
+        if not 0 <= nbytes <= BUFFER - self.filled:
+            raise ValueError(f"{nbytes} bytes are more than get_buffer gave")
+        self.filled += nbytes
         self.received = now_ns()
         self.go_on()
 
     def eof_received(self):
         return False        # the transport closes itself
 
-    def connection_lost(self, error):
+    def connection_lost(self, exc):
         self.lost = True
         if self.shell is not None:
-            self.shell.socket_lost(error)
+            self.shell.socket_lost(exc)
         self.end_if_drained()
 
     def pause_writing(self):

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time as time_of_day
 
-MOST_LINES = 3  # each may have a successor, and there are eight places
+from .errors import KEY_HELP, MissingKey
+
+MOST_LINES = 3  # more would be of no use, and take connections of others
+
+
+# Seconds that streams may be silent. Trades may be rare; the others follow the book.
+STREAM_TIMEOUT: Mapping[str, float | None] = {
+    "trade": None, "bestBidAsk": 300.0, "depth20": 300.0, "depth": 300.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,3 +56,18 @@ class Settings:
             is_time = isinstance(seconds, int | float) and seconds > 0
             if not is_time and not (seconds is None and may_be_none):
                 raise ValueError(f"{name} is a positive number of seconds, not {seconds!r}")
+
+
+def checked_key(given: str | None) -> str:
+    """The API key to use. No error quotes it."""
+    key = (os.environ.get("BINANCE_API_KEY", "") if given is None else given).strip()
+    if not key:
+        raise MissingKey(KEY_HELP)
+    if "PRIVATE KEY" in key or "PUBLIC KEY" in key:
+        raise MissingKey(
+            "this is a key file: what is asked for is the API key, the 64 letters and digits that "
+            f"the exchange shows for it. {KEY_HELP}"
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
+    return key

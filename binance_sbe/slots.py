@@ -28,7 +28,7 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-@dataclass
+@dataclass(eq=False)
 class Connection:
     """One WebSocket connection."""
 
@@ -65,7 +65,7 @@ class Slot:
     renewals: Backoff
     current: Connection | None = None
     successor: Connection | None = None
-    retiring: Connection | None = None  # the one before the current
+    retiring: list[Connection] = field(default_factory=list)  # those before the current
     attempts: int = 0  # since it was up
     attempt_at: float | None = None  # when the next connection is to be opened
     renewing: str | None = None  # why there is to be a successor

@@ -11,7 +11,7 @@ from .pacing import Backoff
 from .session import Request
 from .settings import Settings
 from .slots import Connection, Shards
-from .tickets import Tickets
+from .tickets import Ticket, Tickets
 
 NAMES_A_REQUEST = 200
 _AGAIN = (1.0, 300.0)  # the first and the longest pause before a stream is asked for again
@@ -110,6 +110,22 @@ class Subscriptions:
                     self._ask_again(connection, name, now)
         if not asked:
             self._tell(logged("refused", str(error), connection.name, said=reason))
+
+    def expire(self, connections: Iterable[Connection], now: float, is_read: bool) -> None:
+        """Ends the requests of the user's whose time is over."""
+        sent = [request for each in connections for request, _ in each.sent.values()]
+
+        def why(ticket: Ticket) -> str:
+            if not any(
+                request.method == ticket.method and ticket.names.intersection(request.streams)
+                for request in sent
+            ):
+                return "there was no connection to ask on"
+            if not is_read:
+                return "the reply waits behind frames that the consumer does not take"
+            return f"no reply within {self.settings.reply_timeout:g} s"
+
+        self.tickets.expire(now, why)
 
     def _ask_again(self, connection: Connection, name: str, now: float) -> None:
         backoff = connection.refusals.setdefault(name, Backoff(*_AGAIN, self._chance))

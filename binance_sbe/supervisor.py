@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from itertools import count
 
-from .actions import Action, Ask, Close, Failed, Finish, Left, Open, logged
+from .actions import Action, Ask, Close, Failed, Left, logged
 from .errors import ConnectionLost, ConnectionRefused, FeedError, reason_of
-from .pacing import Window
-from .sequencer import Line
 from .session import Accepted, Refused, ServerShutdown, UnknownText
 from .settings import Settings
 from .slots import CONTROL_FRAMES, Connection, Phase, Shards, Slot
 from .streams import stream_names
 from .subscriptions import NAMES_A_REQUEST, Subscriptions
-from .tickets import Ticket
+from .succession import Succession
 
 WE_CLOSED = "the feed was closed"
-ATTEMPTS = (295, 300.0)  # of the 300 in five minutes
 _CLEAN = (1000, 1001, 1012)
 _STEADY = 5.0  # seconds that a connection is up before the next pause starts anew
 _HOPELESS = (401,)
@@ -39,15 +35,11 @@ class Supervisor:
         self._chance = chance or random.Random()
         self.shards = Shards(settings, self._chance)
         self.connections: dict[int, Connection] = {}
-        self.reconnects = 0
         self.closing = False
-        self._numbers = count(1)
+        self._succession = Succession(settings, self._chance, self.connections, self._tell)
         self._subscriptions = Subscriptions(settings, self.shards, self._chance, self._tell)
-        self._attempts = Window(*ATTEMPTS)
         self._started = False  # whether all was well once
-        self._not_before = float("-inf")  # the exchange has told us to wait until then
-        self._ticked = 0.0
-        self._is_read = True
+        self._ticked: float | None = None
 
     # what others may look at
 
@@ -57,11 +49,9 @@ class Supervisor:
         return self._subscriptions.streams
 
     @property
-    def is_asking(self) -> bool:
-        """Whether replies of the exchange are waited for."""
-        return bool(self._subscriptions.tickets) or any(
-            each.phase is Phase.SUBSCRIBING or each.sent for each in self.connections.values()
-        )
+    def reconnects(self) -> int:
+        """How often a connection was lost, or could not be made, and another attempt followed."""
+        return self._succession.reconnects
 
     @property
     def is_whole(self) -> bool:
@@ -112,7 +102,7 @@ class Supervisor:
     def renew(self, now: float, cause: str = "asked for") -> None:
         """A new connection takes the place of each, without a hole."""
         for slot in self.shards.slots:
-            self._renew(slot, cause, now)
+            self._succession.renew(slot, cause, now)
 
     def close(self) -> None:
         """Ends all connections, for good."""
@@ -132,8 +122,7 @@ class Supervisor:
         slot = connection.slot
         connection.phase = Phase.SUBSCRIBING
         connection.heard = now
-        spread = self._chance.uniform(0.95, 1.0)
-        connection.renew_at = now + self.settings.renew_after * spread
+        connection.renew_at = self._succession.renewal_time(now)
         self._subscriptions.request(connection, "SUBSCRIBE", list(slot.shard.names))
         if not slot.shard.names:
             self._went_live(connection, now)
@@ -147,10 +136,10 @@ class Supervisor:
         connection.phase = Phase.CLOSED
         slot = connection.slot
         wait = getattr(error, "retry_after", None) or 0.0
-        self._not_before = max(self._not_before, now + wait)
+        self._succession.wait_until(now + wait)
         if slot.successor is connection:
             slot.successor = None
-            self._renew_later(slot, f"no connection to renew with ({error})", now)
+            self._succession.renew_later(slot, f"no connection to renew with ({error})", now)
             return
         # Whom the exchange does not know may wait for ever, unless it still serves us elsewhere.
         hopeless = isinstance(error, ConnectionRefused) and error.status in _HOPELESS
@@ -160,7 +149,7 @@ class Supervisor:
             return
         slot.current = None
         slot.backoff.failures = max(slot.backoff.failures, 1)
-        self._retry(slot, reason_of(error), now)
+        self._succession.retry(slot, reason_of(error), now)
 
     def text(self, number: int, text: str, now: float) -> None:
         """A text frame came."""
@@ -181,7 +170,7 @@ class Supervisor:
                 self._check_ready(connection, now)
             case ServerShutdown():
                 self._log("shutdown", "the exchange is about to close the connection", connection)
-                self._renew(connection.slot, "the exchange shuts down", now)
+                self._succession.renew(connection.slot, "the exchange shuts down", now)
             case UnknownText():
                 self._log("unknown_text", f"an answer to no request: {text[:200]}", connection)
         self._pump(now)
@@ -204,8 +193,8 @@ class Supervisor:
         if connection is None:
             return
         slot = connection.slot
-        if slot.retiring is connection:
-            slot.retiring = None
+        if connection in slot.retiring:
+            slot.retiring.remove(connection)
             self._left(connection, "renewed", whole=code is not None)
             connection.phase = Phase.CLOSED
             return
@@ -215,7 +204,9 @@ class Supervisor:
         connection.phase = Phase.CLOSED
         if slot.successor is connection:
             slot.successor = None
-            self._renew_later(slot, f"the connection to renew with was lost ({lost})", now)
+            self._succession.renew_later(
+                slot, f"the connection to renew with was lost ({lost})", now
+            )
             return
         if not self.settings.reconnect or not self._started:
             self._fail(lost)
@@ -232,7 +223,7 @@ class Supervisor:
             slot.backoff.failures = 0
         if code not in _CLEAN or not was_up:
             slot.backoff.failures = max(slot.backoff.failures, 1)
-        self._retry(slot, str(lost), now)
+        self._succession.retry(slot, str(lost), now)
 
     def silent(self, names: Iterable[str], now: float) -> None:
         """Nothing has come of these streams for as long as their kind may be silent."""
@@ -244,7 +235,7 @@ class Supervisor:
                     by_slot.setdefault(id(slot), (slot, []))[1].append(name)
         for slot, quiet in by_slot.values():
             few = ", ".join(quiet[:5]) + (", ..." if len(quiet) > 5 else "")
-            self._renew(slot, f"nothing comes of {few}", now)
+            self._succession.renew(slot, f"nothing comes of {few}", now)
 
     def awake(self, now: float) -> None:
         """The machine was suspended, or so it seems: every connection has to show that it lives."""
@@ -262,15 +253,15 @@ class Supervisor:
         """
         if self.closing:
             return
-        self._is_read = is_read
         if not is_read:
-            self._wait_along(now, now - self._ticked)
+            self._wait_along(now, now - (self._ticked or now))
         self._ticked = now
-        self._subscriptions.tickets.expire(now, self._why_unanswered)
+        self._subscriptions.expire(self.connections.values(), now, is_read)
         for connection in list(self.connections.values()):
             self._check(connection, now)
         for slot in self.shards.slots:
-            self._check_slot(slot, now)
+            self._succession.check(slot, now)
+            self._give_up(slot, now)
         self._pump(now)
 
     # how it goes on
@@ -288,14 +279,14 @@ class Supervisor:
         elif connection.phase is Phase.RETIRING:
             is_silent = now >= connection.heard + settings.settle_timeout
             if is_silent or now >= connection.retired_at + settings.silence_timeout:
-                connection.slot.retiring = None
+                connection.slot.retiring.remove(connection)
                 self._drop(connection, "renewed")
         elif now >= connection.heard + settings.silence_timeout:
             self._lose(connection, f"silent for {now - connection.heard:.0f} s", now)
         elif now >= max(connection.heard, connection.asked_at) + settings.silence_timeout / 2:
             self._ask(connection, now)
         elif connection.phase is Phase.LIVE and now >= connection.renew_at:
-            self._renew(connection.slot, "its time is over", now)
+            self._succession.renew(connection.slot, "its time is over", now)
 
     def _ask(self, connection: Connection, now: float) -> None:
         """Asks for a sign of life."""
@@ -310,107 +301,19 @@ class Supervisor:
             connection.live_since += seconds
             connection.retired_at += seconds
             connection.sent = {
-                number: (request, at + seconds)
-                for number, (request, at) in connection.sent.items()
+                number: (request, at + seconds) for number, (request, at) in connection.sent.items()
             }
 
-    def _why_unanswered(self, ticket: Ticket) -> str:
-        asked = any(
-            request.method == ticket.method and ticket.names.intersection(request.streams)
-            for connection in self.connections.values()
-            for request, _ in connection.sent.values()
-        )
-        if not asked:
-            return "there was no connection to ask on"
-        if not self._is_read:
-            return "the reply waits behind frames that the consumer does not take"
-        return f"no reply within {self.settings.reply_timeout:g} s"
-
-    def _check_slot(self, slot: Slot, now: float) -> None:
-        successor = slot.successor
-        if successor is not None and successor.phase is Phase.LIVE:
-            settled = now >= successor.live_since + self.settings.settle_timeout
-            if not successor.fresh or settled:
-                self._take_over(slot, now)
-        if slot.attempt_at is not None and now >= slot.attempt_at:
-            wait = self._attempts.wait(now)
-            if wait > 0:
-                slot.attempt_at = now + wait
-            else:
-                slot.attempt_at = None
-                self._open(slot, now)
+    def _give_up(self, slot: Slot, now: float) -> None:
         limit = self.settings.give_up_after
         if slot.down_since is not None and limit is not None and now - slot.down_since >= limit:
             down = now - slot.down_since
             self._fail(ConnectionLost(None, f"no connection for {down:.0f} s: given up"))
 
-    def _open(self, slot: Slot, now: float) -> None:
-        self._attempts.note(now)
-        number = next(self._numbers)
-        line = Line(number, f"connection {number} (line {slot.index + 1})")
-        connection = Connection(number, slot, line)
-        self.connections[number] = connection
-        if slot.current is None:
-            slot.current = connection
-        else:
-            slot.successor = connection
-        self.actions.append(Open(number, line))
-
     def _lose(self, connection: Connection, cause: str, now: float) -> None:
         """We end a connection that is of no use, and make another."""
         self.actions.append(Close(connection.number, cause))
         self.closed(connection.number, None, cause, now)
-
-    def _retry(self, slot: Slot, why: str, now: float) -> None:
-        """Another attempt, after a pause that grows from failure to failure."""
-        if slot.down_since is None:
-            slot.down_since = now
-        pause = max(slot.backoff.pause(), self._not_before - now)
-        slot.renewing = None
-        slot.backoff.failures += 1
-        slot.attempts += 1
-        slot.attempt_at = now + pause
-        self.reconnects += 1
-        line, shard = slot.index + 1, slot.shard.number
-        text = f"line {line} of shard {shard}: {why}; attempt {slot.attempts} in {pause:.1f} s"
-        self._log("retry", text, line=line, shard=shard, attempt=slot.attempts, pause=pause)
-
-    def _renew(self, slot: Slot, cause: str, now: float) -> None:
-        if slot.successor is not None or slot.current is None or self.closing:
-            return
-        if slot.retiring is not None:  # of the renewal before: its time comes again
-            slot.current.renew_at = min(slot.current.renew_at, now + self.settings.settle_timeout)
-            return
-        if slot.current.phase is not Phase.LIVE or slot.attempt_at is not None:
-            return
-        slot.renewing = cause
-        slot.current.renew_at = float("inf")
-        slot.attempt_at = max(now, self._not_before)
-        self._log("renewing", f"renewed, as {cause}", slot.current, cause=cause)
-
-    def _renew_later(self, slot: Slot, why: str, now: float) -> None:
-        """A renewal has failed, which leaves the connection that there is as it was."""
-        slot.renewals.failures += 1
-        pause = max(slot.renewals.pause(), self._not_before - now)
-        slot.attempt_at = now + pause
-        again = slot.renewals.failures + 1
-        text = f"{why}; attempt {again} in {pause:.1f} s"
-        self._log("no_renewal", text, slot.current, attempt=again, pause=pause)
-
-    def _take_over(self, slot: Slot, now: float) -> None:
-        """The successor delivers. The connection before it ends when all it has sent was taken."""
-        old, new = slot.current, slot.successor
-        slot.current, slot.successor, slot.renewing = new, None, None
-        slot.renewals.failures = 0
-        if old is not None and new is not None:
-            self._log("renewed", f"has taken over from {old.name}", new, predecessor=old.name)
-            slot.retiring = old
-            old.phase = Phase.RETIRING
-            old.retired_at = old.heard = now
-            old.to_send.clear()
-            old.sent.clear()
-            old.again.clear()
-            self.actions.append(Finish(old.number))
 
     def _drop(self, connection: Connection, cause: str) -> None:
         """We end a connection that is not needed."""

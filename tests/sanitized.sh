@@ -35,6 +35,6 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/test_book.py tests/test_overflow.py \
     tests/test_fuzz.py \
     -q -p no:cacheprovider "$@"
-# the listener and the inbox, on real sockets
+# the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/test_transports.py tests/test_client.py tests/test_recovery.py \
-    -k "picows and not whatever and not renewal and not half" -q -p no:cacheprovider
+    -k "not whatever and not renewal and not half" -q -p no:cacheprovider

@@ -7,7 +7,6 @@ import json
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
 from itertools import pairwise
 from typing import Any
 

@@ -134,9 +134,7 @@ async def quiet(exchange: Recorded, feed: Feed) -> None:
 
 
 @WAYS
-def test_cut_connections_are_made_anew_and_what_was_missed_is_listed(
-    use_batches: bool
-) -> None:
+def test_cut_connections_are_made_anew_and_what_was_missed_is_listed(use_batches: bool) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k"}
@@ -249,9 +247,7 @@ def test_damaged_frames_are_kept_and_are_the_cause_of_holes() -> None:
 
 @WAYS
 @pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
-def test_what_is_dropped_for_a_slow_consumer_is_listed(
-    use_batches: bool, policy: str
-) -> None:
+def test_what_is_dropped_for_a_slow_consumer_is_listed(use_batches: bool, policy: str) -> None:
     kinds = STREAMS if policy == "drop_oldest" else STREAMS[1:3]
 
     async def work(exchange: Recorded) -> None:
@@ -317,9 +313,7 @@ def test_many_streams_take_several_connections() -> None:
     asyncio.run(asyncio.wait_for(main(), 40))
 
 
-def test_a_half_open_connection_is_found_and_mended(
-    caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_half_open_connection_is_found_and_mended(caplog: pytest.LogCaptureFixture) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k"}

@@ -403,9 +403,9 @@ def test_what_another_line_brings_of_before_the_first_event_is_handed_on() -> No
 
 def test_a_book_at_rest_that_both_lines_bring_is_a_duplicate() -> None:
     feed = Feed(2)
-    for time in (1, 2, 3):
-        assert feed.give(0, depth20(5, time)) == [5]
-        assert feed.give(1, depth20(5, time)) == []
+    for at in (1, 2, 3):
+        assert feed.give(0, depth20(5, at)) == [5]
+        assert feed.give(1, depth20(5, at)) == []
     stream = feed.ledger.streams["btcusdt@depth20"]
     assert (stream.frames, stream.duplicates, stream.out_of_order) == (3, 3, 0)
 
@@ -423,7 +423,7 @@ def test_after_a_reconnect_an_exchange_that_counts_anew_is_followed() -> None:
 
 
 def test_lines_of_other_streams_have_no_part_in_a_stream() -> None:
-    """Two shards: whatever happens to the connections of one, the other's streams stay as they are."""
+    """Two shards: what happens to the connections of one leaves the other's streams as they are."""
     ledger = Ledger()
     sequencer = ledger.sequencer
     one, two = Line(1, "one"), Line(2, "two")
@@ -587,9 +587,7 @@ class Truth:
         for i in got:
             first, last = self.events[i]
             assert not any(before < last and first < after for before, after in holes)
-        passed = {
-            i for spans in self.spans for begin, end in spans for i in range(begin, end + 1)
-        }
+        passed = {i for spans in self.spans for begin, end in spans for i in range(begin, end + 1)}
         for i in range(got[0], max(got)):  # nobody knows what was sent before the first
             if i in got:
                 continue

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
 from typing import Any
@@ -28,8 +25,6 @@ from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import Diff
 from binance_sbe.stats import Histogram, Stats
-
-TRANSPORTS = ("websockets", "picows")
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=200), st.floats(0, 100))

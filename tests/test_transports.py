@@ -301,9 +301,7 @@ def test_a_slow_consumer_gets_all_and_sees_the_end(
         if rows:
             inbox.gather(50)
         async with served(script, context if secure else None) as url:
-            made = Transport(
-                inbox, Line(), lambda _: None, lambda: None, lambda *_: over.set()
-            )
+            made = Transport(inbox, Line(), lambda _: None, lambda: None, lambda *_: over.set())
             await made.open(url, "k", 10)
             while got < count:
                 await asyncio.sleep(0.0005)
@@ -337,9 +335,7 @@ def test_a_connection_that_nobody_waits_for_any_more_is_ended() -> None:
     async def work() -> None:
         inbox, lost = fresh_inbox(), list[int]()
         async with served(script) as url:
-            made = Transport(
-                inbox, Line(), lambda _: None, lambda: None, lambda *_: lost.append(1)
-            )
+            made = Transport(inbox, Line(), lambda _: None, lambda: None, lambda *_: lost.append(1))
             opening = asyncio.create_task(made.open(url, "k", 10))
             await asyncio.sleep(0.1)
             opening.cancel()
@@ -430,9 +426,7 @@ def test_the_answers_to_our_own_pings_are_signs() -> None:
                     return
 
         async with served(script) as url:
-            made = Transport(
-                fresh_inbox(), Line(), lambda _: None, signs.release, lambda *_: None
-            )
+            made = Transport(fresh_inbox(), Line(), lambda _: None, signs.release, lambda *_: None)
             await made.open(url, "k", 10)
             for _ in range(2):
                 made.ping()

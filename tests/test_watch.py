@@ -78,7 +78,7 @@ def test_json_is_one_event_a_line_in_the_order_of_arrival(exchange: str) -> None
 
 
 def test_once_shows_each_symbol_and_ends(exchange: str) -> None:
-    done = run("btcusdt", "ethusdt", "--url", exchange, "--once", "--transport", "picows")
+    done = run("btcusdt", "ethusdt", "--url", exchange, "--once")
     assert done.returncode == 0, done.stderr
     for said in ("  BTCUSDT", "  ETHUSDT", "lag: exchange to here p50", "connection 1 (line 1)"):
         assert said in done.stdout

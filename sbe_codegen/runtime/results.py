@@ -35,7 +35,7 @@ class Contents(NamedTuple):
         )
 
     def part(self, begin: int, end: int) -> Contents:
-        """A copy of the rows from ``begin`` to ``end``, with what belongs to them; texts are shared."""
+        """A copy of the rows from ``begin`` to ``end`` and what belongs to them; texts are shared."""
         return self._replace(
             records=self.records[begin:end].copy(),
             groups=[group._under(begin, end) for group in self.groups],
@@ -233,9 +233,7 @@ class _SomeRejections:
 
     def __init__(self, whole: Batch, begin: int, end: int) -> None:
         self._rejections = whole._rejections
-        self._first, last = (
-            int(i) for i in np.searchsorted(whole.rejected["frame"], (begin, end))
-        )
+        self._first, last = (int(i) for i in np.searchsorted(whole.rejected["frame"], (begin, end)))
         self._records = whole.rejected[self._first : last].copy()
         self._records["frame"] -= begin
 
@@ -285,8 +283,8 @@ class Batch:
     def part(self, begin: int, end: int) -> Batch:
         """The frames from ``begin`` to ``end``, as in a slice, as a Batch of its own.
 
-        Its rows are copies, and ``frame`` counts from 0 again; dictionaries of texts are shared. The
-        bytes that are left over are those of the whole, in the part that begins it.
+        Its rows are copies, and ``frame`` counts from 0 again; dictionaries of texts are shared.
+        The bytes that are left over are those of the whole, in the part that begins it.
         """
         begin, end, _ = slice(begin, end).indices(self.frame_count)
         end = max(begin, end)
