@@ -12,6 +12,7 @@ cdef class Book:
     cdef readonly str symbol
     cdef readonly str on_error
     cdef readonly int64_t max_buffer
+    cdef int64_t near_time              # us: of the latest event that its snapshot has in it, or 0
     cdef readonly int64_t snapshots
     cdef readonly int64_t not_buffered
     cdef str marked             # a reason that the book can't know itself

@@ -114,8 +114,12 @@ cdef class Book:
 
     @property
     def event_time(self):
-        """When the exchange sent the last event that is in the book, us since 1970; 0: none."""
-        return self.core.event_time
+        """When the exchange sent the last event that is in the book, us since 1970.
+
+        A snapshot has no time: until the next diff it is that of the latest event that the snapshot
+        is known to have in it; None where none had come.
+        """
+        return self.core.event_time or self.near_time or None
 
     @property
     def price_exponent(self):
@@ -399,7 +403,8 @@ cdef class Book:
         if problem:
             return self.refused(f"the snapshot {update_id}: {problem}")
         self.core.update_id = update_id
-        self.core.event_time = 0        # a snapshot has none
+        self.core.event_time = 0        # a snapshot has none: the next diff is not compared with it
+        self.near_time = max([held[2] for held in self.buffer if held[1] <= update_id], default=0)
         forget_touched(&self.core)
         self.core.state = BOOK_LIVE
         self.snapshots += 1

@@ -174,7 +174,10 @@ class Connections:
         while actions:
             self.supervisor.actions = []
             for action in actions:
-                self._do(action)
+                try:
+                    self._do(action)
+                except Exception as error:
+                    self._failed(error)
             actions = self.supervisor.actions
         self._poked.set()
 

@@ -89,7 +89,7 @@ def line_of(book: LiveBook, levels: int) -> str:
             "reason": book.reason,
             "since_ns": book.since_ns,
             "update_id": book.update_id,
-            "event_time": book.event_time or None,
+            "event_time": book.event_time,
             "spread": None if spread is None else decimal(spread, price),
             "bids": [[decimal(p, price), decimal(q, qty)] for p, q in bids.tolist()],
             "asks": [[decimal(p, price), decimal(q, qty)] for p, q in asks.tolist()],

@@ -29,6 +29,7 @@ _SHARE = 0.8  # of the weight that the exchange allows in a minute
 _AT_ONCE = 4  # requests
 _KINDS = ("depth", "depth20")
 _OURS = (DepthDiffStreamEvent, DepthSnapshotStreamEvent)
+_MOST_UNREADABLE = 20  # symbols that are no text and are named in the log
 
 
 class Budget:
@@ -114,10 +115,12 @@ class Books(Mapping[str, LiveBook]):
         self._stack = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pump: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._error: BaseException | None = None
         self._is_open = self._is_closed = False
         self._turn = 0  # of the consumer
+        self._unreadable: set[bytes] = set()
 
     def __repr__(self) -> str:
         states = [book.state for book in self.values()]
@@ -166,12 +169,20 @@ class Books(Mapping[str, LiveBook]):
         await self.close()
 
     async def close(self) -> None:
-        """Ends it all; a feed of one's own stays open."""
+        """Ends it all; a feed that was given stays open."""
         self._is_closed = True
         tasks = {*self._tasks, *({self._pump} if self._pump else ())} - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(tasks))
+            self._closing.add_done_callback(self._ended)
+        # Whoever waits may be cancelled, and again: what was begun is done all the same.
+        await asyncio.shield(self._closing)
+
+    async def _close(self, tasks: set[asyncio.Task[None]]) -> None:
+        if tasks:
+            await asyncio.wait(tasks)
         self._fail(RuntimeError("these books are closed"))
         await self._stack.aclose()
 
@@ -216,7 +227,9 @@ class Books(Mapping[str, LiveBook]):
                 self._pump.cancel()
                 await asyncio.gather(self._pump, return_exceptions=True)
             async for event in self.feed:
-                symbol = event.symbol
+                symbol = self._symbol_of(event)
+                if symbol is None:
+                    continue
                 book = self._keeper.books.get(symbol)
                 applied = self._take(event)
                 is_ours = book is not None and isinstance(event, _OURS)
@@ -227,6 +240,20 @@ class Books(Mapping[str, LiveBook]):
         finally:
             if turn == self._turn:
                 self._start_pump()
+
+    def _symbol_of(self, event: Any) -> str | None:
+        """None where the symbol is no text: such an event is of no book, and is counted only."""
+        try:
+            symbol: str = event.symbol
+        except DecodeError as error:
+            feed, raw = self.feed, event.symbol_bytes
+            feed.errors.append(error)
+            feed.stats.rejected += 1
+            if raw not in self._unreadable and len(self._unreadable) < _MOST_UNREADABLE:
+                self._unreadable.add(raw)
+                LOG.warning("%s: an event of a symbol that is no text: %r", feed.url, raw)
+            return None
+        return symbol
 
     def _take(self, event: Any) -> Any:
         applied = self._keeper.take(event, time.monotonic(), time.time_ns())
@@ -243,7 +270,8 @@ class Books(Mapping[str, LiveBook]):
         while True:
             try:
                 async for event in self.feed:
-                    self._take(event)
+                    if self._symbol_of(event) is not None:
+                        self._take(event)
                 self._fail(RuntimeError("the feed is closed"))
                 return
             except DecodeError as error:

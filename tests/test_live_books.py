@@ -21,6 +21,8 @@ from binance_sbe.errors import BinanceError, ConnectionLost
 from binance_sbe.live_books import Books, Budget
 from binance_sbe.rest import depth_weight
 from binance_sbe.simulator import Exchange
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import Trade, Trades
 from binance_sbe.simulator.faults import KINDS
 
 BIDS = [(99 - i, 5) for i in range(30)]
@@ -633,3 +635,80 @@ def test_every_book_that_says_live_is_the_truth_at_its_update_id(seed: int, line
         ping_interval=None,
         weight_limit=10**6,
     )
+
+
+def test_an_event_whose_symbol_is_no_text_is_counted_and_the_rest_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    strange = encode(Trades("BTCUSDT", -2, -8, 1, 1, (Trade(1, 1, 1, True),)))
+    strange = strange.replace(b"BTCUSDT", b"\xff\xfe\xffUSDT")
+
+    async def work(exchange: Any) -> None:
+        options: Any = {"url": exchange.url, "api_key": "k"}
+        for on_error in ("raise", "collect"):
+            async with binance_sbe.books("btcusdt", on_error=on_error, **options) as books:
+                await books.wait(timeout=10)
+                for _ in range(3):  # while nobody iterates, and while somebody does
+                    exchange.send("btcusdt@depth", strange)
+                await asyncio.sleep(0.2)
+                seen = 0
+                async for symbol, _, _ in books:
+                    assert symbol == "BTCUSDT"
+                    exchange.send("btcusdt@depth", strange)
+                    seen += 1
+                    if seen == 10:
+                        break
+                assert books.feed.stats.rejected >= 3 + 8
+                assert {type(each) for each in books.feed.errors} == {binance_sbe.MalformedMessage}
+
+    run(work, ["btcusdt"])
+    said = [r.message for r in caplog.records if "a symbol that is no text" in r.message]
+    assert len(said) == 2  # once for each of the books
+    assert r"b'\xff\xfe\xffUSDT'" in said[0]
+
+
+def test_books_that_are_closed_leave_nothing_behind_however_often_that_is_cancelled() -> None:
+    async def work(exchange: Any) -> None:
+        for cancels in (1, 2, 3):
+            books = binance_sbe.books("btcusdt", url=exchange.url, api_key="k")
+            await books.__aenter__()
+            closing = asyncio.create_task(books.close())
+            for _ in range(cancels):
+                await asyncio.sleep(0)
+                closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+            for _ in range(100):
+                if not exchange._connections:
+                    break
+                await asyncio.sleep(0.05)
+            assert not exchange._connections
+            await books.close()
+
+    run(work, ["btcusdt"])
+
+
+def test_the_time_of_a_book_is_that_of_what_is_in_it_or_none() -> None:
+    async def work(exchange: Any) -> None:
+        async with binance_sbe.books("btcusdt", url=exchange.url, api_key="k") as books:
+            book = books["btcusdt"]
+            assert book.event_time != 0
+            while book.state != "live":
+                await asyncio.sleep(0)
+                assert book.event_time != 0
+            assert book.event_time is None or abs(book.event_time / 1e6 - time.time()) < 60
+
+    run(work, ["btcusdt"])
+
+
+def test_a_snapshot_has_the_time_of_what_is_known_to_be_in_it() -> None:
+    desk = Desk()
+    assert desk.book.event_time is None
+    for first in (95, 98, 101):
+        desk.take(diff(first, first + 2))
+    assert desk.asked()
+    desk.give(snapshot(103, BIDS, ASKS))
+    assert (desk.book.state, desk.book.event_time) == ("live", 7_103)
+    fresh = Desk().live()
+    assert fresh.book.event_time is None
+    fresh.take(diff(101, 102))
+    assert fresh.book.event_time is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -285,6 +286,180 @@ def test_a_renewal_that_fails_leaves_the_old_connection_and_is_tried_again() -> 
     shell.hear(3.0)
     assert len(shell.numbers) == 2
     assert old not in shell.closed
+
+
+def refuse(shell: Shell, status: int, wait: float | None = None) -> None:
+    """The next connection that is opened is refused."""
+    shell.supervisor.tick(shell.now)
+    shell.act()
+    number = shell.open.pop()
+    error = ConnectionRefused("ws://x", status, "no", wait)
+    shell.supervisor.failed(number, error, shell.now)
+    shell.act()
+
+
+@pytest.mark.parametrize("status", [401, 403, 451, 503])
+def test_a_refused_successor_leaves_the_feed_and_its_connection_alone(status: int) -> None:
+    shell = Shell().started()
+    (old,) = shell.numbers
+    shell.supervisor.renew(shell.now)
+    pauses = []
+    for failures in range(1, 6):
+        refuse(shell, status)
+        assert (shell.failed, shell.numbers, shell.closed) == (None, [old], [])
+        assert "no connection to renew with" in shell.logs[-1]
+        (slot,) = shell.supervisor.shards.slots
+        assert slot.attempt_at is not None
+        pauses.append(slot.attempt_at - shell.now)
+        assert 0.5 * 2 ** (failures - 1) <= pauses[-1] <= 1.5 * 2 ** (failures - 1)
+        assert f"attempt {failures + 1} in {pauses[-1]:.1f} s" in shell.logs[-1]
+        shell.now = slot.attempt_at
+        shell.supervisor.heard(old, shell.now)
+    shell.run(0.1)
+    assert len(shell.numbers) == 2  # it is tried on, and this one comes
+
+
+def test_a_refusal_that_says_how_long_to_wait_is_obeyed_by_all_attempts() -> None:
+    shell = Shell().started()
+    (old,) = shell.numbers
+    shell.supervisor.renew(shell.now)
+    refuse(shell, 429, 120.0)
+    began = shell.now
+    assert "in 120.0 s" in shell.logs[-1]
+    shell.supervisor.closed(old, 1001, "going away", shell.now)  # which would be tried at once
+    shell.act()
+    assert "in 120.0 s" in shell.logs[-1]
+    shell.run(119.0)
+    assert shell.numbers == []
+    shell.run(2.0)
+    assert shell.now - began < 122.0
+    assert shell.supervisor.is_whole
+
+
+def test_a_successor_that_ends_at_once_is_tried_with_growing_pauses() -> None:
+    shell = Shell().started()
+    (old,) = shell.numbers
+    shell.supervisor.renew(shell.now)
+    tried = []
+    for _ in range(400):
+        shell.supervisor.heard(old, shell.now)
+        shell.supervisor.tick(shell.now)
+        shell.act()
+        while shell.open:
+            number = shell.open.pop()
+            tried.append(shell.now)
+            shell.supervisor.opened(number, shell.now)
+            shell.supervisor.closed(number, 1000, "no", shell.now)
+        shell.act()
+        shell.requests.clear()
+        shell.now += 0.05
+    assert 4 <= len(tried) <= 7  # in 20 s
+    assert shell.numbers == [old]
+    assert shell.supervisor.is_whole
+    gaps = [b - a for a, b in pairwise(tried)]
+    assert gaps[-1] > 2 * gaps[0]
+
+
+def test_a_key_that_is_unknown_now_ends_the_feed_only_where_nothing_comes_any_more() -> None:
+    shell = Shell(lines=2).started()
+    one, two = shell.numbers
+    shell.supervisor.closed(one, None, "", shell.now)
+    shell.now += 1.0
+    refuse(shell, 401)
+    assert (shell.failed, shell.numbers) == (None, [two])
+    shell.supervisor.closed(two, None, "", shell.now)
+    shell.now += 30.0
+    refuse(shell, 401)
+    assert isinstance(shell.failed, ConnectionRefused)
+
+
+def test_while_the_consumer_takes_nothing_nobody_is_late_or_silent() -> None:
+    shell = Shell(silence_timeout=10.0, reply_timeout=5.0, settle_timeout=10.0).started()
+    (old,) = shell.numbers
+    shell.supervisor.renew(shell.now)
+    shell.run(0.1)
+    new = shell.numbers[1]
+    shell.answering = False
+    ticket = shell.supervisor.subscribe(["b@trade"], shell.now)
+    for _ in range(600):
+        shell.now += 0.1
+        shell.supervisor.tick(shell.now, is_read=False)
+        shell.act()
+    assert shell.numbers == [old, new]  # not taken over, not lost
+    assert (shell.closed, shell.finishing, shell.failed) == ([], [], None)
+    assert "waits behind frames that the consumer does not take" in str(shell.answers[ticket])
+    shell.answering = True
+    shell.reply()
+    shell.hear(12.0)
+    assert shell.numbers == [new]
+    assert shell.supervisor.streams == ["a@trade", "b@trade"]
+
+
+def test_a_request_that_never_left_is_not_said_to_have_no_reply() -> None:
+    shell = Shell().started()
+    (number,) = shell.numbers
+    shell.supervisor.closed(number, None, "", shell.now)
+    ticket = shell.supervisor.subscribe(["b@trade"], shell.now)
+    shell.run(25.0, is_up=False)
+    assert str(shell.answers[ticket]) == "SUBSCRIBE b@trade: there was no connection to ask on"
+
+
+def test_a_sign_of_life_is_asked_for_well_before_silence_ends_a_connection() -> None:
+    shell = Shell(silence_timeout=10.0).started()
+    (number,) = shell.numbers
+    began = shell.supervisor.connections[number].heard
+    shell.run(began + 4.9 - shell.now)
+    assert shell.asked == []
+    shell.run(0.2)
+    ((asked, at),) = shell.asked
+    assert (asked, int(at - began)) == (number, 5)
+    shell.supervisor.heard(number, shell.now)
+    shell.run(4.8)
+    assert (len(shell.asked), shell.closed) == (1, [])
+    shell.run(6.0)
+    assert (len(shell.asked), shell.closed) == (2, [number])
+
+
+def test_after_a_jump_of_the_clock_every_connection_has_to_answer_at_once() -> None:
+    shell = Shell(silence_timeout=60.0, lines=2).started()
+    one, two = shell.numbers
+    shell.supervisor.awake(shell.now)
+    shell.act()
+    assert [number for number, _ in shell.asked] == [one, two]
+    shell.now += 1.0
+    shell.supervisor.heard(two, shell.now)
+    for _ in range(95):
+        shell.now += 0.1
+        shell.supervisor.tick(shell.now)
+        shell.act()
+    assert shell.closed == [one]
+    assert two in shell.numbers
+
+
+def test_a_connection_that_is_to_end_and_does_not_is_ended() -> None:
+    shell = Shell(settle_timeout=5.0, silence_timeout=20.0).started()
+    (old,) = shell.numbers
+    shell.answering = False
+    shell.supervisor.renew(shell.now)
+    shell.run(0.1)
+    new = shell.numbers[1]
+    shell.answering = True
+    shell.reply()
+    shell.answering = False
+    shell.supervisor.came(new, ["a@trade"])
+    shell.run(0.1)
+    assert shell.finishing == [old]
+    while shell.now < 17.0:  # it goes on to bring something
+        shell.supervisor.heard(old, shell.now)
+        shell.supervisor.heard(new, shell.now)
+        shell.run(1.0)
+    assert shell.closed == []
+    for _ in range(6):
+        shell.supervisor.heard(old, shell.now)
+        shell.supervisor.heard(new, shell.now)
+        shell.run(1.0)
+    assert shell.closed == [old]
+    assert shell.left == [Left(shell.lines[old], "renewed", whole=False)]
 
 
 def test_a_refused_stream_is_found_among_many_after_a_reconnect() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import gc
-import hashlib
 import itertools
 import random
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +19,7 @@ import trustme
 import vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raw_server import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Script, upgrade, wire
 
 import binance_sbe
 from binance_sbe.errors import Unreachable
@@ -30,19 +29,6 @@ from binance_sbe.overflow import FrameQueue, policies
 from binance_sbe.sequencer import Line
 from binance_sbe.stats import Stats
 from binance_sbe.transports import Transport
-
-TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
-
-
-def wire(
-    kind: int, payload: bytes, *, fin: bool = True, bits: int = 0, mask: bytes = b"", form: int = 0
-) -> bytes:
-    """A frame; ``form`` 126 or 127 is for a length that would fit a shorter one."""
-    size = len(payload)
-    form = form or (size if size < 126 else 126 if size < 65536 else 127)
-    length = {126: struct.pack(">H", size & 0xFFFF), 127: struct.pack(">Q", size)}.get(form, b"")
-    head = bytes([fin << 7 | bits << 4 | kind, bool(mask) << 7 | form]) + length + mask
-    return head + bytes(b ^ mask[i % 4] for i, b in enumerate(payload)) if mask else head + payload
 
 
 class Got(NamedTuple):
@@ -57,21 +43,6 @@ class Got(NamedTuple):
 def fresh_inbox(limit: int = 1_000_000) -> Inbox:
     ledger = Ledger()
     return Inbox(Stats(), ledger, FrameQueue(limit, policies("block"), ledger), True, lambda: None)
-
-
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-async def upgrade(reader: asyncio.StreamReader) -> bytes:
-    """Reads the request; returns the answer to it."""
-    request = await reader.readuntil(b"\r\n\r\n")
-    lines = dict(line.split(b": ", 1) for line in request.split(b"\r\n")[1:-2])
-    key = {name.lower(): value for name, value in lines.items()}[b"sec-websocket-key"]
-    accept = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + base64.b64encode(accept) + b"\r\n\r\n"
-    )
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,222 @@
+"""What lies between the connections and the consumer, in every state that it can be in."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import pytest
+import vectors
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import binance_sbe
+from binance_sbe import DecodeError
+from binance_sbe.inbox import Inbox
+from binance_sbe.ledger import Ledger
+from binance_sbe.overflow import FrameQueue, policies
+from binance_sbe.sequencer import Line
+from binance_sbe.stats import Stats
+
+STREAM = "btcusdt@trade"
+
+
+def trade(number: int) -> bytes:
+    return vectors.TRADES[:32] + number.to_bytes(8, "little") + vectors.TRADES[40:]
+
+
+def ids_of(batch: Any) -> list[int | None]:
+    """The ids of the trades of a batch in the order of their frames; None for what is refused."""
+    found: list[int | None] = [None] * batch.frame_count
+    table = batch[binance_sbe.TradesStreamEvent]
+    for i, frame in enumerate(table.records["frame"].tolist()):
+        found[frame] = int(table.groups["trades"][i]["id"][0])
+    rejected = batch.rejected["frame"].tolist()
+    assert [found[i] for i in rejected] == [None] * len(rejected)
+    assert found.count(None) == len(rejected) == len(batch.errors)
+    return found
+
+
+class Consumers(RuleBasedStateMachine):
+    """Frames go in by two lines, and come out as messages or batches, each once and in order."""
+
+    @initialize(limit=st.integers(1, 40))
+    def open(self, limit: int) -> None:
+        self.ledger = Ledger()
+        self.stats = Stats()
+        self.woken = 0
+        queue = FrameQueue(limit, policies("block"), self.ledger)
+        self.inbox = Inbox(self.stats, self.ledger, queue, True, self.wake)
+        self.lines = [Line(0, "one"), Line(1, "two")]
+        self.clock = 0
+        for line in self.lines:
+            self.ledger.sequencer.enter(line, [STREAM])
+        self.limit = limit
+        self.number = 1
+        self.frames: deque[int | None] = deque()  # what is to come out as messages
+        self.rows: deque[int | None] = deque()  # and in batches
+        self.gathers = False
+        self.given = 0
+        self.put(0, trade(0), 0)
+        for line in self.lines[1:]:
+            self.inbox.put(trade(0), 0, line)
+            self.given += 1
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def put(self, line: int, frame: bytes, number: int | None) -> None:
+        before = self.woken, self.inbox.pending
+        self.clock += 1
+        self.inbox.put(frame, self.clock, self.lines[line])
+        self.given += 1
+        (self.rows if self.gathers else self.frames).append(number)
+        assert self.inbox.pending == before[1] + 1
+        if before[1] == 0:
+            assert self.woken > before[0]
+
+    @precondition(lambda self: not self.inbox.full)
+    @rule(line=st.integers(0, 1), count=st.integers(1, 30))
+    def events_come(self, line: int, count: int) -> None:
+        for _ in range(min(count, self.limit - self.inbox.pending)):
+            self.put(line, trade(self.number), self.number)
+            self.number += 1
+
+    @rule(line=st.integers(0, 1))
+    def one_comes_again(self, line: int) -> None:
+        """It is dropped, also where there is no room."""
+        before = self.inbox.pending
+        self.inbox.put(trade(0), 0, self.lines[line])
+        self.given += 1
+        assert self.inbox.pending == before
+
+    @precondition(lambda self: not self.inbox.full)
+    @rule(line=st.integers(0, 1), frame=st.binary(max_size=12))
+    def nonsense_comes(self, line: int, frame: bytes) -> None:
+        self.put(line, frame, None)
+
+    @precondition(lambda self: self.limit - self.inbox.pending >= 2)
+    @rule()
+    def two_come_in_the_wrong_order(self) -> None:
+        """The first waits for the other."""
+        first, second = self.number, self.number + 1
+        self.number += 2
+        before = self.inbox.pending
+        self.inbox.put(trade(second), 0, self.lines[0])
+        self.given += 2
+        assert self.ledger.sequencer.held_count == 1
+        assert self.inbox.pending == before + 1
+        self.inbox.put(trade(first), 0, self.lines[1])
+        (self.rows if self.gathers else self.frames).extend([first, second])
+        assert self.ledger.sequencer.held_count == 0
+
+    @rule(size=st.integers(1, 25))
+    def batches_are_wanted(self, size: int) -> None:
+        self.inbox.gather(size)
+        self.gathers = True
+        self.rows.extend(self.frames)
+        self.frames.clear()
+
+    @rule()
+    def batches_are_not_wanted(self) -> None:
+        self.inbox.stop_gathering()
+        self.gathers = False
+
+    @precondition(lambda self: self.rows)
+    @rule()
+    def a_batch_is_taken(self) -> None:
+        batch = self.inbox.hand_over()
+        assert 1 <= batch.frame_count <= self.inbox.batch_size
+        assert ids_of(batch) == [self.rows.popleft() for _ in range(batch.frame_count)]
+        table = batch[binance_sbe.TradesStreamEvent]
+        assert len(table) + len(batch.rejected) == batch.frame_count
+        assert table.symbols in ([], ["BTCUSDT"])
+
+    @precondition(lambda self: self.frames)
+    @rule()
+    def a_message_is_taken(self) -> None:
+        wanted = self.frames.popleft()
+        if wanted is None:
+            with pytest.raises(DecodeError):
+                self.inbox.next_message()
+        else:
+            message: Any = self.inbox.next_message()
+            assert message.trades["id"].tolist() == [wanted]
+
+    @rule(line=st.integers(0, 1))
+    def a_connection_is_replaced(self, line: int) -> None:
+        gone = self.lines[line]
+        self.ledger.sequencer.leave(gone, "cut")
+        self.inbox.put(trade(self.number), 0, gone)
+        assert gone.unwanted == 1
+        self.lines[line] = Line(2, "another")
+        self.ledger.sequencer.enter(self.lines[line], [STREAM])
+        self.inbox.put(trade(self.number - 1), 0, self.lines[line])  # known: in step again
+        self.given += 1
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        if not hasattr(self, "inbox"):
+            return
+        assert self.inbox.pending == len(self.frames) + len(self.rows) <= self.limit
+        assert self.inbox.rows_held == len(self.rows)
+        assert self.inbox.full == (self.inbox.pending >= self.limit)
+        assert self.stats.frames == self.given
+        assert self.ledger.holes == []
+
+    def teardown(self) -> None:
+        if not hasattr(self, "inbox"):
+            return
+        while self.rows:
+            self.a_batch_is_taken()
+        while self.frames:
+            self.a_message_is_taken()
+        assert self.inbox.pending == 0
+
+
+TestConsumers = Consumers.TestCase
+TestConsumers.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+
+
+@pytest.mark.parametrize("policy", ["drop_oldest", "raise", "block"])
+@pytest.mark.parametrize("rows", [False, True])
+def test_the_limit_holds_for_every_policy(policy: str, rows: bool) -> None:
+    ledger, stats, line = Ledger(), Stats(), Line()
+    queue = FrameQueue(50, policies(policy), ledger)
+    inbox = Inbox(stats, ledger, queue, policy == "block", lambda: None)
+    ledger.sequencer.enter(line, [STREAM])
+    if rows:
+        inbox.gather(1000)
+    most = 0
+    for number in range(1, 500):
+        if not inbox.full:
+            inbox.put(trade(number), 0, line)
+        most = max(most, inbox.pending)
+    assert most == (50 if policy == "block" or not rows else 100)  # rows, and frames behind them
+    assert inbox.full == (policy == "block")
+
+
+def test_batches_of_another_size_are_cut_from_what_is_there() -> None:
+    ledger, line = Ledger(), Line()
+    inbox = Inbox(Stats(), ledger, FrameQueue(10_000, policies("block"), ledger), True, lambda: 0)
+    ledger.sequencer.enter(line, [STREAM])
+    inbox.gather(1000)
+    for number in range(1, 3501):
+        inbox.put(b"bad" if number % 7 == 0 else trade(number), number, line)
+    inbox.stop_gathering()
+    found: list[int | None] = []
+    sizes = []
+    for size in (1, 3, 600, 2000, 1, 400, 10_000):
+        inbox.gather(size)
+        batch = inbox.hand_over()
+        sizes.append(batch.frame_count)
+        found += ids_of(batch)
+        received = batch[binance_sbe.TradesStreamEvent].records["received_ns"].tolist()
+        assert received == [each for each in found[-len(received) - len(batch.rejected) :] if each]
+    assert sizes == [1, 3, 600, 396, 1, 400, 599]
+    while inbox.rows_held:
+        found += ids_of(inbox.hand_over())
+    assert found == [None if number % 7 == 0 else number for number in range(1, 3501)]
+    with pytest.raises(ValueError, match="at least 1 frame, not 0"):
+        inbox.gather(0)
