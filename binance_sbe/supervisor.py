@@ -81,7 +81,9 @@ class Supervisor:
             times += [at + self.settings.reply_timeout for _, at in connection.sent.values()]
             times += connection.again.values()
             if connection.phase is not Phase.OPENING:
-                times.append(connection.heard + self.settings.silence_timeout)
+                silence = self.settings.silence_timeout
+                times.append(connection.heard + silence)
+                times.append(max(connection.heard, connection.asked_at) + silence / 2)
             if connection.phase is Phase.LIVE:
                 times.append(connection.renew_at)
         times += [slot.attempt_at for slot in self.shards.slots if slot.attempt_at is not None]

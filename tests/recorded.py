@@ -20,10 +20,11 @@ STREAMS = streams("btcusdt")
 class Recorded(Exchange):
     """An exchange that remembers all it has published."""
 
-    def __init__(self, symbol: str = "btcusdt", **options: Any) -> None:
-        super().__init__([symbol], **options)
-        self.symbol = symbol
-        self.published: dict[str, list[bytes]] = {name: [] for name in streams(symbol)}
+    def __init__(self, *symbols: str, **options: Any) -> None:
+        super().__init__(symbols or ("btcusdt",), **options)
+        self.published: dict[str, list[bytes]] = {
+            name: [] for symbol in self.markets for name in streams(symbol)
+        }
         self.culled: set[bytes] = set()  # what a connection may have been spared
         self.is_over = False  # nothing is published any more, not even the book at rest
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from recorded import STREAMS, Recorded
+from websockets.asyncio.server import broadcast
 
 import binance_sbe
-from binance_sbe import Feed, TradesStreamEvent
+from binance_sbe import Feed, TradesStreamEvent, slots
 from binance_sbe.errors import SlowConsumer
 from binance_sbe.ledger import Connection
 from binance_sbe.simulator import Exchange
@@ -24,7 +26,7 @@ from binance_sbe.simulator.faults import KINDS
 
 def run(work: Callable[[Recorded], Awaitable[None]], **options: Any) -> None:
     async def main() -> None:
-        async with Recorded(**options) as exchange:
+        async with Recorded(options.pop("symbol", "btcusdt"), **options) as exchange:
             await asyncio.wait_for(work(exchange), 40)
 
     asyncio.run(main())
@@ -51,7 +53,8 @@ def check(exchange: Recorded, feed: Feed, seen: list[bytes]) -> None:
     """Each stream's frames are those published, once and in order, but for what holes cover."""
     by_stream: dict[str, list[bytes]] = {name: [] for name in exchange.published}
     for frame in seen:
-        by_stream[f"{exchange.symbol}@{kind_of(binance_sbe.decode(frame))}"].append(frame)
+        message: Any = binance_sbe.decode(frame)
+        by_stream[f"{message.symbol.lower()}@{kind_of(message)}"].append(frame)
     for name, frames in by_stream.items():
         published = exchange.published[name]
         begin = published.index(frames[0])
@@ -59,7 +62,8 @@ def check(exchange: Recorded, feed: Feed, seen: list[bytes]) -> None:
         true = published[begin:end]
         got = set(frames)
         assert len(got) == len(frames), f"{name}: twice"
-        check_order(frames, true, feed.ledger.streams[name].out_of_order)
+        stream = feed.ledger.streams[name]
+        check_order(frames, true, stream.out_of_order + stream.late)
         holes = [h for h in feed.ledger.holes if h.stream == name]
         missing = [ids_of(binance_sbe.decode(frame)) for frame in true if frame not in got]
         if name.endswith("depth20"):  # a book at rest is sent again: the same, once more
@@ -323,6 +327,7 @@ def test_a_half_open_connection_is_found_and_mended(caplog: pytest.LogCaptureFix
             (client,) = exchange.clients
             subscriptions = exchange._connections[client]
             subscriptions.streams.clear()  # it stays open, and says nothing any more
+            client.transport.pause_reading()
             await asyncio.sleep(2.5)
             before = len(seen)
             await asyncio.sleep(0.5)
@@ -381,6 +386,145 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
         ping_interval=None,
         symbol=symbol,
     )
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection takes four streams, so that a few streams take several."""
+    monkeypatch.setattr(slots, "MAX_STREAMS", 4)
+
+
+@WAYS
+@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize("shards", [2, 3])
+def test_what_happens_to_one_shard_leaves_the_others_as_they_are(
+    small_shards: None, use_batches: bool, lines: int, shards: int
+) -> None:
+    """The connections of the first shard are renewed, lost and damaged; the others' are not."""
+    symbols = [f"s{i}usdt" for i in range(shards)]
+
+    async def main() -> None:
+        async with Recorded(*symbols, rate=600) as exchange:
+            names = list(exchange.published)
+            options: Any = {"url": exchange.url, "api_key": "k", "lines": lines}
+            seen: list[bytes] = []
+            async with binance_sbe.connect(*names, on_error="collect", **options) as feed:
+                task = asyncio.create_task(consume(feed, use_batches, seen))
+                supervisor = feed._connections.supervisor
+                assert [len(shard.names) for shard in supervisor.shards] == [4] * shards
+                first = next(iter(supervisor.shards))
+                for turn in range(6):
+                    await asyncio.sleep(0.4)
+                    while not (found := clients_of(exchange, symbols[0])):
+                        await asyncio.sleep(0.05)
+                    victim = found[0]
+                    if turn % 3 == 0:
+                        for slot in first.slots:
+                            supervisor._succession.renew(slot, "the test says so", time.monotonic())
+                        feed._connections._act()
+                    elif turn % 3 == 1:
+                        victim.transport.abort()
+                    else:
+                        broadcast([victim], b"damaged")
+                await asyncio.sleep(2.5)
+                await quiet(exchange, feed)
+                await task
+            assert {hole.stream.partition("@")[0] for hole in feed.ledger.holes} <= {symbols[0]}
+            check(exchange, feed, seen)
+            assert len(feed.ledger.connections) >= shards * lines + 3
+
+    asyncio.run(asyncio.wait_for(main(), 40))
+
+
+def test_books_of_one_shard_stay_live_whatever_happens_to_another(small_shards: None) -> None:
+    symbols = ["aaausdt", "bbbusdt", "cccusdt", "dddusdt"]
+
+    async def main() -> None:
+        async with (
+            Exchange(symbols, rate=300) as exchange,
+            binance_sbe.books(*symbols, url=exchange.url, api_key="k") as books,
+        ):
+            await books.wait(timeout=15)
+            shards = list(books.feed._connections.supervisor.shards)
+            assert len(shards) == 2
+            others = [books[s] for s in symbols if f"{s}@depth" not in shards[0].names]
+            assert len(others) == 2
+            since = [book.since_ns for book in others]
+            for turn in range(8):
+                if turn % 2:
+                    books.feed.renew()
+                else:
+                    (victim,) = [
+                        client for client, subscriptions in exchange._connections.items()
+                        if "aaausdt@depth" in subscriptions.streams
+                    ][:1]  # fmt: skip
+                    victim.transport.abort()
+                await asyncio.sleep(0.5)
+                assert [book.state for book in others] == ["live", "live"]
+            assert [book.since_ns for book in others] == since
+            assert {h.stream.partition("@")[0] for h in books.feed.ledger.holes} <= {
+                "aaausdt", "bbbusdt",
+            }  # fmt: skip
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def clients_of(exchange: Recorded, symbol: str) -> list[Any]:
+    """The connections that bring a symbol."""
+    return [
+        client
+        for client, subscriptions in exchange._connections.items()
+        if any(name.startswith(symbol) for name in subscriptions.streams)
+    ]
+
+
+@WAYS
+def test_a_slow_consumer_loses_nothing_in_a_renewal(use_batches: bool) -> None:
+    """What the old connection still has to bring is taken before it ends."""
+
+    async def work(exchange: Recorded) -> None:
+        seen: list[bytes] = []
+        options: Any = {"url": exchange.url, "api_key": "k", "max_queue": 20}
+        async with binance_sbe.connect(*STREAMS, **options) as feed:
+            slow = asyncio.create_task(consume_slowly(feed, use_batches, seen))
+            for _ in range(2):
+                await asyncio.sleep(1.0)
+                feed.renew()
+                await asyncio.sleep(0.3)
+            exchange.rate = 1e-9
+            exchange.is_over = True
+            while len({each.cause for each in feed.ledger.connections[:2]} - {"renewed"}) or (
+                feed.waiting
+            ):
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
+            await feed.close()
+            await slow
+        check(exchange, feed, seen)
+        assert feed.ledger.holes == []
+
+    run(work, rate=400)
+
+
+async def consume_slowly(feed: Feed, use_batches: bool, seen: list[bytes]) -> None:
+    count = 0
+    if not use_batches:
+        async for message in feed:
+            seen.append(bytes(message))
+            count += 1
+            if count < 200:
+                await asyncio.sleep(0.01)
+        return
+    async for batch in feed.batches(max_messages=10, max_delay=0.01):
+        rows = [
+            (int(row["frame"]), frame_of(table, i))
+            for table in batch.tables.values()
+            for i, row in enumerate(table.records)
+        ]
+        seen += [frame for _, frame in sorted(rows)]
+        count += 1
+        if count < 40:
+            await asyncio.sleep(0.05)
 
 
 def test_symbols_in_utf_8_are_accounted_for_as_well() -> None:

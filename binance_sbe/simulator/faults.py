@@ -13,7 +13,7 @@ Book = TypeVar("Book", Depth, Diff)
 KINDS = {
     "cut": "a connection breaks off in the middle of a frame",
     "close": "a connection is closed, with code 1001 and a reason",
-    "silence": "a connection stays open and says nothing any more",
+    "silence": "a connection stays open, says nothing any more and answers no ping",
     "shutdown": "serverShutdown is announced, and the connection closed a little later",
     "damage": "one frame comes damaged",
     "unknown": "a message comes whose template nobody knows",

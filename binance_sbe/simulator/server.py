@@ -309,6 +309,7 @@ class Exchange:
                 self._later(connection.close(1001, "going away"))
             case "silence":
                 wire.is_mute = True
+                connection.transport.pause_reading()  # pings are not answered either
             case "shutdown":
                 notice = {"e": "serverShutdown", "E": time.time_ns() // 10**6}
                 broadcast([connection], json.dumps(notice))
