@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TURNS = 21
-WAYS = {"feed, picows, batches": True, "feed, picows, messages": False}
+WAYS = {"feed, batches": True, "feed, messages": False}
 
 
 def built(tree: Path, flags: str) -> Path:
@@ -48,7 +48,7 @@ def work(batches: str, url: str, count: str) -> None:
 
     from binance_sbe import inbox
 
-    way = by_asyncio(feed("picows", bool(int(batches))))
+    way = by_asyncio(feed(bool(int(batches))))
     way(url, int(count))
     print(inbox.__file__, counted(), cpu(way, url, int(count)))
 

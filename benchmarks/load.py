@@ -2,8 +2,9 @@
 
     python benchmarks/load.py [RATE [SECONDS]]      (300,000 a second, 60 s)
 
-The server sends what is due every two milliseconds. For each transport: how many came, how much of
-one core it took, how long frames waited, and how far behind it was when the server had sent all.
+The server sends what is due every two milliseconds. For batches and messages: how many came, how
+much of one core it took, how long frames waited, and how far behind it was when the server had
+sent all.
 """
 
 from __future__ import annotations
@@ -13,19 +14,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import binance_sbe
 
 HERE = Path(__file__).parent
 
 
-async def run(url: str, transport: Any, batches: bool, count: int, rate: float) -> dict[str, float]:
+async def run(url: str, batches: bool, count: int, rate: float) -> dict[str, float]:
     worst = 0.0
     got = 0
-    async with binance_sbe.connect(
-        "x@bestBidAsk", url=url, api_key="k", transport=transport
-    ) as feed:
+    async with binance_sbe.connect("btcusdt@bestBidAsk", url=url, api_key="k") as feed:
         cpu, began = time.thread_time(), time.monotonic()
         if batches:
             async for batch in feed.batches(max_delay=0.02):
@@ -55,16 +53,15 @@ async def run(url: str, transport: Any, batches: bool, count: int, rate: float) 
 def main() -> None:
     rate = float(sys.argv[1]) if len(sys.argv) > 1 else 300_000.0
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 60.0
-    ways = [("picows", True, rate), ("picows", True, rate * 10), ("websockets", True, rate)]
-    ways += [("websockets", False, rate)]
+    ways = [(True, rate), (True, rate * 10), (False, rate)]
     shown = None
-    for transport, batches, wanted in ways:
+    for batches, wanted in ways:
         count = int(wanted * seconds) // 5000 * 5000
         command = [sys.executable, str(HERE / "burst_server.py"), str(count), str(wanted)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             url = f"ws://127.0.0.1:{int(server.stdout.readline())}"
-            found = asyncio.run(run(url, transport, batches, count, wanted))
+            found = asyncio.run(run(url, batches, count, wanted))
             server.kill()
         if shown is None:
             shown = list(found)
@@ -73,7 +70,7 @@ def main() -> None:
         cells = [
             f"{found[name]:,.0f}" if found[name] >= 100 else f"{found[name]:.3g}" for name in shown
         ]
-        way = f"{transport}, {'batches' if batches else 'messages'}"
+        way = "batches" if batches else "messages"
         print(f"| {way} | {wanted:,.0f} | " + " | ".join(cells) + " |", flush=True)
 
 

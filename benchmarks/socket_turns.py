@@ -1,4 +1,4 @@
-"""Batches through picows beside websockets and a raw reader, in turns: ratios that bear noise.
+"""A feed beside websockets, picows and a raw reader, in turns: ratios that bear noise.
 
 .bench-venv/bin/python benchmarks/socket_turns.py
 """
@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
-from test_socket import by_asyncio, feed, plain, raw, served
+from test_socket import by_asyncio, feed, picows_callback, plain, raw, served
 
 FEW, MANY, TURNS = 100_000, 1_000_000, 15
 
@@ -21,22 +22,36 @@ def cpu(way: Callable[[str, int], None], url: str, count: int) -> float:
     return (time.thread_time() - started) / count * 1e9
 
 
+WAYS = {
+    "raw": (raw, True),
+    "feed, batches": (by_asyncio(feed(True)), True),
+    "feed, messages": (by_asyncio(feed(False)), False),
+    "picows, decode of each": (by_asyncio(picows_callback), False),
+    "websockets, decode of each": (by_asyncio(plain), False),
+}
+RATIOS = (
+    ("feed, batches", "raw"),
+    ("websockets, decode of each", "feed, batches"),
+    ("feed, messages", "picows, decode of each"),
+    ("websockets, decode of each", "feed, messages"),
+)
+
+
 def main() -> None:
     (few, _), (many, _) = next(few_served := served(FEW, 0)), next(many_served := served(MANY, 0))
-    websockets, batches = by_asyncio(plain), by_asyncio(feed("picows", True))
-    turns = [
-        (cpu(websockets, few, FEW), cpu(batches, many, MANY), cpu(raw, many, MANY))
-        for _ in range(TURNS + 1)
-    ][1:]
-    for name, of in zip(("websockets", "picows, batches", "raw"), zip(*turns, strict=True),
-                        strict=True):  # fmt: skip
-        print(f"{name}: {statistics.median(of):,.1f} ns")
-    for name, ratios in (
-        ("websockets / batches", [w / b for w, b, _ in turns]),
-        ("batches / raw", [b / r for _, b, r in turns]),
-    ):
+    turns = int(sys.argv[1]) if len(sys.argv) > 1 else TURNS
+    found: dict[str, list[float]] = {name: [] for name in WAYS}
+    for _ in range(turns + 1):
+        for name, (way, is_many) in WAYS.items():
+            found[name].append(cpu(way, *((many, MANY) if is_many else (few, FEW))))
+    for times in found.values():
+        del times[0]  # which warmed up
+    for name, times in found.items():
+        print(f"{name}: {statistics.median(times):,.1f} ns")
+    for one, other in RATIOS:
+        ratios = [a / b for a, b in zip(found[one], found[other], strict=True)]
         low, middle, high = statistics.quantiles(ratios)
-        print(f"{name}: {middle:.2f} ({low:.2f} to {high:.2f})")
+        print(f"{one} / {other}: {middle:.2f} ({low:.2f} to {high:.2f})")
     few_served.close()
     many_served.close()
 

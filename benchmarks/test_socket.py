@@ -56,7 +56,7 @@ async def plain(url: str, count: int) -> int:
     """The websockets package, and `decode` of each message."""
     seen = 0
     async with open_websocket(url, compression=None) as connection:
-        await connection.send('{"method": "SUBSCRIBE", "params": ["x@bestBidAsk"], "id": 1}')
+        await connection.send('{"method": "SUBSCRIBE", "params": ["btcusdt@bestBidAsk"], "id": 1}')
         await connection.recv()
         async for frame in connection:
             binance_sbe.decode(frame)  # type: ignore[arg-type]
@@ -65,11 +65,37 @@ async def plain(url: str, count: int) -> int:
     return seen
 
 
-def feed(transport: Any, batches: bool) -> Callable[[str, int], Any]:
+async def picows_callback(url: str, count: int) -> int:
+    """The picows package, and `decode` of each message in its callback."""
+    import picows
+
+    seen = 0
+    done = asyncio.Event()
+
+    class Listener(picows.WSListener):  # type: ignore[misc]
+        def on_ws_connected(self, transport: Any) -> None:
+            text = b'{"method": "SUBSCRIBE", "params": ["btcusdt@bestBidAsk"], "id": 1}'
+            transport.send(picows.WSMsgType.TEXT, text)
+
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            nonlocal seen
+            if frame.msg_type == picows.WSMsgType.BINARY:
+                binance_sbe.decode(frame.get_payload_as_bytes())
+                seen += 1
+                if seen == count:
+                    done.set()
+
+    transport, _ = await picows.ws_connect(Listener, url)
+    await done.wait()
+    transport.disconnect()
+    return seen
+
+
+def feed(batches: bool) -> Callable[[str, int], Any]:
     async def consume(url: str, count: int) -> int:
         seen = 0
-        where: Any = {"url": url, "api_key": "k", "transport": transport, "reconnect": False}
-        async with binance_sbe.connect("x@bestBidAsk", **where) as opened:
+        where: Any = {"url": url, "api_key": "k", "reconnect": False}
+        async with binance_sbe.connect("btcusdt@bestBidAsk", **where) as opened:
             if batches:
                 async for batch in opened.batches():
                     seen += len(batch)
@@ -137,8 +163,8 @@ def test_raw_burst(benchmark: Any, many: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     "way",
     [
-        pytest.param(by_asyncio(feed("picows", True)), id="feed, picows, batches"),
-        pytest.param(by_uvloop(feed("picows", True)), id="feed, picows, batches, uvloop"),
+        pytest.param(by_asyncio(feed(True)), id="feed, batches"),
+        pytest.param(by_uvloop(feed(True)), id="feed, batches, uvloop"),
     ],
 )
 def test_burst(benchmark: Any, many: tuple[str, int], way: Any) -> None:
@@ -149,11 +175,10 @@ def test_burst(benchmark: Any, many: tuple[str, int], way: Any) -> None:
 @pytest.mark.parametrize(
     "way",
     [
-        pytest.param(by_asyncio(feed("picows", False)), id="feed, picows, messages"),
+        pytest.param(by_asyncio(feed(False)), id="feed, messages"),
+        pytest.param(by_uvloop(feed(False)), id="feed, messages, uvloop"),
+        pytest.param(by_asyncio(picows_callback), id="picows, decode of each"),
         pytest.param(by_asyncio(plain), id="websockets, decode of each"),
-        pytest.param(by_asyncio(feed("websockets", True)), id="feed, websockets, batches"),
-        pytest.param(by_asyncio(feed("websockets", False)), id="feed, websockets, messages"),
-        pytest.param(by_uvloop(feed("websockets", False)), id="feed, websockets, messages, uvloop"),
     ],
 )
 def test_slower_burst(benchmark: Any, few: tuple[str, int], way: Any) -> None:
@@ -166,12 +191,12 @@ def test_slower_burst(benchmark: Any, few: tuple[str, int], way: Any) -> None:
 @pytest.mark.parametrize(
     "way",
     [
-        pytest.param(by_asyncio(feed("picows", True)), id="feed, picows, batches"),
-        pytest.param(by_uvloop(feed("picows", True)), id="feed, picows, batches, uvloop"),
-        pytest.param(by_asyncio(feed("picows", False)), id="feed, picows, messages"),
+        pytest.param(by_asyncio(feed(True)), id="feed, batches"),
+        pytest.param(by_uvloop(feed(True)), id="feed, batches, uvloop"),
+        pytest.param(by_asyncio(feed(False)), id="feed, messages"),
+        pytest.param(by_uvloop(feed(False)), id="feed, messages, uvloop"),
+        pytest.param(by_asyncio(picows_callback), id="picows, decode of each"),
         pytest.param(by_asyncio(plain), id="websockets, decode of each"),
-        pytest.param(by_asyncio(feed("websockets", False)), id="feed, websockets, messages"),
-        pytest.param(by_uvloop(feed("websockets", False)), id="feed, websockets, messages, uvloop"),
     ],
 )
 def test_paced(benchmark: Any, paced: tuple[str, int], way: Any) -> None:

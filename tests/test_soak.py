@@ -1,23 +1,28 @@
 """A long run of everything that can go wrong. SOAK_SECONDS=3600 for an hour of it.
 
-What came is compared with what was published while it runs, so that memory stays as it is.
+Two shards of two lines each, renewed every few seconds; a consumer that stops and starts, takes
+messages and batches in turns, and batches of other sizes each time. What came is compared with
+what was published while it runs, so that memory stays as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sys
 import time
 from collections import Counter, deque
+from contextlib import aclosing
 from typing import Any
 
 import pytest
-from recorded import STREAMS
+from recorded import streams
 from rss import memory
 from test_recovery import frame_of, ids_of, plain
 
 import binance_sbe
+from binance_sbe import slots
 from binance_sbe.ledger import Ledger
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.faults import KINDS
@@ -25,13 +30,15 @@ from binance_sbe.simulator.faults import KINDS
 SECONDS = float(os.environ.get("SOAK_SECONDS", "15"))
 SETTLED = 20.0  # seconds after which an event has come, or is in a hole
 GROWTH = 12 * 2**20
+SYMBOLS = ("btcusdt", "ethusdt")
+STREAMS = [name for symbol in SYMBOLS for name in streams(symbol)]
 
 
 class Account(Exchange):
     """An exchange that compares what it has published with what came."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(["btcusdt"], **options)
+        super().__init__(SYMBOLS, **options)
         for market in self.markets.values():
             market.history = deque(maxlen=1000)  # memory is to be that of the feed
         self.open: dict[bytes, tuple[float, str, bool]] = {}  # published, and not come yet
@@ -77,16 +84,20 @@ class Account(Exchange):
 
 @pytest.mark.timeout(int(SECONDS) + 240)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_long_run_loses_nothing_that_the_ledger_does_not_list() -> None:
+def test_a_long_run_loses_nothing_that_the_ledger_does_not_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slots, "MAX_STREAMS", 4)
+
     async def work() -> None:
         faults = [name for name in KINDS if name != "silence"]
-        lifetime = max(5.0, min(60.0, SECONDS / 5))
+        lifetime = 5.0 if SECONDS < 60 else 8.0
         async with Account(
             rate=300, faults=faults, fault_seconds=1.0, seed=int(SECONDS), lifetime=lifetime
         ) as exchange:
             feed = binance_sbe.connect(
-                *STREAMS, url=exchange.url, api_key="k", lines=2,
-                renew_after=0.7 * lifetime, reply_timeout=2.0, silence_timeout=5.0,
+                *STREAMS, url=exchange.url, api_key="k", lines=2, on_error="collect",
+                renew_after=0.7 * lifetime, reply_timeout=2.0, silence_timeout=5.0, max_queue=2000,
             )  # fmt: skip
             async with feed:
                 began = time.monotonic()
@@ -106,11 +117,12 @@ def test_a_long_run_loses_nothing_that_the_ledger_does_not_list() -> None:
                 await task
             exchange.settle(feed.ledger, -1.0)
         ledger = feed.ledger
-        for name in ("btcusdt@trade", "btcusdt@depth"):
+        for name in (n for n in STREAMS if n.endswith(("@trade", "@depth"))):
             listed = sum(hole.ids for hole in ledger.holes if hole.stream == name)
             assert exchange.missing[name] == listed == ledger.streams[name].lost, name
         odd = sum(ledger.streams[name].out_of_order for name in STREAMS)
         assert exchange.missing["stale"] <= odd
+        assert set(ledger.streams) == set(STREAMS)
         assert exchange.came > 100 * SECONDS
         causes = [each.cause for each in ledger.connections]
         assert causes.count("renewed") >= 2
@@ -125,11 +137,33 @@ def test_a_long_run_loses_nothing_that_the_ledger_does_not_list() -> None:
 
 
 async def take_all(feed: binance_sbe.Feed, exchange: Account) -> None:
-    async for batch in feed.batches(max_messages=200, max_delay=0.01):
-        rows = [
-            (int(row["frame"]), frame_of(table, i))
-            for table in batch.tables.values()
-            for i, row in enumerate(table.records)
-        ]
-        for _, frame in sorted(rows):
-            exchange.take(plain(frame))
+    """Takes everything, in turns of other kinds, with pauses between them."""
+    chance = random.Random(5)
+    while True:
+        turn = [0]
+        if chance.random() < 0.5:
+            until = chance.randrange(1, 300)
+            async for message in feed:
+                exchange.take(plain(bytes(message)))
+                turn[0] += 1
+                if turn[0] == until:
+                    break
+        else:
+            size, until = chance.choice([1, 7, 200, 5000]), chance.randrange(1, 30)
+            async with aclosing(feed.batches(max_messages=size, max_delay=0.01)) as batches:
+                async for batch in batches:
+                    assert 0 < batch.frame_count <= size
+                    rows = [
+                        (int(row["frame"]), frame_of(table, i))
+                        for table in batch.tables.values()
+                        for i, row in enumerate(table.records)
+                    ]
+                    for _, frame in sorted(rows):
+                        exchange.take(plain(frame))
+                    turn[0] += 1
+                    if turn[0] == until:
+                        break
+        if feed._connections.is_over and not feed.waiting:
+            return
+        if chance.random() < 0.2 and not feed._connections.is_over:
+            await asyncio.sleep(chance.choice([0.05, 0.5, 2.0]))

@@ -22,7 +22,7 @@ import pytest
 from rich.console import Console
 
 import binance_sbe
-from binance_sbe import connections, health, watching
+from binance_sbe import health, lookout, watching
 from binance_sbe.display import Market
 from binance_sbe.ledger import Hole
 from binance_sbe.metrics import serve
@@ -169,7 +169,6 @@ def test_the_metrics_of_a_watch_are_served(exchange: str) -> None:
         (("--renew-at", "25:00"), "'25:00' is not a time of day, such as 04:30"),
         (("--metrics-port", "x"), "'x' is not a port"),
         (("--lines", "4"), "invalid choice: 4"),
-        (("--transport", "carrier pigeon"), "invalid choice"),
     ],
 )
 def test_wrong_arguments_are_said_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
@@ -260,11 +259,11 @@ def test_prometheus_gets_the_counters_of_the_feed() -> None:
 
 def test_the_next_time_of_day_is_found_in_its_zone() -> None:
     now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-    assert connections._next(None, now) is None
-    assert connections._next(time_of_day(12, 30), now) == datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
-    assert connections._next(time_of_day(12, 0), now) == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    assert lookout._next(None, now) is None
+    assert lookout._next(time_of_day(12, 30), now) == datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+    assert lookout._next(time_of_day(12, 0), now) == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     there = time_of_day(22, 30, tzinfo=timezone(timedelta(hours=10)))
-    assert connections._next(there, now) == datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+    assert lookout._next(there, now) == datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
     with pytest.raises(ValueError, match=r"renew_at is a datetime\.time, not '04:30'"):
         binance_sbe.connect("btcusdt@trade", renew_at="04:30")  # type: ignore[arg-type]
 

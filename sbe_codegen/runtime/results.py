@@ -35,7 +35,7 @@ class Contents(NamedTuple):
         )
 
     def part(self, begin: int, end: int) -> Contents:
-        """A copy of the rows from ``begin`` to ``end`` and what belongs to them; texts are shared."""
+        """A copy of the rows from ``begin`` to ``end``, and what is theirs; texts are shared."""
         return self._replace(
             records=self.records[begin:end].copy(),
             groups=[group._under(begin, end) for group in self.groups],
