@@ -21,7 +21,7 @@ import numpy as np
 
 from sbe_codegen.version import __version__
 
-from . import environments, lifecycle
+from . import bodies, environments, lifecycle
 from .client import checked_key, connect
 from .errors import (
     ARGUMENTS,
@@ -44,6 +44,7 @@ LIFECYCLE = (
 )
 MOST_SKEW = 1.0  # seconds
 _SECONDS = 10.0  # for each step
+_LONGEST_LIFECYCLE = 1 << 20  # bytes
 
 
 class Trouble(Exception):
@@ -234,12 +235,16 @@ async def _read(where: str) -> str:
         import aiohttp
     except ImportError:
         raise FeedError("this needs aiohttp: pip install 'binance-sbe[rest]'") from None
-    limit = aiohttp.ClientTimeout(total=_SECONDS)
+    session = aiohttp.ClientSession(
+        headers=bodies.ACCEPTED,
+        timeout=aiohttp.ClientTimeout(total=_SECONDS),
+        auto_decompress=False,
+    )
     try:
-        async with aiohttp.ClientSession(timeout=limit) as session, session.get(where) as answer:
+        async with session, session.get(where, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise FeedError(f"{where}: HTTP {answer.status}")
-            return await answer.text()
+            return (await bodies.read(answer, where, _LONGEST_LIFECYCLE)).decode()
     except (aiohttp.ClientError, TimeoutError) as error:
         raise FeedError(f"{where}: {error or 'no answer'}") from None
 
