@@ -19,6 +19,7 @@ from .connections import Connections
 from .errors import KEY_HELP, ConnectionLost, FeedError, MissingKey, SlowConsumer
 from .inbox import Inbox
 from .ledger import Ledger
+from .outside import remember_key
 from .overflow import FrameQueue, policies
 from .settings import Settings
 from .stats import Stats
@@ -134,7 +135,7 @@ def checked_key(given: str | None) -> str:
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
-    return key
+    return remember_key(key)
 
 
 class Feed:
@@ -158,7 +159,7 @@ class Feed:
         self.ledger = Ledger()
         self.rest_url = rest_url
         self._wanted = streams
-        self._key = api_key
+        self._key = None if api_key is None else remember_key(api_key)
         self._on_error = on_error
         self._arrived = asyncio.Event()
         stops = set(policy.values()) == {"block"}
