@@ -7,15 +7,17 @@ error, a label or a line of the log, `say` and `say_json` print, `stripped` take
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
 import threading
 from collections.abc import Iterable
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
-from sbe_codegen.escaping import escaped
+from sbe_codegen import printing
+from sbe_codegen.printing import escaped, fitting
 
 KEY_HEADER = "X-MBX-APIKEY"
 KEY_MARK = "<the API key>"
@@ -144,27 +146,24 @@ def shown(text: object, limit: int = 500) -> str:
 # printing
 
 
-def fitting(text: str, stream: Any = None) -> str:
-    """The text with escapes for what the encoding of a stream (standard output) has no sign for."""
-    encoding = getattr(sys.stdout if stream is None else stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
 def say(*lines: str, stream: TextIO | None = None) -> None:
     """Prints lines, each of which stays one, whatever is in it. The one way to print.
 
     ``stream`` is standard output where none is given. Where there is none, nothing is printed.
     """
-    stream = sys.stdout if stream is None else stream
-    if stream is not None:
-        stream.write("".join(f"{fitting(escaped(stripped(line)), stream)}\n" for line in lines))
-        stream.flush()
+    printing.say(*map(stripped, lines), stream=stream)
+
+
+def note(*lines: str) -> None:
+    """Prints lines on standard error, if that is possible."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            say(*lines, stream=sys.stderr)
 
 
 def complain(text: str) -> None:
     """A line on standard error, as the command's."""
-    if sys.stderr is not None:
-        say(f"binance-sbe: {text}", stream=sys.stderr)
+    note(f"binance-sbe: {text}")
 
 
 def json_text(value: object) -> str:

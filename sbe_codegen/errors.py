@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .escaping import escaped
+from .printing import escaped
 
 
 class Place(NamedTuple):
