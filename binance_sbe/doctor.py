@@ -35,6 +35,7 @@ from .errors import (
     NotSbe,
     exit_code,
 )
+from .outside import remember_key
 from .spot_stream import BestBidAskStreamEvent
 from .transports import unreachable
 
@@ -78,6 +79,10 @@ class Patient:
     symbol: str = "btcusdt"
     api_key: str | None = None
     lifecycle: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None:
+            object.__setattr__(self, "api_key", remember_key(self.api_key))
 
     @property
     def stream_url(self) -> str:

@@ -30,6 +30,7 @@ escaped and cut in their texts, and is as it came in their attributes; API keys 
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 from sbe_codegen.runtime.errors import SbeError
 from sbe_codegen.runtime.sofh import FramingError as FramingError
@@ -41,6 +42,7 @@ KEY_HELP = (
     "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to it. A local "
     "exchange takes any text, unless it was started with keys"
 )
+E = TypeVar("E", bound=BaseException)
 _LONGEST_TEXT = 4000  # of an error as a whole
 _LONGEST_BODY = 1 << 16  # bytes of an answer that an error keeps
 
@@ -217,6 +219,15 @@ class BookError(_Quoting, SbeError):
         self.symbol = symbol
         self.reason = stripped(reason)
         super().__init__(f"{symbol}: {reason}")
+
+
+def bare(error: E) -> E:
+    """The error without those that it came from, and without the frames that it went through.
+
+    For errors of a connection: what libraries raise, and frames, hold all that was sent and came.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 # exit codes of the commands
