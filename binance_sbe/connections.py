@@ -22,7 +22,7 @@ from .actions import (
     Open,
     Send,
 )
-from .errors import ConnectionLost, FeedError
+from .errors import ConnectionLost, FeedError, bare
 from .inbox import Inbox
 from .ledger import Connection
 from .logs import LOG
@@ -306,7 +306,7 @@ class Connections:
         except FeedError as error:
             self._opening.pop(number, None)
             self._lost.pop(number, None)
-            self.supervisor.failed(number, error, time.monotonic())
+            self.supervisor.failed(number, bare(error), time.monotonic())
             self._act()
             return
         self._opening.pop(number, None)
