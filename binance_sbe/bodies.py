@@ -18,14 +18,15 @@ _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # for zlib
 
 
 class Unpacking:
-    """Makes what was sent of what arrives, piece by piece; ``limit`` bytes of it, and no more.
+    """Makes what was sent of what arrives, piece by piece: ``body``, of ``limit`` bytes at most.
 
-    Raises FeedError, where the bytes are of an encoding that nobody asked for, or of none.
+    Raises FeedError, also where the bytes are of an encoding that nobody asked for, or of none.
     """
 
     def __init__(self, place: str, encoding: str, limit: int) -> None:
+        self.body = bytearray()
         self._place = place
-        self._left = self._limit = limit
+        self._limit = limit
         self._encoding = name = encoding.strip().lower()
         if name not in ("", "identity") and name not in _WINDOWS:
             raise FeedError(f"{place}: the answer is encoded as {shown(name, 50)}, unasked")
@@ -33,25 +34,26 @@ class Unpacking:
         self._unpacker: Any = None
         self._is_begun = False
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The parts that these bytes add. Never more than the limit is held at a time."""
+    def feed(self, data: bytes) -> None:
+        """Never makes more than the limit, whatever is in these bytes."""
         if self._window is None:
-            return [self._counted(data)]
-        parts = []
-        try:
-            while data:
-                if self._unpacker is None:
-                    self._unpacker = self._made(data)
-                parts.append(self._counted(self._unpacker.decompress(data, self._left + 1)))
-                data = self._unpacker.unconsumed_tail or self._unpacker.unused_data
-                if self._unpacker.eof:
-                    self._unpacker = None  # gzip may go on with another member
-        except zlib.error as error:
-            why = f"the answer is not {self._encoding}, as it says: {error}"
-            failure = FeedError(f"{self._place}: {why}")
-        else:
-            return parts
-        raise failure
+            self._add(data)
+            return
+        failure = ""
+        while data:
+            if self._unpacker is None:
+                self._unpacker = self._made(data)
+            try:
+                part = self._unpacker.decompress(data, self._limit - len(self.body) + 1)
+            except zlib.error as error:
+                failure = f"the answer is not {self._encoding}, as it says: {error}"
+                break
+            self._add(part)
+            data = self._unpacker.unconsumed_tail or self._unpacker.unused_data
+            if self._unpacker.eof:
+                self._unpacker = None  # gzip may go on with another member
+        if failure:
+            raise FeedError(f"{self._place}: {failure}")
 
     def _made(self, data: bytes) -> Any:
         assert self._window is not None
@@ -59,11 +61,10 @@ class Unpacking:
         self._is_begun = True
         return zlib.decompressobj(-15 if is_raw else self._window)
 
-    def _counted(self, part: bytes) -> bytes:
-        self._left -= len(part)
-        if self._left < 0:
+    def _add(self, part: bytes) -> None:
+        if len(self.body) + len(part) > self._limit:
             raise too_large(self._place, self._limit)
-        return part
+        self.body += part
 
     def end(self) -> None:
         """Nothing more comes."""
@@ -88,8 +89,7 @@ async def read(answer: aiohttp.ClientResponse, place: str, limit: int) -> bytes:
     unpacking = Unpacking(place, answer.headers.get("Content-Encoding", ""), limit)
     if (answer.content_length or 0) > limit:
         raise too_large(place, limit)
-    parts: list[bytes] = []
     async for chunk in answer.content.iter_chunked(_CHUNK):
-        parts += unpacking.feed(chunk)
+        unpacking.feed(chunk)
     unpacking.end()
-    return b"".join(parts)
+    return bytes(unpacking.body)

@@ -47,6 +47,11 @@ _LONGEST_TEXT = 4000  # of an error as a whole
 _LONGEST_BODY = 1 << 16  # bytes of an answer that an error keeps
 
 
+def _kept(text: str) -> str:
+    """What an attribute keeps of a text from outside: as it came, without keys, up to a size."""
+    return stripped(text[:_LONGEST_BODY])
+
+
 class _Quoting:
     """The texts that an error is made of are fit to be shown, whoever wrote parts of them."""
 
@@ -70,7 +75,7 @@ class BinanceError(_Quoting, SbeError):
         data: object = None,
     ) -> None:
         self.code = code
-        self.message = stripped(message)
+        self.message = _kept(message)
         self.retry_after = retry_after
         self.server_time = server_time
         self.data = data
@@ -87,7 +92,7 @@ class NotSbe(_Quoting, SbeError, ValueError):
     """
 
     def __init__(self, content_type: str | None, body: bytes) -> None:
-        self.content_type = None if content_type is None else stripped(content_type)
+        self.content_type = None if content_type is None else _kept(content_type)
         self.size = len(body)
         self.body = body = stripped_bytes(body[:_LONGEST_BODY])
         start = body[:200].decode("ascii", "backslashreplace")
@@ -125,9 +130,9 @@ class ConnectionRefused(FeedError):
         location: str | None = None,
     ) -> None:
         self.status = status
-        self.body = body = stripped(body[:_LONGEST_BODY])
+        self.body = body = _kept(body)
         self.retry_after = retry_after
-        self.location = None if location is None else stripped(location)
+        self.location = None if location is None else _kept(location)
         text = f"{url} refused the connection with HTTP {status}"
         if 300 <= status < 400:
             where = "elsewhere" if location is None else f"to {shown(location)}"
@@ -167,8 +172,8 @@ class SubscriptionRefused(FeedError):
     def __init__(self, method: str, streams: list[str], code: int | None, reason: str) -> None:
         self.method = method
         self.streams = streams
-        self.code = stripped(code) if isinstance(code, str) else code
-        self.reason = stripped(reason)
+        self.code = _kept(code) if isinstance(code, str) else code
+        self.reason = _kept(reason)
         named = ", ".join(map(shown, streams[:5])) + (", ..." if len(streams) > 5 else "")
         why = f"the exchange refused with code {shown(code, 20)}: {shown(reason)}"
         super().__init__(f"{method} {named}: {why}")
@@ -179,7 +184,7 @@ class ConnectionLost(FeedError):
 
     def __init__(self, code: int | None, reason: str) -> None:
         self.code = code
-        self.reason = stripped(reason)
+        self.reason = _kept(reason)
         text = "the connection was lost" if code is None else f"the exchange closed with {code}"
         super().__init__(f"{text}: {shown(reason)}" if reason else text)
 
@@ -217,7 +222,7 @@ class BookError(_Quoting, SbeError):
 
     def __init__(self, symbol: str, reason: str) -> None:
         self.symbol = symbol
-        self.reason = stripped(reason)
+        self.reason = _kept(reason)
         super().__init__(f"{symbol}: {reason}")
 
 

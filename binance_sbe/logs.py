@@ -73,7 +73,7 @@ def _value(value: Any, depth: int = 0) -> Any:
         said, told = str(value), repr(value)
     except Exception:
         return f"a {type(value).__name__} without a repr"
-    is_clean = stripped(said) == said and stripped(told) == told
+    is_clean = all(len(t) <= _LONGEST and stripped(t) == t for t in (said, told))
     return value if is_clean else _clean(told)
 
 

@@ -30,13 +30,14 @@ _KEY_LENGTH = 512  # of a key whose escapes are looked for beyond a limit
 _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 # One character as URLs, JSON, Python and HTML may write it, also where that was done repeatedly.
 _UNIT = re.compile(
-    r"%(?:25)*(?P<percent>[0-9A-Fa-f]{2})|\\+(?:u00|x)(?P<escape>[0-9A-Fa-f]{2})"
-    r"|&(?:amp;)*#(?:[xX]0*(?P<hex>[0-9A-Fa-f]{2})|0*(?P<decimal>\d{2,3}));|\\+(?P<quoted>[\"'/])",
+    r"%(?:25)*(?P<percent>[0-9A-Fa-f]{2})"
+    r"|(?<!\\)\\++(?:(?:u00|x)(?P<escape>[0-9A-Fa-f]{2})|(?P<quoted>[\"'/]))"
+    r"|&(?:amp;)*#(?:[xX]0*(?P<hex>[0-9A-Fa-f]{2})|0*(?P<decimal>\d{2,3}));"
 )
 # The header with any key, also one that is not ours.
 _HEADER = re.compile(
     rf"{KEY_HEADER}[\"']?+\s*+(?:[:=,]|%3a)\s*+(?:b?[\"'])?+(?!{KEY_MARK})"
-    r"(?P<key>[!-~]+?)(?=[\"'\\,;)}\]]|\s|$)",
+    r"(?P<key>[^\s\"'\\,;)}\]]++)",
     re.IGNORECASE,
 )
 

@@ -13,6 +13,7 @@ from .errors import (
     BinanceError,
     ConnectionRefused,
     FeedError,
+    MissingKey,
     NotSbe,
     RateLimited,
     Unreachable,
@@ -105,7 +106,7 @@ class Client:
         self._max_size = max_size
         self._headers = HEADERS | bodies.ACCEPTED
         if api_key:
-            self._headers[KEY_HEADER] = remember_key(api_key)
+            self._headers[KEY_HEADER] = _checked(api_key)
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -191,6 +192,15 @@ class Client:
     async def server_time(self) -> int:
         """The exchange's clock, in microseconds since 1970. Weight 1. Errors as for `get`."""
         return _expected(await self.get("/api/v3/time"), spot_sbe.ServerTimeResponse).server_time
+
+
+def _checked(key: str) -> str:
+    """A key as a header may have it. No error quotes it."""
+    if not isinstance(key, str):
+        raise TypeError(f"api_key is a str, not {type(key).__name__}")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise MissingKey("the API key has characters that no key has")
+    return remember_key(key)
 
 
 def depth_weight(limit: int) -> int:

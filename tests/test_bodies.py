@@ -16,7 +16,14 @@ import pytest
 
 from binance_sbe import bodies, rest
 from binance_sbe.bodies import Unpacking
-from binance_sbe.errors import ConnectionRefused, FeedError, NotSbe, RateLimited, Unreachable
+from binance_sbe.errors import (
+    ConnectionRefused,
+    FeedError,
+    MissingKey,
+    NotSbe,
+    RateLimited,
+    Unreachable,
+)
 from binance_sbe.simulator.rest import SBE, Rest
 
 KEY = "MARKERkey0123456789"
@@ -109,9 +116,10 @@ def test_what_is_packed_is_unpacked(encoding: str, body: bytes) -> None:
     for size in (1, 3, 1000):
         unpacking = Unpacking("x", encoding, 100)
         pieces = [body[i : i + size] for i in range(0, len(body), size)]
-        parts = [part for piece in pieces for part in unpacking.feed(piece)]
+        for piece in pieces:
+            unpacking.feed(piece)
         unpacking.end()
-        assert b"".join(parts) == CLOCK
+        assert unpacking.body == CLOCK
 
 
 @pytest.mark.parametrize(
@@ -196,6 +204,15 @@ def test_a_limit_is_a_number_of_bytes(size: Any) -> None:
         rest.Client(max_size=size)
     with pytest.raises(ValueError, match="timeout is a positive number of seconds, not 0"):
         rest.Client(timeout=0)
+
+
+@pytest.mark.parametrize("key", ["secret-1\r\nX: y", "secret 2", "secret-\xe9", "secret\0"])
+def test_a_key_is_no_way_to_other_headers(key: str) -> None:
+    with pytest.raises(MissingKey, match="the API key has characters that no key has") as caught:
+        rest.Client(api_key=key)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(TypeError, match="api_key is a str, not bytes"):
+        rest.Client(api_key=b"x")  # type: ignore[arg-type]
 
 
 # redirects, headers, and what errors hold
