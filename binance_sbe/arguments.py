@@ -61,6 +61,12 @@ def port(text: str) -> int:
     return int(text)
 
 
+def host(text: str) -> str:
+    if not text or any(c.isspace() for c in text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not an address to serve on")
+    return text
+
+
 def symbol(text: str) -> str:
     try:
         return symbol_name(text)

@@ -1,8 +1,8 @@
 """The `binance-sbe` command.
 
-Exit codes: 0 done (Ctrl-C included), 1 the feed or the exchange failed, 2 wrong arguments or no
-API key, 3 no route to the exchange, 4 the exchange refuses the key or the address; of `doctor` also
-5 the clock is off, 6 the schema is outdated.
+Exit codes: 0 done (Ctrl-C, SIGTERM and SIGHUP included), 1 the feed or the exchange failed, 2 wrong
+arguments or no API key, 3 no route to the exchange, 4 the exchange refuses the key or the address;
+of `doctor` also 5 the clock is off, 6 the schema is outdated.
 """
 
 from __future__ import annotations
@@ -10,58 +10,70 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
-import os
-import signal
-import socket
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
+from sbe_codegen.printing import close_output, open_streams
+from sbe_codegen.runtime.errors import SbeError
 from sbe_codegen.version import __version__
 
 from . import arguments
-from .errors import FeedError, exit_code
+from .endings import at_signal
+from .errors import exit_code
+from .outside import complain, say, shown
 from .streams import KINDS
 
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 _SYMBOL = "SYMBOL"
 _RATE = "orders a second (default: 1000)"
-_NO_SERVING = {
-    errno.EADDRINUSE: "something serves there already; --port 0 takes a free port",
-    errno.EADDRNOTAVAIL: "this machine does not have that address",
-    errno.EACCES: "ports below 1024 take more rights",
-    socket.EAI_NONAME: "there is no such host",
-}
 
 
 def main(given: Sequence[str] | None = None) -> int:
+    open_streams()
+    try:
+        return _main(given)
+    finally:
+        close_output()
+
+
+def _main(given: Sequence[str] | None) -> int:
     options, unknown = _parser().parse_known_args(given)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        code = int(asyncio.run(options.run(options)))
+        code = int(asyncio.run(_run(options)))
         sys.stdout.flush()
-    except (KeyboardInterrupt, BrokenPipeError):  # whoever reads our output has seen enough
-        code = 0
-    except FeedError as error:
-        print(f"binance-sbe: {error}", file=sys.stderr)
-        code = exit_code(error)
+    except (asyncio.CancelledError, KeyboardInterrupt, BrokenPipeError):
+        return 0  # we were told to end, or whoever reads our output has seen enough
+    except SbeError as error:
+        complain(str(error))
+        return exit_code(error)
     except OSError as error:
-        said = f"{error.filename}: {error.strerror}" if error.filename else error
-        print(f"binance-sbe: {said}", file=sys.stderr)
-        code = 1
-    try:
-        sys.stdout.flush()
-    except OSError:  # what can't be written is not to be tried again at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 1
     return code
 
 
+async def _run(options: argparse.Namespace) -> int:
+    """Signals cancel what runs, so that what it has open is closed."""
+    task = asyncio.current_task()
+    assert task is not None
+    # `inspect` has nothing open, and may wait for its input where no loop hears of signals
+    is_deaf = options.run is _inspect
+    with contextlib.nullcontext() if is_deaf else at_signal(task.cancel):
+        return int(await options.run(options))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message, 2000))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="binance-sbe",
         description="Binance SBE market data: live views, a local exchange, hex dumps.",
     )
@@ -98,6 +110,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="counters for Prometheus at this port",
     )
+    watch.add_argument(
+        "--host", type=arguments.host, default="127.0.0.1",
+        help="the address of --metrics-port (default: 127.0.0.1, for this machine only)",
+    )  # fmt: skip
     _where(watch)
     watch.add_argument(
         "--give-up", type=arguments.positive, default=60.0, metavar="SECONDS",
@@ -149,7 +165,11 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "symbols", nargs="*", type=arguments.symbol, default=DEMO_SYMBOLS, metavar="SYMBOL"
     )
-    simulate.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
+    simulate.add_argument(
+        "--host", type=arguments.host, default="127.0.0.1",
+        help="the address to serve on (default: 127.0.0.1, for this machine only; "
+        "0.0.0.0 or :: for others too)",
+    )  # fmt: skip
     simulate.add_argument(
         "--port", type=arguments.port, default=9443, help="default: 9443; 0: a free one"
     )
@@ -170,6 +190,9 @@ def _parser() -> argparse.ArgumentParser:
         "--lifetime", type=arguments.positive, metavar="SECONDS",
         help="how long a connection lasts (default: for ever)",
     )  # fmt: skip
+    simulate.add_argument(  # ends when its standard input does: for those who start it
+        "--with-parent", action="store_true", help=argparse.SUPPRESS
+    )
     simulate.set_defaults(run=_simulate)
 
     inspect = commands.add_parser("inspect", help="an annotated hex dump of a Binance frame")
@@ -202,27 +225,27 @@ async def _inspect(options: argparse.Namespace) -> int:
 
     given = options.frame
     if given != "-" and len(given) > 16 and not given.strip("0123456789abcdefABCDEF"):
-        print(f"binance-sbe: FRAME is a file: echo {given[:12]}... | binance-sbe inspect -",
-              file=sys.stderr)  # fmt: skip
+        complain(f"FRAME is a file: echo {given[:12]}... | binance-sbe inspect -")
         return 2
     content = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
     try:
         content = inspector.from_text(content)
     except ValueError as error:
-        print(f"binance-sbe: {given}: {error}", file=sys.stderr)
+        complain(f"{given}: {error}")
         return 1
     module = import_module(f".{options.schema}", __package__) if options.schema else None
     lines, is_whole = inspector.inspect(content, module)
-    print("\n".join(lines))
+    say(*lines)
     return 0 if is_whole else 1
 
 
 async def _demo(options: argparse.Namespace) -> int:
+    from .serving import exchange_process
     from .watching import show, streams_of
 
     streams = streams_of(options.symbols)
-    async with _exchange_process(options) as url:
-        print(f"local exchange on {url}, {len(streams)} streams")
+    async with exchange_process(options.symbols, options.rate, options.seed) as url:
+        say(f"local exchange on {url}, {len(streams)} streams")
         return await show(
             streams,
             "local exchange",
@@ -231,33 +254,6 @@ async def _demo(options: argparse.Namespace) -> int:
             url=url,
             api_key="demo",
         )
-
-
-@contextlib.asynccontextmanager
-async def _exchange_process(options: argparse.Namespace) -> AsyncIterator[str]:
-    """`binance-sbe simulate` on a free port, in a process of its own; gives its URL."""
-    command = [
-        sys.executable, "-m", "binance_sbe", "simulate", *options.symbols, "--port", "0",
-        "--rate", str(options.rate), "--seed", str(options.seed),
-    ]  # fmt: skip
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us; we end it
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        first = (await process.stdout.readline()).decode()
-        if "ws://" not in first:
-            failure = (await process.stderr.read()).decode().strip()
-            raise FeedError(f"the local exchange did not start: {failure or 'no output'}")
-        yield first.split()[-1]
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
 
 
 async def _watch(options: argparse.Namespace) -> int:
@@ -270,6 +266,7 @@ async def _watch(options: argparse.Namespace) -> int:
         once=options.once,
         as_json=options.json,
         metrics_port=options.metrics_port,
+        metrics_host=options.host,
         url=options.url,
         environment=options.environment,
         give_up_after=options.give_up,
@@ -280,14 +277,14 @@ async def _watch(options: argparse.Namespace) -> int:
 
 async def _book(options: argparse.Namespace) -> int:
     from .ladder import show
+    from .serving import exchange_process
 
     async with contextlib.AsyncExitStack() as stack:
         where = {"url": options.url, "environment": options.environment}
         if options.simulate and options.url is not None:
             options.parser.error("--simulate and --url: a book is of one exchange")
         if options.simulate:
-            asked = argparse.Namespace(symbols=[options.symbol], rate=1000.0, seed=0)
-            url = await stack.enter_async_context(_exchange_process(asked))
+            url = await stack.enter_async_context(exchange_process([options.symbol]))
             where = {"url": url, "api_key": "any"}
         return await show(
             options.symbol,
@@ -309,19 +306,18 @@ async def _doctor(options: argparse.Namespace) -> int:
     findings = []
     async for finding in doctor.examine(patient):
         findings.append(finding)
-        print(doctor.line_of(finding), flush=True)
+        say(doctor.line_of(finding))
     return doctor.code_of(findings)
 
 
 async def _simulate(options: argparse.Namespace) -> int:
     if options.every and not options.faults:
         options.parser.error("--every: there are no --faults that it is about")
-    from .simulator import Exchange
-    from .simulator.faults import KINDS as KINDS_OF_FAULTS
-    from .transports import arrives
+    from .serving import serve
 
-    exchange = Exchange(
+    return await serve(
         options.symbols,
+        with_parent=options.with_parent,
         rate=options.rate,
         seed=options.seed,
         api_keys=options.key,
@@ -331,25 +327,3 @@ async def _simulate(options: argparse.Namespace) -> int:
         fault_seconds=options.every or 10.0,
         lifetime=options.lifetime,
     )
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(exchange)
-        except OSError as error:
-            why = _NO_SERVING.get(error.errno or 0, error.strerror)
-            raise FeedError(f"can't serve on {options.host}:{options.port}: {why}") from None
-        print(f"serving {', '.join(exchange.markets)} on {exchange.url}", flush=True)
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, ended.set)
-        said = 0
-        while not ended.is_set():
-            await arrives(ended, 0.2)
-            done = exchange.fault_schedule.done
-            for at, name in done[said:]:
-                print(f"{at:.1f} s: {name}: {KINDS_OF_FAULTS[name]}", flush=True)
-            said = len(done)
-    print(f"{exchange.events_sent:,} frames sent")
-    for name, times in Counter(name for _, name in exchange.fault_schedule.done).most_common():
-        print(f"{times:,} times: {KINDS_OF_FAULTS[name]}")
-    return 0

@@ -19,6 +19,7 @@ from .connections import Connections
 from .errors import ConnectionLost, FeedError, SlowConsumer
 from .inbox import Inbox
 from .ledger import Ledger
+from .outside import remember_key
 from .overflow import FrameQueue, policies
 from .settings import STREAM_TIMEOUT, Settings, checked_key
 from .stats import Stats
@@ -142,7 +143,7 @@ class Feed:
         self.ledger = Ledger()
         self.rest_url = rest_url
         self._wanted = streams
-        self._key = api_key
+        self._key = None if api_key is None else remember_key(api_key)
         self._on_error = on_error
         self._arrived = asyncio.Event()
         stops = set(policy.values()) == {"block"}

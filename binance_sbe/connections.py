@@ -23,7 +23,7 @@ from .actions import (
     Open,
     Send,
 )
-from .errors import ConnectionLost, FeedError, Unreachable
+from .errors import ConnectionLost, FeedError, Unreachable, bare
 from .inbox import Inbox
 from .ledger import Connection
 from .logs import LOG
@@ -274,7 +274,7 @@ class Connections:
                 error = Unreachable(f"{self.url}: {type(error).__name__}: {error}")
             self._opening.pop(number, None)
             self._lost.pop(number, None)
-            self.supervisor.failed(number, error, time.monotonic())
+            self.supervisor.failed(number, bare(error), time.monotonic())
             self._act()
             return
         self._opening.pop(number, None)

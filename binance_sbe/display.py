@@ -10,14 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from sbe_codegen.printing import fitting
 from sbe_codegen.runtime.results import Batch
 
+from .outside import shown
 from .spot_stream import (
     MESSAGES,
     BestBidAskStreamEvent,
     TradesStreamEvent,
 )
 from .stats import Stats
+
+_LONGEST_CELL = 2000  # characters
 
 
 @dataclass
@@ -152,23 +156,32 @@ _COLUMNS = {
 }  # fmt: skip
 
 
+def cell(text: str, style: str = "") -> Any:
+    """Text for rich as it is: nothing of it is markup, or anything but signs of the terminal's.
+
+    Whatever is shown by rich goes through here.
+    """
+    from rich.text import Text
+
+    return Text(fitting(shown(text, _LONGEST_CELL)), style)
+
+
 def rich_table(market: Market, text: str, title: str, width: int) -> Any:
     """The live view as a rich renderable, with the columns that fit into ``width``."""
     from rich.console import Console, Group
-    from rich.text import Text
 
     console = Console(width=10_000)
     for omitted in _OMITTED:
         table = _table(market, title, omitted)
         if console.measure(table).maximum <= width:
             break
-    return Group(table, Text(text))
+    return Group(table, cell(text))
 
 
 def _table(market: Market, title: str, omitted: tuple[str, ...]) -> Any:
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", expand=False)
+    table = Table(title=cell(title), title_justify="left", expand=False)
     for name, style in _COLUMNS.items():
         if name not in omitted:
             left = name in ("symbol", "last trade")
@@ -178,10 +191,10 @@ def _table(market: Market, title: str, omitted: tuple[str, ...]) -> Any:
         color = "green" if line.trade.startswith("buy") else "red"
         cells = {
             "symbol": symbol, "bid qty": line.bid_qty, "bid": line.bid, "ask": line.ask,
-            "ask qty": line.ask_qty, "messages": f"{line.messages:,}",
-            "last trade": f"[{color}]{line.trade}[/{color}]",
+            "ask qty": line.ask_qty, "messages": f"{line.messages:,}", "last trade": line.trade,
         }  # fmt: skip
-        table.add_row(*(cells[name] for name in _COLUMNS if name not in omitted))
+        styles = {"last trade": color}
+        table.add_row(*(cell(cells[n], styles.get(n, "")) for n in _COLUMNS if n not in omitted))
     return table
 
 
@@ -191,36 +204,37 @@ def total(market: Market) -> str:
     return f"{rows:,} messages in {market.batches:,} batches, {passed:.1f} s"
 
 
-def summary(market: Market, stats: Stats, width: int = 100) -> str:
-    """What arrived, as the record arrays show it: of the first batch, with the rows of all."""
+def summary(market: Market, stats: Stats, width: int = 100) -> list[str]:
+    """Lines of what arrived, as record arrays show it: the first batch, and the rows of all."""
     out = [f"{total(market)}; as record arrays:"]
     for message in MESSAGES.values():
         first = market.first.get(message)
         if first is None:
-            out.append(f"\n{message.__name__}: none arrived")
+            out += ["", f"{message.__name__}: none arrived"]
             continue
         rows, size = market.rows[message], first.records.itemsize
-        out.append(f"\n{message.__name__}: {rows:,} rows of {size} bytes")
-        out.append(_folded("  dtype   ", _dtype(first.records.dtype), width))
+        out += ["", f"{message.__name__}: {rows:,} rows of {size} bytes"]
+        out += _folded("  dtype   ", _dtype(first.records.dtype), width)
         for row in first.records[:2].tolist():
-            out.append(_folded("  row     ", ", ".join(map(str, row)), width))
-        symbols = ", ".join(f"{code} {text}" for code, text in enumerate(first.symbols))
-        out.append(_folded("  symbol  ", symbols, width))
+            out += _folded("  row     ", ", ".join(map(str, row)), width)
+        symbols = ", ".join(f"{code} {shown(text)}" for code, text in enumerate(first.symbols))
+        out += _folded("  symbol  ", symbols, width)
         for name, group in first.groups.items():
             out.append(f"  {name}: {market.entries[message, name]:,} entries")
-            out.append(_folded("    dtype ", _dtype(group.records.dtype), width))
+            out += _folded("    dtype ", _dtype(group.records.dtype), width)
             for entry in group.records[:2].tolist():
-                out.append(_folded("    entry ", ", ".join(map(str, entry)), width))
-    out.append(
-        f"\nrejected frames: {market.rejected}; left-over bytes: {stats.left_over_bytes}\n"
+                out += _folded("    entry ", ", ".join(map(str, entry)), width)
+    out += [
+        "",
+        f"rejected frames: {market.rejected}; left-over bytes: {stats.left_over_bytes}",
         f"decode per message: median {stats.decode_ns(50) / 1e3:.2f} us, "
-        f"p99 {stats.decode_ns(99) / 1e3:.2f} us"
-    )
-    return "\n".join(out)
+        f"p99 {stats.decode_ns(99) / 1e3:.2f} us",
+    ]
+    return out
 
 
-def _folded(label: str, text: str, width: int) -> str:
-    return textwrap.fill(
+def _folded(label: str, text: str, width: int) -> list[str]:
+    return textwrap.wrap(
         text, max(width - 1, 40), initial_indent=label, subsequent_indent=" " * len(label)
     )
 

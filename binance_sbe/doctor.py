@@ -20,7 +20,7 @@ import numpy as np
 
 from sbe_codegen.version import __version__
 
-from . import environments, lifecycle
+from . import bodies, environments, lifecycle
 from .client import connect
 from .errors import (
     ARGUMENTS,
@@ -34,6 +34,7 @@ from .errors import (
     NotSbe,
     exit_code,
 )
+from .outside import remember_key
 from .settings import checked_key
 from .spot_stream import BestBidAskStreamEvent
 from .transports import unreachable
@@ -44,6 +45,7 @@ LIFECYCLE = (
 )
 MOST_SKEW = 1.0  # seconds
 _SECONDS = 10.0  # for each step
+_LONGEST_LIFECYCLE = 1 << 20  # bytes
 
 
 class Trouble(Exception):
@@ -77,6 +79,10 @@ class Patient:
     symbol: str = "btcusdt"
     api_key: str | None = None
     lifecycle: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None:
+            object.__setattr__(self, "api_key", remember_key(self.api_key))
 
     @property
     def stream_url(self) -> str:
@@ -220,12 +226,16 @@ async def _read(where: str) -> str:
         import aiohttp
     except ImportError:
         raise FeedError("this needs aiohttp: pip install 'binance-sbe[rest]'") from None
-    limit = aiohttp.ClientTimeout(total=_SECONDS)
+    session = aiohttp.ClientSession(
+        headers=bodies.ACCEPTED,
+        timeout=aiohttp.ClientTimeout(total=_SECONDS),
+        auto_decompress=False,
+    )
     try:
-        async with aiohttp.ClientSession(timeout=limit) as session, session.get(where) as answer:
+        async with session, session.get(where, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise FeedError(f"{where}: HTTP {answer.status}")
-            return await answer.text()
+            return (await bodies.read(answer, where, _LONGEST_LIFECYCLE)).decode()
     except (aiohttp.ClientError, TimeoutError) as error:
         raise FeedError(f"{where}: {error or 'no answer'}") from None
 

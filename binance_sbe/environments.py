@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from .outside import shown
 
 STREAMS = {
     "prod": "wss://stream-sbe.binance.com:9443",
@@ -20,7 +24,7 @@ _HTTP = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 def checked(environment: str) -> str:
     """The name of an environment that there is. ValueError for others."""
     if environment not in STREAMS:
-        raise ValueError(f"environment '{environment}' is not one of {', '.join(STREAMS)}")
+        raise ValueError(f"environment '{shown(environment)}' is not one of {', '.join(STREAMS)}")
     return environment
 
 
@@ -34,8 +38,22 @@ def _parts(url: str, schemes: tuple[str, ...]) -> tuple[str, str]:
         usable, extra = False, ""
     if not usable or extra:
         known = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise ValueError(f"url '{url}' is not {known} with a host and a port, and no more")
+        said = f"is not {known} with a host and a port, and no more"
+        raise ValueError(f"url '{_without_secrets(str(url))}' {said}")
     return parts.scheme, parts.netloc
+
+
+def _without_secrets(url: str) -> str:
+    """For errors: what stands before the host and after the path may be a key."""
+    return shown(re.sub(r"[?#].*", "?...", re.sub(r"//[^/?#]*@", "//...@", url), flags=re.DOTALL))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether other machines can't reach what is served at this address or name."""
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def stream_url(environment: str, url: str | None = None) -> str:

@@ -1,35 +1,65 @@
-"""What Binance, and the way to it, raise beside the DecodeErrors of frames.
+"""All that this package and the compiler raise of their own, and all of it is an SbeError.
 
 ::
 
-    BinanceError            the exchange answered with an error of its own
-    NotSbe                  an answer that is not SBE: of a gateway, or JSON
-    FramingError            a FIX byte stream that is out of step
-    FeedError
-      MissingKey            no API key was given, and BINANCE_API_KEY is not set
-      Unreachable           no connection: name, route, port, TLS or time-out
-      ConnectionRefused     the exchange answered, and refused: the HTTP status says why
-      SubscriptionRefused   the exchange refused a request
-      ConnectionLost        the connection ended, not because we closed it, and was not mended
-      RateLimited           the REST API refuses until a while has passed
-      SlowConsumer          the consumer was too slow, and had asked for an error then
+    SbeError
+      DecodeError             (also a ValueError) bytes that are no message of the schema
+        TruncatedMessage      the frame ends before an element it declares
+        MalformedMessage      lengths or counts that contradict the schema, or text that is none
+        UnknownTemplate       this schema's id, a template that is not in it
+        UnexpectedTemplate    another template than the class asked for
+        SchemaMismatch        another schema's id
+      SchemaError             a schema that can't be compiled
+      BinanceError            the exchange answered with an error of its own
+      NotSbe                  (also a ValueError) an answer that is not SBE: of a gateway, or JSON
+      FramingError            (also a ValueError) a FIX byte stream that is out of step
+      BookError               an order book that failed a check
+      FeedError
+        MissingKey            no API key was given, and BINANCE_API_KEY is not set
+        Unreachable           no connection: name, route, port, TLS or time-out
+        ConnectionRefused     the exchange answered, and refused: the HTTP status says why
+        SubscriptionRefused   the exchange refused a request
+        ConnectionLost        the connection ended, not because we closed it, and was not mended
+        RateLimited           the REST API refuses until a while has passed
+        SlowConsumer          the consumer was too slow, and had asked for an error then
+
+All of them are at the top of `binance_sbe`, copy and pickle. What they quote from outside is
+escaped and cut in their texts, and is as it came in their attributes; API keys are in neither.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 from sbe_codegen.runtime.errors import SbeError
 from sbe_codegen.runtime.sofh import FramingError as FramingError
+
+from .outside import shown, stripped, stripped_bytes
 
 KEY_HELP = (
     "SBE market data needs an API key of type Ed25519, without permissions: create one at "
     "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to it. A local "
     "exchange takes any text, unless it was started with keys"
 )
+E = TypeVar("E", bound=BaseException)
+_LONGEST_TEXT = 4000  # of an error as a whole
+_LONGEST_BODY = 1 << 16  # bytes of an answer that an error keeps
 
 
-class BinanceError(Exception):
+def _kept(text: str) -> str:
+    """What an attribute keeps of a text from outside: as it came, without keys, up to a size."""
+    return stripped(text[:_LONGEST_BODY])
+
+
+class _Quoting:
+    """The texts that an error is made of are fit to be shown, whoever wrote parts of them."""
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(shown(p, _LONGEST_TEXT) if isinstance(p, str) else p for p in parts))
+
+
+class BinanceError(_Quoting, SbeError):
     """An ErrorResponse: ``code`` (such as -1121) and ``message`` are the exchange's.
 
     ``retry_after`` and ``server_time`` are in microseconds since 1970, None where there is none;
@@ -45,30 +75,34 @@ class BinanceError(Exception):
         data: object = None,
     ) -> None:
         self.code = code
-        self.message = message
+        self.message = _kept(message)
         self.retry_after = retry_after
         self.server_time = server_time
         self.data = data
         super().__init__(code, message, retry_after, server_time, data)
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
+        return f"{self.code}: {shown(self.message)}"
 
 
-class NotSbe(SbeError, ValueError):
-    """An answer that is not SBE: ``content_type`` says what, ``body`` are its bytes."""
+class NotSbe(_Quoting, SbeError, ValueError):
+    """An answer that is not SBE: ``content_type`` says what, ``body`` is the start of it.
+
+    ``size`` is how many bytes it had; 65,536 of them are kept.
+    """
 
     def __init__(self, content_type: str | None, body: bytes) -> None:
-        self.content_type = content_type
-        self.body = body
+        self.content_type = None if content_type is None else _kept(content_type)
+        self.size = len(body)
+        self.body = body = stripped_bytes(body[:_LONGEST_BODY])
         start = body[:200].decode("ascii", "backslashreplace")
         if not start.isprintable():
             start = body[:24].hex(" ")
-        kind = content_type or "no content type"
-        super().__init__(f"the answer is not SBE ({kind}, {len(body)} bytes): {start}")
+        kind = shown(content_type, 100) if content_type else "no content type"
+        super().__init__(f"the answer is not SBE ({kind}, {self.size} bytes): {start}")
 
 
-class FeedError(Exception):
+class FeedError(_Quoting, SbeError):
     """A live feed that can't go on."""
 
 
@@ -81,18 +115,32 @@ class Unreachable(FeedError):
 
 
 class ConnectionRefused(FeedError):
-    """The exchange refused the WebSocket upgrade; ``status`` is the HTTP status.
+    """The exchange refused the WebSocket upgrade, or a request; ``status`` is the HTTP status.
 
-    ``retry_after`` is the number of seconds that it asks to wait, or None.
+    ``retry_after`` is the number of seconds that it asks to wait, or None. ``location`` is where a
+    redirect points, which is a refusal: the API key goes to no host but the one it was given for.
     """
 
-    def __init__(self, url: str, status: int, body: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        status: int,
+        body: str,
+        retry_after: float | None = None,
+        location: str | None = None,
+    ) -> None:
         self.status = status
-        self.body = body
+        self.body = body = _kept(body)
         self.retry_after = retry_after
+        self.location = None if location is None else _kept(location)
         text = f"{url} refused the connection with HTTP {status}"
-        if body:
-            text += f": {body.strip()[:500]}"
+        if 300 <= status < 400:
+            where = "elsewhere" if location is None else f"to {shown(location)}"
+            text = f"{url} redirects {where} (HTTP {status}), which is not followed: is the url "
+            super().__init__(f"{text}right?")
+            return
+        if body.strip():
+            text += f": {shown(body.strip())}"
         meaning = meaning_of(status, body, retry_after)
         super().__init__(f"{text}. {meaning}." if meaning else text)
 
@@ -124,10 +172,11 @@ class SubscriptionRefused(FeedError):
     def __init__(self, method: str, streams: list[str], code: int | None, reason: str) -> None:
         self.method = method
         self.streams = streams
-        self.code = code
-        self.reason = reason
-        named = ", ".join(streams[:5]) + (", ..." if len(streams) > 5 else "")
-        super().__init__(f"{method} {named}: the exchange refused with code {code}: {reason}")
+        self.code = _kept(code) if isinstance(code, str) else code
+        self.reason = _kept(reason)
+        named = ", ".join(map(shown, streams[:5])) + (", ..." if len(streams) > 5 else "")
+        why = f"the exchange refused with code {shown(code, 20)}: {shown(reason)}"
+        super().__init__(f"{method} {named}: {why}")
 
 
 class ConnectionLost(FeedError):
@@ -135,9 +184,9 @@ class ConnectionLost(FeedError):
 
     def __init__(self, code: int | None, reason: str) -> None:
         self.code = code
-        self.reason = reason
+        self.reason = _kept(reason)
         text = "the connection was lost" if code is None else f"the exchange closed with {code}"
-        super().__init__(f"{text}: {reason}" if reason else text)
+        super().__init__(f"{text}: {shown(reason)}" if reason else text)
 
 
 class SlowConsumer(FeedError):
@@ -165,7 +214,7 @@ class RateLimited(FeedError):
         super().__init__(f"{url} {what} (HTTP {status}): again in {retry_after:.0f} s")
 
 
-class BookError(Exception):
+class BookError(_Quoting, SbeError):
     """An order book that failed a check, or was given what can't be right for it.
 
     ``symbol`` is the book's, ``reason`` what is wrong.
@@ -173,11 +222,17 @@ class BookError(Exception):
 
     def __init__(self, symbol: str, reason: str) -> None:
         self.symbol = symbol
-        self.reason = reason
+        self.reason = _kept(reason)
         super().__init__(f"{symbol}: {reason}")
 
-    def __reduce__(self) -> tuple[type[BookError], tuple[str, str]]:
-        return BookError, (self.symbol, self.reason)
+
+def bare(error: E) -> E:
+    """The error without those that it came from, and without the frames that it went through.
+
+    For errors of a connection: what libraries raise, and frames, hold all that was sent and came.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 # exit codes of the commands

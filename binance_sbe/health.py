@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from .client import Feed
+from .display import cell
 from .ledger import Connection
 from .stats import Histogram
 from .supervisor import WE_CLOSED
@@ -104,7 +105,6 @@ def rich_panel(feed: Feed, width: int) -> Any:
     """The same as a rich renderable."""
     from rich.console import Console, Group
     from rich.table import Table
-    from rich.text import Text
 
     now = time.time_ns()
     rows = [connection_cells(each, now) for each in open_connections(feed)]
@@ -114,7 +114,7 @@ def rich_panel(feed: Feed, width: int) -> Any:
         for i, name in enumerate(COLUMNS[:most]):
             table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
         for row in rows:
-            table.add_row(*row[:most])
+            table.add_row(*map(cell, row[:most]))
         if Console(width=10_000).measure(table).maximum <= width:
             break
     lost = feed.ledger.holes_count or feed.ledger.damaged_count
@@ -122,7 +122,7 @@ def rich_panel(feed: Feed, width: int) -> Any:
         causes = [each.cause for each in feed.ledger.connections[-1:] if each.cause]
         told = f"no connection is open{f': {causes[0]}' if causes else ''}"
     return Group(
-        table if rows else Text(told, "bold red"),
-        Text(lag_line(feed)),
-        Text(ledger_line(feed), "yellow" if lost else ""),
+        table if rows else cell(told, "bold red"),
+        cell(lag_line(feed)),
+        cell(ledger_line(feed), "yellow" if lost else ""),
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import sys
 import time
 from typing import Any
 
+from sbe_codegen.printing import fitting
+
 from .book_keeper import LiveBook
-from .display import decimal, short
+from .display import cell, decimal, short
 from .errors import FeedError
 from .health import duration
 from .live_books import Books, books
+from .outside import complain, json_text, say
 
 _REFRESH = 0.25
 _ONCE_SECONDS = 60.0
@@ -49,8 +50,12 @@ async def _once(kept: Books, levels: int, as_json: bool) -> int:
     until = time.monotonic() + _AUDIT_SECONDS
     while book.audit.last_ns is None and time.monotonic() < until:
         await asyncio.sleep(0.01)
-    print(line_of(book, levels) if as_json else "\n".join(plain_lines(book, levels)))
+    _say(book, levels, as_json)
     return 0
+
+
+def _say(book: LiveBook, levels: int, as_json: bool) -> None:
+    say(*([line_of(book, levels)] if as_json else plain_lines(book, levels)))
 
 
 async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool) -> None:
@@ -70,11 +75,10 @@ async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool
                 live.update(panel(book, levels, width, height), refresh=True)
             elif news != said and (as_json or now - shown >= 1.0):
                 said, shown = news, now
-                print(line_of(book, levels) if as_json else "\n".join(plain_lines(book, levels)),
-                      flush=True)  # fmt: skip
+                _say(book, levels, as_json)
             await asyncio.sleep(min(_REFRESH, max(ends - now, 0.0)))
     if as_json and book.state != "live":
-        print(f"binance-sbe: {state_lines(book)[0]}", file=sys.stderr)
+        complain(state_lines(book)[0])
 
 
 def line_of(book: LiveBook, levels: int) -> str:
@@ -82,7 +86,7 @@ def line_of(book: LiveBook, levels: int) -> str:
     bids, asks = book.bids(levels), book.asks(levels)
     price, qty = book.price_exponent, book.qty_exponent
     spread = book.spread
-    return json.dumps(
+    return json_text(
         {
             "symbol": book.symbol,
             "state": book.state,
@@ -96,8 +100,7 @@ def line_of(book: LiveBook, levels: int) -> str:
             "proven_bids": bids.proven,
             "proven_asks": asks.proven,
             "audit": vars(book.audit),
-        },
-        ensure_ascii=False,
+        }
     )
 
 
@@ -178,7 +181,6 @@ def panel(book: LiveBook, levels: int, width: int = 100, height: int | None = No
     """
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
 
     color = {"live": "bold green", "syncing": "bold yellow"}.get(book.state, "bold red")
     texts = texts_of(book)
@@ -190,20 +192,21 @@ def panel(book: LiveBook, levels: int, width: int = 100, height: int | None = No
         (len(price) + len(qty) + len(total) for _, price, qty, total, _, _ in rows), default=0
     )
     has_total, has_bar = cells + 10 <= width, cells + _BAR + 13 <= width
-    table = Table(title=Text(f"{book.symbol}  {book.state}", color), title_justify="left")
+    table = Table(title=cell(f"{book.symbol}  {book.state}", color), title_justify="left")
     for name in ("price", "qty", "total")[: 3 if has_total else 2]:
         table.add_column(name, justify="right", no_wrap=True)
     if has_bar:
         table.add_column("up to here", width=_BAR, no_wrap=True)
+    block = "█" if fitting("█") == "█" else "#"
     for i, (side, price, qty, total, share, is_proven) in enumerate(rows):
         style = "red" if side == "ask" else "green"
-        bar = "█" * max(1, round(share * _BAR))
-        shown: list[Any] = [Text(price, f"bold {style}" if is_proven else "dim"), qty]
-        shown += [total] if has_total else []
-        shown += [Text(bar, style) if is_proven else Text("unproven", "dim")] if has_bar else []
+        bar = block * max(1, round(share * _BAR))
+        row = [cell(price, f"bold {style}" if is_proven else "dim"), cell(qty)]
+        row += [cell(total)] if has_total else []
+        row += [cell(bar, style) if is_proven else cell("unproven", "dim")] if has_bar else []
         is_last_ask = side == "ask" and i + 1 < len(rows) and rows[i + 1][0] == "bid"
-        table.add_row(*shown, end_section=is_last_ask)
-    return Group(table, *map(Text, texts))
+        table.add_row(*row, end_section=is_last_ask)
+    return Group(table, *map(cell, texts))
 
 
 def texts_of(book: LiveBook) -> list[str]:

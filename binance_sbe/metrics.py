@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sbe_codegen.printing import escaped
+
 from .client import Feed
 from .errors import FeedError
 from .stats import Histogram
@@ -17,6 +19,7 @@ _STREAM_COUNTERS = {
     "frames": "Events that were handed on",
     "duplicates": "Events dropped because another connection had brought them",
     "out_of_order": "Events that repeat or go back on one connection",
+    "late": "Events that were handed on after later ones",
     "overlaps": "Events that begin before the one before them ends",
     "culled": "Gaps in the ids of bestBidAsk and depth20, which are no loss",
     "lost": "Ids of trades and book updates in holes",
@@ -48,6 +51,7 @@ class FeedCollector:
             "left_over_bytes": (feed.stats.left_over_bytes, "Bytes after the end of messages"),
             "holes": (ledger.holes_count, "Holes that the ledger has noted"),
             "damaged": (ledger.damaged_count, "Frames that were no message"),
+            "stray": (ledger.strays_count, "Events of streams that nobody has subscribed to"),
             "connections": (ledger.connections_count, "Connections that were made"),
             "reconnects": (feed.reconnects, "Attempts to replace a connection that was lost"),
         }
@@ -70,7 +74,7 @@ class FeedCollector:
         for name, text in _STREAM_COUNTERS.items():
             family = CounterMetricFamily(f"binance_sbe_stream_{name}", text, labels=["stream"])
             for stream in list(ledger.streams.values()):
-                family.add_metric([stream.name], getattr(stream, name))
+                family.add_metric([label_of(stream.name)], getattr(stream, name))
             yield family
         yield self._latency()
 
@@ -91,15 +95,24 @@ class FeedCollector:
         return family
 
 
+def label_of(name: str) -> str:
+    """The name of a stream for a label: names that differ stay different, whatever is in them."""
+    return escaped(name.replace("\\", "\\\\"))
+
+
 @contextlib.contextmanager
 def serve(feed: Feed, port: int, host: str = "127.0.0.1") -> Iterator[int]:
     """Serves the metrics of a feed at ``http://host:port/metrics`` while the block runs.
 
-    Gives the port, for ``port=0``. In a thread of its own, which reads counters only. Raises
-    FeedError without prometheus-client and where the port is taken, ValueError for what is no port.
+    Gives the port, for ``port=0``. Other machines reach it only where ``host`` is told to let them:
+    "0.0.0.0" and "::" are all addresses of this machine. In a thread of its own, which reads
+    counters only. Raises FeedError without prometheus-client and where the port is taken,
+    ValueError for what is no port or no address.
     """
     if not isinstance(port, int) or not 0 <= port < 1 << 16:
         raise ValueError(f"port is 0 to 65535, not {port!r}")
+    if not (host and isinstance(host, str)):
+        raise ValueError(f"host is the address to serve on, not {host!r}")
     try:
         from prometheus_client import CollectorRegistry, start_http_server
     except ImportError:

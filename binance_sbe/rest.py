@@ -8,8 +8,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import environments, spot_sbe
-from .errors import BinanceError, FeedError, NotSbe, RateLimited, Unreachable
+from . import bodies, environments, spot_sbe
+from .errors import (
+    BinanceError,
+    ConnectionRefused,
+    FeedError,
+    MissingKey,
+    NotSbe,
+    RateLimited,
+    Unreachable,
+)
+from .outside import KEY_HEADER, number, remember_key, retry_after
 
 if TYPE_CHECKING:
     import aiohttp
@@ -22,6 +31,8 @@ HEADERS = {
     "X-MBX-SBE": f"{spot_sbe.SCHEMA_ID}:{spot_sbe.SCHEMA_VERSION}",
 }
 _PAUSE = {429: 60.0, 418: 120.0}  # seconds, where the exchange does not say how long
+_SHORTEST_PAUSE = 1.0  # whatever it says
+_MOST_WEIGHT = 10**9
 _PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 _TEXT = ("json", "html", "xml", "text", "javascript", "form")
 
@@ -64,8 +75,9 @@ class Client:
     """Asks the REST API for market data, in SBE: ``async with rest.Client() as client``.
 
     ``environment`` is "prod", "testnet" or "demo"; ``url`` (http, https, ws or wss, host and port)
-    overrides it. ``api_key`` is sent where it is given; market data needs none. ``timeout`` is in
-    seconds, for one answer.
+    overrides it. ``api_key`` is sent where it is given; market data needs none. It goes to this
+    host only: a redirect is not followed. ``timeout`` is in seconds, for one answer; ``max_size``
+    is what one may have at most, in bytes after decompression.
 
     ``used_weight`` is what the exchange has said was used of the minute's weight, at ``used_at``
     (seconds since 1970); None before it has said so. When it refuses with HTTP 429 or 418, that is
@@ -80,13 +92,21 @@ class Client:
         url: str | None = None,
         api_key: str | None = None,
         timeout: float = 10.0,
+        max_size: int = 64 << 20,
     ) -> None:
+        if not (isinstance(max_size, int) and max_size > 0):
+            raise ValueError(f"max_size is a positive number of bytes, not {max_size!r}")
+        if not timeout > 0:
+            raise ValueError(f"timeout is a positive number of seconds, not {timeout!r}")
         self.url = environments.rest_url(environment, url)
         self.used_weight: int | None = None
         self.used_at = 0.0
         self.blocked_until = 0.0
         self._timeout = timeout
-        self._headers = HEADERS | ({"X-MBX-APIKEY": api_key} if api_key else {})
+        self._max_size = max_size
+        self._headers = HEADERS | bodies.ACCEPTED
+        if api_key:
+            self._headers[KEY_HEADER] = _checked(api_key)
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -100,7 +120,10 @@ class Client:
                 "the REST client needs aiohttp: pip install 'binance-sbe[rest]'"
             ) from None
         self._session = aiohttp.ClientSession(
-            headers=self._headers, timeout=aiohttp.ClientTimeout(total=self._timeout)
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=self._timeout),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),  # nothing that a server says is sent back to it
         )
         return self
 
@@ -112,8 +135,9 @@ class Client:
     async def get(self, path: str, **parameters: object) -> Any:
         """The message that answers ``GET path``, such as ``"/api/v3/depth"``.
 
-        Raises Unreachable, RateLimited, BinanceError for an error of the exchange's, NotSbe for an
-        answer that is not SBE, and DecodeError for SBE that is damaged.
+        Raises Unreachable, RateLimited, ConnectionRefused for a redirect, FeedError for an answer
+        over ``max_size``, BinanceError for an error of the exchange's, NotSbe for an answer that is
+        not SBE, and DecodeError for SBE that is damaged.
         """
         import aiohttp
 
@@ -124,24 +148,29 @@ class Client:
             raise RateLimited(self.url, 429, left)
         query = {name: str(value) for name, value in parameters.items()}
         try:
-            async with self._session.get(self.url + path, params=query) as answer:
-                body = await answer.read()
+            asked = self._session.get(self.url + path, params=query, allow_redirects=False)
+            async with asked as answer:
                 self._note_limits(answer.status, answer.headers)
-                return decode_response(answer.headers.get("Content-Type"), body)
+                body = await bodies.read(answer, self.url, self._max_size)
         except TimeoutError:
-            raise Unreachable(f"{self.url}: no answer within {self._timeout:g} s") from None
+            failure = Unreachable(f"{self.url}: no answer within {self._timeout:g} s")
         except aiohttp.ClientError as error:
-            raise Unreachable(f"{self.url}: {error or type(error).__name__}") from None
+            failure = Unreachable(f"{self.url}: {error or type(error).__name__}")
+        else:
+            return decode_response(answer.headers.get("Content-Type"), body)
+        raise failure  # here, since the errors of aiohttp have all headers of the request in them
 
     def _note_limits(self, status: int, headers: Any) -> None:
-        weight = headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if weight.isdigit():
-            self.used_weight, self.used_at = int(weight), time.time()
+        weight = number(headers.get("X-MBX-USED-WEIGHT-1M"), _MOST_WEIGHT)
+        if weight is not None:
+            self.used_weight, self.used_at = weight, time.time()
         if status in (429, 418):
-            given = headers.get("Retry-After", "")
-            wait = float(given) if given.isdigit() else _PAUSE[status]
+            given = retry_after(headers.get("Retry-After"))
+            wait = _PAUSE[status] if given is None else max(float(given), _SHORTEST_PAUSE)
             self.blocked_until = time.monotonic() + wait
             raise RateLimited(self.url, status, wait)
+        if 300 <= status < 400:
+            raise ConnectionRefused(self.url, status, "", location=headers.get("Location"))
 
     async def historical_trades(
         self, symbol: str, from_id: int, limit: int = 1000
@@ -163,6 +192,15 @@ class Client:
     async def server_time(self) -> int:
         """The exchange's clock, in microseconds since 1970. Weight 1. Errors as for `get`."""
         return _expected(await self.get("/api/v3/time"), spot_sbe.ServerTimeResponse).server_time
+
+
+def _checked(key: str) -> str:
+    """A key as a header may have it. No error quotes it."""
+    if not isinstance(key, str):
+        raise TypeError(f"api_key is a str, not {type(key).__name__}")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise MissingKey("the API key has characters that no key has")
+    return remember_key(key)
 
 
 def depth_weight(limit: int) -> int:

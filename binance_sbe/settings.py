@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import time as time_of_day
 
 from .errors import KEY_HELP, MissingKey
+from .outside import remember_key
 
 MOST_LINES = 3  # more would be of no use, and take connections of others
 
@@ -70,4 +71,4 @@ def checked_key(given: str | None) -> str:
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
-    return key
+    return remember_key(key)

@@ -19,6 +19,7 @@ from websockets.protocol import State
 from .errors import ConnectionLost, ConnectionRefused, Unreachable
 from .inbox import Inbox
 from .logs import LOG, websocket_logger
+from .outside import retry_after
 from .reader import FrameReader
 from .sequencer import Line
 
@@ -68,18 +69,6 @@ def unreachable(url: str, error: BaseException) -> Unreachable:
         case _:
             meaning = "" if said else "the other side hung up: is it a wss:// server?"
     return Unreachable(f"{url}: " + ": ".join(filter(None, (said, meaning))))
-
-
-def retry_after(headers: Any) -> float | None:
-    """The seconds that a refusal asks to wait, where it does."""
-    try:
-        seconds = float(headers.get("Retry-After", ""))
-    except (AttributeError, TypeError, ValueError):
-        return None
-    return min(max(0.0, seconds), _LONGEST_WAIT) if seconds == seconds else None
-
-
-_LONGEST_WAIT = 3 * 86400.0  # the exchange bans for three days at most
 
 
 class _Handshake(ClientConnection):
@@ -196,15 +185,15 @@ class Transport:
     def refusal(self, response: Any) -> ConnectionRefused:
         """The error for an answer that is no agreement."""
         body = (response.body or b"").decode("utf-8", "replace")
-        if 300 <= response.status_code < 400 and "Location" in response.headers:
-            target = response.headers["Location"]
-            body = f"it redirects to {target}, which is not followed: the API key is for this host"
-        wait = retry_after(response.headers)
-        return ConnectionRefused(self._url, response.status_code, body, wait)
+        headers = response.headers
+        wait = retry_after(headers.get("Retry-After"))
+        location = headers.get("Location")
+        return ConnectionRefused(self._url, response.status_code, body, wait, location)
 
     def take_over(self, protocol: ClientProtocol, transport: Any, rest: bytes) -> None:
         """The handshake is over: from here on the reader has the socket."""
         self._protocol = protocol
+        protocol.logger = websocket_logger()  # its own refers to the connection that we replace
         self._socket = transport
         if self._is_given_up:
             transport.abort()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
-import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from operator import itemgetter
@@ -17,7 +15,10 @@ from sbe_codegen.runtime.results import Batch
 from . import health
 from .client import Feed, connect
 from .display import Market, Rates, decimal, plain_lines, rich_table, status, summary, total
+from .endings import at_signal
+from .environments import is_loopback
 from .errors import FeedError
+from .outside import complain, note, say, say_json
 from .streams import KINDS, stream_name
 from .transports import arrives
 
@@ -38,12 +39,13 @@ async def show(
     once: bool = False,
     as_json: bool = False,
     metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
     with_arrays: bool = False,
     **where: Any,
 ) -> int:
     """Shows a feed in one of the three ways; ``where`` is for `connect`."""
     async with connect(*streams, **where) as feed, _ended_by(feed, seconds) as ending:
-        with _metrics(feed, metrics_port):
+        with _metrics(feed, metrics_port, metrics_host):
             if once:
                 return await _once(feed, as_json)
             if as_json:
@@ -53,7 +55,7 @@ async def show(
 
 @contextlib.asynccontextmanager
 async def _ended_by(feed: Feed, seconds: float | None) -> AsyncIterator[asyncio.Event]:
-    """Closes the feed at Ctrl-C, or when the time is over, and sets the event before."""
+    """Closes the feed at a signal, or when the time is over, and sets the event before."""
     loop = asyncio.get_running_loop()
     closing: list[asyncio.Task[None]] = []
     ending = asyncio.Event()
@@ -62,26 +64,27 @@ async def _ended_by(feed: Feed, seconds: float | None) -> AsyncIterator[asyncio.
         ending.set()
         closing.append(loop.create_task(feed.close()))
 
-    loop.add_signal_handler(signal.SIGINT, stop)
     timer = None if seconds is None else loop.call_later(seconds, stop)
     try:
-        yield ending
+        with at_signal(stop):
+            yield ending
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
         if timer is not None:
             timer.cancel()
         await asyncio.gather(*closing)
 
 
 @contextlib.contextmanager
-def _metrics(feed: Feed, port: int | None) -> Iterator[None]:
+def _metrics(feed: Feed, port: int | None, host: str) -> Iterator[None]:
     if port is None:
         yield
         return
     from .metrics import serve
 
-    with serve(feed, port) as taken:
-        print(f"metrics at http://127.0.0.1:{taken}/metrics", file=sys.stderr, flush=True)
+    with serve(feed, port, host) as taken:
+        place = f"[{host}]" if ":" in host else host
+        reach = "" if is_loopback(host) else ", open to other machines"
+        note(f"metrics at http://{place}:{taken}/metrics{reach}")
         yield
 
 
@@ -105,7 +108,7 @@ async def _view(feed: Feed, title: str, ending: asyncio.Event, with_arrays: bool
                 live.update(screen(feed, market, text, title, live.console), refresh=True)
             else:
                 lines = plain_lines(market, text) + health.plain_lines(feed)
-                print("\n".join(lines), flush=True)
+                say(*lines)
 
     try:
         with live if live is not None else contextlib.nullcontext():
@@ -118,8 +121,8 @@ async def _view(feed: Feed, title: str, ending: asyncio.Event, with_arrays: bool
                 await asyncio.wait(both)
     finally:
         width = shutil.get_terminal_size((100, 24)).columns
-        print(summary(market, feed.stats, width) if with_arrays else total(market))
-        print(health.ledger_line(feed))
+        say(*summary(market, feed.stats, width) if with_arrays else [total(market)])
+        say(health.ledger_line(feed))
     return 0
 
 
@@ -137,9 +140,10 @@ def live_display() -> Any:
     try:
         from rich.live import Live
     except ImportError:
-        print("(for a live table: pip install 'binance-sbe[cli]')", file=sys.stderr)
+        note("(for a live table: pip install 'binance-sbe[cli]')")
         return None
-    return Live(auto_refresh=False)
+    # nothing else is printed meanwhile, and standard output keeps its encoding
+    return Live(auto_refresh=False, redirect_stdout=False)
 
 
 # for pipes
@@ -181,16 +185,11 @@ def _scaled(name: str, value: int, exponents: dict[str, int]) -> int | bool | st
     return value if exponent is None else decimal(value, exponent)
 
 
-def _print_json(events: Iterable[dict[str, Any]]) -> None:
-    lines = (json.dumps(event, ensure_ascii=False) for event in events)
-    print("".join(f"{line}\n" for line in lines), end="", flush=True)
-
-
 async def _lines(feed: Feed) -> int:
     """One event a line. What was lost is said in the end."""
     async for batch in feed.batches(max_delay=0.02):
-        _print_json(events_of(batch))
-    print(f"binance-sbe: {health.ledger_line(feed)}", file=sys.stderr)
+        say_json(events_of(batch))
+    complain(health.ledger_line(feed))
     return 0
 
 
@@ -211,10 +210,10 @@ async def _once(feed: Feed, as_json: bool) -> int:
     except TimeoutError:
         missing = wanted - set(latest)
     if as_json:
-        _print_json(latest[name] for name in sorted(latest))
+        say_json(latest[name] for name in sorted(latest))
     else:
         text = status(feed.stats, rates.since(feed.stats))
-        print("\n".join(plain_lines(market, text) + health.plain_lines(feed)))
+        say(*plain_lines(market, text), *health.plain_lines(feed))
     if missing:
         few = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
         raise FeedError(f"nothing came within {_ONCE_SECONDS:g} s of {few}")

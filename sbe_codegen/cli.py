@@ -13,6 +13,7 @@ from . import builder, differences, layouts
 from .conventions import Conventions
 from .errors import SchemaError
 from .names import is_identifier
+from .printing import close_output, open_streams, say
 from .version import __version__
 
 _EPILOG = """\
@@ -26,20 +27,35 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0 done, 1 faults or breaking, 2 wrong use."""
+    open_streams()
+    try:
+        return _run(arguments)
+    finally:
+        close_output()
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(options.run(options))
     except SchemaError as error:
-        print(error, file=sys.stderr)
+        _complain(*_lines(error))
         return 1 if options.command != "diff" else 2
     except BrokenPipeError:  # `| head` has seen enough
-        sys.stderr.close()
         return 0
     except OSError as error:
-        print(f"sbe-codegen: {error}", file=sys.stderr)
+        _complain(f"sbe-codegen: {error}")
         return 2
+
+
+def _complain(*lines: str) -> None:
+    say(*lines, stream=sys.stderr)
+
+
+def _lines(text: object) -> list[str]:
+    return str(text).split("\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,14 +120,14 @@ def _check(options: argparse.Namespace) -> int:
     try:
         module = builder.read(options.schema, _conventions(options))
     except SchemaError as error:
-        print(error)
+        say(*_lines(error))
         count = len(error.errors)
-        print(f"{options.schema}: {count} error{'s' * (count != 1)}", file=sys.stderr)
+        _complain(f"{options.schema}: {count} error{'s' * (count != 1)}")
         return 1
     plural = "s" * (len(module.messages) != 1)
     for warning in module.warnings:
-        print(f"warning: {warning}")
-    print(
+        say(f"warning: {warning}")
+    say(
         f"{options.schema}: {module.package}, schema {module.schema_id}, version "
         f"{module.version}: {len(module.messages)} message{plural}, no errors"
     )
@@ -122,7 +138,7 @@ def _emit(options: argparse.Namespace) -> int:
     name = options.package and options.package.rpartition(".")[2]
     path = builder.generate(options.schema, options.out, name, _conventions(options))
     for ending in (".pyx", ".pxd", ".pyi"):
-        print(path.with_suffix(ending))
+        say(path.with_suffix(ending))
     return 0
 
 
@@ -132,7 +148,7 @@ def _build(options: argparse.Namespace) -> int:
     start = time.monotonic()
 
     def progress(what: str) -> None:
-        print(f"[{time.monotonic() - start:5.1f} s] {what}", file=sys.stderr, flush=True)
+        _complain(f"[{time.monotonic() - start:5.1f} s] {what}")
 
     conventions = _conventions(options)
     progress(f"reading {options.schema}")
@@ -141,26 +157,24 @@ def _build(options: argparse.Namespace) -> int:
     try:
         path = builder.build(options.schema, out, options.package, conventions, progress)
     except CompileError as error:
-        print(
-            f"sbe-codegen: compiling failed: {error}\nIs there a compiler? gcc or clang is needed, "
-            "and Python's headers (python3-dev).",
-            file=sys.stderr,
+        _complain(
+            f"sbe-codegen: compiling failed: {error}",
+            "Is there a compiler? gcc or clang is needed, and Python's headers (python3-dev).",
         )
         return 1
     progress("done")
-    print(path)
+    say(path)
     return 0
 
 
 def _layout(options: argparse.Namespace) -> int:
     module = builder.read(options.schema)
     try:
-        print(layouts.of_module(module, options.message))
+        say(*_lines(layouts.of_module(module, options.message)))
     except KeyError:
         known = ", ".join(f"{each.schema_name} ({each.template_id})" for each in module.messages)
-        print(
-            f"sbe-codegen: {options.schema} has no message '{options.message}'; it has {known}",
-            file=sys.stderr,
+        _complain(
+            f"sbe-codegen: {options.schema} has no message '{options.message}'; it has {known}"
         )
         return 2
     return 0
@@ -168,8 +182,7 @@ def _layout(options: argparse.Namespace) -> int:
 
 def _diff(options: argparse.Namespace) -> int:
     changes = differences.find(builder.read(options.old), builder.read(options.new))
-    for change in changes:
-        print(change)
+    say(*changes)
     breaking = sum(change.severity == "breaking" for change in changes)
-    print(f"{len(changes)} change{'s' * (len(changes) != 1)}, {breaking} breaking", file=sys.stderr)
+    _complain(f"{len(changes)} change{'s' * (len(changes) != 1)}, {breaking} breaking")
     return 1 if breaking else 0

@@ -1,9 +1,11 @@
-"""What the compiler says about a schema that it can't compile."""
+"""What the compiler says about a schema that it can't compile; and the base of all errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from .printing import escaped
 
 
 class Place(NamedTuple):
@@ -13,7 +15,22 @@ class Place(NamedTuple):
     line: int
 
 
-class SchemaError(Exception):
+class SbeError(Exception):
+    """Anything that goes wrong with SBE messages, their schemas, or the way they come.
+
+    All errors copy and pickle, whatever their constructors take: what they hold is taken over, and
+    the constructor is not called.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args), self.__dict__ or None
+
+
+def _made_again(kind: type[SbeError], arguments: tuple[object, ...]) -> SbeError:
+    return kind.__new__(kind, *arguments)
+
+
+class SchemaError(SbeError):
     """One fault in a schema, as ``file:line: element: sentence``.
 
     A schema with several faults raises one ``SchemaError``, whose ``errors`` holds all of them in
@@ -35,7 +52,7 @@ class SchemaError(Exception):
     def _text(self) -> str:
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
         element = f"{self.element}: " if self.element else ""
-        return f"{place}{element}{self.sentence}"
+        return escaped(f"{place}{element}{self.sentence}")
 
     @classmethod
     def of(cls, errors: Sequence[SchemaError]) -> SchemaError:

@@ -81,6 +81,8 @@ class Exchange:
             raise ValueError(f"symbol '{long[0][:20]}...' is over 255 bytes long")
         if not names:
             raise ValueError("an exchange has at least one symbol")
+        if not (host and isinstance(host, str)):
+            raise ValueError(f"host is the address to serve on, not {host!r}")
         self.markets = {name: Market(name, seed) for name in dict.fromkeys(names)}
         self.rate = rate
         self.api_keys = None if api_keys is None else frozenset(api_keys)

@@ -16,13 +16,9 @@ The cases are those of the SBE rules on truncated and malformed messages; see ea
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
 
+from ..errors import SbeError as SbeError
 from ..errors import SchemaError as SchemaError  # what the compiler raises, for those who catch it
-
-
-class SbeError(Exception):
-    """Anything that goes wrong with SBE messages."""
 
 
 class DecodeError(SbeError, ValueError):
@@ -59,9 +55,6 @@ class DecodeError(SbeError, ValueError):
     def __str__(self) -> str:
         text = str(self.args[0])
         return text if self.frame is None else f"frame {self.frame}: {text}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), self.args, self.__dict__)
 
 
 class TruncatedMessage(DecodeError):

@@ -18,10 +18,6 @@ class FramingError(SbeError, ValueError):
         self.offset = offset
         super().__init__(f"{text} at byte {offset} of the stream")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        text = str(self.args[0]).removesuffix(f" at byte {self.offset} of the stream")
-        return type(self), (text, self.offset)
-
 
 class Splitter:
     """Cuts a byte stream into messages; knows no sockets.

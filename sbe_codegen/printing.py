@@ -1,0 +1,59 @@
+"""Printing text that others wrote: escaped, in any encoding, and where there is no output."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+
+def escaped(text: str) -> str:
+    r"""The text with escapes (``\x1b``, ``\u202e``) for all that is not printable.
+
+    Those are control characters, what changes the direction of writing, what has no width, ends of
+    lines and paragraphs, blanks other than the space, and halves of surrogate pairs. Letters of any
+    script stay, and so do escapes: what was escaped once does not change again.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def fitting(text: str, stream: Any = None) -> str:
+    """The text with escapes for what the encoding of a stream (standard output) has no sign for."""
+    encoding = getattr(sys.stdout if stream is None else stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def say(*lines: object, stream: TextIO | None = None) -> None:
+    """Prints lines, each of which stays one, whatever is in it.
+
+    ``stream`` is standard output where none is given.
+    """
+    stream = sys.stdout if stream is None else stream
+    if stream is not None:
+        stream.write("".join(f"{fitting(escaped(str(line)), stream)}\n" for line in lines))
+        stream.flush()
+
+
+def open_streams() -> None:
+    """For a command, before it opens anything: what is closed of the streams leads nowhere.
+
+    Otherwise the next file or socket would take its number. What others print, such as help or a
+    live table, has question marks for what the encoding of standard output lacks.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def close_output() -> None:
+    """At the end: what could not be written is not tried again, and complained of, at the exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
