@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,10 +35,10 @@ from .errors import (
     NotSbe,
     exit_code,
 )
-from .outside import remember_key
+from .outside import remember_key, shown
 from .settings import checked_key
 from .spot_stream import BestBidAskStreamEvent
-from .transports import unreachable
+from .transports import NEXT_ADDRESS_SECONDS, unreachable
 
 LIFECYCLE = (
     "https://raw.githubusercontent.com/binance/binance-spot-api-docs/master/sbe/schemas/"
@@ -45,6 +46,7 @@ LIFECYCLE = (
 )
 MOST_SKEW = 1.0  # seconds
 _SECONDS = 10.0  # for each step
+_ADDRESS_SECONDS = 3.0  # for each address of the host
 _LONGEST_LIFECYCLE = 1 << 20  # bytes
 
 
@@ -131,46 +133,77 @@ async def _key(patient: Patient) -> str:
     return "there is one; its type shows only to the exchange, which takes Ed25519 only"
 
 
-@contextlib.asynccontextmanager
-async def _connected(
-    patient: Patient, late: str, why: str, context: ssl.SSLContext | None = None
-) -> AsyncIterator[tuple[asyncio.StreamWriter, str]]:
-    """A connection to the host, and the host's name; ``late`` and ``why`` tell of none in time."""
+def _place_of(patient: Patient) -> tuple[str, int]:
+    """Host and port of the streams."""
     place = urlsplit(patient.stream_url)
-    port = place.port or (443 if place.scheme == "wss" else 80)
     assert place.hostname is not None
-    try:
-        async with asyncio.timeout(_SECONDS):
-            _, writer = await asyncio.open_connection(place.hostname, port, ssl=context)
-    except TimeoutError:
-        text = f"{patient.stream_url}: {late} within {_SECONDS:g} s: {why}"
-        raise Trouble(NO_ROUTE, text, is_fatal=True) from None
-    except (OSError, EOFError) as error:
-        text = str(unreachable(patient.stream_url, error))
-        raise Trouble(NO_ROUTE, text, is_fatal=True) from None
-    try:
-        yield writer, place.hostname
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+    return place.hostname, place.port or (443 if place.scheme == "wss" else 80)
+
+
+def _no_route(patient: Patient, error: BaseException, late: str) -> Trouble:
+    """``late`` tells of an answer that did not come in time."""
+    text = str(unreachable(patient.stream_url, error))
+    if isinstance(error, TimeoutError):
+        text = f"{patient.stream_url}: {late}"
+    return Trouble(NO_ROUTE, text, is_fatal=True)
 
 
 async def _host(patient: Patient) -> str:
+    """Tries every address of the host: a feed takes the first that answers."""
+    host, port = _place_of(patient)
+    late = f"no answer within {_ADDRESS_SECONDS:g} s: is there a firewall between?"
+    try:
+        async with asyncio.timeout(_SECONDS):
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise _no_route(patient, error, f"no address of it within {_SECONDS:g} s") from None
+    addresses = list(dict.fromkeys(str(place[0]) for *_, place in found))
+    outcomes = await asyncio.gather(*(_tried(address, port) for address in addresses))
+    errors = [each for each in outcomes if isinstance(each, Exception)]
+    if len(errors) == len(outcomes):
+        raise _no_route(patient, errors[0], late)
+    told = []
+    for address, outcome in zip(addresses, outcomes, strict=True):
+        if isinstance(outcome, float):
+            told.append(f"{address} answers in {outcome * 1e3:.0f} ms")
+        else:
+            why = "no answer" if isinstance(outcome, TimeoutError) else shown(outcome)
+            told.append(f"{address} does not ({why})")
+    return f"{host}, port {port}: {', '.join(told)}"
+
+
+async def _tried(address: str, port: int) -> float | Exception:
+    """The seconds until an address answers, or why it does not."""
     started = time.monotonic()
-    async with _connected(patient, "no answer", "is there a firewall between?") as (writer, place):
-        address, port = writer.get_extra_info("peername")[:2]
-    took = (time.monotonic() - started) * 1e3
-    return f"{place} is {address}, port {port} answers in {took:.0f} ms"
+    try:
+        async with asyncio.timeout(_ADDRESS_SECONDS):
+            _, writer = await asyncio.open_connection(address, port)
+    except (OSError, EOFError) as error:
+        return error
+    took = time.monotonic() - started
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return took
 
 
 async def _tls(patient: Patient) -> str:
     if patient.stream_url.startswith("ws://"):
         return "not used: ws://"
     context = ssl.create_default_context()
-    why = "is it a server of TLS?"
-    async with _connected(patient, "no TLS handshake", why, context) as (writer, _):
-        version = writer.get_extra_info("ssl_object").version()
+    late = f"no TLS handshake within {_SECONDS:g} s: is it a server of TLS?"
+    try:
+        async with asyncio.timeout(_SECONDS):
+            _, writer = await asyncio.open_connection(
+                *_place_of(patient), ssl=context, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS
+            )
+    except (OSError, EOFError) as error:
+        raise _no_route(patient, error, late) from None
+    version = writer.get_extra_info("ssl_object").version()
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
     return f"{version}, and the certificate is good"
 
 

@@ -27,7 +27,7 @@ _MAX_FRAME = 16 * 1024 * 1024
 _MOST_FRAGMENTS = 16_384  # of one message
 _MOST_UNSENT = 256 * 1024  # bytes of pongs and requests that the other side does not read
 _CLOSE_SECONDS = 2.0
-_NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8: until the next address of a host is tried as well
+NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8: until the next address of a host is tried as well
 _END_OF_HEAD = b"\r\n\r\n"
 
 OnText = Callable[[str], object]
@@ -160,7 +160,7 @@ class Transport:
         is_open = False
         options: dict[str, Any] = {}
         if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-            options["happy_eyeballs_delay"] = _NEXT_ADDRESS_SECONDS
+            options["happy_eyeballs_delay"] = NEXT_ADDRESS_SECONDS
         try:
             await open_websocket(
                 url,

@@ -34,7 +34,7 @@ from raw_server import (
 from rss import memory
 
 import binance_sbe
-from binance_sbe import FeedError, connect
+from binance_sbe import FeedError, connect, doctor
 from binance_sbe.connections import Connections
 from binance_sbe.lookout import Lookout
 from binance_sbe.simulator import Exchange
@@ -578,6 +578,9 @@ def test_a_dead_first_address_costs_a_quarter_of_a_second(
                 async with connect("btcusdt@trade", url=url, api_key="k", open_timeout=5) as feed:
                     assert 0.2 < time.monotonic() - started < 2.0
                     await anext(feed)
+                monkeypatch.setattr(doctor, "_ADDRESS_SECONDS", 0.5)
+                told = await doctor._host(doctor.Patient(url=url))
+                assert "127.0.0.2 does not (no answer), 127.0.0.1 answers in " in told
 
     asyncio.run(asyncio.wait_for(work(), 20))
 
