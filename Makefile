@@ -1,21 +1,28 @@
-# make demo    a local exchange and the live client for ten seconds
-# make test    everything that must hold
-# make bench   speed, as ratios to rivals
+# make demo       a local exchange and the live client for ten seconds
+# make test       everything that must hold and can be tried in a few minutes
+# make test-all   that, and what takes longer: chaos, repeated builds, more random schemas
+# make bench      speed, as ratios to rivals
 # Each sets up what it needs in .venv; PYTHON=python3.12 chooses another interpreter.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .bench-venv
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test bench build fuzz soak clean
+.PHONY: demo test test-all bench build fuzz soak clean
 
-demo: build
+# Only what it needs is built: the decoder of the streams, and the feed.
+demo: $(VENV)/tools
+	@SBE_MODULES=live $(BIN)/python setup.py -q build_ext --inplace
 	$(BIN)/binance-sbe demo
 
 test: build
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python tests/run.py $(PYTEST_ARGS)
+
+test-all: build
+	$(BIN)/python tests/run.py --all $(PYTEST_ARGS)
 
 # The tests of the compiled code again, fuzzing included, with AddressSanitizer and UBSan.
 fuzz: build
@@ -33,27 +40,33 @@ bench: build $(BENCH)/ready
 build: $(VENV)/ready
 	@$(BIN)/python setup.py -q build_ext --inplace
 
-$(VENV)/ready: pyproject.toml
-	@echo "setting up $(VENV), once: three to six minutes"
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "binance-sbe needs Python 3.11 or later")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1" "numpy>=2.0" "lxml>=5.0" "jinja2>=3.1"
-	@echo "compiling the decoders of three schemas; about two minutes"
-	@$(BIN)/python -m pip install -q --no-build-isolation -e ".[test]" 2> $(VENV)/install.log || \
-		{ cat $(VENV)/install.log; exit 1; }
-	touch $@
+# Compilers and what the commands need. The package is installed as it lies here, and compiled in place.
+$(VENV)/tools: pyproject.toml
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "binance-sbe needs Python 3.11 or later")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import tomllib; \
+		print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $(VENV)/build.txt
+	@$(PIP) -r $(VENV)/build.txt
+	@SBE_MODULES=none $(PIP) --no-build-isolation -e ".[cli]"
+	@touch $@
+
+# What the tests need comes while the decoders are compiled.
+$(VENV)/ready: $(VENV)/tools
+	@echo "compiling the decoders of three schemas, and fetching what the tests need: a few minutes"
+	@SBE_MODULES=none $(PIP) --no-build-isolation -e ".[test]" & fetching=$$!; \
+		$(BIN)/python setup.py -q build_ext --inplace || { kill $$fetching; exit 1; }; wait $$fetching
+	@touch $@
 
 # The rivals have an environment of their own, which sees the build in this directory.
 $(BENCH)/ready: pyproject.toml $(VENV)/ready
 	@echo "setting up $(BENCH), once"
-	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install -q --upgrade pip
-	$(BIN)/python benchmarks/peers.py | xargs $(BENCH)/bin/python -m pip install -q
-	$(BENCH)/bin/python -m pip install -q "setuptools>=77" "Cython>=3.1" "jinja2>=3.1"
-	$(BENCH)/bin/python -c 'import os, sysconfig; \
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BIN)/python benchmarks/peers.py | xargs $(BENCH)/bin/python -m pip install -q
+	@$(BENCH)/bin/python -m pip install -q -r $(VENV)/build.txt
+	@$(BENCH)/bin/python -c 'import os, sysconfig; \
 		open(os.path.join(sysconfig.get_path("purelib"), "here.pth"), "w").write(os.getcwd())'
-	touch $@
+	@touch $@
 
 clean:
 	rm -rf $(VENV) $(BENCH) build benchmarks/build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

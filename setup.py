@@ -1,10 +1,16 @@
-"""The part of the build that pyproject.toml can't say: decoders are generated, then compiled."""
+"""The part of the build that pyproject.toml can't say: decoders are generated, then compiled.
+
+``SBE_MODULES`` says which modules: ``all`` (the default), ``live`` (what a feed needs: the stream decoder, the
+runtime and the feed), or ``none`` (those that are there stay as they are). For ``SBE_BUILD`` see builder.
+"""
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # the compiler that is being built compiles the schemas
@@ -12,8 +18,9 @@ sys.path.insert(0, str(HERE))  # the compiler that is being built compiles the s
 from sbe_codegen import builder  # noqa: E402
 from sbe_codegen.conventions import Conventions  # noqa: E402
 
-SCHEMAS = {
-    "binance_sbe.spot_stream": HERE / "schemas" / "stream_1_0.xml",
+STREAMS = {"binance_sbe.spot_stream": HERE / "schemas" / "stream_1_0.xml"}
+# Large, and not in the way of a message of a feed: compiled in half the time, with -O2.
+OTHERS = {
     "binance_sbe.spot_sbe": HERE / "schemas" / "spot_3_5.xml",
     "binance_sbe.fix_sbe": HERE / "schemas" / "spot-fixsbe-1_1.xml",
 }
@@ -21,31 +28,70 @@ SCHEMAS = {
 LIVE = (
     "book", "book_core", "damage", "inbox", "levels", "overflow", "reader", "sequencer", "stats",
 )  # fmt: skip
+WHICH = ("all", "live", "none")
+STAMP = HERE / "build" / "switches"
 
 
 def extensions(force: bool) -> list:
-    sources = builder.runtime_sources()
+    which = os.environ.get("SBE_MODULES", "all")
+    if which not in WHICH:
+        raise SystemExit(f"SBE_MODULES is {', '.join(WHICH)}, not {which!r}")
+    if which == "none":
+        return []
+    schemas = OTHERS | STREAMS if which == "all" else STREAMS
+    sources = {name: generated(name, schema) for name, schema in schemas.items()}
+    sources |= builder.runtime_sources()
     sources |= {f"binance_sbe.{name}": HERE / "binance_sbe" / f"{name}.pyx" for name in LIVE}
-    for module, schema in SCHEMAS.items():
-        package, _, name = module.rpartition(".")
-        beside = schema.with_suffix(".toml")
-        conventions = Conventions.read(beside) if beside.exists() else None
-        sources[module] = builder.generate(schema, HERE / package, name, conventions)
-    return builder.cythonized(sources, HERE, force)
+    made = builder.cythonized(sources, HERE, force)
+    for each in made:
+        if each.name in OTHERS:
+            flags = each.extra_compile_args
+            each.extra_compile_args = ["-O2" if flag == "-O3" else flag for flag in flags]
+    return made
 
 
-def switches_changed() -> bool:
-    """Whether what is built was built with other switches: then all of it is built anew."""
-    stamp = HERE / "build" / "switches"
-    now = ",".join(sorted(builder.switches()))
-    before = stamp.read_text() if stamp.exists() else ""
-    stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(now)
-    return now != before
+def generated(module: str, schema: Path) -> Path:
+    package, _, name = module.rpartition(".")
+    beside = schema.with_suffix(".toml")
+    conventions = Conventions.read(beside) if beside.exists() else None
+    return builder.generate(schema, HERE / package, name, conventions)
 
 
-force = switches_changed()
+def switches() -> str:
+    return ",".join(sorted(builder.switches()))
+
+
+def must_build_anew() -> bool:
+    """Whether what is there was built with other switches, or by a build that did not end."""
+    there = any(HERE.glob("*/*.so")) or any(HERE.glob("sbe_codegen/runtime/*.so"))
+    return there and not (STAMP.exists() and STAMP.read_text() == switches())
+
+
+class Build(build_ext):
+    """Says what it compiles, and notes the switches once all is built."""
+
+    def run(self) -> None:
+        STAMP.unlink(missing_ok=True)
+        super().run()
+        STAMP.parent.mkdir(exist_ok=True)
+        STAMP.write_text(switches())
+
+    def build_extension(self, ext: object) -> None:
+        started = time.monotonic()
+        before = self.mtime(ext)
+        super().build_extension(ext)
+        if self.mtime(ext) != before:
+            took = time.monotonic() - started
+            print(f"compiled {ext.name} in {took:.0f} s", file=sys.stderr, flush=True)
+
+    def mtime(self, ext: object) -> float:
+        path = Path(self.get_ext_fullpath(ext.name))
+        return path.stat().st_mtime if path.exists() else 0.0
+
+
+force = must_build_anew()
 setup(
     ext_modules=extensions(force),
+    cmdclass={"build_ext": Build},
     options={"build_ext": {"parallel": os.cpu_count(), "force": force}},
 )

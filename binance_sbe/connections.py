@@ -30,7 +30,7 @@ from .logs import LOG
 from .lookout import Lookout
 from .sequencer import Line
 from .settings import Settings
-from .supervisor import Supervisor
+from .supervisor import RENEWED, Supervisor
 from .transports import Transport, arrives
 
 _HOLDING_SECONDS = 0.02  # between looks at frames that wait for another connection's
@@ -227,8 +227,10 @@ class Connections:
     def _leave(self, left: Left) -> None:
         """A connection has ended, and all that it brought was taken."""
         line = left.line
-        self._bringing.pop(line, None)
-        self._ledger.sequencer.leave(line, left.cause, left.whole)
+        transport = self._bringing.pop(line, None)
+        was_asked = left.cause == RENEWED and transport is not None
+        whole = left.whole or (was_asked and transport.is_whole)
+        self._ledger.sequencer.leave(line, left.cause, whole)
         record = self._records.pop(line, None)
         if record is not None:
             self._ledger.note_end(record, time.time_ns(), left.cause)

@@ -190,9 +190,9 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         self.busy = True
         try:
             try:
-                if self.message is not None and self.inbox.room():
-                    self.inbox.put(self.message, self.received, self.line)
-                    self.message = None
+                if self.message is not None and (self.discards or self.inbox.room()):
+                    message, self.message = self.message, None
+                    self.put(message)
                 self.read()
                 self.inbox.end_read(self.line)
                 if self.blocked:

@@ -20,6 +20,7 @@ from .subscriptions import NAMES_A_REQUEST, Subscriptions
 from .succession import Succession
 
 WE_CLOSED = "the feed was closed"
+RENEWED = "renewed"
 _CLEAN = (1000, 1001, 1012)
 _STEADY = 5.0  # seconds that a connection is up before the next pause starts anew
 _HOPELESS = (401,)
@@ -197,7 +198,7 @@ class Supervisor:
         slot = connection.slot
         if connection in slot.retiring:
             slot.retiring.remove(connection)
-            self._left(connection, "renewed", whole=code is not None)
+            self._left(connection, RENEWED, whole=code is not None)
             connection.phase = Phase.CLOSED
             return
         lost = ConnectionLost(code, reason)
@@ -282,7 +283,7 @@ class Supervisor:
             is_silent = now >= connection.heard + settings.settle_timeout
             if is_silent or now >= connection.retired_at + settings.silence_timeout:
                 connection.slot.retiring.remove(connection)
-                self._drop(connection, "renewed")
+                self._drop(connection, RENEWED)
         elif now >= connection.heard + settings.silence_timeout:
             self._lose(connection, f"silent for {now - connection.heard:.0f} s", now)
         elif now >= max(connection.heard, connection.asked_at) + settings.silence_timeout / 2:

@@ -146,6 +146,12 @@ class Transport:
         """Whether nothing that came waits for room in the inbox."""
         return self._reader is None or not self._reader.blocked
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all has come up to the end that both sides have agreed on."""
+        protocol = self._protocol
+        return protocol is not None and protocol.close_rcvd is not None and self._failure is None
+
     # opening
 
     async def open(self, url: str, key: str, timeout: float) -> None:

@@ -163,6 +163,7 @@ def cythonized(sources: dict[str, Path], root: Path | None, force: bool = False)
             annotate="annotate" in on,
             quiet=True,
             force=force,
+            nthreads=os.cpu_count() or 1 if len(extensions) > 1 else 0,
         )
     )
 

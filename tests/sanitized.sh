@@ -32,9 +32,10 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/test_bad_input.py tests/test_tables.py tests/test_scaling.py tests/test_language.py \
     tests/test_hostile.py tests/test_random_schemas.py tests/test_binance_schemas.py \
     tests/test_fix.py tests/test_reuse.py tests/test_columns.py tests/test_stats.py tests/test_sequencer.py \
-    tests/test_book.py tests/test_overflow.py \
+    tests/test_book.py tests/test_overflow.py tests/test_inbox.py \
     tests/test_fuzz.py \
     -q -p no:cacheprovider "$@"
 # the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/test_transports.py tests/test_client.py tests/test_recovery.py \
-    -k "not whatever and not renewal and not half" -q -p no:cacheprovider
+    tests/test_attacks.py -q -p no:cacheprovider \
+    -k "not whatever and not renewal and not half and not shard and not bounded and not 300_000"

@@ -67,7 +67,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return sdist, wheel
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_sdist_has_what_a_build_needs_and_nothing_built(dist: tuple[Path, Path]) -> None:
     with tarfile.open(dist[0]) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
@@ -82,7 +82,7 @@ def test_the_sdist_has_what_a_build_needs_and_nothing_built(dist: tuple[Path, Pa
     assert not [name for name in inside if "spot_stream.p" in name]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_path: Path) -> None:
     _, wheel = dist
     names = zipfile.ZipFile(wheel).namelist()
@@ -112,7 +112,7 @@ def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_
     assert done.stderr == "sbe-codegen needs lxml: pip install 'binance-sbe[codegen]'\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_other_cython_code_can_cimport_the_installed_decoders(
     dist: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -150,7 +150,7 @@ def test_other_cython_code_can_cimport_the_installed_decoders(
     run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(site))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_unknown_build_switch_is_named(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "setup.py", "--version"], cwd=ROOT, capture_output=True, text=True,

@@ -1,6 +1,6 @@
 """What is wrong with a frame: noted without the GIL, raised with it. All of this is cold."""
 
-from .errors import ErrorCode
+from .errors import CLASSES
 
 cdef enum:
     DEEPEST = 32                # unknown groups inside unknown groups
@@ -139,43 +139,43 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
     """The exception for ``fault``. ``schema`` is the Schema of the module that was decoding."""
     if fault.code == FAULT_NO_MEMORY:
         return MemoryError()
-    code = ErrorCode(fault.code)
+    cdef int code = fault.code
     element = fault.element.decode("ascii")
     template_id = fault.template_id if fault.has_template else None
-    names = {number: message.__name__ for number, message in schema.messages().items()}
-    message = None if code == ErrorCode.SCHEMA_MISMATCH else names.get(template_id)
+    names = schema.names()
+    message = None if code == FAULT_SCHEMA_MISMATCH else names.get(template_id)
     wanted, available, offset = fault.wanted, fault.available, fault.offset
     place = f"{message or schema.package}: {element}"
-    if code == ErrorCode.TRUNCATED:
+    if code == FAULT_TRUNCATED:
         text = f"{place} needs {wanted} bytes at offset {offset}, {available} are left"
-    elif code == ErrorCode.MALFORMED and wanted == 2**64 - 1:
+    elif code == FAULT_MALFORMED and wanted == 2**64 - 1:
         text = (
             f"{place} at offset {offset} has too many entries that take no bytes "
             f"(a frame has {MOST_EMPTY} at most)"
         )
         wanted = None
-    elif code == ErrorCode.MALFORMED:
+    elif code == FAULT_MALFORMED:
         text = (
             f"{place} at offset {offset} has a block of {available} bytes; "
             f"its version needs at least {wanted}"
         )
-    elif code == ErrorCode.OTHER_LAYOUT:
+    elif code == FAULT_OTHER_LAYOUT:
         text = (
             f"{message}: version {available} of it has another layout than later ones: "
             f"decode it with a module of schema {schema.id}:{available}"
         )
-    elif code == ErrorCode.UNKNOWN_TEMPLATE and template_id in schema.removed:
+    elif code == FAULT_UNKNOWN_TEMPLATE and template_id in schema.removed:
         text = f"template {template_id} is not in schema {schema.id}:{schema.version}: "
         text += schema.removed[template_id]
         wanted = None
-    elif code == ErrorCode.UNKNOWN_TEMPLATE:
+    elif code == FAULT_UNKNOWN_TEMPLATE:
         known = ", ".join(map(str, names)) if len(names) <= 8 else f"{len(names)} others"
         text = (
             f"template {template_id} is not in schema {schema.id} ({schema.package}), "
             f"which has {known}"
         )
         wanted = None
-    elif code == ErrorCode.UNEXPECTED_TEMPLATE:
+    elif code == FAULT_UNEXPECTED_TEMPLATE:
         text = (
             f"template {template_id} ({message or 'unknown'}) where {wanted} "
             f"({names.get(wanted)}) was asked for"
@@ -184,13 +184,10 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
         text = (
             f"schema id {available} where this decoder has schema {wanted} ({schema.package})"
         )
-    return code.error(
-        text,
-        offset=offset,
-        template_id=template_id,
-        message=message,
-        element=element,
-        wanted=wanted,
-        available=available,
-        frame=frame,
-    )
+    kind = CLASSES[code]
+    error = kind.__new__(kind, text)    # a flood of damaged frames makes many: its __init__ takes longer
+    error.__dict__.update({
+        "offset": offset, "template_id": template_id, "message": message, "element": element,
+        "wanted": wanted, "available": available, "frame": frame,
+    })
+    return error

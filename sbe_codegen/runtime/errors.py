@@ -90,10 +90,10 @@ class ErrorCode(IntEnum):
 
     @property
     def error(self) -> type[DecodeError]:
-        return _CLASSES[self]
+        return CLASSES[self]
 
 
-_CLASSES = {
+CLASSES = {
     ErrorCode.TRUNCATED: TruncatedMessage,
     ErrorCode.MALFORMED: MalformedMessage,
     ErrorCode.UNKNOWN_TEMPLATE: UnknownTemplate,

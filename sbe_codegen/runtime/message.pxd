@@ -22,6 +22,7 @@ cdef class Schema:
     cdef readonly object version
     cdef readonly dict removed      # template id -> what to say of it
     cdef readonly tuple classes
+    cdef dict known_names
     cdef open_t open_message
     cdef bint sealed
 

@@ -33,6 +33,12 @@ cdef class Schema:
         """{template id: message class}, a new dict."""
         return {message.TEMPLATE_ID: message for message in self.classes}
 
+    def names(self):
+        """{template id: name of the message class}, not to be changed."""
+        if self.known_names is None or len(self.known_names) != len(self.classes):
+            self.known_names = {each.TEMPLATE_ID: each.__name__ for each in self.classes}
+        return self.known_names
+
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(object each)
