@@ -1,7 +1,8 @@
 """The part of the build that pyproject.toml can't say: decoders are generated, then compiled.
 
-``SBE_MODULES`` says which modules: ``all`` (the default), ``live`` (what a feed needs: the stream decoder, the
-runtime and the feed), or ``none`` (those that are there stay as they are). For ``SBE_BUILD`` see builder.
+``SBE_MODULES`` says which modules: ``all`` (the default), ``live`` (what a feed needs: the stream
+decoder, the runtime and the feed), or ``none`` (those that are there stay as they are). For
+``SBE_BUILD`` see sbe_codegen/builder.py.
 """
 
 import os

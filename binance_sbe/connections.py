@@ -228,8 +228,9 @@ class Connections:
         """A connection has ended, and all that it brought was taken."""
         line = left.line
         transport = self._bringing.pop(line, None)
-        was_asked = left.cause == RENEWED and transport is not None
-        whole = left.whole or (was_asked and transport.is_whole)
+        whole = left.whole
+        if left.cause == RENEWED and transport is not None:  # the end may have come since
+            whole = whole or transport.is_whole
         self._ledger.sequencer.leave(line, left.cause, whole)
         record = self._records.pop(line, None)
         if record is not None:

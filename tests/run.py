@@ -1,4 +1,6 @@
-"""Runs the tests, those that sleep beside those that compute: python tests/run.py [--all] [ARGUMENTS OF PYTEST]
+"""Runs the tests, those that sleep beside those that compute.
+
+    python tests/run.py [--all] [ARGUMENTS OF PYTEST]
 
 Without ``--all`` those marked ``long`` are left out, and said in the end.
 """
