@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .. import ir
 from ..primitives import Primitive
 from ..runtime.names import free
+from .source import Source, code
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,11 @@ class Leaf:
 
     accessor: str
     column: str
-    returns: str
+    returns: Source
     read: str
     offset: int
     since: int
-    null: str
+    null: Source
     encoding: ir.Encoding
 
 
@@ -48,19 +50,19 @@ class FieldRenderer:
     def load(self, primitive: Primitive) -> str:
         return f"load_{primitive.name}_{self.order}"
 
-    def number(self, member: ir.Field) -> str:
+    def number(self, member: ir.Field) -> Source:
         """A member of the framing that begins at ``at``, as an expression."""
         if member.encoding.constant is not None:
-            return str(member.encoding.constant)
-        return f"{self.load(member.encoding.primitive)}(at + {member.offset})"
+            return code("{}", member.encoding.constant)
+        return code("{}(at + {})", self.load(member.encoding.primitive), member.offset)
 
-    def member(self, member: ir.Field) -> str:
+    def member(self, member: ir.Field) -> Source:
         """The same as a ``sbe_member``."""
         if member.encoding.constant is not None:
-            return f"sbe_member(-2, {member.encoding.constant})"
-        big = " + SBE_BIG" if self.module.big_endian else ""
-        code = f"SBE_{member.encoding.primitive.name.upper()}{big}"
-        return f"sbe_member({code}, {member.offset})"
+            return code("sbe_member(-2, {})", member.encoding.constant)
+        form = "SBE_{} + SBE_BIG" if self.module.big_endian else "SBE_{}"
+        kind = code(form, member.encoding.primitive.name.upper())
+        return code("sbe_member({}, {})", kind, member.offset)
 
     # accessors
 
@@ -87,11 +89,11 @@ class FieldRenderer:
                 Leaf(
                     self.claim(accessor),
                     place,
-                    "const uint8_t*" if is_array else encoding.primitive.c_type,
+                    code("const uint8_t*" if is_array else "{}", encoding.primitive.c_type),
                     "" if is_array else self.load(encoding.primitive),
                     offset,
                     newest,
-                    "NULL" if is_array else _c_null(encoding),
+                    code("NULL") if is_array else _c_null(encoding),
                     encoding,
                 )
             )
@@ -111,7 +113,7 @@ class FieldRenderer:
         number = same.index(composite)
         return f"{composite.schema_name}#{number}" if number else composite.schema_name
 
-    def column(self, field: ir.Field) -> dict[str, str]:
+    def column(self, field: ir.Field) -> dict[str, Any]:
         """A member of a row's C struct."""
         encoding = field.encoding
         if encoding.composite is not None:
@@ -119,25 +121,28 @@ class FieldRenderer:
                 "c_type": self.composite_row(encoding.composite),
                 "declarator": field.c_name,
             }
-        size = f"[{encoding.length}]" if encoding.is_array else ""
-        return {"c_type": encoding.primitive.c_type, "declarator": f"{field.c_name}{size}"}
+        form = "{}[{}]" if encoding.is_array else "{}"
+        declarator = code(form, field.c_name, encoding.length)
+        return {"c_type": encoding.primitive.c_type, "declarator": declarator}
 
-    def copies(self, leaves: Sequence[Leaf], target: str, arguments: str) -> list[str]:
+    def copies(self, leaves: Sequence[Leaf], target: Source, arguments: Source) -> list[Source]:
         """The statements that fill a row."""
         result = []
         for leaf in leaves:
-            to, value = f"{target}.{leaf.column}", f"{leaf.accessor}({arguments})"
+            to = code("{}.{}", target, leaf.column)
+            value = code("{}({})", leaf.accessor, arguments)
             encoding, size = leaf.encoding, leaf.encoding.primitive.size
             if encoding.kind == "mantissa":
-                big = int(self.module.big_endian)
-                result.append(f"sbe_copy_mantissa(<void*>{to}, {value}, {encoding.length}, {big})")
+                size, big = encoding.length, int(self.module.big_endian)
+                form = "sbe_copy_mantissa(<void*>{}, {}, {}, {})"
+                result.append(code(form, to, value, size, big))
             elif encoding.is_array:
                 swap = int(self.module.big_endian and size > 1)
                 null = _null_bits(encoding)
-                items = f"{encoding.length}, {size}, {swap}, {null}"
-                result.append(f"sbe_copy_items(<void*>{to}, {value}, {items})")
+                form = "sbe_copy_items(<void*>{}, {}, {}, {}, {}, {})"
+                result.append(code(form, to, value, encoding.length, size, swap, null))
             else:
-                result.append(f"{to} = {value}")
+                result.append(code("{} = {}", to, value))
         return result
 
     def is_native(self, block: ir.Block) -> bool:
@@ -180,26 +185,31 @@ def _c_layout(fields: Sequence[ir.Field]) -> tuple[int, int, bool]:
     return position + -position % widest, widest, is_same
 
 
-def _null_bits(encoding: ir.Encoding) -> str:
+def _null_bits(encoding: ir.Encoding) -> Source:
     if encoding.kind == "text":
-        return "0"
+        return code("0")
     if encoding.primitive.is_float:
-        code = "f" if encoding.primitive.size == 4 else "d"
+        letter = "f" if encoding.primitive.size == 4 else "d"
         value = float("nan") if encoding.null is None else float(encoding.null)
-        return f"0x{int.from_bytes(struct.pack('<' + code, value), 'little'):X}ULL"
+        return _hexadecimal(int.from_bytes(struct.pack("<" + letter, value), "little"))
     return _whole_bits(encoding)
 
 
-def _c_null(encoding: ir.Encoding) -> str:
+def _c_null(encoding: ir.Encoding) -> Source:
     if encoding.kind == "set":
-        return "0"
+        return code("0")
     if encoding.null is None:
-        return "NAN"
+        return code("NAN")
     if encoding.primitive.is_float:
-        return f"<{encoding.primitive.c_type}>{float(encoding.null)!r}"
-    return f"<{encoding.primitive.c_type}>{_whole_bits(encoding)}"
+        number = Source(repr(float(encoding.null)).replace("inf", "1e999"))
+        return code("<{}>{}", encoding.primitive.c_type, number)
+    return code("<{}>{}", encoding.primitive.c_type, _whole_bits(encoding))
 
 
-def _whole_bits(encoding: ir.Encoding) -> str:
+def _whole_bits(encoding: ir.Encoding) -> Source:
     assert encoding.null is not None
-    return f"0x{int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1):X}ULL"
+    return _hexadecimal(int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1))
+
+
+def _hexadecimal(bits: int) -> Source:
+    return Source(f"0x{bits:X}ULL")
