@@ -101,9 +101,9 @@ class _Renderer(LevelRenderer):
             ("group_count", header.group_count),
             ("data_count", header.data_count),
         ]
-        header_names: list[str] = []
+        header_names: dict[str, None] = {}  # in order
         for member in header.composite.members:  # named tuples have no names that begin with _
-            header_names.append(free(member.name.lstrip("_") or "member", header_names))
+            header_names[free(member.name.lstrip("_") or "member", header_names)] = None
         values = []
         for i, member in enumerate(header.composite.members):
             if member.encoding.kind == "number" and not member.encoding.primitive.is_float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import ir
+from .. import ir, limits
 from ..primitives import Primitive
 from ..runtime.names import free
 from .source import Source, code
@@ -32,7 +32,8 @@ class FieldRenderer:
         self.module = module
         self.order = "be" if module.big_endian else "le"
         self.numpy_order = ">" if module.big_endian else "<"
-        self.composites = _field_composites(module)
+        self.budget = limits.Budget()
+        self.composites = self.field_composites()
         # The names that the generated module has.
         self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
         verbs = (
@@ -40,6 +41,24 @@ class FieldRenderer:
             "float_tuple", "write",
         )  # fmt: skip
         self.claimed |= {f"{verb}_{message.name}" for verb in verbs for message in module.messages}
+
+    def field_composites(self) -> list[ir.Composite]:
+        """The composites that are types of fields, members before what they are in."""
+        result: list[ir.Composite] = []
+
+        def visit(fields: Sequence[ir.Field]) -> None:
+            for field in fields:
+                self.budget.check(field.place)
+                composite = field.encoding.composite
+                if composite is not None and composite not in result:
+                    visit(composite.members)
+                    result.append(composite)
+
+        for message in self.module.messages:
+            for level in ir.levels(message):
+                visit(level.block.fields)
+        visit(self.module.header.composite.members)
+        return result
 
     def claim(self, name: str) -> str:
         """A name in the generated C interface: ``_`` is appended where another has it."""
@@ -76,6 +95,7 @@ class FieldRenderer:
     ) -> list[Leaf]:
         result = []
         for field in fields:
+            self.budget.check(field.place)
             accessor, place = f"{path}_{field.name}", f"{column}{field.c_name}"
             newest = max(since, field.since)
             offset = base + field.offset
@@ -109,12 +129,14 @@ class FieldRenderer:
 
     def composite_key(self, composite: ir.Composite) -> str:
         """The schema's name, and where several inline ones have it, a number too."""
+        self.budget.check(composite.place)
         same = [each for each in self.composites if each.schema_name == composite.schema_name]
         number = same.index(composite)
         return f"{composite.schema_name}#{number}" if number else composite.schema_name
 
     def column(self, field: ir.Field) -> dict[str, Any]:
         """A member of a row's C struct."""
+        self.budget.check(field.place)
         encoding = field.encoding
         if encoding.composite is not None:
             return {
@@ -149,24 +171,6 @@ class FieldRenderer:
         """Whether the entry on the wire is byte for byte the aligned struct of its table rows."""
         size, _, is_same = _c_layout(block.wire_fields)
         return is_same and size == block.length and size > 0
-
-
-def _field_composites(module: ir.Module) -> list[ir.Composite]:
-    """The composites that are types of fields, members before what they are in."""
-    result: list[ir.Composite] = []
-
-    def visit(fields: Sequence[ir.Field]) -> None:
-        for field in fields:
-            composite = field.encoding.composite
-            if composite is not None and composite not in result:
-                visit(composite.members)
-                result.append(composite)
-
-    for message in module.messages:
-        for level in ir.levels(message):
-            visit(level.block.fields)
-    visit(module.header.composite.members)
-    return result
 
 
 def _c_layout(fields: Sequence[ir.Field]) -> tuple[int, int, bool]:
