@@ -6,6 +6,7 @@ import, `stubs` for the types that a type checker sees, and `source` for what ma
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -20,7 +21,17 @@ from .version import __version__
 
 def render(module: ir.Module, source: str, name: str) -> dict[str, str]:
     """File name -> text of ``<name>.pxd``, ``.pyx`` and ``.pyi``; ``source`` names the schema."""
-    environment = jinja2.Environment(
+    model = _Renderer(module).model(source)
+    texts = {}
+    for ending in ("pxd", "pyx", "pyi"):
+        made = _environment().get_template(f"module.{ending}.jinja").render(model)
+        texts[f"{name}.{ending}"] = finished(made)
+    return texts
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("sbe_codegen", "templates"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -29,12 +40,6 @@ def render(module: ir.Module, source: str, name: str) -> dict[str, str]:
         finalize=checked,
         autoescape=True,  # what macros make stays what may be printed
     )
-    model = _Renderer(module).model(source)
-    texts = {}
-    for ending in ("pxd", "pyx", "pyi"):
-        made = environment.get_template(f"module.{ending}.jinja").render(model)
-        texts[f"{name}.{ending}"] = finished(made)
-    return texts
 
 
 class _Renderer(LevelRenderer):

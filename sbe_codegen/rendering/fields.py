@@ -10,7 +10,7 @@ from typing import Any
 from .. import ir, limits
 from ..primitives import Primitive
 from ..runtime.names import free
-from .source import Source, code
+from .source import Source, code, hexadecimal, real
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _null_bits(encoding: ir.Encoding) -> Source:
     if encoding.primitive.is_float:
         letter = "f" if encoding.primitive.size == 4 else "d"
         value = float("nan") if encoding.null is None else float(encoding.null)
-        return _hexadecimal(int.from_bytes(struct.pack("<" + letter, value), "little"))
+        return hexadecimal(int.from_bytes(struct.pack("<" + letter, value), "little"))
     return _whole_bits(encoding)
 
 
@@ -205,15 +205,10 @@ def _c_null(encoding: ir.Encoding) -> Source:
     if encoding.null is None:
         return code("NAN")
     if encoding.primitive.is_float:
-        number = Source(repr(float(encoding.null)).replace("inf", "1e999"))
-        return code("<{}>{}", encoding.primitive.c_type, number)
+        return code("<{}>{}", encoding.primitive.c_type, real(float(encoding.null)))
     return code("<{}>{}", encoding.primitive.c_type, _whole_bits(encoding))
 
 
 def _whole_bits(encoding: ir.Encoding) -> Source:
     assert encoding.null is not None
-    return _hexadecimal(int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1))
-
-
-def _hexadecimal(bits: int) -> Source:
-    return Source(f"0x{bits:X}ULL")
+    return hexadecimal(int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1))

@@ -54,6 +54,16 @@ def joined(separator: str, parts: Iterable[Any]) -> Source:
     return Source(separator).join(parts)
 
 
+def hexadecimal(bits: int) -> Source:
+    """An unsigned number in C."""
+    return Source(f"0x{bits:X}ULL")
+
+
+def real(value: float) -> Source:
+    """A double in C, which NaN is not."""
+    return Source(repr(float(value)).replace("inf", "1e999"))
+
+
 def comment(text: str) -> Source:
     """Any text, for a comment in one line: letters, digits and `` ,.()_-+`` are left alone."""
     return Source(re.sub(r"[^A-Za-z0-9 ,.()_+-]", _escaped, text))
