@@ -2,6 +2,7 @@
 
     make bench                                       everything, about ten minutes
     .bench-venv/bin/python benchmarks/run.py --passes 1 -k tables        a part, printed only
+    benchmarks/reuse_cost.py                         one message, with SBE_REUSE=1 and 0 in turns
 
 Equal results are proved first. The benchmarks run in several passes, so that rivals take turns and
 what else the machine does meets all of them; a figure is the median of its passes' medians.
@@ -29,19 +30,21 @@ sys.path.insert(0, str(HERE))
 Groups = dict[str, dict[str, dict[str, float]]]  # group -> way -> ns, per, size
 
 
-def one_pass(arguments: list[str]) -> list[dict[str, Any]]:
+def one_pass(arguments: list[str], part: str = "", reuse: str = "1") -> list[dict[str, Any]]:
     """The benchmarks of one run of pytest. SystemExit where a proof or a benchmark fails."""
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
         command = [
-            sys.executable, "-m", "pytest", "-c", str(HERE / "pytest.ini"), str(HERE), "-q", "-x",
-            "--no-header", "-p", "no:cacheprovider", "--benchmark-disable-gc", "--benchmark-quiet",
-            "--benchmark-max-time=0.4",
+            sys.executable, "-m", "pytest", "-c", str(HERE / "pytest.ini"), str(HERE / part), "-q",
+            "-x", "--no-header", "-p", "no:cacheprovider", "--benchmark-disable-gc",
+            "--benchmark-quiet", "--benchmark-max-time=0.4",
             "--benchmark-min-rounds=3", f"--benchmark-json={report}",
             *arguments,
         ]  # fmt: skip
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "SBE_REUSE": reuse}
         done = subprocess.run(command, env=environment, check=False)
+        if part and done.returncode == 5:  # none of this part was asked for
+            return []
         if done.returncode:
             raise SystemExit(done.returncode)
         found: list[dict[str, Any]] = json.loads(report.read_text())["benchmarks"]
@@ -65,14 +68,25 @@ def merged(passes: list[list[dict[str, Any]]]) -> Groups:
     }
 
 
-def tables(groups: Groups) -> list[str]:
-    """Markdown: one table a group, with ratios to its first way."""
+def tables(groups: Groups, without: Groups) -> list[str]:
+    """Markdown: one table a group, with ratios to its first way.
+
+    ``without`` has what ours take with SBE_REUSE=0, where that makes a difference.
+    """
     lines = []
     for group, ways in groups.items():
         first = next(iter(ways.values()))["ns"]
-        lines += ["", f"**{group}**", "", "| way | ns | ratio |", "|---|---|---|"]
+        others = without.get(group, {})
+        head, rule = "| way | ns | ratio |", "|---|---|---|"
+        if others:
+            head, rule = f"{head} ns with SBE_REUSE=0 |", f"{rule}---|"
+        lines += ["", f"**{group}**", "", head, rule]
         for way, found in ways.items():
-            lines.append(f"| {way} | {found['ns']:,.1f} | {found['ns'] / first:.2f} |")
+            line = f"| {way} | {found['ns']:,.1f} | {found['ns'] / first:.2f} |"
+            if others:
+                is_ours = way.startswith("binance_sbe") and way in others
+                line += f" {others[way]['ns']:,.1f} |" if is_ours else " |"
+            lines.append(line)
     return lines
 
 
@@ -89,8 +103,12 @@ def main() -> None:
     parser.add_argument("-k", help="only these benchmarks, and no files are written")
     given = parser.parse_args()
     arguments = ["-k", given.k] if given.k else []
-    groups = merged([one_pass(arguments) for _ in range(given.passes)])
-    lines = tables(groups)
+    both = [
+        (one_pass(arguments), one_pass(arguments, "test_messages.py", "0"))
+        for _ in range(given.passes)
+    ]
+    groups, without = (merged(list(passes)) for passes in zip(*both, strict=True))
+    lines = tables(groups, without)
     print("\n".join(lines))
     if given.k:
         return

@@ -196,8 +196,17 @@ def build(
     return path
 
 
-def compile_module(name: str, source: Path, directory: Path, progress: Progress = _silent) -> Path:
-    """Compiles the generated ``source`` to the module ``name`` under ``directory``."""
+def compile_module(
+    name: str,
+    source: Path,
+    directory: Path,
+    progress: Progress = _silent,
+    scratch: Path | None = None,
+) -> Path:
+    """Compiles the generated ``source`` to the module ``name`` under ``directory``.
+
+    What is made on the way goes into ``scratch``, or a folder of its own that is removed.
+    """
     from Cython.Compiler.Errors import CompileError as CythonError
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
@@ -205,14 +214,14 @@ def compile_module(name: str, source: Path, directory: Path, progress: Progress 
 
     directory = directory.resolve()
     progress("translating to C")
-    with tempfile.TemporaryDirectory(prefix="sbe-codegen-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="sbe-codegen-", dir=scratch) as temporary:
         try:
             extensions = cythonized({name: source.resolve()}, None)
         except CythonError as error:
             raise CompileError(f"Cython refuses {source.name}: {error}") from None
         command = build_ext(Distribution({"ext_modules": extensions}))
         command.build_lib = str(directory)
-        command.build_temp = scratch
+        command.build_temp = temporary
         command.ensure_finalized()
         progress("compiling")
         command.run()

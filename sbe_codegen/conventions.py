@@ -5,6 +5,7 @@ The compiler knows none by itself. `generate` takes them, and so do the options 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from . import limits
 from .errors import SchemaError
+
+_LARGEST = 2**20  # bytes of a file
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,13 @@ class Conventions:
         """Those of a TOML file with these names as keys. Raises SchemaError for anything else."""
         path = Path(file)
         try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = limits.content(path, _LARGEST)
+            if len(content) > _LARGEST:
+                raise SchemaError(str(path), 0, "", f"is larger than {_LARGEST // 2**10} KB")
+            given = tomllib.loads(content.decode())
         except OSError as error:
             raise SchemaError(str(path), 0, "", f"can't be read: {error.strerror}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SchemaError(str(path), 0, "", f"is not TOML: {error}") from None
         known = [each.name for each in fields(cls)]
         for key in given:
@@ -61,9 +68,14 @@ class Conventions:
         for key, kind in (("layout_since", int), ("removed", str)):
             table = given.get(key, {})
             good = isinstance(table, dict) and all(
-                number.isdigit() and isinstance(value, kind) for number, value in table.items()
+                re.fullmatch("[0-9]{1,10}", number) and type(value) is kind
+                for number, value in table.items()
             )
             if not good:
                 raise SchemaError(str(path), 0, key, "is a table of template ids")
+            if kind is int and not all(0 <= value <= 0xFFFFFFFF for value in table.values()):
+                raise SchemaError(
+                    str(path), 0, key, "has a version that is not from 0 to 2**32 - 1"
+                )
             result[key] = {int(number): value for number, value in table.items()}
         return cls(**result)

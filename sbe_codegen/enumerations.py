@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableSet
 from dataclasses import replace
 from typing import TypeVar
 
 from . import ir, names, schema
 from .faults import Faults
 from .primitives import PRIMITIVES, Primitive
-from .runtime.names import free
 
 _Named = TypeVar("_Named", ir.Enum, ir.Set)
 
@@ -92,6 +91,7 @@ class EnumerationResolver(Faults):
         if null_text is not None:
             null = int(self.number(null_text, primitive, path, source.place))
         values: list[ir.Value] = []
+        taken: set[str] = set()
         for value in self.members(source, path, "validValue"):
             if not value.text:
                 continue
@@ -102,7 +102,7 @@ class EnumerationResolver(Faults):
             elif low is not None and high is not None and not low <= number <= high:
                 sentence = f"value {number} is outside the type's range, {low} to {high}"
                 self.fault(place, value.place, sentence)
-            values.append(_value(value, number, values))
+            values.append(self.value(value, number, place, taken))
         self.same_values(values, source.values, path, "value")
         name = names.class_name(names.type_name(source.name))
         made = ir.Enum(name, source.name, primitive, null, tuple(values), source.place)
@@ -131,6 +131,7 @@ class EnumerationResolver(Faults):
         if not primitive.is_unsigned:
             primitive = PRIMITIVES[f"u{primitive.name}"]
         choices: list[ir.Value] = []
+        taken: set[str] = set()
         for choice in self.members(source, path, "choice"):
             if not choice.text:
                 continue
@@ -139,13 +140,14 @@ class EnumerationResolver(Faults):
             if not 0 <= bit < 8 * primitive.size:
                 sentence = f"bit {bit} is not one of the {8 * primitive.size} of {primitive.name}"
                 self.fault(place, choice.place, sentence)
-            choices.append(_value(choice, bit, choices))
+            choices.append(self.value(choice, bit, place, taken))
         self.same_values(choices, source.choices, path, "bit")
         name = names.class_name(names.type_name(source.name))
         made = ir.Set(name, source.name, primitive, tuple(choices), source.place)
         return self.claim(made, owner)
 
-
-def _value(source: schema.Value, number: int, before: Sequence[ir.Value]) -> ir.Value:
-    name = free(names.constant(source.name), {value.name for value in before})
-    return ir.Value(name, source.name, number, source.since_version, source.metadata)
+    def value(
+        self, source: schema.Value, number: int, path: str, taken: MutableSet[str]
+    ) -> ir.Value:
+        name = self.claim_name(names.constant(source.name), taken, path, source.place)
+        return ir.Value(name, source.name, number, source.since_version, source.metadata)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSet, Sequence
 from difflib import get_close_matches
 
-from . import names, schema
+from . import limits, names, schema
 from .errors import Place, SchemaError
 from .primitives import PRIMITIVES, Primitive
+from .runtime.names import free
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 
@@ -24,21 +25,27 @@ class Faults:
         self.source = source
         self.errors: list[SchemaError] = list(source.faults)
         self.warnings: list[SchemaError] = list(source.warnings)
+        self.budget = limits.Budget()
 
     def fault(self, element: str, place: Place, sentence: str) -> Stop:
         self.errors.append(SchemaError(*place, element, sentence))
+        if len(self.errors) > limits.FAULTS:
+            raise SchemaError.of(self.errors)
         return Stop()
 
     def warn(self, element: str, place: Place, sentence: str) -> None:
-        self.warnings.append(SchemaError(*place, element, sentence))
+        if len(self.warnings) < limits.FAULTS:
+            self.warnings.append(SchemaError(*place, element, sentence))
 
     def unknown(self, name: str, known: Iterable[str]) -> str:
-        """A question where ``name`` is nearly one of ``known``."""
-        close = get_close_matches(name, list(known), 1)
+        """A question where ``name`` is nearly one of ``known``; not where that would take long."""
+        few = len(self.errors) < limits.GUESSES
+        close = get_close_matches(name, list(known)[:1000], 1) if few else []
         return f": did you mean '{close[0]}'?" if close else ""
 
     def check(self, element: schema.Element, path: str) -> None:
         """What holds for every element: its name, and the version it appeared in."""
+        self.budget.check(element.place)
         if element.name and not names.is_identifier(element.name):
             sentence = f"'{element.name}' is no SBE name: letters, digits and _, 64 at most"
             self.fault(path, element.place, sentence)
@@ -48,6 +55,15 @@ class Faults:
                 f"{self.source.version}"
             )
             self.fault(path, element.place, sentence)
+
+    def claim_name(self, name: str, taken: MutableSet[str], path: str, place: Place) -> str:
+        """The Python name of an element: ``name``, or what is `free`; added to ``taken``."""
+        made = free(name, taken)
+        if len(made) > len(name) + limits.ALIKE:
+            sentence = f"more than {limits.ALIKE} names here are '{name}' in Python: rename it"
+            raise self.fault(path, place, sentence)
+        taken.add(made)
+        return made
 
     def unique(self, keyed: Sequence[tuple[str, str, Place]]) -> None:
         """One element for each key: (key, element, place)."""

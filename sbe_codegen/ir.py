@@ -56,11 +56,12 @@ class Set:
 
 @dataclass(frozen=True)
 class Composite:
-    """``size`` ends with the last member that takes bytes."""
+    """``size`` ends with the last member that takes bytes; ``count`` values are in it in all."""
 
     name: str
     schema_name: str
     size: int
+    count: int
     members: tuple[Field, ...]
     place: Place = field(compare=False)
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from . import schema
+from . import limits, schema
 from .errors import Place, SchemaError
 from .sources import Sources, local_name, namespace
 
@@ -54,6 +54,7 @@ def parse_bytes(content: bytes, file: str = "<bytes>") -> schema.Schema:
 class _Reader:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
+        self.budget = limits.Budget()
         self.errors: list[SchemaError] = []
         self.warnings: list[SchemaError] = []
         self.depth = 0
@@ -66,21 +67,27 @@ class _Reader:
         name = node.get("name")
         element = f"{local_name(node)} '{name}'" if name else local_name(node)
         self.errors.append(SchemaError(*self.place(node), element, sentence))
+        if len(self.errors) > limits.FAULTS:
+            raise SchemaError.of(self.errors)
 
     def warn(self, node: Any, sentence: str) -> None:
         name = node.get("name")
         element = f"{local_name(node)} '{name}'" if name else local_name(node)
-        self.warnings.append(SchemaError(*self.place(node), element, sentence))
+        if len(self.warnings) < limits.FAULTS:
+            self.warnings.append(SchemaError(*self.place(node), element, sentence))
 
     def ignored(self, node: Any) -> None:
         """An element that SBE does not know: said, unless it is of another namespace."""
+        self.budget.check(self.place(node))
+        if len(self.warnings) >= limits.FAULTS:
+            return
         if local_name(node) and namespace(node.tag) in ("", namespace(self.root.tag)):
             close = get_close_matches(local_name(node), _ELEMENTS, 1)
             guess = f": did you mean '{close[0]}'?" if close else ""
             self.warn(node, f"is no element of SBE, and ignored{guess}")
 
     def ignored_attributes(self, node: Any) -> None:
-        for key in node.attrib:
+        for key in node.attrib if len(self.warnings) < limits.FAULTS else ():
             if namespace(key) or key in _KNOWN:
                 continue
             close = get_close_matches(key, _KNOWN, 1)
@@ -131,6 +138,7 @@ class _Reader:
         return self.word(node, "presence", ("required", "optional", "constant"))
 
     def common(self, node: Any) -> dict[str, Any]:
+        self.budget.check(self.place(node))
         self.ignored_attributes(node)
         metadata: Mapping[str, str] = {
             local_name(key): value
@@ -187,6 +195,8 @@ class _Reader:
         """The types of the file that an XInclude names."""
         try:
             root = self.sources.include(node)
+        except limits.Exceeded:
+            raise
         except SchemaError as error:
             self.errors += error.errors
             return []

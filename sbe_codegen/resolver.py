@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from . import ir, names, schema
+from . import ir, limits, names, schema
 from .conventions import Conventions
 from .errors import SchemaError
 from .faults import Stop
 from .framing import FramingResolver
-from .runtime.names import free
+from .types import values_in
 
 _Scopes = tuple[Sequence[ir.Field], ...]  # the fields of the blocks around, innermost first
 
@@ -101,16 +101,18 @@ class _Resolver(FramingResolver):
     ) -> ir.Block:
         """``born`` is the version in which all of it appeared."""
         fields: list[ir.Field] = []
+        taken: set[str] = set()
         position = 0
         newest = born
         for each in source.fields:
             place = f"{path}.{each.name}"
             self.check(each, place)
             try:
-                found = self.field(each, place, position, fields)
+                found = self.field(each, place, position, taken)
             except Stop:
                 continue
             fields.append(found)
+            self.budget.spend(each.place, values_in(found), found.description)
             if not found.is_constant:
                 position = found.end
                 if max(found.since, born) < newest:
@@ -127,11 +129,13 @@ class _Resolver(FramingResolver):
             self.fault(path, source.place, sentence)
         length = max(position, source.block_length or 0)
         scaled = self.scaled(source, path, fields, outer)
-        return ir.Block(length, tuple(scaled), _minimums(fields))
+        minimums = _minimums(fields)
+        if len(minimums) > limits.VERSIONS:
+            sentence = f"got fields in more than {limits.VERSIONS} versions"
+            self.fault(path, source.place, sentence)
+        return ir.Block(length, tuple(scaled), minimums)
 
-    def field(
-        self, source: schema.Field, path: str, position: int, before: Sequence[ir.Field]
-    ) -> ir.Field:
+    def field(self, source: schema.Field, path: str, position: int, taken: set[str]) -> ir.Field:
         encoding = self.encoding(source.type, path, source.place)
         clash = {source.semantic_type, encoding.semantic_type} - {None}
         if len(clash) > 1:
@@ -155,7 +159,7 @@ class _Resolver(FramingResolver):
             sentence = 'valueRef is for constants: add presence="constant"'
             raise self.fault(path, source.place, sentence)
         offset = self.offset(source.offset, position, encoding, path, source.place)
-        name = free(names.attribute(source.name), {field.name for field in before})
+        name = self.claim_name(names.attribute(source.name), taken, path, source.place)
         return ir.Field(
             name=name,
             c_name=names.c_member(name),
@@ -207,6 +211,7 @@ class _Resolver(FramingResolver):
         attributes = {each.name: each.exponent for each in source.fields if each.exponent}
         result = []
         for field in fields:
+            self.budget.check(field.place)
             wanted = attributes.get(field.schema_name)
             encoding = _mantissa(field.encoding)
             if wanted and encoding is not None:
@@ -253,8 +258,7 @@ class _Resolver(FramingResolver):
         data = self.datas(source, path, inner)
         dimension = self.dimension(source.dimension_type, path, source.place)
         self.fits(block.length, dimension.block_length, path, source.place, "a block of")
-        name = free(names.attribute(source.name), taken)
-        taken.add(name)
+        name = self.claim_name(names.attribute(source.name), taken, path, source.place)
         return ir.Group(
             name=name,
             c_name=names.c_member(name),
@@ -286,8 +290,7 @@ class _Resolver(FramingResolver):
             sentence = f"var data can't be {source.presence}: its length says whether it is there"
             self.fault(path, source.place, sentence)
         var_data = self.var_data_type(source.type, path, source.place)
-        name = free(names.attribute(source.name), taken)
-        taken.add(name)
+        name = self.claim_name(names.attribute(source.name), taken, path, source.place)
         return ir.Data(
             name=name,
             c_name=names.c_member(name),
@@ -324,11 +327,8 @@ def _mantissa(encoding: ir.Encoding) -> ir.Encoding | None:
 
 def _minimums(fields: Sequence[ir.Field]) -> tuple[ir.Minimum, ...]:
     """The least block length for each version that adds fields, oldest first."""
-    result = [ir.Minimum(0, 0)]
-    for since in sorted({field.since for field in fields if field.size}):
-        minimum = ir.Minimum(since, max(f.end for f in fields if f.size and f.since <= since))
-        if since == 0:
-            result = [minimum]
-        else:
-            result.append(minimum)
-    return tuple(result)
+    ends = {0: 0}  # since version -> the end of the last field that is there by then
+    end = 0
+    for field in sorted((field for field in fields if field.size), key=lambda each: each.since):
+        ends[field.since] = end = max(end, field.end)
+    return tuple(ir.Minimum(since, end) for since, end in ends.items())

@@ -1,17 +1,21 @@
-"""Schema files -> XML trees. External entities, DTDs and the network are never touched."""
+"""Schema files -> XML trees. External entities, DTDs and the network are never touched.
+
+Nor is any file outside the folder of the schema, whatever includes or links say, nor anything that
+is no regular file.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
+from . import limits
 from .errors import Place, SchemaError
 
-LARGEST = 16 * 2**20  # bytes of all files together: a hundred times the largest schema in use
-_DEEPEST = 16  # includes inside includes
 _STUB = re.compile(rb"[\w.\-/\\ ]+\.xml\s*")
 
 
@@ -31,30 +35,44 @@ class Sources:
     def __init__(self) -> None:
         self.files: dict[Any, str] = {}  # root element -> file
         self.chain: list[Path] = []  # the files that are being read, outermost first
+        self.folder = Path()  # no file outside is read; links are followed before that is seen
         self.size = 0
+        self.elements = 0
+        self.count = 0
 
     def file_of(self, node: Any) -> str:
         return self.files[node.getroottree().getroot()]
 
     def open(self, path: Path) -> Any:
-        """The root element of the file at ``path``. Raises SchemaError."""
+        """The root element of the schema's file at ``path``. Raises SchemaError."""
+        root = self._open(path, path)
+        self.folder = Path(os.path.realpath(path.parent))
+        return root
+
+    def _open(self, path: Path, real: Path) -> Any:
         try:
-            with path.open("rb") as file:
-                content = file.read(LARGEST + 1)
+            content = limits.content(real, limits.BYTES)
         except OSError as error:
             raise SchemaError(str(path), 0, "", f"can't be read: {error.strerror}") from None
         except ValueError as error:  # a NUL in the name
             raise SchemaError(str(path), 0, "", f"can't be read: {error}") from None
         root = self.read(content, str(path))
-        self.chain.append(path.resolve())
+        self.chain.append(Path(os.path.realpath(real)))
         return root
 
     def read(self, content: bytes, file: str) -> Any:
         """The root element of ``content``. Raises SchemaError for what is no XML without DTD."""
         self.size += len(content)
-        if self.size > LARGEST:
-            sentence = f"is larger than {LARGEST // 2**20} MB, which no SBE schema is"
-            raise SchemaError(file, 0, "", sentence)
+        self.elements += content.count(b"<")  # at least, before the memory for them is taken
+        self.count += 1
+        for value, limit, what in (
+            (self.size, limits.BYTES, f"is larger than {limits.BYTES // 2**20} MB"),
+            (self.elements, 2 * limits.ELEMENTS, f"has more than {limits.ELEMENTS} elements"),
+            (self.count, limits.FILES, f"is more than the {limits.FILES} files"),
+        ):
+            if value > limit:
+                sentence = f"{what}, with all that is included: no SBE schema does"
+                raise limits.Exceeded(file, 0, "", sentence)
         if not content.strip():
             raise SchemaError(file, 0, "", "is empty")
         if _STUB.fullmatch(content):
@@ -93,19 +111,23 @@ class Sources:
             refusal = "only whole XML files can be included: remove 'parse' and 'xpointer'"
         elif not self.chain:
             refusal = "a schema that is not in a file can't include others"
-        elif len(self.chain) > _DEEPEST:
-            refusal = f"files are included more than {_DEEPEST} deep"
+        elif len(self.chain) > limits.FILES_DEEP:
+            refusal = f"files are included more than {limits.FILES_DEEP} deep"
         path = Path(place.file).parent / href
-        if refusal is None and path.resolve() in self.chain:
-            refusal = f"'{href}' includes itself, by way of {len(self.chain)} file(s)"
+        if refusal is None:
+            real = Path(os.path.realpath(path))
+            if not real.is_relative_to(self.folder):
+                refusal = f"'{href}' leads out of the schema's folder: only files in it are read"
+            elif real in self.chain:
+                refusal = f"'{href}' includes itself, by way of {len(self.chain)} file(s)"
         if refusal is not None:
             raise SchemaError(*place, "include", refusal)
         try:
-            return self.open(path)
+            return self._open(path, real)
         except SchemaError as error:
             if error.line:
                 raise
-            raise SchemaError(*place, "include", f"'{href}' {error.sentence}") from None
+            raise type(error)(*place, "include", f"'{href}' {error.sentence}") from None
 
     def close(self) -> None:
         """The file that was included last has been read."""

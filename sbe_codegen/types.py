@@ -6,17 +6,19 @@ Nothing here knows of messages; `framing` and `resolver` build on it.
 from __future__ import annotations
 
 import codecs
+import encodings
 import re
 from contextlib import suppress
 from dataclasses import replace
 
-from . import ir, names, schema
+from . import ir, limits, names, schema
 from .enumerations import EnumerationResolver
 from .errors import Place
 from .faults import Stop
 from .primitives import PRIMITIVES, Primitive
-from .runtime.names import free
 
+# Codecs of text that are not for whole texts of any characters, and have errors of their own.
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 PAYLOADS = ("varData", "data")  # the last member of var data; SBE's text and its XSD differ
 _INDENT = re.compile(r"^[ \t\r]*\n\s*|\s*\n[ \t\r]*$")
 
@@ -215,19 +217,27 @@ class TypeResolver(EnumerationResolver):
         raise self.fault(path, place, f"enum '{owner}' has no value '{member}'")
 
     def codec(self, encoding: str, path: str, place: Place) -> str:
-        """Python's name for a characterEncoding."""
-        try:
-            found = codecs.lookup(encoding.strip())
-            with suppress(UnicodeDecodeError):
-                b"a".decode(found.name)  # some codecs are not of text
-        except (LookupError, ValueError):
-            raise self.fault(path, place, f"characterEncoding '{encoding}' is not known") from None
+        """Python's name for a characterEncoding.
+
+        Only character sets that Python itself has: modules are loaded where nobody has registered
+        other codecs, and codecs that are no sets of characters may do anything with bytes.
+        """
+        name = encoding.strip().lower()
+        found = None
+        with suppress(LookupError, ValueError, ImportError):
+            found = encodings.search_function(name) and codecs.lookup(name)
+        if found is None or not found._is_text_encoding:
+            raise self.fault(path, place, f"characterEncoding '{encoding}' is not known")
+        if found.name.replace("_", "-") in _NO_CHARSETS:
+            sentence = "is a way to write text in ASCII, and no character set: leave it out"
+            raise self.fault(path, place, f"characterEncoding '{encoding}' {sentence}")
         return found.name
 
     # composites
 
     def composite(self, source: schema.Composite, path: str) -> ir.Composite:
         members: list[ir.Field] = []
+        taken: set[str] = set()
         position = 0
         stopped = False
         for each in source.members:
@@ -239,7 +249,7 @@ class TypeResolver(EnumerationResolver):
             except Stop:
                 stopped = True
                 continue
-            name = free(names.member(each.name), {member.name for member in members})
+            name = self.claim_name(names.member(each.name), taken, place, each.place)
             members.append(
                 ir.Field(
                     name=name,
@@ -267,7 +277,11 @@ class TypeResolver(EnumerationResolver):
         if stopped:
             raise Stop
         name = names.type_name(source.name)
-        return ir.Composite(name, source.name, position, tuple(members), source.place)
+        count = sum(map(values_in, members))
+        if count > limits.VALUES:
+            sentence = f"has more than {limits.VALUES} values, with all that it refers to"
+            raise self.fault(path, source.place, sentence)
+        return ir.Composite(name, source.name, position, count, tuple(members), source.place)
 
     def member(
         self, source: schema.AnyType | schema.Ref, owner: schema.Composite, path: str
@@ -289,3 +303,8 @@ class TypeResolver(EnumerationResolver):
             sentence = f"offset {given} overlaps what ends at {position}: leave it out, or raise it"
             raise self.fault(path, place, sentence)
         return given
+
+
+def values_in(field: ir.Field) -> int:
+    composite = field.encoding.composite
+    return 1 if composite is None else composite.count

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import traceback
+import weakref
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +90,33 @@ def test_a_stream_out_of_step_is_explained(data: bytes, said: str) -> None:
         assert caught.value.offset == len(good)
     with pytest.raises(FramingError, match="at byte 0 of the stream"):
         fix.Splitter().feed(data)
+
+
+def test_what_is_fed_after_a_fault_is_not_kept() -> None:
+    """Nor by the errors themselves: each has the traceback of its own raising alone."""
+    splitter = fix.Splitter()
+    kept: list[weakref.ref[Any]] = []
+    errors: list[FramingError] = []
+    for _ in range(100):
+        data = np.zeros(1000, np.uint8)
+        kept.append(weakref.ref(data))
+        try:
+            splitter.feed(data)
+        except FramingError as error:
+            errors.append(error.with_traceback(None))
+        del data
+    assert len(errors) == 100
+    assert [each for each in kept if each() is not None] == []
+    assert {str(error) for error in errors} == {str(errors[0])}
+    held = []
+    for _ in range(3):
+        with pytest.raises(FramingError) as caught:
+            splitter.feed(b"")
+        held.append(caught.value)
+    depths = [len(list(traceback.walk_tb(error.__traceback__))) for error in held]
+    assert len({id(error) for error in held}) == 3
+    assert depths == [depths[0]] * 3
+    assert [error.__context__ for error in held] == [None] * 3
 
 
 def test_an_end_in_the_middle_is_seen() -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
+import re
 import struct
+import subprocess
 import sys
 import threading
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,7 @@ from hypothesis import strategies as st
 
 import binance_sbe
 from binance_sbe import BestBidAskStreamEvent, DepthSnapshotStreamEvent, decode
+from sbe_codegen.runtime.values import reuses
 
 INT64 = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
@@ -93,11 +98,33 @@ def test_ints_taken_again_are_as_good_as_new() -> None:
 
 
 def test_a_tuple_that_is_let_go_of_is_taken_again() -> None:
+    """References say so: numbers and memory that are free are often given again by Python too."""
+    shelf = int(reuses())
     frames = [frame_of((i, *range(1000, 1001), 1, 2, 3, 4, 5, 6, "A")) for i in range(2000, 2100)]
-    places = {id(decode(frame).astuple()) for frame in frames}
+    message = decode(frames[0])
+    counts = [
+        sys.getrefcount(message.astuple()),
+        sys.getrefcount(message.astuple_float()),
+        sys.getrefcount(BestBidAskStreamEvent.unpack(frames[0])),
+        sys.getrefcount(message.event_time),
+        sys.getrefcount(message.bid_price_float),
+    ]
+    assert counts == [1 + shelf] * 5
+    if shelf:
+        places = {id(decode(frame).astuple()) for frame in frames}
+        assert len(places) < 10
     kept = [decode(frame).astuple() for frame in frames]
-    assert len(places) < 10
     assert len({id(each) for each in kept}) == len(kept)
+
+
+def test_the_memory_of_a_message_that_is_let_go_of_is_taken_again() -> None:
+    alive = [decode(vectors.BEST_BID_ASK) for _ in range(8)]
+    before = sys.getallocatedblocks()
+    alive.clear()
+    freed = before - sys.getallocatedblocks()
+    if not before:
+        pytest.skip("memory is not Python's own: PYTHONMALLOC")
+    assert (freed < 4) == (os.environ.get("SBE_REUSE") != "0")
 
 
 def test_threads_do_not_meet_in_one_tuple() -> None:
@@ -158,7 +185,7 @@ def test_a_pooled_message_does_not_keep_its_frame() -> None:
 
 def test_what_refers_to_a_frame_is_not_kept() -> None:
     """Of REST messages: bytes and composites are not on a shelf."""
-    spot = binance_sbe.spot_sbe
+    spot = pytest.importorskip("binance_sbe.spot_sbe")  # not in every build
     forms = [name for name in vars(spot) if name.startswith("SHELF")]
     assert forms == []  # shelves are C only
     body = bytes.fromhex(
@@ -170,6 +197,43 @@ def test_what_refers_to_a_frame_is_not_kept() -> None:
     spot.decode(buffer).astuple()
     gc.collect()
     buffer.clear()  # nothing has it exported any more
+
+
+# the switch
+
+
+def test_everything_works_without_reuse() -> None:
+    here = Path(__file__).parent
+    files = [here / f"test_{name}.py" for name in ("reuse", "found", "message", "scaling")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, files)]
+    done = subprocess.run(
+        [*command, "-k", "not without_reuse"], env=os.environ | {"SBE_REUSE": "0"},
+        cwd=here.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"[0-9]{2,} passed", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [("0", False), ("1", reuses()), ("", reuses()), (None, reuses())]
+)
+def test_the_switch_is_read_at_import(given: str | None, found: bool) -> None:
+    if os.environ.get("SBE_REUSE"):
+        pytest.skip("all of this runs without")
+    environment = os.environ | ({} if given is None else {"SBE_REUSE": given})
+    code = "from sbe_codegen.runtime.values import reuses; print(reuses())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(found)
+
+
+def test_a_switch_that_is_neither_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from binance_sbe import decode"],
+        env=os.environ | {"SBE_REUSE": "no"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "ImportError: SBE_REUSE is '0' (objects are always made anew) or '1'" in done.stderr
 
 
 # wrap

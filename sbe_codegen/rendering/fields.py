@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from .. import ir
+from .. import ir, limits
 from ..primitives import Primitive
 from ..runtime.names import free
+from .source import Source, code, hexadecimal, real
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,11 @@ class Leaf:
 
     accessor: str
     column: str
-    returns: str
+    returns: Source
     read: str
     offset: int
     since: int
-    null: str
+    null: Source
     encoding: ir.Encoding
 
 
@@ -30,7 +32,8 @@ class FieldRenderer:
         self.module = module
         self.order = "be" if module.big_endian else "le"
         self.numpy_order = ">" if module.big_endian else "<"
-        self.composites = _field_composites(module)
+        self.budget = limits.Budget()
+        self.composites = self.field_composites()
         # The names that the generated module has.
         self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
         verbs = (
@@ -38,6 +41,24 @@ class FieldRenderer:
             "float_tuple", "write",
         )  # fmt: skip
         self.claimed |= {f"{verb}_{message.name}" for verb in verbs for message in module.messages}
+
+    def field_composites(self) -> list[ir.Composite]:
+        """The composites that are types of fields, members before what they are in."""
+        result: list[ir.Composite] = []
+
+        def visit(fields: Sequence[ir.Field]) -> None:
+            for field in fields:
+                self.budget.check(field.place)
+                composite = field.encoding.composite
+                if composite is not None and composite not in result:
+                    visit(composite.members)
+                    result.append(composite)
+
+        for message in self.module.messages:
+            for level in ir.levels(message):
+                visit(level.block.fields)
+        visit(self.module.header.composite.members)
+        return result
 
     def claim(self, name: str) -> str:
         """A name in the generated C interface: ``_`` is appended where another has it."""
@@ -48,19 +69,19 @@ class FieldRenderer:
     def load(self, primitive: Primitive) -> str:
         return f"load_{primitive.name}_{self.order}"
 
-    def number(self, member: ir.Field) -> str:
+    def number(self, member: ir.Field) -> Source:
         """A member of the framing that begins at ``at``, as an expression."""
         if member.encoding.constant is not None:
-            return str(member.encoding.constant)
-        return f"{self.load(member.encoding.primitive)}(at + {member.offset})"
+            return code("{}", member.encoding.constant)
+        return code("{}(at + {})", self.load(member.encoding.primitive), member.offset)
 
-    def member(self, member: ir.Field) -> str:
+    def member(self, member: ir.Field) -> Source:
         """The same as a ``sbe_member``."""
         if member.encoding.constant is not None:
-            return f"sbe_member(-2, {member.encoding.constant})"
-        big = " + SBE_BIG" if self.module.big_endian else ""
-        code = f"SBE_{member.encoding.primitive.name.upper()}{big}"
-        return f"sbe_member({code}, {member.offset})"
+            return code("sbe_member(-2, {})", member.encoding.constant)
+        form = "SBE_{} + SBE_BIG" if self.module.big_endian else "SBE_{}"
+        kind = code(form, member.encoding.primitive.name.upper())
+        return code("sbe_member({}, {})", kind, member.offset)
 
     # accessors
 
@@ -74,6 +95,7 @@ class FieldRenderer:
     ) -> list[Leaf]:
         result = []
         for field in fields:
+            self.budget.check(field.place)
             accessor, place = f"{path}_{field.name}", f"{column}{field.c_name}"
             newest = max(since, field.since)
             offset = base + field.offset
@@ -87,11 +109,11 @@ class FieldRenderer:
                 Leaf(
                     self.claim(accessor),
                     place,
-                    "const uint8_t*" if is_array else encoding.primitive.c_type,
+                    code("const uint8_t*" if is_array else "{}", encoding.primitive.c_type),
                     "" if is_array else self.load(encoding.primitive),
                     offset,
                     newest,
-                    "NULL" if is_array else _c_null(encoding),
+                    code("NULL") if is_array else _c_null(encoding),
                     encoding,
                 )
             )
@@ -107,61 +129,48 @@ class FieldRenderer:
 
     def composite_key(self, composite: ir.Composite) -> str:
         """The schema's name, and where several inline ones have it, a number too."""
+        self.budget.check(composite.place)
         same = [each for each in self.composites if each.schema_name == composite.schema_name]
         number = same.index(composite)
         return f"{composite.schema_name}#{number}" if number else composite.schema_name
 
-    def column(self, field: ir.Field) -> dict[str, str]:
+    def column(self, field: ir.Field) -> dict[str, Any]:
         """A member of a row's C struct."""
+        self.budget.check(field.place)
         encoding = field.encoding
         if encoding.composite is not None:
             return {
                 "c_type": self.composite_row(encoding.composite),
                 "declarator": field.c_name,
             }
-        size = f"[{encoding.length}]" if encoding.is_array else ""
-        return {"c_type": encoding.primitive.c_type, "declarator": f"{field.c_name}{size}"}
+        form = "{}[{}]" if encoding.is_array else "{}"
+        declarator = code(form, field.c_name, encoding.length)
+        return {"c_type": encoding.primitive.c_type, "declarator": declarator}
 
-    def copies(self, leaves: Sequence[Leaf], target: str, arguments: str) -> list[str]:
+    def copies(self, leaves: Sequence[Leaf], target: Source, arguments: Source) -> list[Source]:
         """The statements that fill a row."""
         result = []
         for leaf in leaves:
-            to, value = f"{target}.{leaf.column}", f"{leaf.accessor}({arguments})"
+            to = code("{}.{}", target, leaf.column)
+            value = code("{}({})", leaf.accessor, arguments)
             encoding, size = leaf.encoding, leaf.encoding.primitive.size
             if encoding.kind == "mantissa":
-                big = int(self.module.big_endian)
-                result.append(f"sbe_copy_mantissa(<void*>{to}, {value}, {encoding.length}, {big})")
+                size, big = encoding.length, int(self.module.big_endian)
+                form = "sbe_copy_mantissa(<void*>{}, {}, {}, {})"
+                result.append(code(form, to, value, size, big))
             elif encoding.is_array:
                 swap = int(self.module.big_endian and size > 1)
                 null = _null_bits(encoding)
-                items = f"{encoding.length}, {size}, {swap}, {null}"
-                result.append(f"sbe_copy_items(<void*>{to}, {value}, {items})")
+                form = "sbe_copy_items(<void*>{}, {}, {}, {}, {}, {})"
+                result.append(code(form, to, value, encoding.length, size, swap, null))
             else:
-                result.append(f"{to} = {value}")
+                result.append(code("{} = {}", to, value))
         return result
 
     def is_native(self, block: ir.Block) -> bool:
         """Whether the entry on the wire is byte for byte the aligned struct of its table rows."""
         size, _, is_same = _c_layout(block.wire_fields)
         return is_same and size == block.length and size > 0
-
-
-def _field_composites(module: ir.Module) -> list[ir.Composite]:
-    """The composites that are types of fields, members before what they are in."""
-    result: list[ir.Composite] = []
-
-    def visit(fields: Sequence[ir.Field]) -> None:
-        for field in fields:
-            composite = field.encoding.composite
-            if composite is not None and composite not in result:
-                visit(composite.members)
-                result.append(composite)
-
-    for message in module.messages:
-        for level in ir.levels(message):
-            visit(level.block.fields)
-    visit(module.header.composite.members)
-    return result
 
 
 def _c_layout(fields: Sequence[ir.Field]) -> tuple[int, int, bool]:
@@ -180,26 +189,26 @@ def _c_layout(fields: Sequence[ir.Field]) -> tuple[int, int, bool]:
     return position + -position % widest, widest, is_same
 
 
-def _null_bits(encoding: ir.Encoding) -> str:
+def _null_bits(encoding: ir.Encoding) -> Source:
     if encoding.kind == "text":
-        return "0"
+        return code("0")
     if encoding.primitive.is_float:
-        code = "f" if encoding.primitive.size == 4 else "d"
+        letter = "f" if encoding.primitive.size == 4 else "d"
         value = float("nan") if encoding.null is None else float(encoding.null)
-        return f"0x{int.from_bytes(struct.pack('<' + code, value), 'little'):X}ULL"
+        return hexadecimal(int.from_bytes(struct.pack("<" + letter, value), "little"))
     return _whole_bits(encoding)
 
 
-def _c_null(encoding: ir.Encoding) -> str:
+def _c_null(encoding: ir.Encoding) -> Source:
     if encoding.kind == "set":
-        return "0"
+        return code("0")
     if encoding.null is None:
-        return "NAN"
+        return code("NAN")
     if encoding.primitive.is_float:
-        return f"<{encoding.primitive.c_type}>{float(encoding.null)!r}"
-    return f"<{encoding.primitive.c_type}>{_whole_bits(encoding)}"
+        return code("<{}>{}", encoding.primitive.c_type, real(float(encoding.null)))
+    return code("<{}>{}", encoding.primitive.c_type, _whole_bits(encoding))
 
 
-def _whole_bits(encoding: ir.Encoding) -> str:
+def _whole_bits(encoding: ir.Encoding) -> Source:
     assert encoding.null is not None
-    return f"0x{int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1):X}ULL"
+    return hexadecimal(int(encoding.null) & ((1 << (8 * encoding.primitive.size)) - 1))

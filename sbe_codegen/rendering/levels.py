@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ir, names
 from . import specs, stubs
+from .source import Source, code, doc, joined, json_text
 from .tuples import TupleRenderer
 
 _Level = ir.Message | ir.Group
@@ -32,20 +33,20 @@ class LevelRenderer(TupleRenderer):
         levels = [root, *_complex(root["groups"])]
         for i, level in enumerate(levels):
             level["probe"] = f"{message.template_id}_{i}"
-        doc = message.description or f"{message.name} of {self.module.package}."
-        doc = doc.replace("\\", "\\\\").replace('"', '\\"')  # it becomes a docstring
+        text = message.description or f"{message.name} of {self.module.package}."
         return root | {
             "name": message.name,
             "template_id": message.template_id,
+            "listed": doc(f"{message.template_id:<6} {message.name}"),
             "block_length": message.block.length,
             "layout_since": message.layout_since,
-            "doc": doc if doc.endswith(".") else f"{doc}.",
+            "doc": doc(text if text.endswith(".") else f"{text}."),
             "minimum": _minimum(message.block, "header.version"),
             "levels": levels,
             "tables": [root, *_all(root["groups"])],
             "slots": [slot for level in levels for slot in _slots(level)],
             "framings": [each["framing"] for each in _all(root["groups"]) if each["framing"]],
-            "spec": specs.message(message, self.numpy_order, self.composite_key),
+            "spec": json_text(specs.message(message, self.numpy_order, self.composite_key)),
             **self.tuples(message, root["fields"]),
             "stub": stubs.message(message),
         }
@@ -73,7 +74,7 @@ class LevelRenderer(TupleRenderer):
             "fields": leaves,
             "columns": columns
             + [{"c_type": "uint32_t", "declarator": text.c_name} for text in texts],
-            "copies": self.copies(leaves, "row", "frame"),
+            "copies": self.copies(leaves, code("row"), code("frame")),
             "groups": groups,
             "has_framing": any(group["is_flat"] and group["framing"] for group in groups),
             "data": [self.data(each, elements) for each in source.data],
@@ -99,22 +100,20 @@ class LevelRenderer(TupleRenderer):
         own_path = f"{path}_{group.name}"
         own_prefix = f"{prefix}{names.type_name(group.schema_name)}"
         model = self.level(group, own_path, own_prefix, elements)
-        element = f'b"{model["element"]}"'
+        element = code('b"{}"', model["element"])
         minimum = _minimum(group.block, version)
-        target = f"&frame.{group.c_name}"
+        target = code("&frame.{}", group.c_name)
         framing = self.framing_name(group) if group.dimension.has_counts else ""
         if not group.is_flat:
-            scratch = f"{group.c_name}_entry"
-            walk = (
-                f"walk_entries(cursor, {minimum}, {element}, {target}, take_{model['path']}, "
-                f"&{scratch}.root)"
-            )
+            form = "walk_entries(cursor, {}, {}, {}, take_{}, &{}_entry.root)"
+            walk = code(form, minimum, element, target, model["path"], group.c_name)
         elif framing:
-            walk = f"take_counted_entries(cursor, {minimum}, {element}, {target}, &{framing})"
+            form = "take_counted_entries(cursor, {}, {}, {}, &{})"
+            walk = code(form, minimum, element, target, framing)
         else:
-            walk = f"take_entries(cursor, {minimum}, {element}, {target})"
+            walk = code("take_entries(cursor, {}, {}, {})", minimum, element, target)
         fields = model["fields"]
-        item = f"g_{group.c_name}[i]"
+        item = code("g_{}[i]", group.c_name)
         return model | {
             "name": group.name,
             "c_name": group.c_name,
@@ -128,7 +127,7 @@ class LevelRenderer(TupleRenderer):
             "is_native": not self.module.big_endian and self.is_native(group.block),
             "copies": model["copies"]
             if not group.is_flat
-            else self.copies(fields, item, "&one, 0" if framing else "frame, i"),
+            else self.copies(fields, item, code("&one, 0" if framing else "frame, i")),
         }
 
     def data(self, each: ir.Data, elements: tuple[str, ...]) -> dict[str, Any]:
@@ -160,19 +159,19 @@ class LevelRenderer(TupleRenderer):
         return known.get("groupSizeEncoding", first)
 
     def framing(self, dimension: ir.Dimension | None, data: ir.VarData | None) -> dict[str, Any]:
-        absent = "sbe_member(-1, 0)"
-        parts = [str(self.module.version), str(dimension.size if dimension else 0)]
+        absent = code("sbe_member(-1, 0)")
+        parts: list[Source | int] = [self.module.version, dimension.size if dimension else 0]
         members = (
             (dimension.block_length, dimension.count, dimension.group_count, dimension.data_count)
             if dimension
             else (None,) * 4
         )
         parts += [self.member(each) if each else absent for each in members]
-        parts.append(str(data.data_offset if data else 0))
+        parts.append(data.data_offset if data else 0)
         parts.append(self.member(data.length) if data else absent)
         return {
             "name": _framing_name(dimension, data),
-            "value": f"sbe_framing({', '.join(parts)})",
+            "value": code("sbe_framing({})", joined(", ", parts)),
         }
 
     def unknown(self, level: _Level, version: str) -> dict[str, Any]:
@@ -192,28 +191,30 @@ class LevelRenderer(TupleRenderer):
         framing = self.framing_name(level)
         result["entry_framing"] = framing
         for member, known, key, place in (
-            (counted[0], level.groups, "unknown_groups", "{}, 0"),
-            (counted[1], level.data, "unknown_data", "0, {}"),
+            (counted[0], level.groups, "unknown_groups", "{0} - {1}, 0"),
+            (counted[1], level.data, "unknown_data", "0, {0} - {1}"),
         ):
             if member is None:
                 continue
             if isinstance(level, ir.Message):
-                count = f"header.{'group_count' if key == 'unknown_groups' else 'data_count'}"
+                count = code(
+                    "header.{}", "group_count" if key == "unknown_groups" else "data_count"
+                )
             else:
                 what = "groups" if key == "unknown_groups" else "data"
-                count = f"load_member(dimensions, &{framing}.{what})"
+                count = code("load_member(dimensions, &{}.{})", framing, what)
                 result["counts"] = True
             number = len(known)
-            rest = place.format(f"{count} - {number}")
-            result[key] = f"{count} > {number} and not skip_unknown(cursor, {rest}, &{framing}, 0)"
+            form = "{} > {} and not skip_unknown(cursor, {}, &{}, 0)"
+            result[key] = code(form, count, number, code(place, count, number), framing)
         return result
 
 
-def _slots(level: dict[str, Any]) -> Iterator[str]:
+def _slots(level: dict[str, Any]) -> Iterator[Source]:
     """Where the groups and data of a level are in its C struct."""
     probe = f"PROBE_{level['probe']}"
     for each in (*level["groups"], *level["data"]):
-        yield f"<char*>&{probe}.{each['c_name']} - <char*>&{probe}"
+        yield code("<char*>&{0}.{1} - <char*>&{0}", probe, each["c_name"])
 
 
 def _all(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -231,9 +232,10 @@ def _framing_name(dimension: ir.Dimension | None, data: ir.VarData | None) -> st
     return f"FRAMING_{'_'.join(parts)}"
 
 
-def _minimum(block: ir.Block, version: str) -> str:
+def _minimum(block: ir.Block, version: str) -> Source:
     """The least block length, as an expression over the acting version."""
-    expression = str(block.minimums[0].length)
+    expression = code("{}", block.minimums[0].length)
     for minimum in block.minimums[1:]:
-        expression = f"{minimum.length} if {version} >= {minimum.since} else {expression}"
-    return f"({expression})" if len(block.minimums) > 1 else expression
+        form = "{} if {} >= {} else {}"
+        expression = code(form, minimum.length, version, minimum.since, expression)
+    return code("({})", expression) if len(block.minimums) > 1 else expression

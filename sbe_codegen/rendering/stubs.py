@@ -6,34 +6,39 @@ from typing import Any
 
 from .. import ir, names
 from ..runtime.names import free
+from .source import Source, code, joined
+
+_ROWS = code("NDArray[np.void]")
+_BLOCK = {"name": "block", "type": _ROWS}
 
 
 def message(source: ir.Message) -> dict[str, Any]:
     elements: list[ir.Field | ir.Data] = [*source.block.fields, *source.data]
     return {
-        "match_args": "".join(f'"{field.name}", ' for field in source.block.fields).strip(),
-        "tuple_names": ", ".join(each.name for each in elements),
-        "tuple_types": ", ".join(map(_type, elements)) or "()",
+        "match_args": joined(" ", (code('"{}",', field.name) for field in source.block.fields)),
+        "tuple_names": joined(", ", (each.name for each in elements)),
+        "tuple_types": joined(", ", map(_type, elements)) or code("()"),
         "float_types": _float_types(elements),
         "flat_groups": [group.name for group in source.groups if group.is_flat],
-        "properties": [{"name": "block", "type": "NDArray[np.void]"}, *_properties(source, source)],
+        "properties": [_BLOCK, *_properties(source, source)],
         "entries": list(_entries(source, source)),
     }
 
 
-def _float_types(elements: list[ir.Field | ir.Data]) -> str:
+def _float_types(elements: list[ir.Field | ir.Data]) -> Source:
     """Those of ``astuple_float``; empty where there are no mantissas."""
     if not any(isinstance(each, ir.Field) and each.exponent for each in elements):
-        return ""
-    return ", ".join(
-        _float_type(each) if isinstance(each, ir.Field) and each.exponent else _type(each)
+        return code("")
+    types = (
+        _scaled_type("float", each) if isinstance(each, ir.Field) and each.exponent else _type(each)
         for each in elements
     )
+    return joined(", ", types)
 
 
-def _float_type(field: ir.Field) -> str:
+def _scaled_type(name: str, field: ir.Field) -> Source:
     is_null = field.optional or field.since or field.encoding.kind == "mantissa"
-    return "float | None" if is_null else "float"
+    return code("{} | None" if is_null else "{}", name)
 
 
 def _entry_class(source: ir.Message, group: ir.Group) -> str:
@@ -49,16 +54,13 @@ def _entries(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[str,
             result.append(
                 {
                     "name": _entry_class(source, group),
-                    "properties": [
-                        {"name": "block", "type": "NDArray[np.void]"},
-                        *_properties(source, group),
-                    ],
+                    "properties": [_BLOCK, *_properties(source, group)],
                 }
             )
     return result
 
 
-def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[str, str]]:
+def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[str, Any]]:
     result = []
     scaled = []
     taken = {field.name for field in level.block.fields}
@@ -66,52 +68,50 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
     for field in level.block.fields:
         result.append({"name": field.name, "type": of_field(field)})
         if field.exponent:
-            kind = _float_type(field)
-            scaled.append({"name": free(f"{field.name}_float", taken), "type": kind})
-            kind = kind.replace("float", "Decimal")
-            scaled.append({"name": free(f"{field.name}_decimal", taken), "type": kind})
+            for ending, made in (("float", "float"), ("decimal", "Decimal")):
+                name = free(f"{field.name}_{ending}", taken)
+                scaled.append({"name": name, "type": _scaled_type(made, field)})
     result += scaled
     for group in level.groups:
         if not group.is_flat:
-            kind = f"Entries[{_entry_class(source, group)}]"
+            kind = code("Entries[{}]", _entry_class(source, group))
             result.append({"name": group.name, "type": kind})
             continue
-        result.append({"name": group.name, "type": "NDArray[np.void]"})
+        result.append({"name": group.name, "type": _ROWS})
         if any(field.exponent for field in group.block.fields):
-            result.append({"name": free(f"{group.name}_float", taken), "type": "NDArray[np.void]"})
+            result.append({"name": free(f"{group.name}_float", taken), "type": _ROWS})
     for each in level.data:
-        none = " | None" if each.since else ""
         result.append({"name": each.name, "type": _type(each)})
-        result.append({"name": free(f"{each.name}_bytes", taken), "type": "bytes" + none})
+        kind = code("bytes | None" if each.since else "bytes")
+        result.append({"name": free(f"{each.name}_bytes", taken), "type": kind})
         if each.var_data.is_embedded:
             result.append({"name": free(f"{each.name}_message", taken), "type": "Any"})
     return result
 
 
-def _type(element: ir.Field | ir.Data) -> str:
+def _type(element: ir.Field | ir.Data) -> Source:
     if isinstance(element, ir.Field):
         return of_field(element)
-    none = " | None" if element.since or element.var_data.empty_is_null else ""
-    return ("str" if element.var_data.charset else "bytes") + none
+    is_null = element.since or element.var_data.empty_is_null
+    made = "str" if element.var_data.charset else "bytes"
+    return code("{} | None" if is_null else "{}", made)
 
 
-def of_field(field: ir.Field) -> str:
+def of_field(field: ir.Field) -> Source:
     """The Python type of a field's attribute."""
     encoding = field.encoding
-    none = " | None" if field.optional or field.since else ""
+    form = "{} | None" if field.optional or field.since else "{}"
     if encoding.enum is not None:
-        if encoding.enum.is_bool:
-            return "bool" + none if field.is_constant else "bool | int | None"
-        name = encoding.enum.name
-        return name + none if field.is_constant else f"{name} | int | None"
+        name = "bool" if encoding.enum.is_bool else encoding.enum.name
+        return code(form if field.is_constant else "{} | int | None", name)
     if encoding.set is not None:
-        return encoding.set.name + none
+        return code(form, encoding.set.name)
     if encoding.kind == "composite":
-        return "Any"
+        return code("Any")
     if encoding.kind == "mantissa":
-        return "int | None"
+        return code("int | None")
     if encoding.kind == "array":
-        return "NDArray[Any]" + none
+        return code(form, code("NDArray[Any]"))
     if encoding.kind in ("text", "char"):
-        return "str" + none
-    return ("float" if encoding.primitive.is_float else "int") + none
+        return code(form, "str")
+    return code(form, "float" if encoding.primitive.is_float else "int")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import ir
 from .fields import FieldRenderer, Leaf
+from .source import Source, code
 
 _Element = ir.Field | ir.Data
-# What refers to a frame, or may be large, is not in tuples that are kept for reuse.
-_HELD = frozenset({"composite", "array"})
+# What refers to a frame, may be large, or is made of a class that can run code when it dies, is not
+# in tuples that are kept for reuse. (Members of enums live as long as the module.)
+_HELD = frozenset({"composite", "array", "set"})
+
+
+class _Value(NamedTuple):
+    """``read`` makes the local variable of a value, ``put`` puts that into the tuple."""
+
+    read: Source
+    put: Source
 
 
 class TupleRenderer(FieldRenderer):
@@ -18,62 +27,81 @@ class TupleRenderer(FieldRenderer):
         """The forms of the tuple: raw, and with floats where the message has mantissas."""
         elements: list[_Element] = [*message.block.fields, *message.data]
         accessors = {leaf.column: leaf.accessor for leaf in leaves}
-        is_kept = not any(map(_is_held, elements))
         number = message.template_id
-        puts = [
-            self.put(i, f"ELEMENTS_{number}, {i}", each, accessors)
+        raw = [
+            self.value(i, code("ELEMENTS_{}, {}", number, i), each, accessors)
             for i, each in enumerate(elements)
         ]
-        forms: list[dict[str, Any]]
-        forms = [{"function": f"tuple_{message.name}", "shelf": f"SHELF_{number}", "puts": puts}]
+        forms = [(f"tuple_{message.name}", f"SHELF_{number}", raw)]
         if any(field.exponent for field in message.block.fields):
             scaled = [
-                self.put_float(i, f"FLOATS_{number}, {i}", message.block, each, accessors)
+                self.scaled(i, code("FLOATS_{}, {}", number, i), message.block, each, accessors)
                 if isinstance(each, ir.Field) and each.exponent
-                else puts[i]
+                else raw[i]
                 for i, each in enumerate(elements)
             ]
-            shelf = f"FLOAT_SHELF_{number}"
-            function = f"float_tuple_{message.name}"
-            forms.append({"function": function, "shelf": shelf, "puts": scaled})
-        for form in forms:  # descriptors may run Python code
-            form["copies"] = any("read_element" in put for put in form["puts"])
+            forms.append((f"float_tuple_{message.name}", f"FLOAT_SHELF_{number}", scaled))
+        is_kept = not any(map(_is_held, elements))
         return {
-            "tuples": [form | {"is_kept": is_kept} for form in forms],
-            "shelves": [form["shelf"] for form in forms],
+            "tuples": [
+                {
+                    "function": function,
+                    "shelf": shelf,
+                    "reads": [value.read for value in values],
+                    "puts": [value.put for value in values],
+                    "is_kept": is_kept,
+                    # descriptors may run Python code
+                    "copies": any("read_element" in value.read for value in values),
+                }
+                for function, shelf, values in forms
+            ],
+            "shelves": [shelf for _, shelf, _ in forms],
         }
 
-    def put(self, i: int, where: str, element: _Element, accessors: Mapping[str, str]) -> str:
+    def value(
+        self, i: int, where: Source, element: _Element, accessors: Mapping[str, str]
+    ) -> _Value:
         """Plain numbers come straight from the block, all else by its descriptor."""
-        read = f"read_element({where}, root, owner)"
         if isinstance(element, ir.Data):
             data = element.var_data
             if data.charset == "utf-8" and not element.since and not data.empty_is_null:
-                read = f"read_text({where}, &frame.{element.c_name}, root, owner)"
-            return f"sbe_put(values, {i}, {read})"
-        if not _is_plain(element):
-            return f"sbe_put(values, {i}, {read})"
-        value = f"{accessors[element.c_name]}(frame)"
-        if element.encoding.primitive.is_float:
-            return f"sbe_put_float(values, {i}, {value})"
-        if element.size == 1:
-            return f"sbe_put(values, {i}, byte_int({value}))"
-        verb = "sbe_put_uint" if element.encoding.primitive.name == "uint64" else "sbe_put_int"
-        return f"{verb}(values, {i}, {value})"
+                form = "read_text({}, &frame.{}, root, owner)"
+                return _object(i, code(form, where, element.c_name))
+        elif _is_plain(element):
+            primitive = element.encoding.primitive
+            accessor = accessors[element.c_name]
+            read = code("cdef {} v{} = {}(frame)", primitive.c_type, i, accessor)
+            if primitive.is_float:
+                return _Value(read, code("sbe_put_float(values, {0}, v{0})", i))
+            if element.size == 1:
+                return _Value(read, code("sbe_put(values, {0}, byte_int(v{0}))", i))
+            verb = "sbe_put_uint" if primitive.name == "uint64" else "sbe_put_int"
+            return _Value(read, code("{1}(values, {0}, v{0})", i, verb))
+        return _object(i, code("read_element({}, root, owner)", where))
 
-    def put_float(
-        self, i: int, where: str, block: ir.Block, mantissa: ir.Field, accessors: Mapping[str, str]
-    ) -> str:
+    def scaled(
+        self,
+        i: int,
+        where: Source,
+        block: ir.Block,
+        mantissa: ir.Field,
+        accessors: Mapping[str, str],
+    ) -> _Value:
         assert mantissa.exponent is not None
         named = [each for each in block.fields if each.name == mantissa.exponent.field]
         if mantissa.exponent.levels == 0 and _is_plain(mantissa) and named:
-            power = named[0].encoding.constant
+            power: ir.Constant | None = named[0].encoding.constant
             if power is None and _is_plain(named[0]):
-                power = f"{accessors[named[0].c_name]}(frame)"
+                power = code("{}(frame)", accessors[named[0].c_name])
             if power is not None and mantissa.encoding.primitive.name != "uint64":
-                value = f"{accessors[mantissa.c_name]}(frame)"
-                return f"put_scaled(values, {i}, {value}, {power})"
-        return f"sbe_put(values, {i}, read_element({where}, root, owner))"
+                value = code("scaled({}(frame), {})", accessors[mantissa.c_name], power)
+                put = code("sbe_put_float(values, {0}, v{0})", i)
+                return _Value(code("cdef double v{} = {}", i, value), put)
+        return _object(i, code("read_element({}, root, owner)", where))
+
+
+def _object(i: int, value: Source) -> _Value:
+    return _Value(code("v{} = {}", i, value), code("sbe_put(values, {0}, v{0})", i))
 
 
 def _is_plain(field: ir.Field) -> bool:

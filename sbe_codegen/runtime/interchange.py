@@ -36,11 +36,15 @@ def _is_null(column: Array, fact: Fact) -> Array | None:
 
 
 def _clean(texts: Any) -> list[str]:
-    """Text that was kept by surrogateescape, with its bytes spelt out."""
-    return [
-        each.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        for each in texts
-    ]
+    """Text that was kept by surrogateescape, with its bytes spelt out; and so other surrogates."""
+    result = []
+    for each in texts:
+        try:
+            content = each.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # UTF-7 can say a surrogate without its other half
+            content = each.encode("utf-8", "backslashreplace")
+        result.append(content.decode("utf-8", "backslashreplace"))
+    return result
 
 
 # pyarrow

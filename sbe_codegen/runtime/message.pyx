@@ -8,6 +8,7 @@ from libc.string cimport memcmp
 from .cursor cimport sbe_root
 from .elements cimport Element, View
 from .frames cimport Lease, aim, open_frame
+from .values cimport ALLOWED
 
 cdef class Schema:
     """What a generated module knows about itself at run time."""
@@ -47,8 +48,12 @@ cdef extern from "Python.h":
 
 
 cdef void pool_by(type kind, void (*give_back)(void*) noexcept) noexcept:
-    """Lets ``give_back`` have the memory of each dead message, at import. The class is final."""
-    (<TypeStruct*>kind).tp_free = give_back
+    """Lets ``give_back`` have the memory of each dead message, at import. The class is final.
+
+    A pool that nothing is given back to stays empty, so that each message is made anew.
+    """
+    if ALLOWED:
+        (<TypeStruct*>kind).tp_free = give_back
 
 
 cdef object reopen(Message message, object frame, Py_ssize_t offset, sbe_cursor* cursor):

@@ -5,12 +5,20 @@ dropped by the time the next frame comes. A message's memory goes to a pool when
 A tuple is kept on a shelf when it is handed out; if nobody else refers to it when it is its turn
 again (a reference count of 1), its values are replaced, and those of its ints and floats that
 nobody else refers to are given their new value where they are. `zip` reuses its tuples in the same
-way. Whatever anybody still holds is left alone. Shelves hold numbers and texts only, never what
-refers to a frame.
+way. Whatever anybody still holds is left alone.
+
+What can be found while it is changed would change in somebody's hand. So, from taking an object back to
+handing it out, no Python code runs: no attribute is read, nothing is looked up, and nothing that
+the cycle collector knows is made, all of which can run finalizers, callbacks, profilers and other threads.
+Values that need any of that are made before. What is replaced meanwhile runs nothing when it dies
+either: kept tuples hold exact ints, floats and strs, None, and members of enums, which live as long as the
+module; never what refers to a frame. And the collector does not know these tuples, whose values
+can't be parts of a cycle: `gc.get_objects` never gives one.
 
 Everything here needs the GIL, and how CPython 3.11 to 3.13 lays out its ints (`cpython/longintrepr.h`).
 `values` tries that out when it is imported; where it does not hold, on other interpreters and in
-free-threaded builds, objects are made anew each time.
+free-threaded builds, objects are made anew each time. So they are where Cython traces lines, since a
+tracer is Python code, and where SBE_REUSE is 0 when `values` is imported.
 """
 
 from cpython.object cimport PyObject, PyTypeObject
@@ -22,7 +30,8 @@ cdef extern from *:
     #ifndef SBE_REUSE
     #define SBE_REUSE
 
-    #if defined(Py_GIL_DISABLED) || defined(PYPY_VERSION) || PY_VERSION_HEX >= 0x030E0000
+    #if defined(Py_GIL_DISABLED) || defined(PYPY_VERSION) || PY_VERSION_HEX >= 0x030E0000 \\
+            || (defined(CYTHON_TRACE_NOGIL) && CYTHON_TRACE_NOGIL)
     #define SBE_KNOWN_INTS 0
     #elif PY_VERSION_HEX >= 0x030C0000
     #define SBE_KNOWN_INTS 1
@@ -58,7 +67,7 @@ cdef extern from *:
 
     typedef struct { PyObject *kept[2]; unsigned turn; } sbe_shelf;
 
-    /* A tuple that nobody else has, with values in it or NULLs. */
+    /* A tuple that nobody else has or can find, with values in it or NULLs. */
     static inline PyObject *sbe_take_tuple(sbe_shelf *shelf, Py_ssize_t size)
     {
         PyObject *tuple = shelf->kept[shelf->turn ^= 1];
@@ -67,7 +76,15 @@ cdef extern from *:
             if (Py_REFCNT(tuple) == 1) return tuple;
             Py_DECREF(tuple);
         }
-        return PyTuple_New(size);
+        tuple = PyTuple_New(size);
+        if (tuple != NULL) PyObject_GC_UnTrack(tuple);
+        return tuple;
+    }
+
+    /* A tuple that is not kept and may hold anything: it is filled now, and can be found. */
+    static inline void sbe_let_go(PyObject *tuple)
+    {
+        PyObject_GC_Track(tuple);
     }
 
     static inline void sbe_keep_tuple(sbe_shelf *shelf, PyObject *tuple)
@@ -202,6 +219,7 @@ cdef extern from *:
         pass
     bint sbe_change_int(object number, uint64_t size, bint negative)
     tuple sbe_take_tuple(sbe_shelf* shelf, Py_ssize_t size)
+    void sbe_let_go(tuple values)
     void sbe_keep_tuple(sbe_shelf* shelf, tuple values)
     int sbe_put(tuple values, Py_ssize_t i, object value) except -1
     int sbe_put_int(tuple values, Py_ssize_t i, int64_t value) except -1

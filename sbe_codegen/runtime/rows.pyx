@@ -350,17 +350,25 @@ cdef object hand_over(object dtype, sbe_buffer* buffer):
 
 
 cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
-    """The texts in the order of their codes; what is no text is kept by surrogateescape."""
+    """The texts in the order of their codes; what is no text is kept by surrogateescape.
+
+    It can escape bytes above 127 only, and codecs have errors of their own: then bytes are spelt out.
+    """
     cdef size_t begin = 0, end
     cdef uint32_t code
     texts = []
     for code in range(dictionary.count):
         end = (<size_t*>dictionary.ends.data)[code]
         text = dictionary.text.data[begin:end]
-        try:
-            texts.append(text.decode(encoding, "surrogateescape"))
-        except UnicodeDecodeError:      # which can escape bytes above 127 only
-            texts.append(text.decode(encoding, "backslashreplace"))
+        for codec, way in ((encoding, "surrogateescape"), (encoding, "backslashreplace"),
+                           ("ascii", "backslashreplace")):
+            try:
+                texts.append(text.decode(codec, way))
+                break
+            except MemoryError:
+                raise
+            except Exception:
+                continue
         begin = end
     return texts
 

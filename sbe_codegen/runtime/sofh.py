@@ -48,15 +48,16 @@ class Splitter:
         self.min_length = min_length
         self.position = 0  # in the stream, of the first byte that no message was made of
         self._rest = bytearray()
-        self._error: FramingError | None = None
+        self._fault: tuple[str, int] | None = None  # what is wrong, and at which byte
 
     def feed(self, data: Any) -> list[bytes]:
         """The messages that ``data`` completes. Raises FramingError, and from then on always.
 
-        Messages before the fault are given first: the error comes with the next call.
+        Messages before the fault are given first: the error comes with the next call. It is another
+        error each time: one that is raised again keeps what all its raisers were given.
         """
-        if self._error is not None:
-            raise self._error
+        if self._fault is not None:
+            raise FramingError(*self._fault)
         try:
             self._rest += memoryview(data)
         except TypeError:
@@ -66,9 +67,9 @@ class Splitter:
         while len(self._rest) - start >= SOFH_LENGTH:
             length = int.from_bytes(self._rest[start : start + 4], self.byte_order)
             encoding = int.from_bytes(self._rest[start + 4 : start + 6], self.byte_order)
-            fault = self._fault(length, encoding)
+            fault = self._wrong(length, encoding)
             if fault:
-                self._error = FramingError(fault, self.position + start)
+                self._fault = fault, self.position + start
                 break
             if len(self._rest) - start < length:
                 break
@@ -76,11 +77,11 @@ class Splitter:
             start += length
         del self._rest[:start]
         self.position += start
-        if self._error is not None and not messages:
-            raise self._error
+        if self._fault is not None and not messages:
+            raise FramingError(*self._fault)
         return messages
 
-    def _fault(self, length: int, encoding: int) -> str:
+    def _wrong(self, length: int, encoding: int) -> str:
         if encoding not in self.encodings:
             known = " or ".join(f"0x{each:04X}" for each in self.encodings)
             swapped = int.from_bytes(encoding.to_bytes(2, "big"), "little")

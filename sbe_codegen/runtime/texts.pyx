@@ -72,7 +72,9 @@ cdef class TextField(Element):
             return PyUnicode_DecodeLatin1(text, length, NULL)
         try:
             value = text[:length].decode(self.encoding)
-        except UnicodeDecodeError as error:
+        except MemoryError:
+            raise
+        except Exception as error:      # UnicodeDecodeError, and what else codecs raise at bytes
             raise_text(self, error, self.encoding, root.block.data + self.offset, owner,
                        f"block['{self.name}'] gives the bytes")
         if self.wide:
@@ -165,7 +167,9 @@ cdef class DataField(Element):
             if self.utf8:
                 return utf8_text(text, data.length)
             return PyUnicode_Decode(text, data.length, self.codec, NULL)
-        except UnicodeDecodeError as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             raise_text(self, error, self.encoding, data.data, owner,
                        f"{self.name}_bytes gives the bytes")
 
@@ -179,10 +183,12 @@ cdef raise_text(Element element, error, str encoding, const uint8_t* text, objec
     kind = element.__objclass__     # None of elements inside groups and composites
     message = getattr(kind, "__name__", None)
     place = f"{message}: {element.schema_name}" if message else element.schema_name
-    offset = (text - start_of(owner)) + error.start
+    offset = text - start_of(owner)
+    if isinstance(error, UnicodeDecodeError):
+        offset += error.start
     raise MalformedMessage(
         f"{place} is not {encoding} text at offset {offset} "
-        f"({error.reason}); {hint}",
+        f"({getattr(error, 'reason', error)}); {hint}",
         offset=offset,
         template_id=getattr(kind, "TEMPLATE_ID", None),
         message=message,

@@ -3,12 +3,13 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
-from .reuse cimport sbe_keep_tuple, sbe_put, sbe_put_float, sbe_shelf
+from .reuse cimport sbe_keep_tuple, sbe_shelf
 from .scaling cimport exact_float, sbe_scale
 
 
 cdef PyObject** BYTES
-cdef bint REUSES                # ints are laid out as `reuse` knows
+cdef bint ALLOWED               # objects may be taken again: SBE_REUSE is not 0
+cdef bint REUSES                # and ints are laid out as `reuse` knows
 
 cdef PyObject* known_text(const char* text, size_t length) noexcept
 cdef object utf8_text(const char* text, size_t length)
@@ -26,11 +27,7 @@ cdef inline tuple keep_tuple(sbe_shelf* shelf, tuple values):
     return values
 
 
-cdef inline int put_scaled(
-    tuple values, Py_ssize_t i, int64_t mantissa, int64_t exponent
-) except -1:
+cdef inline double scaled(int64_t mantissa, int64_t exponent) except? -1.0:
     """The float64 nearest to mantissa x 10^exponent."""
     cdef double value
-    if not sbe_scale(mantissa, exponent, &value):
-        value = exact_float(mantissa, exponent)
-    return sbe_put_float(values, i, value)
+    return value if sbe_scale(mantissa, exponent, &value) else exact_float(mantissa, exponent)

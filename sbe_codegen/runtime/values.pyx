@@ -14,6 +14,8 @@ from libc.string cimport memcpy
 from .loads cimport load_ends
 from .reuse cimport sbe_change_int
 
+import os
+
 cdef enum:
     TEXT_BITS = 12              # the slot of a text is that many bits of a hash
     LONGEST = 16                # bytes of a text that is remembered
@@ -91,4 +93,17 @@ cdef bint knows_ints() except -1:
     return True
 
 
-REUSES = knows_ints()
+cdef bint allowed() except -1:
+    given = os.environ.get("SBE_REUSE") or "1"
+    if given not in ("0", "1"):
+        raise ImportError(f"SBE_REUSE is '0' (objects are always made anew) or '1', not '{given}'")
+    return given == "1"
+
+
+def reuses():
+    """Whether tuples, ints and floats that nobody holds any more are taken again here."""
+    return REUSES
+
+
+ALLOWED = allowed()
+REUSES = ALLOWED and knows_ints()
