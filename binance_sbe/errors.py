@@ -10,6 +10,7 @@
         UnexpectedTemplate    another template than the class asked for
         SchemaMismatch        another schema's id
       SchemaError             a schema that can't be compiled
+        SchemaTooLarge        it reaches a limit: nothing more of it is read
       BinanceError            the exchange answered with an error of its own
       NotSbe                  (also a ValueError) an answer that is not SBE: of a gateway, or JSON
       FramingError            (also a ValueError) a FIX byte stream that is out of step

@@ -66,3 +66,7 @@ class SchemaError(SbeError):
 
 def _order(error: SchemaError) -> tuple[str, int]:
     return error.file, error.line
+
+
+class SchemaTooLarge(SchemaError):
+    """A schema that reaches a limit (see limits.py): nothing more of it is read."""

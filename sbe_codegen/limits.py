@@ -11,7 +11,7 @@ import stat
 import time
 from pathlib import Path
 
-from .errors import Place, SchemaError
+from .errors import Place, SchemaTooLarge
 
 BYTES = 16 * 2**20  # a hundred times the largest schema in use
 FILES = 100
@@ -25,10 +25,6 @@ VERSIONS = 250  # that one block got fields in
 SECONDS = 10.0  # of this thread's time on a processor: to read, to resolve, and to render
 
 
-class Exceeded(SchemaError):
-    """A limit is reached: nothing more is read, or looked for."""
-
-
 class Budget:
     """The time, and the values, that are left for a schema."""
 
@@ -37,17 +33,17 @@ class Budget:
         self.values = 0
 
     def check(self, place: Place) -> None:
-        """To be called for each element. Raises Exceeded when the time is over."""
+        """To be called for each element. Raises SchemaTooLarge when the time is over."""
         if time.thread_time() > self.end:
             sentence = f"the schema takes more than {SECONDS:.0f} s to read up to here"
-            raise Exceeded(*place, "", f"{sentence}: it is too large, or made to be slow")
+            raise SchemaTooLarge(*place, "", f"{sentence}: it is too large, or made to be slow")
 
     def spend(self, place: Place, values: int, text: str) -> None:
-        """A field of so many values, with ``text`` to say of it. Raises Exceeded."""
+        """A field of so many values, with ``text`` to say of it. Raises SchemaTooLarge."""
         self.values += values + len(text) // 100
         if self.values > VALUES:
             sentence = f"the fields up to here have more than {VALUES} values, or as many lines"
-            raise Exceeded(*place, "", f"{sentence} of description: no SBE schema does")
+            raise SchemaTooLarge(*place, "", f"{sentence} of description: no SBE schema does")
 
 
 def content(path: Path, most: int) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import limits, schema
-from .errors import Place, SchemaError
+from .errors import Place, SchemaError, SchemaTooLarge
 from .sources import Sources, local_name, namespace
 
 _XINCLUDE = "http://www.w3.org/2001/XInclude"
@@ -195,7 +195,7 @@ class _Reader:
         """The types of the file that an XInclude names."""
         try:
             root = self.sources.include(node)
-        except limits.Exceeded:
+        except SchemaTooLarge:
             raise
         except SchemaError as error:
             self.errors += error.errors

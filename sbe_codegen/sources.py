@@ -14,7 +14,7 @@ from typing import Any
 from lxml import etree
 
 from . import limits
-from .errors import Place, SchemaError
+from .errors import Place, SchemaError, SchemaTooLarge
 
 _STUB = re.compile(rb"[\w.\-/\\ ]+\.xml\s*")
 
@@ -72,7 +72,7 @@ class Sources:
         ):
             if value > limit:
                 sentence = f"{what}, with all that is included: no SBE schema does"
-                raise limits.Exceeded(file, 0, "", sentence)
+                raise SchemaTooLarge(file, 0, "", sentence)
         if not content.strip():
             raise SchemaError(file, 0, "", "is empty")
         if _STUB.fullmatch(content):

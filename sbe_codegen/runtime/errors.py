@@ -19,6 +19,7 @@ from enum import IntEnum
 
 from ..errors import SbeError as SbeError
 from ..errors import SchemaError as SchemaError  # what the compiler raises, for those who catch it
+from ..errors import SchemaTooLarge as SchemaTooLarge
 
 
 class DecodeError(SbeError, ValueError):
