@@ -80,7 +80,10 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], M
 
 
 # Other random schemas: SCHEMA_SEEDS=31,32 make test PYTEST_ARGS="-k random"
-SEEDS = [int(seed) for seed in os.environ.get("SCHEMA_SEEDS", "1,2,3,4").split(",")]
+SEEDS = [
+    pytest.param(int(seed), marks=[pytest.mark.long] * (i >= 2))
+    for i, seed in enumerate(os.environ.get("SCHEMA_SEEDS", "1,2,3,4").split(","))
+]
 
 
 @pytest.fixture(scope="session", params=SEEDS)

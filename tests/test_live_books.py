@@ -579,6 +579,7 @@ SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "1,2").split(",")]
 
 
 @pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.long
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_book_that_says_live_is_the_truth_at_its_update_id(seed: int, lines: int) -> None:
     symbols = [f"coin{i}usdt" for i in range(10)] + ["测试456"]

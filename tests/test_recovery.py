@@ -349,6 +349,7 @@ def test_a_half_open_connection_is_found_and_mended(caplog: pytest.LogCaptureFix
 @WAYS
 @pytest.mark.parametrize("lines", [1, 2])
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.long
 def test_whatever_goes_wrong_is_mended_and_accounted_for(
     use_batches: bool, lines: int, seed: int
 ) -> None:
@@ -396,7 +397,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @WAYS
 @pytest.mark.parametrize("lines", [1, 2])
-@pytest.mark.parametrize("shards", [2, 3])
+@pytest.mark.parametrize("shards", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_what_happens_to_one_shard_leaves_the_others_as_they_are(
     small_shards: None, use_batches: bool, lines: int, shards: int
 ) -> None:

@@ -82,6 +82,7 @@ class Account(Exchange):
                 self.missing["stale"] += 1
 
 
+@pytest.mark.long
 @pytest.mark.timeout(int(SECONDS) + 240)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_long_run_loses_nothing_that_the_ledger_does_not_list(
