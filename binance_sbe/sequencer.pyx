@@ -120,7 +120,7 @@ cdef class Stream:
             self.legs = grown
             self.leg_room += 2
         leg = &self.legs[self.leg_count]
-        leg[0] = sbe_leg(<PyObject*>line, INT64_MIN, INT64_MIN, INT64_MIN, 0, False)
+        leg[0] = sbe_leg(<PyObject*>line, INT64_MIN, INT64_MIN, INT64_MIN, 0, False, False)
         self.lines.append(line)
         line.streams.add(self)
         self.leg_count += 1
@@ -356,12 +356,14 @@ cdef class Sequencer:
             stream.frames += 1
             stream.out_of_order += event.last != INT64_MIN
             return HAND_OVER
-        if event.time < stream.era:         # of before the exchange began to count anew
-            stream.out_of_order += 1
-            return DROP
         leg = leg_of(stream, line)
         if leg == NULL:
             leg = stream.add_leg(line)
+        if leg.behind:
+            if event.time < stream.era:     # of before the exchange began to count anew
+                stream.out_of_order += 1
+                return DROP
+            leg.behind = False
         if leg.at != INT64_MIN:
             if event.last < leg.at or event.last == leg.at and (
                 stream.number != DEPTH20 or event.time <= leg.time
@@ -466,13 +468,22 @@ cdef class Sequencer:
     cdef int count_anew(
         self, Stream stream, Line line, const sbe_event* event, int64_t received, int64_t moment
     ) except -1:
-        """Lower ids at a later event time: what was before says nothing of what comes."""
+        """Lower ids at a later event time: what was before says nothing of what comes.
+
+        Connections that are there already may still bring what was sent before; those made later don't.
+        """
         cdef sbe_leg* leg
+        cdef int i
+        cdef list ids = self.odd_ids
         if stream.held is not None:
             stream.freed = self.next_held(stream, INT64_MAX)
+            self.odd_ids = ids              # those that waited have had theirs there
         stream.reset()
         stream.era = event.time
+        for i in range(stream.leg_count):
+            stream.legs[i].behind = True
         leg = leg_of(stream, line)
+        leg.behind = False                  # what it brings from here on was sent after this
         leg.begin, leg.at, leg.time = event.first, event.last, event.time
         leg.epoch = line.epochs[stream.number]
         return self.follow(stream, line, event, received, moment)
