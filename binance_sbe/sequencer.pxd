@@ -83,6 +83,7 @@ cdef class Stream:
     cdef bint jumps                     # ids need not follow upon each other
     cdef bint is_stray                  # stands for all streams that nobody has subscribed to
     cdef bint forgotten                 # not subscribed any more
+    cdef bint resumes                   # subscribed again, and nothing has come since
     cdef int64_t last_time              # the latest event time of what was handed on
     cdef int64_t era                    # the time of the first event of a new count
     cdef int64_t gap_top                # no id above was left out
@@ -98,6 +99,7 @@ cdef class Stream:
     cdef list freed                     # frames that need not wait any more
 
     cdef int reset(self) except -1
+    cdef void forget_legs(self) noexcept
     cdef sbe_leg* add_leg(self, Line line) except NULL
     cdef int remove_leg(self, Line line) except -1
 

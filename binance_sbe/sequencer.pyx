@@ -103,12 +103,16 @@ cdef class Stream:
 
     cdef int reset(self) except -1:
         """What comes next follows upon nothing."""
-        cdef int i
         self.last = self.last_time = self.era = self.gap_top = INT64_MIN
         self.gaps = None
+        self.forget_legs()
+        return 0
+
+    cdef void forget_legs(self) noexcept:
+        """What the connections have brought says nothing of what they will."""
+        cdef int i
         for i in range(self.leg_count):
             self.legs[i].at = INT64_MIN
-        return 0
 
     cdef sbe_leg* add_leg(self, Line line) except NULL:
         cdef sbe_leg* grown
@@ -405,6 +409,7 @@ cdef class Sequencer:
         if at > leg.at:                     # later events of the connection wait
             leg.at, leg.time = at, time
         stream.cause = None
+        stream.resumes = False
         if before == INT64_MIN:
             stream.gaps = Intervals()
             if event.first > INT64_MIN + 1:     # nobody knows what was sent before
@@ -534,6 +539,11 @@ cdef class Sequencer:
     ) except -1:
         """What is left out before an event: culled where a connection has passed over it, else a hole."""
         cdef int i
+        if stream.forgotten or stream.resumes:      # nobody has asked for what is between
+            first, last = <object>stream.last + 1, <object>event.first - 1
+            stream.gaps.append(first, last)
+            stream.gap_top = last
+            return 0
         if stream.jumps and passed_over(stream, event, begin):
             stream.culled += 1
             return 0
@@ -644,7 +654,8 @@ cdef class Sequencer:
             stream = self.stream(name)
             if stream.forgotten:            # what came meanwhile was on its way already
                 stream.forgotten = False
-                stream.reset()
+                stream.resumes = True
+                stream.forget_legs()
             leg = leg_of(stream, line)
             if leg == NULL:
                 leg = stream.add_leg(line)
@@ -695,7 +706,7 @@ cdef class Sequencer:
     def forget(self, names):
         """These streams are not wanted any more. Returns the frames, as (frame, received), that waited.
 
-        What still comes of them was on its way.
+        What still comes of them was on its way, or was handed on before: what that is is not forgotten.
         """
         cdef Stream stream
         ready = []
@@ -706,7 +717,6 @@ cdef class Sequencer:
                 (<Line>line).streams.discard(stream)
             stream.leg_count = 0
             stream.lines = []
-            stream.reset()
             stream.cause = None
             stream.forgotten = True
         return ready

@@ -219,6 +219,27 @@ def test_a_new_count_may_begin_with_odd_ids_while_events_wait(held: tuple[int, .
     assert feed.holes()[-1] == (1, 3, "not sent")
 
 
+@pytest.mark.parametrize("is_wanted_again", [False, True])
+def test_a_line_that_is_late_with_a_forgotten_stream_brings_nothing_twice(
+    is_wanted_again: bool,
+) -> None:
+    feed = Feed(2)
+    feed.give(0, trade(1))
+    feed.give(1, trade(1))
+    assert feed.give(0, trade(2, 9), trade(10)) == [2, 10]
+    feed.sequencer.forget(["btcusdt@trade"])
+    if is_wanted_again:
+        feed.sequencer.enter(feed.lines[0], ["btcusdt@trade"])
+        assert feed.give(0, trade(20), trade(21)) == [20, 21]
+    assert feed.give(1, trade(2, 9), trade(10), trade(11)) == [11]  # which was on its way
+    assert feed.holes() == []
+    if is_wanted_again:
+        feed.sequencer.enter(feed.lines[1], ["btcusdt@trade"])
+        assert feed.give(1, trade(21), trade(22), trade(30)) == [22]
+        assert feed.wait(2 * SECOND) == [30]
+        assert [hole[:2] for hole in feed.holes()] == [(22, 30)]
+
+
 def test_the_first_of_two_lines_wins_and_lag_is_measured() -> None:
     feed = Feed(2)
     feed.give(0, trade(1))
