@@ -240,6 +240,26 @@ def test_a_line_that_is_late_with_a_forgotten_stream_brings_nothing_twice(
         assert [hole[:2] for hole in feed.holes()] == [(22, 30)]
 
 
+def test_what_fills_a_hole_leaves_it_however_many_there_are() -> None:
+    feed = Feed()
+    feed.give(0, *(trade(2 * i) for i in range(10_050)))
+    late = [trade(i) for i in (11, 999, 1999, 19_999)]
+    assert feed.give(0, *late) == [999, 1999, 19_999]  # the oldest are not remembered
+    holes = feed.ledger.holes
+    assert len(holes) == feed.ledger.streams["btcusdt@trade"].lost == 10_049 - 3
+    assert not any(hole.first_after - 1 in (999, 1999, 19_999) for hole in holes)
+
+
+def test_holes_that_late_events_split_are_remembered_in_bounded_memory() -> None:
+    feed = Feed()
+    feed.give(0, trade(1), trade(100_000))
+    late = [trade(i, time=100_000) for i in range(99_998, 70_000, -2)]
+    assert feed.give(0, *late)
+    known = feed.ledger._fillable["btcusdt@trade"]
+    assert len(known) <= 11_000
+    assert sum(hole.ids for hole in feed.ledger.holes) == feed.ledger.streams["btcusdt@trade"].lost
+
+
 def test_the_first_of_two_lines_wins_and_lag_is_measured() -> None:
     feed = Feed(2)
     feed.give(0, trade(1))
