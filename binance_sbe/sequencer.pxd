@@ -86,6 +86,7 @@ cdef class Stream:
     cdef bint resumes                   # subscribed again, and nothing has come since
     cdef int64_t last_time              # the latest event time of what was handed on
     cdef int64_t era                    # the time of the first event of a new count
+    cdef int64_t era_since              # when that came, by the monotonic clock
     cdef int64_t gap_top                # no id above was left out
     cdef object gaps                    # Intervals: ids up to `last` that were not handed on
     cdef sbe_leg* legs

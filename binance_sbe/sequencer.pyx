@@ -49,6 +49,8 @@ from .intervals import Intervals
 KIND_NAMES = ("trade", "bestBidAsk", "depth20", "depth")
 assert [each.TEMPLATE_ID for each in spot_stream.MESSAGES.values()] == [10000, 10001, 10002, 10003]
 
+cdef int64_t BEHIND = 60_000_000_000     # ns by which one connection may be later than another
+
 MOST_STRAYS = 100               # names of streams that nobody has subscribed to
 _TURNS = count()                # of frames that wait
 
@@ -124,7 +126,7 @@ cdef class Stream:
             self.legs = grown
             self.leg_room += 2
         leg = &self.legs[self.leg_count]
-        leg[0] = sbe_leg(<PyObject*>line, INT64_MIN, INT64_MIN, INT64_MIN, 0, False, False)
+        leg[0] = sbe_leg(<PyObject*>line, INT64_MIN, INT64_MIN, INT64_MIN, 0, False, self.era != INT64_MIN)
         self.lines.append(line)
         line.streams.add(self)
         self.leg_count += 1
@@ -364,7 +366,8 @@ cdef class Sequencer:
         if leg == NULL:
             leg = stream.add_leg(line)
         if leg.behind:
-            if event.time < stream.era:     # of before the exchange began to count anew
+            # sent before the exchange began to count anew
+            if event.time < stream.era and moment - stream.era_since < BEHIND:
                 stream.out_of_order += 1
                 return DROP
             leg.behind = False
@@ -475,7 +478,7 @@ cdef class Sequencer:
     ) except -1:
         """Lower ids at a later event time: what was before says nothing of what comes.
 
-        Connections that are there already may still bring what was sent before; those made later don't.
+        Other connections may still bring what was sent before, for a minute.
         """
         cdef sbe_leg* leg
         cdef int i
@@ -485,6 +488,7 @@ cdef class Sequencer:
             self.odd_ids = ids              # those that waited have had theirs there
         stream.reset()
         stream.era = event.time
+        stream.era_since = moment
         for i in range(stream.leg_count):
             stream.legs[i].behind = True
         leg = leg_of(stream, line)

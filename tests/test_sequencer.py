@@ -202,8 +202,20 @@ def test_an_event_of_a_far_future_does_not_silence_its_stream() -> None:
     assert feed.give(0, trade(5, time=2**63 - 1), trade(101), trade(102)) == [5, 101, 102]
     feed.sequencer.leave(feed.lines[0], "the end")
     feed.open(0)
-    assert feed.give(0, trade(103), trade(104)) == [103, 104]
-    assert feed.holes() == [(5, 101, "not sent")]
+    feed.give(0, trade(103))
+    feed.wait(60 * SECOND)
+    assert feed.give(0, trade(104), trade(105)) == [104, 105]
+    assert feed.holes() == [(5, 101, "not sent"), (102, 104, "the end")]
+
+
+def test_a_new_connection_may_bring_what_was_sent_before_a_new_count() -> None:
+    feed = Feed(2)
+    assert feed.give(0, trade(100), trade(1, time=2000), trade(2, time=2001)) == [100, 1, 2]
+    feed.sequencer.leave(feed.lines[1], "the end")
+    feed.open(1)
+    assert feed.give(1, trade(99), trade(100), trade(1, time=2000), trade(2, time=2001)) == []
+    assert feed.give(1, trade(3, time=2002)) == [3]
+    assert feed.holes() == []
 
 
 @pytest.mark.parametrize("held", [(102,), (102, 104)])
