@@ -135,6 +135,13 @@ class Subscriptions:
         text = f"{name} is asked for again in {pause:.1f} s"
         self._tell(logged("asked_again", text, connection.name, stream=name, pause=pause))
 
+    def ended(self, connection: Connection) -> None:
+        """The connection is no more: what it was to unsubscribe from will not come of it."""
+        asked = [*connection.to_send, *(request for request, _ in connection.sent.values())]
+        for request in asked:
+            if request.method == "UNSUBSCRIBE":
+                self.gone(request.streams)
+
     def gone(self, names: Collection[str]) -> None:
         """The exchange has been told that these streams are not wanted.
 

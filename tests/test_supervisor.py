@@ -158,6 +158,22 @@ def test_a_stream_that_is_wanted_again_is_not_forgotten_by_a_late_answer() -> No
     assert (shell.forgotten, supervisor.streams) == (["a@trade"], ["b@trade", "a@trade"])
 
 
+def test_a_connection_that_ends_before_its_answer_has_unsubscribed_too() -> None:
+    shell = Shell().started("a@trade", "b@trade")
+    shell.answering = False
+    away = shell.supervisor.unsubscribe(["a@trade"], shell.now)
+    shell.run(0.01)
+    shell.supervisor.closed(shell.numbers[0], 1006, "", shell.now)
+    shell.act()
+    assert shell.answers[away] is None
+    assert shell.forgotten == ["a@trade"]
+    shell.requests.clear()
+    shell.answering = True
+    shell.run(15.0)
+    assert shell.supervisor.streams == ["b@trade"]
+    assert shell.supervisor.is_whole
+
+
 def test_what_is_asked_to_leave_a_full_connection_makes_room_at_once() -> None:
     names = [f"s{i}@trade" for i in range(1024)]
     shell = Shell()
