@@ -33,8 +33,7 @@ class Intervals:
     def append(self, first: int, last: int) -> None:
         """Numbers above all that are in it."""
         self._all.append((first, last))
-        if len(self._all) > self._most:
-            del self._all[: len(self._all) - self._most]
+        self._trim()
 
     def remove(self, first: int, last: int) -> list[tuple[int, int]]:
         """Takes out what it has of these; returns that, as intervals."""
@@ -52,4 +51,9 @@ class Intervals:
             end += 1
         if taken:
             found[begin:end] = rest
+            self._trim()
         return taken
+
+    def _trim(self) -> None:
+        if len(self._all) > self._most:
+            del self._all[: len(self._all) - self._most]

@@ -12,11 +12,14 @@ from sbe_codegen.runtime.errors import DecodeError
 
 from . import spot_stream
 from .damage import DamagedFrames
+from .overflow import CONFLATED
 from .sequencer import Line, Sequencer, Stream
 
 MOST_HOLES = 100_000
-MOST_FILLABLE = 10_000  # holes of one stream that what comes late may fill
+MOST_FILLABLE = 11_000  # holes of one stream that what comes late may fill: more than it has gaps
+_FORGOTTEN = 1_000  # of the oldest, where there are more
 MOST_CONNECTIONS = 500
+_NO_IDS = -(2**63)  # of an event without trades
 _LATEST = 1_000  # holes that are looked through
 
 
@@ -157,7 +160,7 @@ class Ledger:
             known.clear()
         known.append(hole)
         if len(known) > MOST_FILLABLE:
-            del known[: MOST_FILLABLE // 10]
+            del known[:_FORGOTTEN]
 
     def _note_late(self, stream: Stream, first: int, last: int) -> int:
         """Ids that come after all, and are in no hole any more; how many were."""
@@ -182,6 +185,8 @@ class Ledger:
                 else:
                     del known[at]
                     self._remove(hole)
+        if len(known) > MOST_FILLABLE:
+            del known[:_FORGOTTEN]
         return filled
 
     def _remove(self, hole: Hole) -> None:
@@ -205,11 +210,20 @@ class Ledger:
         connection.closed_ns, connection.cause = now_ns, cause
 
     def note_dropped(self, stream: Stream, first: int, last: int, received: int) -> None:
-        """An event that was dropped for a slow consumer. One hole while none is handed over."""
+        """An event that was dropped for a slow consumer.
+
+        One hole while none is handed over, and ids follow upon each other, where they do so.
+        """
         self.dropped += 1
         stream.dropped += 1
+        if last < first or last == _NO_IDS:
+            return
         hole = self._dropping.get(stream.name)
-        if hole is None:
+        if (
+            hole is None
+            or first <= hole.last_before
+            or (first > hole.first_after and stream.kind not in CONFLATED)
+        ):
             hole = Hole(stream.name, first - 1, last + 1, received, received, "a slow consumer")
             self._dropping[stream.name] = hole
             self._add(hole)

@@ -42,6 +42,7 @@ cdef struct sbe_leg:            # one connection's part in one stream
     int64_t time                # event time of that, us
     int64_t epoch               # of damage of its kind, when it came
     bint covers                 # the exchange has acknowledged the stream on it
+    bint behind                 # it may still bring what was sent before `Stream.era`
 
 
 cdef class Line:
@@ -82,8 +83,10 @@ cdef class Stream:
     cdef bint jumps                     # ids need not follow upon each other
     cdef bint is_stray                  # stands for all streams that nobody has subscribed to
     cdef bint forgotten                 # not subscribed any more
-    cdef int64_t last_time
-    cdef int64_t era                    # events before that time are from before a new count
+    cdef bint resumes                   # subscribed again, and nothing has come since
+    cdef int64_t last_time              # the latest event time of what was handed on
+    cdef int64_t era                    # the time of the first event of a new count
+    cdef int64_t era_since              # when that came, by the monotonic clock
     cdef int64_t gap_top                # no id above was left out
     cdef object gaps                    # Intervals: ids up to `last` that were not handed on
     cdef sbe_leg* legs
@@ -97,6 +100,7 @@ cdef class Stream:
     cdef list freed                     # frames that need not wait any more
 
     cdef int reset(self) except -1
+    cdef void forget_legs(self) noexcept
     cdef sbe_leg* add_leg(self, Line line) except NULL
     cdef int remove_leg(self, Line line) except -1
 
@@ -181,7 +185,8 @@ cdef inline void accept(
     leg.at = event.last
     leg.time = event.time
     stream.last = event.last
-    stream.last_time = event.time
+    if event.time > stream.last_time:           # an exchange's clocks may step back a little
+        stream.last_time = event.time
     stream.received = received
     stream.heard = moment
     line.won += 1
@@ -204,8 +209,7 @@ cdef inline int judge(
     line.delay = <int64_t>(<uint64_t>received - <uint64_t>event.time * 1000)
     if (
         leg != NULL and stream.held is None and not event.odd and leg.at != INT64_MIN
-        and leg.begin <= stream.last and leg.epoch == line.epochs[stream.number]
-        and event.time >= stream.era
+        and not leg.behind and leg.begin <= stream.last and leg.epoch == line.epochs[stream.number]
     ):
         if is_next(event, stream.last) and event.last >= event.first:
             accept(stream, line, leg, event, received, moment)

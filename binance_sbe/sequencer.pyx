@@ -49,6 +49,8 @@ from .intervals import Intervals
 KIND_NAMES = ("trade", "bestBidAsk", "depth20", "depth")
 assert [each.TEMPLATE_ID for each in spot_stream.MESSAGES.values()] == [10000, 10001, 10002, 10003]
 
+cdef int64_t BEHIND = 60_000_000_000     # ns by which one connection may be later than another
+
 MOST_STRAYS = 100               # names of streams that nobody has subscribed to
 _TURNS = count()                # of frames that wait
 
@@ -103,12 +105,16 @@ cdef class Stream:
 
     cdef int reset(self) except -1:
         """What comes next follows upon nothing."""
-        cdef int i
         self.last = self.last_time = self.era = self.gap_top = INT64_MIN
         self.gaps = None
+        self.forget_legs()
+        return 0
+
+    cdef void forget_legs(self) noexcept:
+        """What the connections have brought says nothing of what they will."""
+        cdef int i
         for i in range(self.leg_count):
             self.legs[i].at = INT64_MIN
-        return 0
 
     cdef sbe_leg* add_leg(self, Line line) except NULL:
         cdef sbe_leg* grown
@@ -120,7 +126,7 @@ cdef class Stream:
             self.legs = grown
             self.leg_room += 2
         leg = &self.legs[self.leg_count]
-        leg[0] = sbe_leg(<PyObject*>line, INT64_MIN, INT64_MIN, INT64_MIN, 0, False)
+        leg[0] = sbe_leg(<PyObject*>line, INT64_MIN, INT64_MIN, INT64_MIN, 0, False, self.era != INT64_MIN)
         self.lines.append(line)
         line.streams.add(self)
         self.leg_count += 1
@@ -356,12 +362,15 @@ cdef class Sequencer:
             stream.frames += 1
             stream.out_of_order += event.last != INT64_MIN
             return HAND_OVER
-        if event.time < stream.era:         # of before the exchange began to count anew
-            stream.out_of_order += 1
-            return DROP
         leg = leg_of(stream, line)
         if leg == NULL:
             leg = stream.add_leg(line)
+        if leg.behind:
+            # sent before the exchange began to count anew
+            if event.time < stream.era and moment - stream.era_since < BEHIND:
+                stream.out_of_order += 1
+                return DROP
+            leg.behind = False
         if leg.at != INT64_MIN:
             if event.last < leg.at or event.last == leg.at and (
                 stream.number != DEPTH20 or event.time <= leg.time
@@ -403,6 +412,7 @@ cdef class Sequencer:
         if at > leg.at:                     # later events of the connection wait
             leg.at, leg.time = at, time
         stream.cause = None
+        stream.resumes = False
         if before == INT64_MIN:
             stream.gaps = Intervals()
             if event.first > INT64_MIN + 1:     # nobody knows what was sent before
@@ -466,13 +476,23 @@ cdef class Sequencer:
     cdef int count_anew(
         self, Stream stream, Line line, const sbe_event* event, int64_t received, int64_t moment
     ) except -1:
-        """Lower ids at a later event time: what was before says nothing of what comes."""
+        """Lower ids at a later event time: what was before says nothing of what comes.
+
+        Other connections may still bring what was sent before, for a minute.
+        """
         cdef sbe_leg* leg
+        cdef int i
+        cdef list ids = self.odd_ids
         if stream.held is not None:
             stream.freed = self.next_held(stream, INT64_MAX)
+            self.odd_ids = ids              # those that waited have had theirs there
         stream.reset()
         stream.era = event.time
+        stream.era_since = moment
+        for i in range(stream.leg_count):
+            stream.legs[i].behind = True
         leg = leg_of(stream, line)
+        leg.behind = False                  # what it brings from here on was sent after this
         leg.begin, leg.at, leg.time = event.first, event.last, event.time
         leg.epoch = line.epochs[stream.number]
         return self.follow(stream, line, event, received, moment)
@@ -523,6 +543,11 @@ cdef class Sequencer:
     ) except -1:
         """What is left out before an event: culled where a connection has passed over it, else a hole."""
         cdef int i
+        if stream.forgotten or stream.resumes:      # nobody has asked for what is between
+            first, last = <object>stream.last + 1, <object>event.first - 1
+            stream.gaps.append(first, last)
+            stream.gap_top = last
+            return 0
         if stream.jumps and passed_over(stream, event, begin):
             stream.culled += 1
             return 0
@@ -633,7 +658,8 @@ cdef class Sequencer:
             stream = self.stream(name)
             if stream.forgotten:            # what came meanwhile was on its way already
                 stream.forgotten = False
-                stream.reset()
+                stream.resumes = True
+                stream.forget_legs()
             leg = leg_of(stream, line)
             if leg == NULL:
                 leg = stream.add_leg(line)
@@ -684,7 +710,7 @@ cdef class Sequencer:
     def forget(self, names):
         """These streams are not wanted any more. Returns the frames, as (frame, received), that waited.
 
-        What still comes of them was on its way.
+        What still comes of them was on its way, or was handed on before: what that is is not forgotten.
         """
         cdef Stream stream
         ready = []
@@ -695,7 +721,6 @@ cdef class Sequencer:
                 (<Line>line).streams.discard(stream)
             stream.leg_count = 0
             stream.lines = []
-            stream.reset()
             stream.cause = None
             stream.forgotten = True
         return ready

@@ -64,6 +64,7 @@ class Session:
         self._ids = count(1)
         self._pending: dict[int, Request] = {}
         self._streams: dict[str, None] = {}
+        self._leaving: set[str] = set()  # asked to leave: what comes after that has their room
 
     @property
     def streams(self) -> list[str]:
@@ -73,13 +74,17 @@ class Session:
     def subscribe(self, streams: Iterable[str]) -> Request:
         """Raises ValueError for a stream that can't exist, and for more than a connection takes."""
         names = stream_names(streams)
-        total = len(self._streams | dict.fromkeys(names))
+        self._leaving.difference_update(names)
+        total = len((self._streams.keys() - self._leaving).union(names))
         if total > MAX_STREAMS:
             raise ValueError(f"{total} streams: a connection takes {MAX_STREAMS}")
         return self._request("SUBSCRIBE", names)
 
     def unsubscribe(self, streams: Iterable[str]) -> Request:
-        return self._request("UNSUBSCRIBE", stream_names(streams))
+        names = stream_names(streams)
+        request = self._request("UNSUBSCRIBE", names)
+        self._leaving.update(names)
+        return request
 
     def _request(self, method: str, streams: list[str]) -> Request:
         if not streams:
@@ -129,3 +134,4 @@ class Session:
                 self._streams[stream] = None
             else:
                 self._streams.pop(stream, None)
+                self._leaving.discard(stream)

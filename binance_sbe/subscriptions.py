@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from .actions import Action, Answer, Entered, Forgotten, Send, logged
 from .errors import SubscriptionRefused
@@ -135,11 +135,22 @@ class Subscriptions:
         text = f"{name} is asked for again in {pause:.1f} s"
         self._tell(logged("asked_again", text, connection.name, stream=name, pause=pause))
 
-    def gone(self, names: Iterable[str]) -> None:
-        """These streams are not wanted any more, and the exchange knows."""
-        names = tuple(names)
+    def ended(self, connection: Connection) -> None:
+        """The connection is no more: what it was to unsubscribe from will not come of it."""
+        asked = [*connection.to_send, *(request for request, _ in connection.sent.values())]
+        for request in asked:
+            if request.method == "UNSUBSCRIBE":
+                self.gone(request.streams)
+
+    def gone(self, names: Collection[str]) -> None:
+        """The exchange has been told that these streams are not wanted.
+
+        They may be wanted again by now, and another line's answer come after that.
+        """
+        self.tickets.settle("UNSUBSCRIBE", names)
+        names = tuple(n for n in names if not any(n in shard.names for shard in self._shards))
         self._known.difference_update(names)
         for name in names:
             self._acknowledged.pop(name, None)
-        self._tell(Forgotten(names))
-        self.tickets.settle("UNSUBSCRIBE", names)
+        if names:
+            self._tell(Forgotten(names))

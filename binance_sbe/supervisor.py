@@ -328,6 +328,8 @@ class Supervisor:
     def _left(self, connection: Connection, cause: str, whole: bool = False) -> None:
         self.actions.append(Left(connection.line, cause, whole))
         connection.entered.clear()
+        if not self.closing:
+            self._subscriptions.ended(connection)
 
     def _check_ready(self, connection: Connection, now: float) -> None:
         if connection.phase is Phase.SUBSCRIBING and not (connection.to_send or connection.sent):

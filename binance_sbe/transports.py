@@ -278,7 +278,9 @@ class Transport:
     def fail(self, error: BaseException) -> None:
         """An error of ours, or of what we have called, ends the connection."""
         LOG.error("%s: the connection failed", self._url, exc_info=error)
-        self.refuse(CloseCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        self._failure = self._failure or f"{type(error).__name__}: {error}"
+        # What went wrong here is nobody else's, and may be longer than a close frame holds.
+        self.refuse(CloseCode.INTERNAL_ERROR, "an error of the client's")
 
     # the end
 
@@ -292,11 +294,14 @@ class Transport:
         self._lost.set()
         if self._is_given_up:
             return
-        code: int | None = None
-        reason = self._failure or "no close frame came"
         close = self._protocol.close_rcvd
         if close is None and self._reader.last_words is not None:
-            close = Close.parse(self._reader.last_words)
+            try:
+                close = Close.parse(self._reader.last_words)
+            except (websockets.ProtocolError, UnicodeDecodeError) as broken:
+                self._failure = self._failure or str(broken)
+        code: int | None = None
+        reason = self._failure or "no close frame came"
         if self._failure is None and close is not None:
             code, reason = int(close.code), close.reason
         self._on_lost(code, reason)

@@ -355,6 +355,71 @@ def test_replies_are_heard_though_the_consumer_takes_nothing() -> None:
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("words", [b"\x03", b"\x03\xe8\xff", b"\x00\x05"])
+def test_a_bad_close_frame_behind_what_waits_is_an_end_too(words: bytes) -> None:
+    """It is read when the socket has ended, and not by websockets."""
+
+    async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accept(reader, writer)
+        frames = b"".join(wire(BINARY, vectors.next_trade()) for _ in range(9))
+        writer.write(frames + wire(CLOSE, words))
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+    async def work() -> None:
+        async with (
+            scripted(ends, falls_silent) as url,
+            connect("btcusdt@trade", url=url, api_key="k", max_queue=5) as feed,
+        ):
+            await asyncio.sleep(0.3)
+            async with asyncio.timeout(5):
+                for _ in range(10):
+                    await anext(feed)
+            assert str(feed.ledger.connections[0].cause).startswith("the connection was lost: ")
+            assert feed.ledger.holes_count == 0
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("error", [ValueError("x" * 200), ValueError("\udc80")])
+@pytest.mark.parametrize("size", [5, 1000], ids=["full", "not full"])
+def test_an_error_of_ours_ends_a_connection_whatever_it_says(
+    error: Exception, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is longer than a close frame, or no text of one; and nobody else is told of it."""
+    ends: list[bytes] = []
+
+    def fails(*_: object) -> None:
+        raise error
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accept(reader, writer)
+        writer.write(b"".join(wire(BINARY, vectors.next_trade()) for _ in range(9)))
+        writer.write(wire(PING, b""))
+        kind = PING
+        while kind != CLOSE:
+            kind, payload = await read_frame(reader)
+        ends.append(payload)
+
+    async def work() -> None:
+        async with (
+            scripted(script, falls_silent) as url,
+            connect("btcusdt@trade", url=url, api_key="k", max_queue=size) as feed,
+        ):
+            await asyncio.sleep(0.2)
+            async with asyncio.timeout(5):
+                while len(feed.ledger.connections) < 2 or not feed.ledger.holes_count:
+                    await anext(feed)
+                    if size == 1000 and len(feed.ledger.connections) == 2:
+                        break
+            cause = feed.ledger.connections[0].cause
+            assert str(cause).startswith("the connection was lost: ValueError: ")
+
+    monkeypatch.setattr(Connections, "_on_sign", fails)
+    asyncio.run(work())
+    assert ends == [b"\x03\xf3an error of the client's"]
+
+
 def test_what_no_consumer_lets_through_is_said() -> None:
     """The reply is behind more than is read ahead."""
 

@@ -149,3 +149,22 @@ def test_conflate_for_all_blocks_where_events_do_not_replace_each_other() -> Non
         "trade": "block", "bestBidAsk": "conflate", "depth20": "conflate", "depth": "block",
     }  # fmt: skip
     assert policies({"depth": "raise"})["trade"] == "block"
+
+
+def dropped(*events: tuple[int, tuple[int, ...]]) -> list[tuple[int, int]]:
+    """The holes that trades of these times and ids make when they are all dropped."""
+    ledger = Ledger()
+    stream = ledger.sequencer.stream("btcusdt@trade")
+    queue = FrameQueue(1, policies("drop_oldest"), ledger)
+    for time, numbers in [*events, (10_000, (10_000,))]:
+        trades = tuple(Trade(number, 100, 1, False) for number in numbers)
+        queue.append(encode(Trades("BTCUSDT", -2, -8, time, time, trades)), 1, stream)
+    assert ledger.dropped == stream.dropped == len(events)
+    return [(hole.last_before, hole.first_after) for hole in ledger.holes]
+
+
+def test_each_event_that_is_dropped_is_in_a_hole_which_has_no_other_ids() -> None:
+    assert dropped((1, (5, 6)), (2, (7,)), (3, (8, 9))) == [(4, 10)]
+    assert dropped((1, (5,)), (1, (10,)), (1, (6,))) == [(4, 6), (9, 11), (5, 7)]
+    assert dropped((1, (1000,)), (2, (1,)), (2, (2,))) == [(999, 1001), (0, 3)]
+    assert dropped((1, ()), (2, (5,)), (3, ()), (4, (6,))) == [(4, 7)]

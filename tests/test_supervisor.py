@@ -12,7 +12,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from binance_sbe.actions import Answer, Ask, Close, Entered, Failed, Finish, Left, Log, Open, Send
+from binance_sbe.actions import (
+    Answer,
+    Ask,
+    Close,
+    Entered,
+    Failed,
+    Finish,
+    Forgotten,
+    Left,
+    Log,
+    Open,
+    Send,
+)  # fmt: skip
 from binance_sbe.errors import ConnectionLost, ConnectionRefused, SubscriptionRefused, Unreachable
 from binance_sbe.pacing import Backoff, Window
 from binance_sbe.settings import Settings
@@ -35,6 +47,7 @@ class Shell:
         self.finishing: list[int] = []
         self.failed: Any = None
         self.left: list[Any] = []
+        self.forgotten: list[str] = []
         self.answering = True
 
     def act(self) -> None:
@@ -64,6 +77,8 @@ class Shell:
                 self.failed = error
             case Left():
                 self.left.append(action)
+            case Forgotten(names):
+                self.forgotten += names
             case Entered():
                 pass
 
@@ -118,6 +133,58 @@ class Shell:
             for number in self.numbers:
                 self.supervisor.heard(number, self.now)
             self.run(min(5.0, end - self.now))
+
+
+def test_a_stream_that_is_wanted_again_is_not_forgotten_by_a_late_answer() -> None:
+    """Two lines: the second confirms the end of a stream when it was subscribed to again."""
+    shell = Shell(lines=2).started("a@trade", "b@trade")
+    supervisor = shell.supervisor
+    shell.answering = False
+    away = supervisor.unsubscribe(["a@trade"], shell.now)
+    shell.run(2.0)
+    (first, one, _), (second, two, _) = shell.requests
+    confirmed = [json.dumps({"result": None, "id": body["id"]}) for body in (one, two)]
+    supervisor.text(first, confirmed[0], shell.now)
+    shell.act()
+    assert shell.answers[away] is None
+    assert (shell.forgotten, supervisor.streams) == (["a@trade"], ["b@trade"])
+    back = supervisor.subscribe(["a@trade"], shell.now)
+    shell.run(2.0)
+    again = {number: body["id"] for number, body, _ in shell.requests[2:]}
+    supervisor.text(first, json.dumps({"result": None, "id": again[first]}), shell.now)
+    supervisor.text(second, confirmed[1], shell.now)
+    shell.act()
+    assert shell.answers[back] is None
+    assert (shell.forgotten, supervisor.streams) == (["a@trade"], ["b@trade", "a@trade"])
+
+
+def test_a_connection_that_ends_before_its_answer_has_unsubscribed_too() -> None:
+    shell = Shell().started("a@trade", "b@trade")
+    shell.answering = False
+    away = shell.supervisor.unsubscribe(["a@trade"], shell.now)
+    shell.run(0.01)
+    shell.supervisor.closed(shell.numbers[0], 1006, "", shell.now)
+    shell.act()
+    assert shell.answers[away] is None
+    assert shell.forgotten == ["a@trade"]
+    shell.requests.clear()
+    shell.answering = True
+    shell.run(15.0)
+    assert shell.supervisor.streams == ["b@trade"]
+    assert shell.supervisor.is_whole
+
+
+def test_what_is_asked_to_leave_a_full_connection_makes_room_at_once() -> None:
+    names = [f"s{i}@trade" for i in range(1024)]
+    shell = Shell()
+    shell.supervisor.subscribe(names, 0.0)
+    shell.run(3.0)
+    gone = shell.supervisor.unsubscribe(names[:1], shell.now)
+    new = shell.supervisor.subscribe(["new@trade"], shell.now)
+    shell.run(2.0)
+    assert (shell.answers[gone], shell.answers[new]) == (None, None)
+    assert len(shell.numbers) == 1
+    assert sorted(shell.supervisor.streams) == sorted([*names[1:], "new@trade"])
 
 
 def test_streams_are_asked_for_in_batches_on_as_many_connections_as_they_take() -> None:
