@@ -152,6 +152,7 @@ async def _book(options: argparse.Namespace) -> int:
 
 async def _doctor(options: argparse.Namespace) -> int:
     from . import doctor
+    from .display import wrapped
 
     options.symbols = options.symbol or options.symbols
     async with _exchange(options) as where:
@@ -161,7 +162,7 @@ async def _doctor(options: argparse.Namespace) -> int:
         findings = []
         async for finding in doctor.examine(patient):
             findings.append(finding)
-            say(doctor.line_of(finding))
+            say(*wrapped([doctor.line_of(finding)]))
         return doctor.code_of(findings)
 
 

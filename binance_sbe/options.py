@@ -88,8 +88,9 @@ def _symbols(command: Parser, default: Sequence[str] = DEMO_SYMBOLS) -> None:
 def _where(command: Parser) -> None:
     where = command.add_mutually_exclusive_group()
     where.add_argument(
-        "--environment", choices=("prod", "testnet", "demo"), default="prod", help="default: prod"
-    )
+        "--environment", choices=("prod", "testnet", "demo"), default="prod", metavar="NAME",
+        help="prod, testnet or demo (default: prod)",
+    )  # fmt: skip
     where.add_argument(
         "--url", type=arguments.url, help="another exchange, such as ws://127.0.0.1:9443"
     )
