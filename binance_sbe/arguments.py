@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Iterable
 from datetime import time
 
 from .environments import stream_url
 from .streams import KINDS, symbol_name
 
 
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(given, list(known), 1, 0.6)
+    return f": did you mean '{close[0]}'?" if close else ""
+
+
 def kinds(text: str) -> list[str]:
     found = [kind for kind in text.split(",") if kind]
     for kind in found:
         if kind not in KINDS:
-            raise argparse.ArgumentTypeError(f"'{kind}' is none of {', '.join(KINDS)}")
+            meant = did_you_mean(kind, KINDS)
+            raise argparse.ArgumentTypeError(f"'{kind}' is none of {', '.join(KINDS)}{meant}")
     return found or list(KINDS)
 
 

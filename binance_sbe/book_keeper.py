@@ -178,9 +178,9 @@ class Keeper:
                 need.shadow.apply(event)
                 self._meet(kept, need, now, now_ns)
             if applied and book.applied % _LOOK_EVERY == 0 and self._is_thin(book):
-                self._want(kept, "few levels are proven", now)
+                self._want(kept, "few levels are known to have none missing between", now)
             if applied and self._is_spent(book):
-                book.mark("of one side no level is proven any more")
+                book.mark("of one side it is not known any more which level is the best")
         elif isinstance(event, DepthSnapshotStreamEvent):
             if book.follows:
                 kept.depth20 = event

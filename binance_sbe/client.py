@@ -9,19 +9,20 @@ import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import time as time_of_day
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.results import Batch
 
 from . import environments, spot_stream
+from .asynchronous import Asynchronous
 from .connections import Connections
-from .errors import ConnectionLost, FeedError, SlowConsumer
+from .errors import SlowConsumer, again
 from .inbox import Inbox
 from .ledger import Ledger
 from .outside import remember_key
 from .overflow import FrameQueue, policies
-from .settings import STREAM_TIMEOUT, Settings, checked_key
+from .settings import STREAM_TIMEOUT, Settings, checked_key, warn_of_transport
 from .stats import Stats
 from .streams import KINDS, stream_names
 from .transports import arrives
@@ -63,8 +64,7 @@ def connect(
     ``api_key`` is an Ed25519 key's id; None reads BINANCE_API_KEY. ``url`` (ws:// or wss://, host
     and port) overrides ``environment``. ``on_error`` says what iteration does with a frame that is
     no message: raise its DecodeError (the feed stays open, and iterating again goes on with the
-    next frame), or keep it in ``feed.errors``, count it and go on. ``transport`` has no effect any
-    more.
+    next frame), or keep it in ``feed.errors``, count it and go on. ``transport`` has no effect.
 
     ``max_queue`` is the most frames that are held for a slow consumer, and ``on_overflow``, for all
     streams or by kind, what happens beyond it: "block" stops reading, and the exchange waits, for
@@ -90,14 +90,7 @@ def connect(
         raise TypeError(f"api_key is a str, not {type(api_key).__name__}")
     if max_queue < 1:
         raise ValueError(f"max_queue is at least 1 frame, not {max_queue}")
-    if transport is not None:
-        if transport not in ("websockets", "picows"):
-            raise ValueError(f"transport is 'websockets' or 'picows', not {transport!r}")
-        warnings.warn(
-            "transport= has no effect any more: there is one transport, as fast as picows was",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+    warn_of_transport(transport)
     if unknown := set(stream_timeout) - set(KINDS):
         raise ValueError(f"stream_timeout: '{min(unknown)}' is not a kind: {', '.join(KINDS)}")
     settings = Settings(
@@ -123,8 +116,10 @@ def connect(
     )
 
 
-class Feed:
+class Feed(Asynchronous):
     """Open streams. Made by `connect`; one consumer iterates over it, or over its batches."""
+
+    _usage = "async with connect(...) as feed:"
 
     def __init__(
         self,
@@ -150,7 +145,7 @@ class Feed:
         queue = FrameQueue(max_queue, policy, self.ledger)
         self._inbox = Inbox(self.stats, self.ledger, queue, stops, self._arrived.set)
         self._connections = Connections(f"{url}/ws", self._inbox, settings)
-        self._is_open = False
+        self._is_open = self._is_left = self._has_told = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_waited = False  # somebody waits for frames now
 
@@ -196,6 +191,7 @@ class Feed:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+        self._is_left = True
 
     def __del__(self) -> None:
         if not getattr(self, "_is_open", False) or self._connections.is_over:
@@ -272,13 +268,21 @@ class Feed:
 
     def _opened(self) -> None:
         if not self._is_open:
-            raise RuntimeError("the feed is not open: use it as 'async with connect(...) as feed'")
+            raise self._not_open()
+
+    def _begin(self) -> None:
+        """An iteration begins: refused where one has ended before, or the block was left."""
+        self._opened()
+        is_over = self._connections.is_over and self._connections.closing
+        if is_over and not self.waiting and (self._is_left or self._has_told):
+            raise self._closed()
 
     def _end(self) -> None:
         """What happens when the last frame is consumed."""
+        self._has_told = True
         error = self._connections.error
         if error is not None and not self._connections.closing:
-            raise _again(error)
+            raise again(error)
 
     # frames
 
@@ -319,11 +323,14 @@ class Feed:
 
     def _consumed(self) -> None:
         """Lets the transports go on, once half of what they may hold is taken."""
-        inbox = self._inbox
-        if inbox.pending <= inbox.limit // 2:
+        if self.waiting <= self._inbox.limit // 2:
             self._connections.resume()
 
+    def __iter__(self) -> NoReturn:
+        raise TypeError("messages come one by one: write 'async for message in feed:'")
+
     def __aiter__(self) -> Feed:
+        self._begin()
         return self
 
     async def __anext__(self) -> Message:
@@ -361,6 +368,7 @@ class Feed:
             raise ValueError(f"max_messages is at least 1, not {max_messages}")
         if not max_delay >= 0:
             raise ValueError(f"max_delay is a number of seconds, not {max_delay}")
+        self._begin()
         stats, inbox = self.stats, self._inbox
         size = min(max_messages, inbox.limit)
 
@@ -390,10 +398,3 @@ class Feed:
         if left <= 0 or self._connections.is_over:
             return False
         return await self._news(left)
-
-
-def _again(error: FeedError) -> FeedError:
-    """The end of a feed, as an exception of its own for each who is told of it."""
-    if isinstance(error, ConnectionLost):
-        return ConnectionLost(error.code, error.reason)
-    return error

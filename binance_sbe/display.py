@@ -1,10 +1,13 @@
-"""What `binance-sbe demo` and `watch` show: a live table, or plain lines, and a summary."""
+"""What `binance-sbe demo` and `watch` show of the market: a live table, or plain lines."""
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
 import time
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +18,18 @@ from sbe_codegen.runtime.results import Batch
 
 from .outside import shown
 from .spot_stream import (
-    MESSAGES,
     BestBidAskStreamEvent,
+    DepthDiffStreamEvent,
+    DepthSnapshotStreamEvent,
     TradesStreamEvent,
 )
 from .stats import Stats
 
 _LONGEST_CELL = 2000  # characters
+_MOST_LEVELS = 1000  # of a side that diffs have touched
+# Where best prices come from: of a symbol that has several streams, the last of these that came.
+NOWHERE, DIFFS, SNAPSHOTS, TOP = range(4)
+OF_DIFFS = "(best prices: of the levels that have changed since, as depth alone has no others)"
 
 
 @dataclass
@@ -34,6 +42,46 @@ class Line:
     ask_qty: str = ""
     trade: str = ""
     messages: int = 0
+    source: int = NOWHERE  # of bid and ask
+    seen: float = 0.0  # time.monotonic() of the last event
+
+    def show_top(self, bid: Any, ask: Any, price: int, qty: int) -> None:
+        """The best level of each side, or None where a side has none."""
+        self.bid, self.bid_qty = _level(bid, price, qty)
+        self.ask, self.ask_qty = _level(ask, price, qty)
+
+
+class Touched:
+    """The levels of a book that diffs have told of, which is not the whole of it."""
+
+    def __init__(self) -> None:
+        self.exponents = (0, 0)
+        self.bids: dict[int, int] = {}
+        self.asks: dict[int, int] = {}
+
+    def apply(self, exponents: tuple[int, int], bids: Any, asks: Any) -> None:
+        if exponents != self.exponents:
+            self.bids, self.asks, self.exponents = {}, {}, exponents
+        self._put(bids, asks)
+        if self.bids and self.asks and max(self.bids) >= min(self.asks):
+            self.bids, self.asks = {}, {}  # some of it is from before a gap
+            self._put(bids, asks)
+
+    def _put(self, bids: Any, asks: Any) -> None:
+        for held, levels in ((self.bids, bids), (self.asks, asks)):
+            for price, qty in levels:
+                if qty:
+                    held[price] = qty
+                else:
+                    held.pop(price, None)
+        if len(self.bids) > 2 * _MOST_LEVELS:
+            self.bids = dict(sorted(self.bids.items(), reverse=True)[:_MOST_LEVELS])
+        if len(self.asks) > 2 * _MOST_LEVELS:
+            self.asks = dict(sorted(self.asks.items())[:_MOST_LEVELS])
+
+    def best(self) -> tuple[Any, Any]:
+        bid = max(self.bids.items(), default=None)
+        return bid, min(self.asks.items(), default=None)
 
 
 @dataclass
@@ -44,6 +92,7 @@ class Market:
     first: dict[type, Any] = field(default_factory=dict)
     rows: Counter[type] = field(default_factory=Counter)
     entries: Counter[tuple[type, str]] = field(default_factory=Counter)
+    touched: dict[str, Touched] = field(default_factory=dict)
     batches: int = 0
     rejected: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -60,36 +109,82 @@ class Market:
                 self.entries[message, name] += len(group.records)
             codes, counts = np.unique(table.records["symbol"], return_counts=True)
             for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-                self.lines.setdefault(table.symbols[code], Line()).messages += count
+                line = self.lines.setdefault(table.symbols[code], Line())
+                line.messages += count
+                line.seen = time.monotonic()
+        self._diffs(batch)
+        self._snapshots(batch)
         self._top(batch)
         self._trades(batch)
 
+    def _line(self, table: Any, row: Any, source: int) -> Line | None:
+        """The line of a row, if prices from this source are to be shown in it."""
+        line = self.lines[table.symbols[row["symbol"]]]
+        if source < line.source:
+            return None
+        line.source = source
+        return line
+
     def _top(self, batch: Batch) -> None:
         table = batch[BestBidAskStreamEvent]
-        for code, row in _latest(table):
-            line = self.lines[table.symbols[code]]
-            price, qty = int(row["price_exponent"]), int(row["qty_exponent"])
-            line.bid, line.bid_qty = decimal(row["bid_price"], price), short(row["bid_qty"], qty)
-            line.ask, line.ask_qty = decimal(row["ask_price"], price), short(row["ask_qty"], qty)
+        for row in table.records[_latest(table)]:
+            line = self._line(table, row, TOP)
+            if line is not None:
+                bid, ask = ((row[f"{side}_price"], row[f"{side}_qty"]) for side in ("bid", "ask"))
+                line.show_top(bid, ask, *_exponents(row))
+
+    def _snapshots(self, batch: Batch) -> None:
+        table = batch[DepthSnapshotStreamEvent]
+        groups = table.groups
+        for i in _latest(table):
+            row = table.records[i]
+            line = self._line(table, row, SNAPSHOTS)
+            if line is not None:
+                sides = (groups[side][i].tolist() for side in ("bids", "asks"))
+                bid, ask = (levels[0] if levels else None for levels in sides)
+                line.show_top(bid, ask, *_exponents(row))
+
+    def _diffs(self, batch: Batch) -> None:
+        table = batch[DepthDiffStreamEvent]
+        groups = table.groups
+        changed: dict[str, Line] = {}
+        for i, row in enumerate(table.records):
+            line = self._line(table, row, DIFFS)
+            if line is not None:
+                symbol = table.symbols[row["symbol"]]
+                touched = self.touched.setdefault(symbol, Touched())
+                sides = (groups[side][i].tolist() for side in ("bids", "asks"))
+                touched.apply(_exponents(row), *sides)
+                changed[symbol] = line
+        for symbol, line in changed.items():
+            touched = self.touched[symbol]
+            line.show_top(*touched.best(), *touched.exponents)
 
     def _trades(self, batch: Batch) -> None:
         table = batch[TradesStreamEvent]
-        trades = table.groups["trades"]
-        for code, row in _latest(table):
-            entries = trades[int(np.flatnonzero(table.records["symbol"] == code)[-1])]
+        groups = table.groups
+        for i in _latest(table):
+            row, entries = table.records[i], groups["trades"][i]
             if len(entries):
                 last = entries[-1]
                 side = "sell" if last["is_buyer_maker"] else "buy"
                 price = decimal(last["price"], int(row["price_exponent"]))
                 qty = short(last["qty"], int(row["qty_exponent"]))
-                self.lines[table.symbols[code]].trade = f"{side} {qty} at {price}"
+                self.lines[table.symbols[row["symbol"]]].trade = f"{side} {qty} at {price}"
 
 
-def _latest(table: Any) -> list[tuple[int, Any]]:
-    """(code, last row) of each symbol in a table."""
-    codes, backwards = np.unique(table.records["symbol"][::-1], return_index=True)
-    last = len(table) - 1 - backwards
-    return [(int(code), table.records[i]) for code, i in zip(codes, last, strict=True)]
+def _latest(table: Any) -> list[int]:
+    """The last row of each symbol in a table."""
+    _, backwards = np.unique(table.records["symbol"][::-1], return_index=True)
+    return [int(i) for i in len(table) - 1 - backwards]
+
+
+def _exponents(row: Any) -> tuple[int, int]:
+    return int(row["price_exponent"]), int(row["qty_exponent"])
+
+
+def _level(level: Any, price: int, qty: int) -> tuple[str, str]:
+    return ("", "") if level is None else (decimal(level[0], price), short(level[1], qty))
 
 
 def decimal(mantissa: Any, exponent: int) -> str:
@@ -131,16 +226,50 @@ def status(stats: Stats, rates: tuple[float, float]) -> str:
     )
 
 
-def plain_lines(market: Market, text: str) -> list[str]:
+def plain_lines(market: Market, text: str, old: Collection[str] = ()) -> list[str]:
     """The same as `rich_table`, for a pipe."""
     lines = [f"[{time.monotonic() - market.started:5.1f} s] {text}"]
     for symbol, line in sorted(market.lines.items()):
         top = f"bid {line.bid_qty} at {line.bid}, ask {line.ask_qty} at {line.ask}, "
+        mark = f"(old, of {_ago(line)} ago) " if symbol in old else ""
         lines.append(
-            f"  {symbol:<10} {top if line.bid else ''}"
+            f"  {symbol:<10} {mark}{top if line.bid or line.ask else ''}"
             f"last {line.trade or 'none yet'} ({line.messages:,} messages)"
         )
-    return lines
+    return lines + notes(market, ())
+
+
+def wrapped(lines: Iterable[str]) -> list[str]:
+    """Lines that a terminal would break in the middle of a number, broken between words.
+
+    For one that is written to like a pipe; where standard output is none, they stay as they are.
+    """
+    if not sys.stdout.isatty():
+        return list(lines)
+    width = max(shutil.get_terminal_size((100, 24)).columns - 1, 20)
+    made: list[str] = []
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())]
+        made += textwrap.wrap(
+            line, width, subsequent_indent=f"{indent}    ", break_on_hyphens=False
+        ) or [line]
+    return made
+
+
+def notes(market: Market, old: Collection[str]) -> list[str]:
+    """What is to be known of the prices that are shown."""
+    found = []
+    ages = [line for symbol, line in market.lines.items() if symbol in old]
+    if ages:
+        latest = min(ages, key=lambda line: time.monotonic() - line.seen)
+        found.append(f"no connection brings what is marked (old): it is of {_ago(latest)} ago")
+    if any(line.source == DIFFS for line in market.lines.values()):
+        found.append(OF_DIFFS)
+    return found
+
+
+def _ago(line: Line) -> str:
+    return f"{time.monotonic() - line.seen:.0f} s"
 
 
 # What is left out, step by step, where the terminal is too narrow for the whole table.
@@ -166,35 +295,40 @@ def cell(text: str, style: str = "") -> Any:
     return Text(fitting(shown(text, _LONGEST_CELL)), style)
 
 
-def rich_table(market: Market, text: str, title: str, width: int) -> Any:
-    """The live view as a rich renderable, with the columns that fit into ``width``."""
+def rich_table(market: Market, text: str, title: str, width: int, old: Collection[str] = ()) -> Any:
+    """The live view as a rich renderable, with the columns that fit into ``width``.
+
+    ``old`` are symbols whose prices are from before their connection was lost.
+    """
     from rich.console import Console, Group
 
     console = Console(width=10_000)
     for omitted in _OMITTED:
-        table = _table(market, title, omitted)
+        table = _table(market, title, omitted, old)
         if console.measure(table).maximum <= width:
             break
-    return Group(table, cell(text))
+    return Group(table, *(cell(each, "bold red") for each in notes(market, old)), cell(text))
 
 
-def _table(market: Market, title: str, omitted: tuple[str, ...]) -> Any:
+def _table(market: Market, title: str, omitted: tuple[str, ...], old: Collection[str]) -> Any:
     from rich.table import Table
 
     table = Table(title=cell(title), title_justify="left", expand=False)
-    for name, style in _COLUMNS.items():
-        if name not in omitted:
-            left = name in ("symbol", "last trade")
-            justify: Any = "left" if left else "right"
-            table.add_column(name, style=style, justify=justify, no_wrap=True)
+    names = [name for name in _COLUMNS if name not in omitted]
+    for name in names:
+        left = name in ("symbol", "last trade")
+        justify: Any = "left" if left else "right"
+        table.add_column(name, justify=justify, no_wrap=True)
     for symbol, line in sorted(market.lines.items()):
-        color = "green" if line.trade.startswith("buy") else "red"
         cells = {
             "symbol": symbol, "bid qty": line.bid_qty, "bid": line.bid, "ask": line.ask,
             "ask qty": line.ask_qty, "messages": f"{line.messages:,}", "last trade": line.trade,
         }  # fmt: skip
-        styles = {"last trade": color}
-        table.add_row(*(cell(cells[n], styles.get(n, "")) for n in _COLUMNS if n not in omitted))
+        styles = _COLUMNS | {"last trade": "green" if line.trade.startswith("buy") else "red"}
+        if symbol in old:
+            cells["symbol"] += " (old)"
+            styles = dict.fromkeys(styles, "dim")
+        table.add_row(*(cell(cells[name], styles[name]) for name in names))
     return table
 
 
@@ -202,43 +336,3 @@ def total(market: Market) -> str:
     passed = time.monotonic() - market.started
     rows = sum(market.rows.values())
     return f"{rows:,} messages in {market.batches:,} batches, {passed:.1f} s"
-
-
-def summary(market: Market, stats: Stats, width: int = 100) -> list[str]:
-    """Lines of what arrived, as record arrays show it: the first batch, and the rows of all."""
-    out = [f"{total(market)}; as record arrays:"]
-    for message in MESSAGES.values():
-        first = market.first.get(message)
-        if first is None:
-            out += ["", f"{message.__name__}: none arrived"]
-            continue
-        rows, size = market.rows[message], first.records.itemsize
-        out += ["", f"{message.__name__}: {rows:,} rows of {size} bytes"]
-        out += _folded("  dtype   ", _dtype(first.records.dtype), width)
-        for row in first.records[:2].tolist():
-            out += _folded("  row     ", ", ".join(map(str, row)), width)
-        symbols = ", ".join(f"{code} {shown(text)}" for code, text in enumerate(first.symbols))
-        out += _folded("  symbol  ", symbols, width)
-        for name, group in first.groups.items():
-            out.append(f"  {name}: {market.entries[message, name]:,} entries")
-            out += _folded("    dtype ", _dtype(group.records.dtype), width)
-            for entry in group.records[:2].tolist():
-                out += _folded("    entry ", ", ".join(map(str, entry)), width)
-    out += [
-        "",
-        f"rejected frames: {market.rejected}; left-over bytes: {stats.left_over_bytes}",
-        f"decode per message: median {stats.decode_ns(50) / 1e3:.2f} us, "
-        f"p99 {stats.decode_ns(99) / 1e3:.2f} us",
-    ]
-    return out
-
-
-def _folded(label: str, text: str, width: int) -> list[str]:
-    return textwrap.wrap(
-        text, max(width - 1, 40), initial_indent=label, subsequent_indent=" " * len(label)
-    )
-
-
-def _dtype(dtype: np.dtype[Any]) -> str:
-    assert dtype.names is not None
-    return ", ".join(f"{name} {dtype[name].str.lstrip('|<')}" for name in dtype.names)

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from sbe_codegen.extras import imported
+from sbe_codegen.runtime.errors import SbeError
 from sbe_codegen.version import __version__
 
 from . import bodies, environments, lifecycle
@@ -29,10 +31,8 @@ from .errors import (
     GENERAL,
     NO_ROUTE,
     OUTDATED,
-    BinanceError,
     FeedError,
     MissingKey,
-    NotSbe,
     exit_code,
 )
 from .outside import remember_key, shown
@@ -78,7 +78,7 @@ class Patient:
 
     environment: str = "prod"
     url: str | None = None
-    symbol: str = "btcusdt"
+    symbols: tuple[str, ...] = ("btcusdt",)
     api_key: str | None = None
     lifecycle: str | None = None
 
@@ -216,7 +216,7 @@ async def _clock(patient: Patient) -> str:
             before = time.time()
             theirs = await client.server_time() / 1e6
             after = time.time()
-    except (FeedError, BinanceError, NotSbe) as error:
+    except SbeError as error:
         raise Unknown(f"not compared: {error}") from None
     off = (before + after) / 2 - theirs
     margin = (after - before) / 2
@@ -238,7 +238,7 @@ async def _schema(patient: Patient) -> str:
     where = where or LIFECYCLE.format("testnet" if patient.environment == "testnet" else "prod")
     try:
         known = lifecycle.parse(await _read(where))
-    except (OSError, ValueError, FeedError) as error:
+    except (OSError, ValueError, SbeError) as error:
         raise Unknown(f"{streams}, REST {name}; which is current is not known: {error}") from None
     release = known.of(spot_sbe.SCHEMA_ID, spot_sbe.SCHEMA_VERSION)
     newest = known.releases[0]
@@ -255,10 +255,7 @@ async def _schema(patient: Patient) -> str:
 async def _read(where: str) -> str:
     if not where.startswith(("http://", "https://")):
         return Path(where).read_text(encoding="utf-8")
-    try:
-        import aiohttp
-    except ImportError:
-        raise FeedError("this needs aiohttp: pip install 'binance-sbe[rest]'") from None
+    aiohttp = imported("aiohttp", "doctor", "rest")
     session = aiohttp.ClientSession(
         headers=bodies.ACCEPTED,
         timeout=aiohttp.ClientTimeout(total=_SECONDS),
@@ -278,20 +275,26 @@ async def _stream(patient: Patient) -> str:
         key = checked_key(patient.api_key)
     except MissingKey:
         raise Unknown("not tried, without a key") from None
-    name = f"{patient.symbol}@bestBidAsk"
+    names = [f"{symbol}@bestBidAsk" for symbol in patient.symbols]
     started = time.monotonic()
-    feed = connect(name, api_key=key, url=patient.stream_url, reconnect=False)
+    feed = connect(*names, api_key=key, url=patient.stream_url, reconnect=False)
+    told: dict[str, str] = {}
     try:
         async with asyncio.timeout(_SECONDS), feed:
-            message = await anext(feed)
+            while len(told) < len(feed.streams):
+                message = await anext(feed)
+                assert isinstance(message, BestBidAskStreamEvent)
+                if message.symbol not in told:
+                    took = (time.monotonic() - started) * 1e3
+                    top = f"bid {message.bid_price_decimal}, ask {message.ask_price_decimal}"
+                    told[message.symbol] = f"after {took:.0f} ms: {message.symbol} {top}"
     except TimeoutError:
-        raise Trouble(GENERAL, f"{name}: acknowledged, but nothing came within 10 s") from None
+        quiet = [name for name in names if name.partition("@")[0].upper() not in told]
+        few = ", ".join(quiet[:5])
+        raise Trouble(GENERAL, f"{few}: acknowledged, but nothing came within 10 s") from None
     except FeedError as error:
         raise Trouble(exit_code(error), str(error)) from None
-    took = (time.monotonic() - started) * 1e3
-    assert isinstance(message, BestBidAskStreamEvent)
-    bid, ask = message.bid_price_decimal, message.ask_price_decimal
-    return f"{name}: the first event after {took:.0f} ms: {message.symbol} bid {bid}, ask {ask}"
+    return f"bestBidAsk: the first event {'; '.join(told.values())}"
 
 
 def code_of(findings: list[Finding]) -> int:

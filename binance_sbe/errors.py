@@ -11,6 +11,8 @@
         SchemaMismatch        another schema's id
       SchemaError             a schema that can't be compiled
         SchemaTooLarge        it reaches a limit: nothing more of it is read
+      MissingPackage          (also an ImportError) a package of one of the extras is not installed
+      UnknownName             (also a KeyError) a group, column, text or class that a table has not
       BinanceError            the exchange answered with an error of its own
       NotSbe                  (also a ValueError) an answer that is not SBE: of a gateway, or JSON
       FramingError            (also a ValueError) a FIX byte stream that is out of step
@@ -234,6 +236,13 @@ def bare(error: E) -> E:
     """
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
+
+
+def again(error: FeedError) -> FeedError:
+    """The end of a feed, as an exception of its own for each who is told of it."""
+    if isinstance(error, ConnectionLost):
+        return ConnectionLost(error.code, error.reason)
+    return error
 
 
 # exit codes of the commands

@@ -30,6 +30,26 @@ def percentiles(histogram: Histogram) -> str:
     return ", ".join(f"{name} {duration(ns / 1e9)}" for name, ns in shown)
 
 
+def old_symbols(feed: Feed) -> set[str]:
+    """The symbols of which some stream has no connection now: what is known of them gets old."""
+    names = feed._connections.supervisor.shards.cut_off()
+    return {name.partition("@")[0].upper() for name in names}
+
+
+def is_well(feed: Feed) -> bool:
+    """Whether nothing was lost or damaged, and no connection ended but by us."""
+    found = counts(feed)
+    return not any(found[name] for name in found if name not in _HARMLESS)
+
+
+def no_connection(feed: Feed) -> str:
+    """Nothing, while a connection is open."""
+    if open_connections(feed):
+        return ""
+    causes = [each.cause for each in feed.ledger.connections[-1:] if each.cause]
+    return f"no connection is open{f': {causes[0]}' if causes else ''}"
+
+
 def open_connections(feed: Feed) -> list[Connection]:
     return [each for each in feed.ledger.connections if each.closed_ns is None]
 
@@ -59,6 +79,9 @@ def lag_line(feed: Feed) -> str:
     )
 
 
+_HARMLESS = ("duplicates", "left out by the exchange")
+
+
 def counts(feed: Feed) -> dict[str, int]:
     """The ledger in numbers, over all streams."""
     ledger = feed.ledger
@@ -69,7 +92,7 @@ def counts(feed: Feed) -> dict[str, int]:
         "dropped for the consumer": ledger.dropped,
         "duplicates": sum(each.duplicates for each in streams),
         "out of order": sum(each.out_of_order for each in streams),
-        "culled": sum(each.culled for each in streams),
+        "left out by the exchange": sum(each.culled for each in streams),
         "damaged": ledger.damaged_count,
         "unknown": sum(ledger.unknown_templates.values()),
         "newer version": sum(ledger.newer_versions.values()),
@@ -98,7 +121,8 @@ def plain_lines(feed: Feed) -> list[str]:
         named = zip(COLUMNS[1:], cells[1:], strict=True)
         told = ", ".join(f"{name} {cell}" for name, cell in named if cell)
         lines.append(f"  {cells[0]}: {told}")
-    return lines
+    lost = no_connection(feed)
+    return [*lines, f"  {lost}"] if lost else lines
 
 
 def rich_panel(feed: Feed, width: int) -> Any:
@@ -118,11 +142,8 @@ def rich_panel(feed: Feed, width: int) -> Any:
         if Console(width=10_000).measure(table).maximum <= width:
             break
     lost = feed.ledger.holes_count or feed.ledger.damaged_count
-    if not rows:
-        causes = [each.cause for each in feed.ledger.connections[-1:] if each.cause]
-        told = f"no connection is open{f': {causes[0]}' if causes else ''}"
     return Group(
-        table if rows else cell(told, "bold red"),
+        table if rows else cell(no_connection(feed), "bold red"),
         cell(lag_line(feed)),
         cell(ledger_line(feed), "yellow" if lost else ""),
     )

@@ -10,12 +10,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from sbe_codegen.runtime.columns import time_unit
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.layout import NUMPY
 from sbe_codegen.runtime.sofh import SOFH_LENGTH, FramingError
@@ -292,6 +294,18 @@ def _size(facts: Mapping[str, Any]) -> int:
     return np.dtype(NUMPY[facts["type"]]).itemsize * int(facts.get("length", 1))
 
 
+def _date(value: int, unit: str) -> str:
+    """A time since 1970 as a date, with all digits of its unit."""
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    seconds, rest = divmod(value, per_second)
+    try:
+        date = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return "no date that there is"
+    places = len(str(per_second)) - 1
+    return f"{date:%Y-%m-%d %H:%M:%S}{f'.{rest:0{places}d}' if places else ''} UTC"
+
+
 def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any], ...]) -> str:
     kind = facts["kind"]
     is_null = value == facts.get("null") or (isinstance(value, float) and math.isnan(value))
@@ -306,6 +320,9 @@ def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any],
         return repr(chr(value))
     if kind == "text":
         return repr(value.partition(b"\0")[0].decode("latin-1"))
+    unit = time_unit(facts)
+    if unit is not None:
+        return f"{value} ({_date(value, unit)})"
     if "exponent" in facts and len(scopes) > facts["exponent"]["levels"]:
         exponent = scopes[facts["exponent"]["levels"]].get(facts["exponent"]["field"])
         if exponent is not None and abs(exponent) < 128:

@@ -138,8 +138,8 @@ class _Writer:
         """A name, or names; what the schema has no word for stays the number it is."""
         if isinstance(value, list):
             return [self.named(facts, each) for each in value]
-        if value in ("True", "False") and set(facts["labels"].values()) == {"True", "False"}:
-            return value == "True"
+        if isinstance(value, bool):
+            return value
         found = facts["values"].get(value)
         if found is None:
             return value

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sbe_codegen.printing import fitting
 
 from .book_keeper import LiveBook
-from .display import cell, decimal, short
+from .display import cell, decimal, short, wrapped
 from .errors import FeedError
 from .health import duration
 from .live_books import Books, books
@@ -20,65 +21,88 @@ _REFRESH = 0.25
 _ONCE_SECONDS = 60.0
 _AUDIT_SECONDS = 2.0  # that `--once` waits for the first
 _BAR = 24  # characters of the longest bar
+_LEAST = 11  # lines of the smallest ladder of several
 _AROUND = 7  # lines of the table that are not levels, and one below
+UNPROVEN = "unsure"  # of a level between which and the best some may be missing
 
 
 async def show(
-    symbol: str,
+    symbols: Sequence[str],
     *,
     levels: int = 10,
     limit: int = 1000,
     seconds: float | None = None,
     once: bool = False,
     as_json: bool = False,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
     **where: Any,
 ) -> int:
-    """Shows a book in one of the three ways; ``where`` is for `connect`."""
-    async with books(symbol, limit=limit, **where) as kept:
-        if once:
-            return await _once(kept, levels, as_json)
-        await _follow(kept, levels, seconds, as_json)
+    """Shows books in one of the three ways; ``where`` is for `connect`."""
+    from .watching import metrics_of
+
+    async with books(*symbols, limit=limit, **where) as kept:
+        with metrics_of(kept.feed, metrics_port, metrics_host):
+            if once:
+                return await _once(kept, levels, as_json)
+            await _follow(kept, levels, seconds, as_json)
     return 0
 
 
 async def _once(kept: Books, levels: int, as_json: bool) -> int:
-    (book,) = kept.values()
     try:
         await kept.wait(timeout=_ONCE_SECONDS)
     except TimeoutError as error:
         raise FeedError(str(error)) from None
     until = time.monotonic() + _AUDIT_SECONDS
-    while book.audit.last_ns is None and time.monotonic() < until:
+    while any(book.audit.last_ns is None for book in kept.values()) and time.monotonic() < until:
         await asyncio.sleep(0.01)
-    _say(book, levels, as_json)
+    for book in kept.values():
+        _say(book, levels, as_json)
     return 0
 
 
 def _say(book: LiveBook, levels: int, as_json: bool) -> None:
-    say(*([line_of(book, levels)] if as_json else plain_lines(book, levels)))
+    say(*([line_of(book, levels)] if as_json else wrapped(plain_lines(book, levels))))
 
 
 async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool) -> None:
     from .watching import live_display
 
-    (book,) = kept.values()
     ends = time.monotonic() + (float("inf") if seconds is None else seconds)
     live = None if as_json else live_display()
-    said: tuple[int, str] | None = None
+    said: dict[str, tuple[object, ...]] = {}
     shown = float("-inf")
     with live if live is not None else contextlib.nullcontext():
         while (now := time.monotonic()) < ends:
             kept.check()
-            news = book.update_id, book.state
             if live is not None:
-                width, height = live.console.size
-                live.update(panel(book, levels, width, height), refresh=True)
-            elif news != said and (as_json or now - shown >= 1.0):
-                said, shown = news, now
-                _say(book, levels, as_json)
+                live.update(panels(list(kept.values()), levels, *live.console.size), refresh=True)
+            elif as_json or now - shown >= 1.0:
+                for book in kept.values():
+                    news = book.update_id, book.state
+                    if news != said.get(book.symbol):
+                        said[book.symbol], shown = news, now
+                        _say(book, levels, as_json)
             await asyncio.sleep(min(_REFRESH, max(ends - now, 0.0)))
-    if as_json and book.state != "live":
-        complain(state_lines(book)[0])
+    if as_json:
+        for book in kept.values():
+            if book.state != "live":
+                complain(state_lines(book)[0])
+
+
+def panels(kept: Sequence[LiveBook], levels: int, width: int, height: int) -> Any:
+    """The ladders of several books, one below the other, as many as fit into ``height`` lines."""
+    from rich.console import Group
+
+    if len(kept) == 1:
+        return panel(kept[0], levels, width, height)
+    most = max(1, (height - 2) // _LEAST)
+    share = (height - 2) // min(len(kept), most)
+    found = [panel(book, levels, width, share, is_brief=True) for book in kept[:most]]
+    names = ", ".join(book.symbol for book in kept[most:])
+    more = [cell(f"for {names} the terminal is not high enough")] if names else []
+    return Group(*found, *more)
 
 
 def line_of(book: LiveBook, levels: int) -> str:
@@ -104,6 +128,11 @@ def line_of(book: LiveBook, levels: int) -> str:
     )
 
 
+def is_old(book: LiveBook) -> bool:
+    """Whether its prices are of before something that it has missed: no connection, say."""
+    return book.state == "stale"
+
+
 def state_lines(book: LiveBook) -> list[str]:
     """What is to be known of the book as a whole, and of how it was compared."""
     now = time.time_ns()
@@ -111,7 +140,8 @@ def state_lines(book: LiveBook) -> list[str]:
     if book.update_id >= 0:
         text += f", update id {book.update_id:,}"
     if book.event_time and book.update_id >= 0:
-        text += f", {duration(max(0.0, now / 1e9 - book.event_time / 1e6))} old"
+        age = duration(max(0.0, now / 1e9 - book.event_time / 1e6))
+        text += f", prices are of {age} ago" if is_old(book) else f", {age} old"
     if book.reason:
         text += f": {book.reason}"
     audit = book.audit
@@ -169,21 +199,29 @@ def plain_lines(book: LiveBook, levels: int) -> list[str]:
     for i, (side, price, qty, total, _, is_proven) in enumerate(rows):
         if i and side == "bid" and rows[i - 1][0] == "ask":
             lines.append(f"  {_between(book)}")
-        mark = "" if is_proven else "  unproven"
+        mark = "" if is_proven else f"  {UNPROVEN}"
+        mark += "  (old)" if is_old(book) else ""
         lines.append(f"  {side} {price:>14} {qty:>12} {total:>12}{mark}")
     return lines
 
 
-def panel(book: LiveBook, levels: int, width: int = 100, height: int | None = None) -> Any:
+def panel(
+    book: LiveBook,
+    levels: int,
+    width: int = 100,
+    height: int | None = None,
+    is_brief: bool = False,
+) -> Any:
     """The ladder as a rich renderable; where it is narrow, without bars and totals.
 
-    As many levels as fit into ``height`` lines, one a side at least.
+    As many levels as fit into ``height`` lines, one a side at least. ``is_brief``: with the state
+    alone below it.
     """
     from rich.console import Group
     from rich.table import Table
 
     color = {"live": "bold green", "syncing": "bold yellow"}.get(book.state, "bold red")
-    texts = texts_of(book)
+    texts = state_lines(book)[:1] if is_brief else texts_of(book)
     if height is not None:
         lines = sum(-(-len(text) // width) for text in texts)
         levels = max(1, min(levels, (height - _AROUND - lines) // 2))
@@ -192,18 +230,21 @@ def panel(book: LiveBook, levels: int, width: int = 100, height: int | None = No
         (len(price) + len(qty) + len(total) for _, price, qty, total, _, _ in rows), default=0
     )
     has_total, has_bar = cells + 10 <= width, cells + _BAR + 13 <= width
-    table = Table(title=cell(f"{book.symbol}  {book.state}", color), title_justify="left")
+    state = f"{book.state}: these prices are old" if is_old(book) else book.state
+    table = Table(title=cell(f"{book.symbol}  {state}", color), title_justify="left")
     for name in ("price", "qty", "total")[: 3 if has_total else 2]:
         table.add_column(name, justify="right", no_wrap=True)
     if has_bar:
-        table.add_column("up to here", width=_BAR, no_wrap=True)
+        table.add_column("total as a bar", width=_BAR, no_wrap=True)
     block = "█" if fitting("█") == "█" else "#"
     for i, (side, price, qty, total, share, is_proven) in enumerate(rows):
-        style = "red" if side == "ask" else "green"
+        style = "dim" if is_old(book) else "red" if side == "ask" else "green"
         bar = block * max(1, round(share * _BAR))
-        row = [cell(price, f"bold {style}" if is_proven else "dim"), cell(qty)]
-        row += [cell(total)] if has_total else []
-        row += [cell(bar, style) if is_proven else cell("unproven", "dim")] if has_bar else []
+        is_bright = is_proven and not is_old(book)
+        plain = "dim" if is_old(book) else ""
+        row = [cell(price, f"bold {style}" if is_bright else "dim"), cell(qty, plain)]
+        row += [cell(total, plain)] if has_total else []
+        row += [cell(bar, style) if is_proven else cell(UNPROVEN, "dim")] if has_bar else []
         is_last_ask = side == "ask" and i + 1 < len(rows) and rows[i + 1][0] == "bid"
         table.add_row(*row, end_section=is_last_ask)
     return Group(table, *map(cell, texts))
@@ -211,5 +252,9 @@ def panel(book: LiveBook, levels: int, width: int = 100, height: int | None = No
 
 def texts_of(book: LiveBook) -> list[str]:
     """What is said below the ladder."""
-    proven = f"{book.bids().proven:,} of the bids, {book.asks().proven:,} of the asks"
-    return [f"{_between(book)}; proven: {proven}", *state_lines(book)]
+    known = f"{book.bids().proven:,} bids, {book.asks().proven:,} asks"
+    return [
+        f"{_between(book)}; total: of all levels from the best to here",
+        f"without a gap from the best: {known}; beyond them ({UNPROVEN}) levels may be missing",
+        *state_lines(book),
+    ]

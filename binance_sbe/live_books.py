@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.runtime.errors import DecodeError, SbeError
 
+from .asynchronous import Asynchronous
 from .book import STATES
 from .book_keeper import Audit, Keeper, Link, LiveBook
 from .errors import BinanceError, FeedError, RateLimited
@@ -66,7 +67,7 @@ class Budget:
         return 0.0
 
 
-class Books(Mapping[str, LiveBook]):
+class Books(Asynchronous, Mapping[str, LiveBook]):
     """Order books by symbol: ``books["btcusdt"]`` is a `LiveBook`. Made by `books`, `Feed.books`.
 
     ``async for symbol, book, event in books`` gives each diff after it was applied to its book, and
@@ -76,6 +77,8 @@ class Books(Mapping[str, LiveBook]):
     A state of a book is waited for by `wait`. A book that misses a diff, fails a check, or differs
     from what the exchange says of it, is made anew by itself; log lines say so.
     """
+
+    _usage = "async with books(...) as kept:"
 
     def __init__(
         self,
@@ -218,8 +221,7 @@ class Books(Mapping[str, LiveBook]):
         For one consumer: who begins takes over from another, for whom it is RuntimeError then.
         """
         if not self._is_open or self._is_closed:
-            state = "closed" if self._is_closed else "not open"
-            raise RuntimeError(f"these books are {state}: use them as 'async with books(...)'")
+            raise self._closed() if self._is_closed else self._not_open()
         self._turn += 1
         turn = self._turn
         try:

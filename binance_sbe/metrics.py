@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sbe_codegen.extras import imported
 from sbe_codegen.printing import escaped
 
 from .client import Feed
@@ -106,24 +107,19 @@ def serve(feed: Feed, port: int, host: str = "127.0.0.1") -> Iterator[int]:
 
     Gives the port, for ``port=0``. Other machines reach it only where ``host`` is told to let them:
     "0.0.0.0" and "::" are all addresses of this machine. In a thread of its own, which reads
-    counters only. Raises FeedError without prometheus-client and where the port is taken,
-    ValueError for what is no port or no address.
+    counters only. Raises MissingPackage without prometheus-client, FeedError where the port is
+    taken, ValueError for what is no port or no address.
     """
     if not isinstance(port, int) or not 0 <= port < 1 << 16:
         raise ValueError(f"port is 0 to 65535, not {port!r}")
     if not (host and isinstance(host, str)):
         raise ValueError(f"host is the address to serve on, not {host!r}")
-    try:
-        from prometheus_client import CollectorRegistry, start_http_server
-    except ImportError:
-        raise FeedError(
-            "metrics need prometheus-client: pip install 'binance-sbe[metrics]'"
-        ) from None
-    registry = CollectorRegistry()
+    prometheus_client = imported("prometheus_client", "metrics.serve", "metrics")
+    registry = prometheus_client.CollectorRegistry()
     collector: Any = FeedCollector(feed)
     registry.register(collector)
     try:
-        server, thread = start_http_server(port, addr=host, registry=registry)
+        server, thread = prometheus_client.start_http_server(port, addr=host, registry=registry)
     except OSError as error:
         why = error.strerror or error
         raise FeedError(f"metrics can't be served on {host}:{port}: {why}") from None

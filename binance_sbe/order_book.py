@@ -193,7 +193,8 @@ class OrderBook(Book):
             if len(levels) < n or levels.proven != len(levels):
                 found = sum(levels["qty"][: levels.proven].tolist())
                 raise BookError(
-                    self.symbol, f"the {levels.proven} proven levels have {found}, not {qty}"
+                    self.symbol,
+                    f"the {levels.proven} levels with none missing between have {found}, not {qty}",
                 )
             n *= 8
 

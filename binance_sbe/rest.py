@@ -8,7 +8,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sbe_codegen.extras import imported
+
 from . import bodies, environments, spot_sbe
+from .asynchronous import Asynchronous
 from .errors import (
     BinanceError,
     ConnectionRefused,
@@ -71,7 +74,7 @@ def error_of(response: spot_sbe.ErrorResponse) -> BinanceError:
     )
 
 
-class Client:
+class Client(Asynchronous):
     """Asks the REST API for market data, in SBE: ``async with rest.Client() as client``.
 
     ``environment`` is "prod", "testnet" or "demo"; ``url`` (http, https, ws or wss, host and port)
@@ -84,6 +87,8 @@ class Client:
     RateLimited, and until ``blocked_until`` (time.monotonic()) nothing more is asked: requests
     raise RateLimited at once.
     """
+
+    _usage = "async with rest.Client() as client:"
 
     def __init__(
         self,
@@ -113,12 +118,7 @@ class Client:
         return f"<rest.Client {self.url}, weight used: {self.used_weight}>"
 
     async def __aenter__(self) -> Client:
-        try:
-            import aiohttp
-        except ImportError:
-            raise FeedError(
-                "the REST client needs aiohttp: pip install 'binance-sbe[rest]'"
-            ) from None
+        aiohttp = imported("aiohttp", "rest.Client", "rest")
         self._session = aiohttp.ClientSession(
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=self._timeout),
@@ -139,10 +139,10 @@ class Client:
         over ``max_size``, BinanceError for an error of the exchange's, NotSbe for an answer that is
         not SBE, and DecodeError for SBE that is damaged.
         """
+        if self._session is None:
+            raise self._not_open()
         import aiohttp
 
-        if self._session is None:
-            raise RuntimeError("the client is not open: use it as 'async with rest.Client(...)'")
         left = self.blocked_until - time.monotonic()
         if left > 0:
             raise RateLimited(self.url, 429, left)

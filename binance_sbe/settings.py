@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time as time_of_day
@@ -72,3 +73,16 @@ def checked_key(given: str | None) -> str:
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
     return remember_key(key)
+
+
+def warn_of_transport(transport: str | None) -> None:
+    """For `connect`, which had a choice of two once."""
+    if transport is None:
+        return
+    if transport not in ("websockets", "picows"):
+        raise ValueError(f"transport is 'websockets' or 'picows', not {transport!r}")
+    warnings.warn(
+        "transport= has no effect any more: there is one transport, as fast as picows was",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -96,6 +96,18 @@ class Shards:
     def slots(self) -> list[Slot]:
         return [slot for shard in self._all for slot in shard.slots]
 
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def cut_off(self) -> set[str]:
+        """The streams that no connection brings now."""
+        lost: set[str] = set()
+        for shard in self._all:
+            phases = [slot.current.phase for slot in shard.slots if slot.current is not None]
+            if Phase.LIVE not in phases:
+                lost.update(shard.names)
+        return lost
+
     def place(self, names: list[str], now: float) -> dict[int, list[str]]:
         """Gives each stream a shard; by the shards' numbers."""
         known = {name: shard for shard in self._all for name in shard.names}

@@ -13,25 +13,27 @@ from .actions import Action, Finish, Open, logged
 from .pacing import Window
 from .sequencer import Line
 from .settings import Settings
-from .slots import Connection, Phase, Slot
+from .slots import Connection, Phase, Shards, Slot
 
 ATTEMPTS = (295, 300.0)  # of the 300 in five minutes that the exchange allows
 
 
 class Succession:
-    """``connections`` are those of the supervisor, which it tells what is to be done."""
+    """``connections`` and ``shards`` are those of the supervisor, which it tells what to do."""
 
     def __init__(
         self,
         settings: Settings,
         chance: random.Random,
         connections: dict[int, Connection],
+        shards: Shards,
         tell: Callable[[Action], object],
     ) -> None:
         self.settings = settings
         self.reconnects = 0
         self._chance = chance
         self._connections = connections
+        self._shards = shards
         self._tell = tell
         self._numbers = count(1)
         self._attempts = Window(*ATTEMPTS)
@@ -82,7 +84,7 @@ class Succession:
         slot.attempt_at = now + pause
         self.reconnects += 1
         line, shard = slot.index + 1, slot.shard.number
-        text = f"line {line} of shard {shard}: {why}; attempt {slot.attempts} in {pause:.1f} s"
+        text = f"connection lost{self._which(slot)}, {_again(pause, slot.attempts)}: {why}"
         self._say("retry", text, line=line, shard=shard, attempt=slot.attempts, pause=pause)
 
     def renew(self, slot: Slot, cause: str, now: float) -> None:
@@ -101,7 +103,7 @@ class Succession:
         pause = max(slot.renewals.pause(), self._not_before - now)
         slot.attempt_at = now + pause
         again = slot.renewals.failures + 1
-        text = f"{why}; attempt {again} in {pause:.1f} s"
+        text = f"{why}; {_again(pause, again)}"
         self._say("no_renewal", text, slot.current, attempt=again, pause=pause)
 
     def take_over(self, slot: Slot, now: float) -> None:
@@ -119,5 +121,16 @@ class Succession:
             old.again.clear()
             self._tell(Finish(old.number))
 
+    def _which(self, slot: Slot) -> str:
+        """Which of a feed's connections it is, where that has several."""
+        told = [f"line {slot.index + 1}"] if self.settings.lines > 1 else []
+        if len(self._shards) > 1:
+            told.append(f"for part {slot.shard.number} of {len(self._shards)} of the streams")
+        return f" ({', '.join(told)})" if told else ""
+
     def _say(self, event: str, text: str, of: Connection | None = None, **fields: object) -> None:
         self._tell(logged(event, text, getattr(of, "name", None), **fields))
+
+
+def _again(pause: float, attempt: int) -> str:
+    return f"trying again in {pause:.1f} s (attempt {attempt})"

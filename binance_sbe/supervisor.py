@@ -37,7 +37,9 @@ class Supervisor:
         self.shards = Shards(settings, self._chance)
         self.connections: dict[int, Connection] = {}
         self.closing = False
-        self._succession = Succession(settings, self._chance, self.connections, self._tell)
+        self._succession = Succession(
+            settings, self._chance, self.connections, self.shards, self._tell
+        )
         self._subscriptions = Subscriptions(settings, self.shards, self._chance, self._tell)
         self._started = False  # whether all was well once
         self._ticked: float | None = None

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
+from sbe_codegen.extras import imported
+from sbe_codegen.runtime.errors import MissingPackage
 from sbe_codegen.runtime.results import Batch
 
 from . import health
 from .client import Feed, connect
-from .display import Market, Rates, decimal, plain_lines, rich_table, status, summary, total
+from .display import Market, Rates, decimal, plain_lines, rich_table, status, total, wrapped
 from .endings import at_signal
 from .environments import is_loopback
 from .errors import FeedError
 from .outside import complain, note, say, say_json
+from .recap import next_steps, summary
 from .streams import KINDS, stream_name
 from .transports import arrives
 
@@ -40,17 +44,17 @@ async def show(
     as_json: bool = False,
     metrics_port: int | None = None,
     metrics_host: str = "127.0.0.1",
-    with_arrays: bool = False,
+    is_demo: bool = False,
     **where: Any,
 ) -> int:
     """Shows a feed in one of the three ways; ``where`` is for `connect`."""
     async with connect(*streams, **where) as feed, _ended_by(feed, seconds) as ending:
-        with _metrics(feed, metrics_port, metrics_host):
+        with metrics_of(feed, metrics_port, metrics_host):
             if once:
                 return await _once(feed, as_json)
             if as_json:
                 return await _lines(feed)
-            return await _view(feed, f"Binance SBE, {title}", ending, with_arrays)
+            return await _view(feed, f"Binance SBE, {title}", ending, is_demo)
 
 
 @contextlib.asynccontextmanager
@@ -75,7 +79,8 @@ async def _ended_by(feed: Feed, seconds: float | None) -> AsyncIterator[asyncio.
 
 
 @contextlib.contextmanager
-def _metrics(feed: Feed, port: int | None, host: str) -> Iterator[None]:
+def metrics_of(feed: Feed, port: int | None, host: str) -> Iterator[None]:
+    """Serves them while the block runs, where there is a port, and says where."""
     if port is None:
         yield
         return
@@ -91,9 +96,9 @@ def _metrics(feed: Feed, port: int | None, host: str) -> Iterator[None]:
 # the live view
 
 
-async def _view(feed: Feed, title: str, ending: asyncio.Event, with_arrays: bool) -> int:
+async def _view(feed: Feed, title: str, ending: asyncio.Event, is_demo: bool) -> int:
     market, rates = Market(), Rates()
-    live = live_display()
+    live = live_display(vanishes=is_demo)
 
     async def read() -> None:
         async for batch in feed.batches(max_delay=_REFRESH):
@@ -107,8 +112,9 @@ async def _view(feed: Feed, title: str, ending: asyncio.Event, with_arrays: bool
             if live is not None:
                 live.update(screen(feed, market, text, title, live.console), refresh=True)
             else:
-                lines = plain_lines(market, text) + health.plain_lines(feed)
-                say(*lines)
+                lines = plain_lines(market, text, health.old_symbols(feed))
+                lines += health.plain_lines(feed)
+                say(*wrapped(lines))
 
     try:
         with live if live is not None else contextlib.nullcontext():
@@ -121,29 +127,32 @@ async def _view(feed: Feed, title: str, ending: asyncio.Event, with_arrays: bool
                 await asyncio.wait(both)
     finally:
         width = shutil.get_terminal_size((100, 24)).columns
-        say(*summary(market, feed.stats, width) if with_arrays else [total(market)])
-        say(health.ledger_line(feed))
+        say(*summary(market, feed.stats, width) if is_demo else [total(market)])
+        say(*wrapped([health.ledger_line(feed)]), *(next_steps() if is_demo else ()))
     return 0
 
 
 def screen(feed: Feed, market: Market, text: str, title: str, console: Any) -> Any:
     from rich.console import Group
 
-    top = rich_table(market, text, title, console.width)
+    top = rich_table(market, text, title, console.width, health.old_symbols(feed))
     return Group(top, health.rich_panel(feed, console.width))
 
 
-def live_display() -> Any:
-    """A rich Live on a terminal where rich is installed, else None."""
-    if not sys.stdout.isatty():
+def live_display(vanishes: bool = False) -> Any:
+    """A rich Live on a terminal that can move its cursor where rich is installed, else None.
+
+    ``vanishes``: what it showed is gone in the end, where something else takes its place.
+    """
+    if not sys.stdout.isatty() or os.environ.get("TERM", "").lower() in ("", "dumb", "unknown"):
         return None
     try:
-        from rich.live import Live
-    except ImportError:
-        note("(for a live table: pip install 'binance-sbe[cli]')")
+        Live = imported("rich.live", "a live table", "cli").Live  # noqa: N806
+    except MissingPackage as error:
+        note(str(error))
         return None
     # nothing else is printed meanwhile, and standard output keeps its encoding
-    return Live(auto_refresh=False, redirect_stdout=False)
+    return Live(auto_refresh=False, redirect_stdout=False, transient=vanishes)
 
 
 # for pipes
@@ -156,40 +165,62 @@ def events_of(batch: Batch) -> list[dict[str, Any]]:
     """
     numbered = []
     for message, table in batch.tables.items():
+        groups = table.groups
         for i, row in enumerate(table.records):
-            numbered.append((int(row["frame"]), _event(KIND_OF[message], row, table, i)))
+            numbered.append((int(row["frame"]), _event(KIND_OF[message], row, groups, table, i)))
     return [event for _, event in sorted(numbered, key=itemgetter(0))]
 
 
-def _event(kind: str, row: Any, table: Any, i: int) -> dict[str, Any]:
+def _event(kind: str, row: Any, groups: Any, table: Any, i: int) -> dict[str, Any]:
     symbol = table.symbols[row["symbol"]]
     exponents = {"price": int(row["price_exponent"]), "qty": int(row["qty_exponent"])}
     event: dict[str, Any] = {"stream": f"{symbol.lower()}@{kind}", "symbol": symbol}
+    enums = _ENUMS[table.message]
     for name in row.dtype.names:
         if name not in ("frame", "symbol", "price_exponent", "qty_exponent"):
-            event[name] = _scaled(name, row[name].item(), exponents)
-    for name, group in table.groups.items():
+            event[name] = _plain(name, row[name].item(), exponents, enums)
+    for name, group in groups.items():
         columns = group.records.dtype.names
         entries = [
-            {key: _scaled(key, value, exponents) for key, value in zip(columns, each, strict=True)}
+            {
+                key: _plain(key, value, exponents, enums)
+                for key, value in zip(columns, each, strict=True)
+            }
             for each in group[i].tolist()
         ]
         event[name] = entries if kind == "trade" else [[*each.values()] for each in entries]
     return event
 
 
-def _scaled(name: str, value: int, exponents: dict[str, int]) -> int | bool | str:
-    if name.startswith("is_"):
-        return bool(value)
+def _enums_of(message: Any) -> dict[str, dict[int, Any]]:
+    """Of each enum of a message: what its numbers are in plain objects, as `to_dict` has them."""
+    found: dict[str, dict[int, Any]] = {}
+    inner = [e for each in message._ELEMENTS for e in each.facts.get("elements", ())]
+    for element in (*message._ELEMENTS, *inner):
+        if element.facts.get("kind") == "enum" and "constant" not in element.facts:
+            labels = element.facts["labels"]
+            is_bool = set(labels.values()) == {"False", "True"}
+            plain = {n: name == "True" if is_bool else name for n, name in labels.items()}
+            found[element.name] = {**plain, element.facts["null"]: None}
+    return found
+
+
+_ENUMS = {message: _enums_of(message) for message in KINDS.values()}
+
+
+def _plain(name: str, value: Any, exponents: dict[str, int], enums: dict[str, Any]) -> Any:
+    if name in enums:
+        return enums[name].get(value, value)
     exponent = exponents.get(name.rpartition("_")[2])
     return value if exponent is None else decimal(value, exponent)
 
 
 async def _lines(feed: Feed) -> int:
-    """One event a line. What was lost is said in the end."""
+    """One event a line. If anything was lost, that is said in the end."""
     async for batch in feed.batches(max_delay=0.02):
         say_json(events_of(batch))
-    complain(health.ledger_line(feed))
+    if not health.is_well(feed):
+        complain(health.ledger_line(feed))
     return 0
 
 
@@ -213,7 +244,7 @@ async def _once(feed: Feed, as_json: bool) -> int:
         say_json(latest[name] for name in sorted(latest))
     else:
         text = status(feed.stats, rates.since(feed.stats))
-        say(*plain_lines(market, text), *health.plain_lines(feed))
+        say(*wrapped(plain_lines(market, text) + health.plain_lines(feed)))
     if missing:
         few = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
         raise FeedError(f"nothing came within {_ONCE_SECONDS:g} s of {few}")

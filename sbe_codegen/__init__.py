@@ -35,8 +35,8 @@ def __getattr__(name: str) -> Any:
         try:
             loading = import_module(".loading", __name__)
         except ModuleNotFoundError as error:
-            raise ImportError(
-                f"sbe_codegen.load needs {error.name}: pip install 'binance-sbe[codegen]'"
-            ) from None
+            from .extras import missing
+
+            raise missing(error.name or "a package", "sbe_codegen.load", "codegen") from None
         return loading.load
     raise AttributeError(f"module 'sbe_codegen' has no attribute {name!r}")

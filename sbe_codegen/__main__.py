@@ -10,8 +10,9 @@ def main() -> int:
     try:
         from . import cli
     except ModuleNotFoundError as error:
-        hint = "pip install 'binance-sbe[codegen]'"
-        print(f"sbe-codegen needs {error.name}: {hint}", file=sys.stderr)
+        from .extras import missing
+
+        print(missing(error.name or "a package", "sbe-codegen", "codegen"), file=sys.stderr)
         return 2
     return cli.main()
 

@@ -36,6 +36,7 @@ _RUNTIME = (
     "message",
     "moves",
     "rows",
+    "runs",
     "scaling",
     "spares",
     "tables",

@@ -30,6 +30,25 @@ def _made_again(kind: type[SbeError], arguments: tuple[object, ...]) -> SbeError
     return kind.__new__(kind, *arguments)
 
 
+class MissingPackage(SbeError, ImportError):
+    """Something needs a package that is not installed; the text says what installs it.
+
+    ``package`` is its name, ``extra`` the extra that brings it.
+    """
+
+    def __init__(self, text: str, package: str, extra: str) -> None:
+        super().__init__(text, name=package)
+        self.package = package
+        self.extra = extra
+
+
+class UnknownName(SbeError, KeyError):
+    """There is no such group, column, text or message class; the text names those there are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class SchemaError(SbeError):
     """One fault in a schema, as ``file:line: element: sentence``.
 

@@ -66,6 +66,8 @@ def look_at(module: ModuleType, frame: bytes) -> None:
     """Everything that there is to see; a DecodeError is fine, and anything else goes up."""
     batch = module.decode_many([frame, frame], on_error="collect")
     assert len(batch) + len(batch.rejected) == 2
+    walked = module.decode_many(frame + frame, on_error="collect")
+    assert walked.frame_count == len(walked) + len(walked.rejected)
     inspector.inspect(frame, module)
     try:
         message = module.decode(bytearray(frame))

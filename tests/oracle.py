@@ -150,7 +150,11 @@ class Kind:
         if self.tag == "mantissa":
             return value
         if self.tag == "enum":
-            return None if value in (None, self.null) else self.labels.get(value, value)
+            if value in (None, self.null):
+                return None
+            label = self.labels.get(value, value)
+            is_bool = set(self.labels.values()) == {"False", "True"}
+            return label == "True" if is_bool and isinstance(label, str) else label
         if self.tag == "char":
             null = chr(int(self.null))
             value = null if value is None else value

@@ -262,7 +262,7 @@ def test_volumes_and_sweeps() -> None:
     assert book.volume_to_float(1.02) == 3e-8
     assert book.volume_to_float(1.019) == 1e-8
     assert book.volume_to_float(0.981) == 5e-8
-    with pytest.raises(BookError, match="the 3 proven levels have 6, not 7"):
+    with pytest.raises(BookError, match="the 3 levels with none missing between have 6, not 7"):
         book.sweep(7)
     with pytest.raises(ValueError, match="side is 'buy' or 'sell', not 'up'"):
         book.sweep(1, "up")  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ import binance_sbe
 from binance_sbe import BestBidAskStreamEvent, DepthSnapshotStreamEvent, TradesStreamEvent
 from binance_sbe.simulator import Market
 from binance_sbe.simulator.encoder import encode
+from sbe_codegen.extras import install_command
 from sbe_codegen.runtime.moves import move
 
 TYPES = """<type name="utcTimestampMs" primitiveType="int64"/>
@@ -259,9 +260,7 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == (
-        f"to_{form} needs {library}: pip install 'binance-sbe[{library}]'"
-    )
+    assert done.stdout.strip() == (f"to_{form} needs {library}: {install_command(library)}")
 
 
 # moving

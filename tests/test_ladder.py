@@ -73,7 +73,11 @@ def test_pipes_get_lines_and_the_end_says_how_it_stands() -> None:
         (["btcusdt", "--limit", "ten"], 2, "'ten' is not a number of levels"),
         (["btcusdt"], 2, "BINANCE_API_KEY"),
         (["btcusdt", "--url", "ws://127.0.0.1:1"], 3, "nothing listens there"),
-        (["btcusdt", "--url", "ws://127.0.0.1:1", "--simulate"], 2, "a book is of one exchange"),
+        (
+            ["btcusdt", "--url", "ws://127.0.0.1:1", "--simulate"],
+            2,
+            "--simulate: not allowed with",
+        ),
     ],
 )
 def test_what_can_not_be_is_said(arguments: list[str], code: int, reason: str) -> None:
@@ -100,20 +104,20 @@ def test_the_ladder_says_what_is_proven_and_in_which_state() -> None:
     text = shown(book)
     lines = text.splitlines()
     assert "BTCUSDT  live" in text
-    assert "proven: 2 of the bids, 1 of the asks" in text
-    assert next(line for line in lines if "0.90" in line).split()[-2] == "unproven"
+    assert "without a gap from the best: 2 bids, 1 asks;" in text
+    assert next(line for line in lines if "0.90" in line).split()[-2] == "unsure"
     assert "audit: nothing compared yet" in text
-    assert "up to here" in text
+    assert "total as a bar" in text
     assert "total" in shown(book, width=45)
-    assert "up to here" not in shown(book, width=45)
-    assert "total" not in shown(book, width=25)
+    assert "total as a bar" not in shown(book, width=45)
+    assert "┃ total" not in shown(book, width=25)
     assert "0.99" in shown(book, width=25)
     assert "0.98" in shown(book, height=40)
     assert "0.98" not in shown(book, height=12)
     assert "0.99" in shown(book, height=5)
     book.apply(diff(110, 111))
-    assert "stale" in shown(book)
-    assert "updates 102 to 109 are" in shown(book)
+    assert "stale: these prices are old" in shown(book)
+    assert "updates 102 to 109 are missing" in " ".join(shown(book).split())
     told: Any = json.loads(ladder.line_of(book, 1))
     assert (told["state"], told["bids"], told["proven_asks"]) == (
         "stale", [["0.99", "0.00000050"]], 1

@@ -268,6 +268,11 @@ def kinds_frame(**changes: bytes) -> bytes:
 def test_every_kind_of_field(kinds: ModuleType) -> None:
     message = kinds.decode(kinds_frame())
     assert message.yes is True
+    assert message.to_dict()["yes"] is True
+    assert kinds.decode(kinds_frame(yes=b"\0")).to_dict()["yes"] is False
+    assert kinds.decode(kinds_frame(yes=b"\xff")).to_dict()["yes"] is None
+    assert kinds.decode(kinds_frame(yes=b"\7")).to_dict()["yes"] == 7
+    assert kinds.Kinds.yes.facts["labels"] == {0: "False", 1: "True"}
     assert message.big is kinds.Big.TOP
     assert isinstance(message.big, IntEnum)
     assert isinstance(message.bits, IntFlag)

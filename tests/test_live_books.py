@@ -240,7 +240,7 @@ def test_a_book_whose_proven_levels_are_used_up_is_stale() -> None:
     desk = Desk(limit=30).live()
     gone = [(price, 0) for price, _ in BIDS]
     desk.take(diff(101, 101, [*gone, (20, 1)]))
-    assert desk.said[-1] == "stale: of one side no level is proven any more"
+    assert desk.said[-1] == "stale: of one side it is not known any more which level is the best"
     assert desk.asked()
 
 

@@ -64,8 +64,8 @@ def test_trades_have_the_published_values() -> None:
                 "id": 12345,
                 "price": 9412345,
                 "qty": 100000000,
-                "is_buyer_maker": "True",
-                "is_best_match": "True",
+                "is_buyer_maker": True,
+                "is_best_match": True,
             }
         ],
         "symbol": "BTCUSDT",
@@ -230,11 +230,12 @@ def test_a_repeated_text_is_never_mistaken_for_another() -> None:
 
 
 def test_an_unknown_bool_is_its_number_and_null_is_none() -> None:
-    for raw, shown in ((0, "False"), (1, "True"), (7, 7), (255, None)):
+    for raw, shown in ((0, False), (1, True), (7, 7), (255, None)):
         frame = bytearray(vectors.TRADES)
         frame[8 + 18 + 6 + 24] = raw
         entry = decode(frame).to_dict()["trades"][0]
         assert entry["is_buyer_maker"] == shown
+        assert type(entry["is_buyer_maker"]) is type(shown)
         assert decode(frame).trades["is_buyer_maker"].tolist() == [raw]
 
 

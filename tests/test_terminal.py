@@ -23,7 +23,7 @@ from small import body, plain
 from test_book import snapshot
 
 import binance_sbe
-from binance_sbe import display, health, ladder, spot_stream
+from binance_sbe import display, health, ladder, recap, spot_stream
 from binance_sbe.book_keeper import UP, LiveBook
 from binance_sbe.display import Market
 from binance_sbe.ledger import Connection, Hole
@@ -92,7 +92,7 @@ def test_nothing_of_others_is_markup_or_a_command_of_the_terminal() -> None:
     table = drawn(display.rich_table(market, f"status {NASTY}", f"title {NASTY}", 1000))
     assert printable(table)
     assert table.count("[red]X[/red]") == 3
-    lines = display.plain_lines(market, NASTY) + display.summary(market, Stats())
+    lines = display.plain_lines(market, NASTY) + recap.summary(market, Stats())
     said = io.StringIO()
     binance_sbe.outside.say(*lines, stream=said)
     assert printable(said.getvalue())

@@ -74,7 +74,7 @@ def test_json_is_one_event_a_line_in_the_order_of_arrival(exchange: str) -> None
             assert re.fullmatch(r"\d+\.\d+", trade["price"])
         else:
             assert all(len(level) == 2 for level in event["bids"] + event["asks"])
-    assert re.search(r"ledger: culled [\d,]+\n$", done.stderr), done.stderr
+    assert done.stderr == ""  # all is well, and nothing looks as if it were not
 
 
 def test_once_shows_each_symbol_and_ends(exchange: str) -> None:
@@ -168,7 +168,7 @@ def test_the_metrics_of_a_watch_are_served(exchange: str) -> None:
         (("--streams", "trade,kline"), "'kline' is none of trade, bestBidAsk, depth20, depth"),
         (("--renew-at", "25:00"), "'25:00' is not a time of day, such as 04:30"),
         (("--metrics-port", "x"), "'x' is not a port"),
-        (("--lines", "4"), "invalid choice: 4"),
+        (("--lines", "4"), "invalid choice: '4'"),
     ],
 )
 def test_wrong_arguments_are_said_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
@@ -199,7 +199,7 @@ def test_the_screen_fits_the_terminal(width: int) -> None:
     text = asyncio.run(work())
     assert all(len(line) <= width for line in text.splitlines())
     for said in ("BTCUSDT", "connection 2 (line 2)", "holes 1", "btcusdt@trade, 2 ids"):
-        assert said in text
+        assert said in " ".join(text.split())
 
 
 def test_durations_are_in_units_that_suit() -> None:

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from ..asynchronous import Asynchronous
 from ..logs import LOG, websocket_logger
 from ..streams import KINDS, symbol_name
 from .control import Subscriptions
@@ -38,7 +39,7 @@ _MAX_BACKLOG = 64 * 1024 * 1024
 _KIND = {Trades: "trade", BestBidAsk: "bestBidAsk", Depth: "depth20", Diff: "depth"}
 
 
-class Exchange:
+class Exchange(Asynchronous):
     """A local exchange: ``async with Exchange() as exchange`` serves until the block ends.
 
     ``rate`` is the number of orders a second that arrive over all symbols; each makes no, one or
@@ -54,6 +55,8 @@ class Exchange:
 
     Raises OSError where the port is taken, ValueError for a symbol or a fault that can't be one.
     """
+
+    _usage = "async with Exchange([...]) as exchange:"
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Many frames into tables: `Collector`, and the loop over the inputs of `decode_many`.
 
-Frames of a list are read under the GIL. One buffer with offsets is read with the GIL released once
-for the whole call. In both, a frame is validated exactly as `decode` validates it.
+Frames of a list are read under the GIL. One buffer, with offsets or without, is read with the GIL
+released once for the whole call. In all of them a frame is validated exactly as `decode` validates it.
 """
 
 cimport cython
@@ -11,6 +11,7 @@ from .cursor cimport sbe_cursor
 from .frames cimport open_frame
 from .message cimport Schema
 from .rows cimport Rows, new_rows
+from .runs cimport add_buffer, add_run
 from .tables cimport append_t
 
 from .inputs import as_run
@@ -64,8 +65,10 @@ cdef object decode_frames(Schema schema, append_t append_frame, object frames, o
     """`decode_many` of a generated module."""
     cdef Rows rows = new_rows(schema, append_frame, FIRST_ROWS, on_error, 8)
     run = as_run(frames)
-    if run is not None:
-        rows.add_run(run[0], run[1])
-        return rows.finish()
-    rows.add_all(frames)
+    if run is None:
+        rows.add_all(frames)
+    elif run[1] is None:
+        add_buffer(rows, run[0])
+    else:
+        add_run(rows, run[0], run[1])
     return rows.finish()

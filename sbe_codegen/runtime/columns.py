@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .errors import UnknownName
 from .layout import null_for, present, wide
 from .moves import move
 
@@ -49,11 +50,21 @@ class Columns(dict[str, Array]):
         self.offsets = None
 
     @classmethod
-    def of(cls, table: Any, decimals: str) -> Columns:
-        """Those of a Table. ValueError for decimals that are neither "float64" nor "raw"."""
+    def of(cls, table: Any, decimals: str, joined: bool = False) -> Columns:
+        """Those of a Table or GroupTable; ``joined``: with those of the tables around it.
+
+        ValueError for decimals that are neither "float64" nor "raw".
+        """
         if decimals not in ("float64", "raw"):
             raise ValueError(f"decimals is 'float64' or 'raw', not {decimals!r}")
-        return _columns(table, decimals == "float64", ())
+        outer = _outer(table)
+        made = _columns(table, decimals == "float64", outer)
+        return _joined(made, outer, decimals == "float64") if joined else made
+
+    def __missing__(self, name: object) -> Array:
+        raise UnknownName(
+            f"{self._table._name} has no column {name!r} (it has: {', '.join(self) or 'none'})"
+        )
 
     def dictionary(self, name: str) -> list[str]:
         """The distinct texts that the codes in column ``name`` index."""
@@ -97,7 +108,9 @@ class Columns(dict[str, Array]):
         return f"<Columns {', '.join([*self, *self.groups])}>"
 
 
-def _columns(table: Any, floats: bool, outer: Sequence[tuple[Any, Array]]) -> Columns:
+def _columns(
+    table: Any, floats: bool, outer: Sequence[tuple[Any, Array]], with_groups: bool = True
+) -> Columns:
     """``outer`` are the tables around, innermost first, each with what maps its rows to entries."""
     layout, records = table._layout, table.records
     arrays: dict[str, Array] = {}
@@ -110,7 +123,7 @@ def _columns(table: Any, floats: bool, outer: Sequence[tuple[Any, Array]]) -> Co
             copies.append((records[name], _new(arrays, name, records[name])))
     for path, spec, column in _leaves(layout.block.fields, records, layout.block.formats.types):
         null = spec["null"] if spec["kind"] == "enum" else null_for(spec)
-        facts[path] = Fact(_unit(spec), null)
+        facts[path] = Fact(time_unit(spec), null)
         exponent = spec.get("exponent") if floats else None
         if exponent is None:
             copies.append((column, _new(arrays, path, column)))
@@ -132,10 +145,32 @@ def _columns(table: Any, floats: bool, outer: Sequence[tuple[Any, Array]]) -> Co
     move(copies, scales)
     result = Columns(table, arrays, facts)
     result.offsets = getattr(table, "offsets", None)
-    result.groups = {
-        name: _columns(group, floats, _around(table, outer, np.diff(group.offsets)))
-        for name, group in table.groups.items()
-    }
+    groups: Any = table.groups if with_groups else {}
+    for name, group in groups.items():
+        groups[name] = _columns(group, floats, _around(table, outer, np.diff(group.offsets)))
+    result.groups = groups
+    return result
+
+
+def _outer(table: Any) -> list[tuple[Any, Array]]:
+    """The tables around a group, innermost first, each with the row that every entry belongs to."""
+    around = getattr(table, "_around", None)
+    return [] if around is None else _around(around, _outer(around), np.diff(table.offsets))
+
+
+def _joined(made: Columns, outer: Sequence[tuple[Any, Array]], floats: bool) -> Columns:
+    """The same columns after those of the tables around, whose rows are repeated."""
+    taken = {*made, *made.groups, *made.data}
+    arrays: dict[str, Array] = dict(made)
+    facts: dict[str, Fact] = dict(made._facts)
+    for table, rows in outer:
+        theirs = _columns(table, floats, _outer(table), with_groups=False)
+        names = {each: f"{table._name}.{each}" if each in taken else each for each in theirs}
+        taken.update(names.values())
+        arrays = {names[each]: column[rows] for each, column in theirs.items()} | arrays
+        facts |= {names[each]: theirs._facts[each] for each in theirs}
+    result = Columns(made._table, arrays, facts)
+    result.offsets, result.groups = made.offsets, made.groups
     return result
 
 
@@ -183,7 +218,8 @@ def _power(
     return (column if rows is None else column[rows]), null_for(spec)
 
 
-def _unit(spec: Mapping[str, Any]) -> str | None:
+def time_unit(spec: Mapping[str, Any]) -> str | None:
+    """The unit of a time since 1970, by the name of its type; None for anything else."""
     if spec["kind"] != "number" or spec["type"] != "int64":
         return None
     found = _TIME.fullmatch(spec["type_name"])

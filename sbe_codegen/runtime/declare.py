@@ -89,7 +89,7 @@ class Fields:
         value = label = spec["constant"]
         if "named" in spec:
             enum = self.types[spec["named"]]
-            value, label = enum.members.get(value, value), enum.labels.get(value, value)
+            value, label = enum.members.get(value, value), enum.plain.get(value, value)
         doc = f"{spec['schema_name']}: always {label!r}; takes no bytes."
         head = (spec["name"], spec["schema_name"], doc, spec["since"])
         return elements.ConstantField(*head, value, label)
@@ -116,7 +116,7 @@ class Fields:
         place = (*head, offset, code)
         if kind == "enum":
             enum = self.types[spec["named"]]
-            return elements.EnumField(*place, null, enum.members, enum.labels)
+            return elements.EnumField(*place, null, enum.members, enum.plain)
         if kind == "set":
             table = self.types[spec["named"]]
             return elements.SetField(*place, table.flags, table.labels)

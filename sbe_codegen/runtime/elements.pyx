@@ -174,12 +174,12 @@ cdef class EnumField(IntField):
     """An enum's member; None for its null, required or not; an int where the schema has no name."""
 
     cdef dict members           # wire value -> member, or bool
-    cdef dict labels            # wire value -> name as in the schema
+    cdef dict plains            # wire value -> name as in the schema, or bool
 
-    def __init__(self, name, schema_name, doc, since, offset, code, null, members, labels):
+    def __init__(self, name, schema_name, doc, since, offset, code, null, members, plains):
         IntField.__init__(self, name, schema_name, doc, since, offset, code, null)
         self.members = members
-        self.labels = labels
+        self.plains = plains
 
     cdef object read(self, const sbe_root* root, object owner):
         value = self.number(&root.block)
@@ -187,7 +187,7 @@ cdef class EnumField(IntField):
 
     cdef object plain(self, const sbe_root* root, object owner, bint embedded):
         value = self.number(&root.block)
-        return None if value is None else self.labels.get(value, value)
+        return None if value is None else self.plains.get(value, value)
 
 
 cdef class ConstantField(Element):

@@ -9,14 +9,18 @@ _CACHED_SETS = 4096
 
 
 class EnumTable:
-    """An enum as fields read it: what a number becomes, and the schema's name for it."""
+    """An enum as fields read it: what a number becomes, and what it is in plain objects."""
 
     def __init__(
-        self, members: Mapping[int, Any], labels: Mapping[int, str], metadata: Mapping[int, Any]
+        self,
+        members: Mapping[int, Any],
+        plain: Mapping[int, str | bool],
+        labels: Mapping[int, str],
+        metadata: Mapping[int, Any],
     ) -> None:
         self.members = dict(members)
+        self.plain = dict(plain)
         self.facts = _facts(labels, metadata)
-        self.labels = dict(labels)
 
 
 class SetTable:
@@ -46,11 +50,11 @@ class SetTable:
 def enum_table(
     enum: Any, labels: Mapping[int, str], is_bool: bool, metadata: Mapping[int, Any]
 ) -> EnumTable:
+    """An enum of exactly False and True is bool wherever its values are Python objects."""
     if is_bool:
-        return EnumTable(
-            {value: label == "True" for value, label in labels.items()}, labels, metadata
-        )
-    return EnumTable({member.value: member for member in enum}, labels, metadata)
+        truths = {value: label == "True" for value, label in labels.items()}
+        return EnumTable(truths, truths, labels, metadata)
+    return EnumTable({member.value: member for member in enum}, labels, labels, metadata)
 
 
 def _facts(labels: Mapping[int, str], metadata: Mapping[int, Any]) -> dict[str, Any]:

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from ..errors import MissingPackage as MissingPackage
 from ..errors import SbeError as SbeError
 from ..errors import SchemaError as SchemaError  # what the compiler raises, for those who catch it
 from ..errors import SchemaTooLarge as SchemaTooLarge
+from ..errors import UnknownName as UnknownName
 
 
 class DecodeError(SbeError, ValueError):

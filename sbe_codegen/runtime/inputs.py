@@ -10,9 +10,9 @@ import numpy as np
 def as_run(frames: Any) -> tuple[Any, Any] | None:
     """``(buffer, offsets)`` where the input is one run of bytes, None where it is a sequence.
 
-    ``frames`` is a list or tuple of buffers, a tuple of a buffer and n + 1 int64 offsets, or an
-    Arrow ``binary`` or ``large_binary`` array. Raises TypeError for anything else, ValueError for
-    Arrow arrays with nulls. The offsets are not checked yet.
+    ``frames`` is a list or tuple of buffers, a tuple of a buffer and n + 1 int64 offsets, an Arrow
+    ``binary`` or ``large_binary`` array, or one buffer, whose offsets are None. Raises TypeError
+    for anything else, ValueError for Arrow arrays with nulls. The offsets are not checked yet.
     """
     if _is_arrow(frames):
         return _arrow(frames)
@@ -20,11 +20,14 @@ def as_run(frames: Any) -> tuple[Any, Any] | None:
         return frames
     if isinstance(frames, (list, tuple)):
         return None
-    hint = "; for one frame use decode" if isinstance(frames, (bytes, bytearray)) else ""
-    raise TypeError(
-        "frames is a list or tuple of buffers, a tuple (buffer, int64 offsets), or an Arrow "
-        f"binary array, not {type(frames).__name__}{hint}"
-    )
+    try:
+        memoryview(frames).release()
+    except TypeError:
+        raise TypeError(
+            "frames is a list or tuple of buffers, a tuple (buffer, int64 offsets), an Arrow "
+            f"binary array, or one buffer of messages end to end, not {type(frames).__name__}"
+        ) from None
+    return frames, None
 
 
 def _is_offsets(value: Any) -> bool:

@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..extras import imported
+
 if TYPE_CHECKING:
     from .columns import Columns, Fact
 
 Array = np.ndarray[Any, Any]
 NO_TEXT = 2**32 - 1
-
-
-def _needs(package: str, wanted: str) -> Any:
-    try:
-        return __import__(package)
-    except ImportError:
-        raise ImportError(
-            f"{wanted} needs {package}: pip install 'binance-sbe[{package}]'", name=package
-        ) from None
 
 
 def _is_null(column: Array, fact: Fact) -> Array | None:
@@ -50,8 +43,8 @@ def _clean(texts: Any) -> list[str]:
 # pyarrow
 
 
-def arrow_table(columns: Columns) -> Any:
-    pa = _needs("pyarrow", "to_arrow")
+def arrow_table(columns: Columns, wanted: str = "to_arrow", extra: str = "pyarrow") -> Any:
+    pa = imported("pyarrow", wanted, extra)
     arrays = _arrow_arrays(pa, columns)
     return pa.table(arrays)
 
@@ -98,15 +91,15 @@ def _arrow(pa: Any, column: Array, fact: Fact) -> Any:
 
 
 def polars_frame(columns: Columns) -> Any:
-    pl = _needs("polars", "to_polars")
-    return pl.from_arrow(arrow_table(columns))
+    pl = imported("polars", "to_polars", "polars")
+    return pl.from_arrow(arrow_table(columns, "to_polars", "polars"))
 
 
 # pandas
 
 
 def pandas_frame(columns: Columns) -> Any:
-    pd = _needs("pandas", "to_pandas")
+    pd = imported("pandas", "to_pandas", "pandas")
     made = {name: _series(pd, column, columns._facts[name]) for name, column in columns.items()}
     for name, group in columns.groups.items():
         made[name] = _objects(_entries(group))

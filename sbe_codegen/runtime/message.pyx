@@ -107,9 +107,10 @@ cdef class Message(View):
     def to_dict(self, *, bint embedded=False):
         """Everything in schema order, nested, in plain Python objects and raw numbers.
 
-        Enums are the schema's names (or the number, where it has none), sets lists of names,
-        groups lists of dicts, constants are included, and what is null or absent is None. With
-        ``embedded``, messages inside messages are dicts instead of bytes.
+        Enums are the schema's names (or the number, where it has none), those of exactly False and
+        True are bool, sets lists of names, groups lists of dicts, constants are included, and what
+        is null or absent is None. With ``embedded``, messages inside messages are dicts instead of
+        bytes.
         """
         cdef const sbe_root* root = seen(self)
         cdef Element element

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import index
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from .columns import Columns
-from .errors import DecodeError
+from .errors import DecodeError, UnknownName
 
 Array = np.ndarray[Any, Any]
 
@@ -83,6 +83,18 @@ def _checked(row: int, count: int) -> int:
     return row % count
 
 
+class _Named(dict[str, Any]):
+    """What a table has, by name; UnknownName, with the names that there are, for any other."""
+
+    def __init__(self, items: Iterable[tuple[str, Any]], of: str, what: str) -> None:
+        super().__init__(items)
+        self._of, self._what = of, what
+
+    def __missing__(self, name: object) -> Any:
+        known = ", ".join(self) or "none"
+        raise UnknownName(f"{self._of} has no {self._what} {name!r} (it has: {known})")
+
+
 class _Rows:
     """What tables of messages and of groups have in common.
 
@@ -90,22 +102,36 @@ class _Rows:
     ``data`` that of each var data without a text encoding to its DataTable.
     """
 
-    __slots__ = ("_dictionaries", "_layout", "_name", "data", "groups", "records")
-    _dictionaries: dict[str, list[str]]
+    __slots__ = ("_contents", "_dictionaries", "_layout", "_name", "data", "records")
 
     def __init__(self, name: str, layout: Any, contents: Contents) -> None:
         self._name = name
         self._layout = layout
+        self._contents = contents
         self.records = contents.records
-        self.groups: Mapping[str, GroupTable] = {
-            each: GroupTable(f"{name}.{each}", inner, found)
-            for (each, inner), found in zip(layout.groups.items(), contents.groups, strict=True)
-        }
-        self.data: Mapping[str, DataTable] = {
-            each: DataTable(*found)
-            for each, found in zip(layout.blobs, contents.blobs, strict=True)
-        }
-        self._dictionaries = dict(zip(layout.dictionaries, contents.dictionaries, strict=True))
+        blobs = zip(layout.blobs, contents.blobs, strict=True)
+        self.data: Mapping[str, DataTable] = _Named(
+            ((each, DataTable(*found)) for each, found in blobs), name, "data"
+        )
+        texts = zip(layout.dictionaries, contents.dictionaries, strict=True)
+        self._dictionaries: Mapping[str, list[str]] = _Named(texts, name, "text")
+
+    @property
+    def groups(self) -> Mapping[str, GroupTable]:
+        """The GroupTable of each group by its name.
+
+        Made anew on each call: a group refers to the table around it, and not the other way, so
+        that both are freed when the last of them is let go.
+        """
+        inner = zip(self._layout.groups.items(), self._contents.groups, strict=True)
+        return _Named(
+            (
+                (name, GroupTable(f"{self._name}.{name}", layout, found, self))
+                for (name, layout), found in inner
+            ),
+            self._name,
+            "group",
+        )
 
     def dictionary(self, name: str) -> list[str]:
         """The distinct texts that the codes in column ``name`` index, by first appearance.
@@ -113,9 +139,6 @@ class _Rows:
         Text that is not UTF-8 is kept by surrogateescape. A code of 2**32 - 1 stands for none: the
         sender's version does not have the text, or it is empty where that means null.
         """
-        if name not in self._dictionaries:
-            known = ", ".join(self._dictionaries) or "none"
-            raise KeyError(f"{self._name} has no text '{name}' (it has: {known})")
         return self._dictionaries[name]
 
 
@@ -127,11 +150,41 @@ class GroupTable(_Rows):
     ``offsets`` is int64. Text in entries has codes, groups in them a GroupTable, as in a Table.
     """
 
-    __slots__ = ("offsets",)
+    __slots__ = ("_around", "offsets")
 
-    def __init__(self, name: str, layout: Any, contents: Contents) -> None:
+    def __init__(self, name: str, layout: Any, contents: Contents, around: _Rows) -> None:
         super().__init__(name, layout, contents)
         self.offsets = contents.offsets
+        self._around = around
+
+    def columns(
+        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+    ) -> Columns:
+        """The entries as contiguous columns. See `columns.Columns`.
+
+        With ``joined`` the columns of the table around come first, repeated for each entry (and
+        those of the tables around that one); where an entry has a column of the same name, with
+        the name of their table before theirs: ``ExchangeInfoResponse.symbol``.
+        """
+        return Columns.of(self, decimals, joined)
+
+    def to_arrow(
+        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+    ) -> Any:
+        """``columns(decimals, joined=joined).to_arrow()``: a row for each entry."""
+        return self.columns(decimals, joined=joined).to_arrow()
+
+    def to_polars(
+        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+    ) -> Any:
+        """``columns(decimals, joined=joined).to_polars()``: a row for each entry."""
+        return self.columns(decimals, joined=joined).to_polars()
+
+    def to_pandas(
+        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+    ) -> Any:
+        """``columns(decimals, joined=joined).to_pandas()``: a row for each entry."""
+        return self.columns(decimals, joined=joined).to_pandas()
 
     def __getitem__(self, row: int) -> Array:
         """The entries of one row, a view."""
@@ -207,7 +260,7 @@ class Tables(Mapping[type, Table]):
         if table is None:
             if message not in self._schema.classes:
                 known = ", ".join(each.__name__ for each in self)
-                raise KeyError(
+                raise UnknownName(
                     f"{message!r} is no message class of {self._schema.package} ({known})"
                 )
             table = self._made[message] = self._make(message)
@@ -252,8 +305,9 @@ class Batch:
     """Frames decoded together: a Table per message class, and the frames that were refused.
 
     ``frame_count`` frames were given; each is a row of exactly one table or one of ``rejected``.
-    ``left_over_bytes`` counts bytes after the last element of messages whose sender has no newer
-    schema: bytes that nothing accounts for.
+    Of one buffer without offsets they are the messages that were found, and what is left when one
+    of them is none. ``left_over_bytes`` counts bytes after the last element of messages whose
+    sender has no newer schema: bytes that nothing accounts for.
     """
 
     def __init__(
@@ -321,4 +375,6 @@ class Batch:
     def __repr__(self) -> str:
         parts = [f"{len(t)} {m.__name__}" for m, t in self.tables.items() if len(t)]
         parts.append(f"{len(self._rejections)} rejected")
+        if self.left_over_bytes:
+            parts.append(f"{self.left_over_bytes} bytes left over")
         return f"<Batch: {', '.join(parts)}>"

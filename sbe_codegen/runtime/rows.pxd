@@ -26,7 +26,6 @@ cdef class Rows:
         self, sbe_cursor* cursor, const uint8_t* start, int64_t received_ns
     ) except -1
     cdef int add_all(self, object frames) except -1
-    cdef int add_run(self, object buffer, object offsets) except -1
     cdef int open_message(self, sbe_table* table, size_t number) except -1
     cdef int open_wanted(self) except -1
     cdef int reject(self, const sbe_fault* fault) except -1

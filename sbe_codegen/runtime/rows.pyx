@@ -14,17 +14,14 @@ from .arrays cimport own_array
 from .cursor cimport (
     FAULT_NO_MEMORY, FAULT_NO_TABLE, new_error, raise_fault, rewind, sbe_cursor, sbe_fault,
 )
-from .frames cimport Lease, open_frame
+from .frames cimport open_frame
 from .message cimport Schema
 from .tables cimport append_t, reserve, room_for, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
-
-cimport numpy as cnp
 
 from copy import copy
 
 import numpy as np
 
-from .inputs import checked_offsets
 from .results import Batch, Contents
 
 cdef extern from *:
@@ -188,38 +185,6 @@ cdef class Rows:
                 raise type(error)(f"frame {i}: {error}") from None
             add_row(self, &cursor, 0)
             i += 1
-        return 0
-
-    cdef int add_run(self, object buffer, object offsets) except -1:
-        """The frames ``buffer[offsets[i]:offsets[i + 1]]``, all but the refused without the GIL."""
-        cdef sbe_cursor cursor
-        cdef sbe_fault fault
-        cdef Lease lease = Lease(buffer)
-        cdef cnp.ndarray mine = checked_offsets(offsets, lease.view.len)    # a copy: nobody writes
-        cdef const int64_t* ends = <const int64_t*>cnp.PyArray_DATA(mine)
-        cdef Py_ssize_t i = 0, count = len(mine) - 1
-        cdef const uint8_t* data = <const uint8_t*>lease.view.buf
-        cdef bint good
-        cursor.fault = &fault
-        self.tables.expected = count
-        while i < count:
-            with nogil:
-                good = True
-                while i < count:
-                    cursor.start = data + ends[i]
-                    cursor.end = data + ends[i + 1]
-                    rewind(&cursor, cursor.start)
-                    self.tables.frame = i
-                    if not self.append_frame(&self.tables, &cursor):
-                        good = False
-                        break
-                    i += 1
-            if not good and fault.code == FAULT_NO_TABLE:
-                self.open_wanted()
-            elif not good:
-                self.reject(&fault)
-                i += 1
-        self.frame_count = count
         return 0
 
     cdef int open_message(self, sbe_table* table, size_t number) except -1:

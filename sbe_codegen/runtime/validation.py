@@ -67,7 +67,7 @@ def _wrong(facts: Mapping[str, Any], value: Any) -> str:
     kind, optional = facts["kind"], facts.get("optional")
     if value is None:
         return "" if optional or kind == "mantissa" else "null in a required field"
-    if kind == "enum" and isinstance(value, int):
+    if kind == "enum" and isinstance(value, int) and not isinstance(value, bool):
         return f"{value} is no value of the enum"
     if kind == "set":
         unknown = [bit for bit in value if isinstance(bit, int)]

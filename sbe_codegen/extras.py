@@ -1,0 +1,45 @@
+"""The packages that only some need, and what to say where one of them is not installed."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .errors import MissingPackage
+
+DISTRIBUTION = "binance-sbe"
+_ROOT = Path(__file__).resolve().parents[1]  # of a checkout; else of all packages there are
+
+
+def imported(module: str, wanted: str, extra: str) -> Any:
+    """A module that is not of ours; MissingPackage where its package is not installed.
+
+    ``wanted`` is what needs it, and ``extra`` the extra that brings it.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != module.partition(".")[0]:
+            raise  # it is there, and lacks something itself
+        raise missing(module.partition(".")[0], wanted, extra) from None
+
+
+def missing(package: str, wanted: str, extra: str) -> MissingPackage:
+    """The error for a package that is not there."""
+    text = f"{wanted} needs {package.replace('_', '-')}: {install_command(extra)}"
+    return MissingPackage(text, package, extra)
+
+
+def install_command(extra: str, root: Path = _ROOT) -> str:
+    """What installs an extra for this interpreter, in the way that all of this is installed."""
+    beside = Path(sys.executable).parent
+    found = shutil.which("pip")
+    is_ours = found is not None and Path(found).parent == beside
+    pip = "pip" if is_ours else f"{shlex.quote(sys.executable)} -m pip"
+    if (root / "pyproject.toml").is_file() and (root / "sbe_codegen").is_dir():
+        return f"{pip} install -e {shlex.quote(f'{root}[{extra}]')}"
+    return f"{pip} install {shlex.quote(f'{DISTRIBUTION}[{extra}]')}"
