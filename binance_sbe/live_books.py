@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sbe_codegen.runtime.errors import DecodeError, SbeError
+from sbe_codegen.runtime.errors import DecodeError, SbeError, UnknownName
 
 from .asynchronous import Asynchronous
 from .book import STATES
@@ -134,7 +134,7 @@ class Books(Asynchronous, Mapping[str, LiveBook]):
     def __getitem__(self, symbol: str) -> LiveBook:
         book = self._keeper.books.get(symbol.upper() if isinstance(symbol, str) else symbol)
         if book is None:
-            raise KeyError(f"there is no book of {symbol!r}: there are {', '.join(self)}")
+            raise UnknownName(f"there is no book of {symbol!r}: there are {', '.join(self)}")
         return book
 
     def __iter__(self) -> Iterator[str]:

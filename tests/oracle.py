@@ -92,10 +92,14 @@ class Kind:
             return text if self.primitive == "char" else number_of(text.strip(), self.primitive)
         owner, _, wanted = ref.partition(".")
         if self.tag == "enum":
-            return wanted
+            return self.plain(wanted)
         values = {value.get("name"): value.text or "" for value in self.schema.types[owner]}
         text = values[wanted].strip()
         return text if self.primitive == "char" else int(text)
+
+    def plain(self, label: str) -> str | bool:
+        """A name of an enum's; those of exactly False and True are bool."""
+        return label == "True" if set(self.labels.values()) == {"False", "True"} else label
 
     # bytes
 
@@ -152,9 +156,7 @@ class Kind:
         if self.tag == "enum":
             if value in (None, self.null):
                 return None
-            label = self.labels.get(value, value)
-            is_bool = set(self.labels.values()) == {"False", "True"}
-            return label == "True" if is_bool and isinstance(label, str) else label
+            return self.plain(self.labels[value]) if value in self.labels else value
         if self.tag == "char":
             null = chr(int(self.null))
             value = null if value is None else value

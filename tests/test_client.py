@@ -486,8 +486,9 @@ def test_a_feed_that_we_close_just_ends() -> None:
     async def work(exchange: Exchange) -> None:
         async with connect("btcusdt@depth20", url=exchange.url, api_key="any") as feed:
             await anext(feed)
-        async for _ in feed:
-            pass
+            await feed.close()
+            async for _ in feed:
+                pass
         with pytest.raises(RuntimeError, match="opened before"):
             await feed.__aenter__()
         unopened = connect("btcusdt@trade", url=exchange.url, api_key="any")

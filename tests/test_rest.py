@@ -136,7 +136,7 @@ def test_bad_input_is_refused_in_words() -> None:
     async def work() -> None:
         closed = rest.Client(url=f"http://127.0.0.1:{port}", api_key="secret")
         assert "secret" not in repr(closed)
-        with pytest.raises(RuntimeError, match="use it as 'async with"):
+        with pytest.raises(RuntimeError, match="write 'async with rest.Client"):
             await closed.server_time()
         async with closed as client:
             with pytest.raises(Unreachable, match=str(port)):
