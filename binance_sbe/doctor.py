@@ -25,6 +25,7 @@ from sbe_codegen.version import __version__
 
 from . import bodies, environments, lifecycle
 from .client import connect
+from .dialing import dialed
 from .errors import (
     ARGUMENTS,
     CLOCK,
@@ -38,7 +39,7 @@ from .errors import (
 from .outside import remember_key, shown
 from .settings import checked_key
 from .spot_stream import BestBidAskStreamEvent
-from .transports import NEXT_ADDRESS_SECONDS, unreachable
+from .transports import unreachable
 
 LIFECYCLE = (
     "https://raw.githubusercontent.com/binance/binance-spot-api-docs/master/sbe/schemas/"
@@ -195,9 +196,9 @@ async def _tls(patient: Patient) -> str:
     late = f"no TLS handshake within {_SECONDS:g} s: is it a server of TLS?"
     try:
         async with asyncio.timeout(_SECONDS):
-            _, writer = await asyncio.open_connection(
-                *_place_of(patient), ssl=context, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS
-            )
+            host, port = _place_of(patient)
+            found = await dialed(host, port)
+            _, writer = await asyncio.open_connection(sock=found, ssl=context, server_hostname=host)
     except (OSError, EOFError) as error:
         raise _no_route(patient, error, late) from None
     version = writer.get_extra_info("ssl_object").version()

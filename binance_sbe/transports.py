@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import websockets
 from websockets.asyncio.client import ClientConnection
@@ -16,6 +17,7 @@ from websockets.client import ClientProtocol
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import State
 
+from .dialing import dialed, has_proxy
 from .errors import ConnectionLost, ConnectionRefused, Unreachable
 from .inbox import Inbox
 from .logs import LOG, websocket_logger
@@ -27,7 +29,6 @@ _MAX_FRAME = 16 * 1024 * 1024
 _MOST_FRAGMENTS = 16_384  # of one message
 _MOST_UNSENT = 256 * 1024  # bytes of pongs and requests that the other side does not read
 _CLOSE_SECONDS = 2.0
-NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8: until the next address of a host is tried as well
 _END_OF_HEAD = b"\r\n\r\n"
 
 OnText = Callable[[str], object]
@@ -136,6 +137,7 @@ class Transport:
         self._lost = asyncio.Event()
         self._failure: str | None = None  # why we ended it, where we did
         self._is_given_up = False
+        self._has_begun = False  # asyncio has the socket
         self._parts = bytearray()  # of a message in several frames
         self._fragments = 0
         self._kind: Opcode | None = None
@@ -161,25 +163,30 @@ class Transport:
         def handshake(*arguments: Any, **options: Any) -> _Handshake:
             made = _Handshake(*arguments, **options)
             made.owner = self
+            self._has_begun = True
             return made
 
+        place = urlsplit(url)
+        host, port = str(place.hostname), place.port or (443 if place.scheme == "wss" else 80)
         is_open = False
+        found: socket.socket | None = None
         options: dict[str, Any] = {}
-        if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-            options["happy_eyeballs_delay"] = NEXT_ADDRESS_SECONDS
         try:
-            await open_websocket(
-                url,
-                create_connection=handshake,  # type: ignore[arg-type]  # any factory will do
-                additional_headers={"X-MBX-APIKEY": key},
-                compression=None,
-                open_timeout=timeout,
-                max_size=_MAX_FRAME,
-                ping_interval=None,  # the supervisor asks for signs of life
-                logger=websocket_logger(),
-                **options,
-            )
-            is_open = True
+            async with asyncio.timeout(timeout):
+                if not has_proxy(host, port, place.scheme == "wss"):
+                    found = options["sock"] = await dialed(host, port)
+                await open_websocket(
+                    url,
+                    create_connection=handshake,  # type: ignore[arg-type]  # any factory will do
+                    additional_headers={"X-MBX-APIKEY": key},
+                    compression=None,
+                    open_timeout=None,
+                    max_size=_MAX_FRAME,
+                    ping_interval=None,  # the supervisor asks for signs of life
+                    logger=websocket_logger(),
+                    **options,
+                )
+                is_open = True
         except TimeoutError:
             raise Unreachable(f"{url}: no answer within {timeout:g} s") from None
         except (OSError, websockets.WebSocketException, EOFError, UnicodeError) as error:
@@ -187,6 +194,8 @@ class Transport:
         finally:
             if not is_open:
                 self._give_up()
+                if found is not None and not self._has_begun:  # else asyncio closes it
+                    found.close()
 
     def refusal(self, response: Any) -> ConnectionRefused:
         """The error for an answer that is no agreement."""

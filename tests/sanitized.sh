@@ -32,7 +32,7 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/test_bad_input.py tests/test_tables.py tests/test_scaling.py tests/test_language.py \
     tests/test_hostile.py tests/test_random_schemas.py tests/test_binance_schemas.py \
     tests/test_fix.py tests/test_reuse.py tests/test_found.py tests/test_charsets.py \
-    tests/test_columns.py tests/test_stats.py tests/test_sequencer.py \
+    tests/test_columns.py tests/test_buffers.py tests/test_groups.py tests/test_stats.py tests/test_sequencer.py \
     tests/test_book.py tests/test_overflow.py tests/test_inbox.py \
     tests/test_fuzz.py \
     -q -p no:cacheprovider "$@"

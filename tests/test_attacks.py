@@ -34,7 +34,7 @@ from raw_server import (
 from rss import memory
 
 import binance_sbe
-from binance_sbe import FeedError, connect, doctor
+from binance_sbe import FeedError, connect, dialing, doctor
 from binance_sbe.connections import Connections
 from binance_sbe.lookout import Lookout
 from binance_sbe.simulator import Exchange
@@ -676,3 +676,47 @@ def test_a_reply_that_goes_to_the_end_of_the_buffer_is_understood() -> None:
             assert (got, len(feed.errors)) == (6, 6)
 
     asyncio.run(asyncio.wait_for(work(), 30))
+
+
+def test_dialing_leaves_no_socket_behind_whenever_it_is_cancelled() -> None:
+    """Also where another address was faster, and where none answers."""
+
+    async def work() -> None:
+        with dead_port() as port:
+            async with Exchange(["btcusdt"], port=port) as exchange:
+                loop = asyncio.get_running_loop()
+                found = [("127.0.0.2", port), ("127.0.0.1", port), ("127.0.0.1", port)]
+                places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in found]
+
+                async def addresses(*_: object, **__: object) -> list[Any]:
+                    return list(places)
+
+                with pytest.MonkeyPatch.context() as patched:
+                    patched.setattr(loop, "getaddrinfo", addresses)
+                    patched.setattr(dialing, "NEXT_ADDRESS_SECONDS", 0.001)
+                    for steps in range(30):
+                        task = asyncio.create_task(dialing.dialed("x", port))
+                        for _ in range(steps):
+                            await asyncio.sleep(0.0002)
+                        task.cancel()
+                        await asyncio.wait([task])
+                        if not task.cancelled():
+                            task.result().close()
+                    places[:] = places[:1]
+                    task = asyncio.create_task(dialing.dialed("x", port))
+                    await asyncio.sleep(0.05)
+                    task.cancel()
+                    await asyncio.wait([task])
+                    nowhere = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
+                    places[:] = nowhere * 2
+                    with pytest.raises(ConnectionRefusedError):
+                        await dialing.dialed("x", 1)
+                gc.collect()  # a socket that is open still warns, which is an error here
+                assert exchange.port == port
+
+    asyncio.run(asyncio.wait_for(work(), 20))
+
+
+def test_addresses_of_both_families_take_turns() -> None:
+    places: Any = [(family, 1, 6, "", number) for number, family in enumerate([10, 10, 10, 2, 2])]
+    assert [each[4] for each in dialing.in_turns(places)] == [0, 3, 1, 4, 2]

@@ -129,7 +129,7 @@ def test_log_lines_about_a_flood_are_bounded_and_counted(
     asyncio.run(work())
     said = [r.message for r in caplog.records if getattr(r, "event", "") == "unknown_text"]
     assert 6 <= len(said) <= 16
-    assert "such lines before were left out)" in said[-1]
+    assert any("such lines before were left out)" in each for each in said)
     assert "nonsense 0" in said[0]
 
 
