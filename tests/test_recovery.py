@@ -487,10 +487,11 @@ def test_a_slow_consumer_loses_nothing_in_a_renewal(use_batches: bool) -> None:
         options: Any = {"url": exchange.url, "api_key": "k", "max_queue": 20}
         async with binance_sbe.connect(*STREAMS, **options) as feed:
             slow = asyncio.create_task(consume_slowly(feed, use_batches, seen))
-            for _ in range(2):
+            for turn in range(2):
                 await asyncio.sleep(1.0)
-                feed.renew()
-                await asyncio.sleep(0.3)
+                while feed.ledger.connections_count < turn + 2:
+                    feed.renew()
+                    await asyncio.sleep(0.1)
             exchange.rate = 1e-9
             exchange.is_over = True
             while len({each.cause for each in feed.ledger.connections[:2]} - {"renewed"}) or (

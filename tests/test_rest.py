@@ -183,6 +183,9 @@ async def filled_feed(exchange: Recorded, seen: list[int], filled: list[FilledTr
                 await asyncio.sleep(0.5)
                 while not exchange.clients:
                     await asyncio.sleep(0.05)
+                before = len(seen)
+                while len(seen) == before:  # so that each cut has a hole of its own
+                    await asyncio.sleep(0.05)
                 if turn == 1:
                     exchange.rest.next_refusal = 429, 1
                 for client in exchange.clients:
