@@ -57,7 +57,8 @@ cdef class Inbox:
 
     ``queue`` is the FrameQueue, whose ``limit`` is the number of frames to hold, and as many rows. The
     connections are to stop at it where ``stops`` is set, else when the queue has as many frames that are
-    not to be dropped. Frames that wait for another connection's count as well, half of the limit at most.
+    not to be dropped. Frames that wait for another connection's count as well, half of the limit at most;
+    rows that are left over count while rows are wanted.
     """
 
     def __cinit__(self, Stats stats not None, ledger not None, FrameQueue queue not None, bint stops, wake):
@@ -87,10 +88,16 @@ cdef class Inbox:
         return self.room() == 0
 
     cdef Py_ssize_t room(self) except -1:
-        """How many frames may be added."""
+        """How many frames may be added.
+
+        Rows that are left over when messages are wanted do not count: nobody takes them meanwhile, and messages
+        would never come.
+        """
         cdef Py_ssize_t used = self.sequencer.held_count
         if self.stops:
-            used += self.rows_held + self.unmarked + self.frames.count()
+            used += self.frames.count()
+            if self.gathering:
+                used += self.rows_held + self.unmarked
         else:
             used += self.frames.blocking
         return max(self.limit - used, <Py_ssize_t>0)
@@ -327,14 +334,13 @@ cdef class Inbox:
         elif self.collector.rows.frame_count >= batch_size:
             self.complete()
         self.gathering = True
-        if self.frames.count():
-            self.refill()
+        self.refill()
 
     cdef int refill(self) except -1:
         """Frames that waited become rows, as far as there is room."""
         self.spilling = False
         while self.frames.count():
-            if not self.stops and self.rows_held + self.unmarked >= self.limit:
+            if self.rows_held + self.unmarked >= self.limit:
                 self.spilling = True
                 break
             waiting = self.frames.take()

@@ -281,6 +281,10 @@ class Books(Asynchronous, Mapping[str, LiveBook]):
             except FeedError as error:
                 self._fail(error)
                 return
+            except RuntimeError:
+                if self.feed.streams or self._is_closed:
+                    raise
+                await asyncio.sleep(_TICK_SECONDS)  # all were unsubscribed: more may come
 
     def check(self) -> None:
         """Raises what ended the feed, if something has."""

@@ -66,12 +66,23 @@ class Consumers(RuleBasedStateMachine):
     def wake(self) -> None:
         self.woken += 1
 
+    def expect(self, *numbers: int | None) -> None:
+        """What came is a row where rows are wanted and there is room for them, else a frame."""
+        for number in numbers:
+            as_row = self.gathers and not self.frames
+            (self.rows if as_row else self.frames).append(number)
+
+    def refill(self) -> None:
+        """Frames become rows, as far as there is room."""
+        while self.gathers and self.frames and len(self.rows) < self.limit:
+            self.rows.append(self.frames.popleft())
+
     def put(self, line: int, frame: bytes, number: int | None) -> None:
         before = self.woken, self.inbox.pending
         self.clock += 1
         self.inbox.put(frame, self.clock, self.lines[line])
         self.given += 1
-        (self.rows if self.gathers else self.frames).append(number)
+        self.expect(number)
         assert self.inbox.pending == before[1] + 1
         if before[1] == 0:
             assert self.woken > before[0]
@@ -79,7 +90,7 @@ class Consumers(RuleBasedStateMachine):
     @precondition(lambda self: not self.inbox.full)
     @rule(line=st.integers(0, 1), count=st.integers(1, 30))
     def events_come(self, line: int, count: int) -> None:
-        for _ in range(min(count, self.limit - self.inbox.pending)):
+        for _ in range(min(count, self.limit - self.used)):
             self.put(line, trade(self.number), self.number)
             self.number += 1
 
@@ -96,7 +107,7 @@ class Consumers(RuleBasedStateMachine):
     def nonsense_comes(self, line: int, frame: bytes) -> None:
         self.put(line, frame, None)
 
-    @precondition(lambda self: self.limit - self.inbox.pending >= 2)
+    @precondition(lambda self: self.limit - self.used >= 2)
     @rule()
     def two_come_in_the_wrong_order(self) -> None:
         """The first waits for the other."""
@@ -108,15 +119,14 @@ class Consumers(RuleBasedStateMachine):
         assert self.ledger.sequencer.held_count == 1
         assert self.inbox.pending == before + 1
         self.inbox.put(trade(first), 0, self.lines[1])
-        (self.rows if self.gathers else self.frames).extend([first, second])
+        self.expect(first, second)
         assert self.ledger.sequencer.held_count == 0
 
     @rule(size=st.integers(1, 25))
     def batches_are_wanted(self, size: int) -> None:
         self.inbox.gather(size)
         self.gathers = True
-        self.rows.extend(self.frames)
-        self.frames.clear()
+        self.refill()
 
     @rule()
     def batches_are_not_wanted(self) -> None:
@@ -132,8 +142,9 @@ class Consumers(RuleBasedStateMachine):
         table = batch[binance_sbe.TradesStreamEvent]
         assert len(table) + len(batch.rejected) == batch.frame_count
         assert table.symbols in ([], ["BTCUSDT"])
+        self.refill()
 
-    @precondition(lambda self: self.frames)
+    @precondition(lambda self: self.frames and not self.gathers)
     @rule()
     def a_message_is_taken(self) -> None:
         wanted = self.frames.popleft()
@@ -155,13 +166,19 @@ class Consumers(RuleBasedStateMachine):
         self.inbox.put(trade(self.number - 1), 0, self.lines[line])  # known: in step again
         self.given += 1
 
+    @property
+    def used(self) -> int:
+        """What counts for the limit: rows that are left over do not while messages are wanted."""
+        return len(self.frames) + (len(self.rows) if self.gathers else 0)
+
     @invariant()
     def nothing_is_lost(self) -> None:
         if not hasattr(self, "inbox"):
             return
-        assert self.inbox.pending == len(self.frames) + len(self.rows) <= self.limit
+        assert self.inbox.pending == len(self.frames) + len(self.rows) <= 2 * self.limit
+        assert len(self.frames) <= self.limit
         assert self.inbox.rows_held == len(self.rows)
-        assert self.inbox.full == (self.inbox.pending >= self.limit)
+        assert self.inbox.full == (self.used >= self.limit)
         assert self.stats.frames == self.given
         assert self.ledger.holes == []
 
@@ -170,6 +187,7 @@ class Consumers(RuleBasedStateMachine):
             return
         while self.rows:
             self.a_batch_is_taken()
+        self.batches_are_not_wanted()
         while self.frames:
             self.a_message_is_taken()
         assert self.inbox.pending == 0
@@ -220,3 +238,21 @@ def test_batches_of_another_size_are_cut_from_what_is_there() -> None:
     assert found == [None if number % 7 == 0 else number for number in range(1, 3501)]
     with pytest.raises(ValueError, match="at least 1 frame, not 0"):
         inbox.gather(0)
+
+
+def test_messages_come_though_rows_that_nobody_takes_fill_the_inbox() -> None:
+    ledger, line = Ledger(), Line()
+    inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, lambda: 0)
+    ledger.sequencer.enter(line, [STREAM])
+    inbox.gather(1000)
+    for number in range(1, 11):
+        inbox.put(trade(number), number, line)
+    assert inbox.full
+    inbox.stop_gathering()
+    assert not inbox.full
+    inbox.put(trade(11), 11, line)
+    message: Any = inbox.next_message()
+    assert message.trades["id"].tolist() == [11]
+    inbox.gather(1000)
+    assert inbox.full
+    assert ids_of(inbox.hand_over()) == list(range(1, 11))

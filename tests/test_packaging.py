@@ -109,7 +109,8 @@ def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_
     done = subprocess.run([empty / "bin" / "sbe-codegen", "check", "x.xml"], cwd=tmp_path,
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr == "sbe-codegen needs lxml: pip install 'binance-sbe[codegen]'\n"
+    assert done.stderr.startswith("sbe-codegen needs lxml: ")
+    assert done.stderr.endswith("pip install 'binance-sbe[codegen]'\n")
 
 
 @pytest.mark.long

@@ -297,8 +297,7 @@ class Exchange(Asynchronous):
             case "limit" | "ban":
                 self.rest.next_refusal = (429, 1) if fault == "limit" else (418, 2)
                 return True
-        if fault == "silence":  # of what has said something before
-            usable = [each for each in usable if each[1].streams]
+        usable = [each for each in usable if each[1].streams]  # what has something to lose
         if not usable:
             return False
         connection, subscriptions = chance.choice(usable)
