@@ -202,6 +202,7 @@ def test_what_refers_to_a_frame_is_not_kept() -> None:
 # the switch
 
 
+@pytest.mark.skipif("SBE_BUILD" in os.environ, reason="starts a Python of its own")
 def test_everything_works_without_reuse() -> None:
     here = Path(__file__).parent
     files = [here / f"test_{name}.py" for name in ("reuse", "found", "message", "scaling")]
@@ -214,6 +215,7 @@ def test_everything_works_without_reuse() -> None:
     assert re.search(r"[0-9]{2,} passed", done.stdout)
 
 
+@pytest.mark.skipif("SBE_BUILD" in os.environ, reason="starts a Python of its own")
 @pytest.mark.parametrize(
     ("given", "found"), [("0", False), ("1", reuses()), ("", reuses()), (None, reuses())]
 )
@@ -228,6 +230,7 @@ def test_the_switch_is_read_at_import(given: str | None, found: bool) -> None:
     assert done.stdout.strip() == str(found)
 
 
+@pytest.mark.skipif("SBE_BUILD" in os.environ, reason="starts a Python of its own")
 def test_a_switch_that_is_neither_is_refused() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from binance_sbe import decode"],
