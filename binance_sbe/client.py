@@ -314,16 +314,16 @@ class Feed(Asynchronous):
         self._alone()
         self._is_waited = True
         self._arrived.clear()
+        self._consumed()  # what is wanted now may have room that it had not before
         try:
-            if seconds is not None:
-                return await arrives(self._arrived, seconds)
-            return await self._arrived.wait()
+            waiting = self._arrived.wait() if seconds is None else arrives(self._arrived, seconds)
+            return await waiting
         finally:
             self._is_waited = False
 
     def _consumed(self) -> None:
         """Lets the transports go on, once half of what they may hold is taken."""
-        if self.waiting <= self._inbox.limit // 2:
+        if self._inbox.has_much_room:
             self._connections.resume()
 
     def __iter__(self) -> NoReturn:

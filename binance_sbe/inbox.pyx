@@ -87,6 +87,11 @@ cdef class Inbox:
         """Whether there is no room for another frame: the connections are to stop."""
         return self.room() == 0
 
+    @property
+    def has_much_room(self):
+        """Whether half of what may be held has room: the connections may go on."""
+        return 2 * self.room() >= self.limit
+
     cdef Py_ssize_t room(self) except -1:
         """How many frames may be added.
 

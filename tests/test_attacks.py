@@ -720,3 +720,26 @@ def test_dialing_leaves_no_socket_behind_whenever_it_is_cancelled() -> None:
 def test_addresses_of_both_families_take_turns() -> None:
     places: Any = [(family, 1, 6, "", number) for number, family in enumerate([10, 10, 10, 2, 2])]
     assert [each[4] for each in dialing.in_turns(places)] == [0, 3, 1, 4, 2]
+
+
+def test_messages_go_on_though_rows_that_nobody_takes_are_left_over() -> None:
+    """Of many more messages than may be held, with as many rows in the way."""
+
+    async def work() -> None:
+        async with (
+            Exchange(["btcusdt"], rate=1e-9) as exchange,
+            connect("btcusdt@trade", url=exchange.url, api_key="k", max_queue=20) as feed,
+        ):
+            batches = feed.batches(max_messages=5, max_delay=0.01)
+            for _ in range(200):
+                exchange.send("btcusdt@trade", vectors.next_trade())
+            assert len(await anext(batches)) == 5
+            await asyncio.sleep(0.1)
+            await batches.aclose()
+            left = feed._inbox.rows_held
+            assert left >= 15
+            for _ in range(200 - 5 - left):
+                assert (await anext(feed)).symbol == "BTCUSDT"
+            assert feed.waiting == left
+
+    asyncio.run(asyncio.wait_for(work(), 10))
