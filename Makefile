@@ -11,7 +11,7 @@ BENCH := .bench-venv
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all bench build fuzz soak clean
+.PHONY: demo test test-all bench build fuzz soak mutants clean
 
 # Only what it needs is built: the decoder of the streams, and the feed.
 demo: $(VENV)/tools
@@ -32,6 +32,11 @@ fuzz: build
 SOAK_SECONDS ?= 300
 soak: build
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -q -s tests/test_soak.py
+
+# Small faults put into the code, one at a time, and which of them no test notices.
+# MUTANTS="--sample 100 --seed 7 --of binance_sbe/feed" make mutants
+mutants: build
+	@$(BIN)/python tests/mutants.py $(MUTANTS)
 
 bench: build $(BENCH)/ready
 	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx benchmarks/book_loops.pyx

@@ -43,6 +43,7 @@ class Account(Exchange):
             market.history = deque(maxlen=1000)  # memory is to be that of the feed
         self.open: dict[bytes, tuple[float, str, bool]] = {}  # published, and not come yet
         self.latest: dict[str, float] = {}  # by stream, when the latest that came was published
+        self.ended: dict[bytes, tuple[str, float]] = {}  # of the last ones: how, when
         self.missing: Counter[str] = Counter()  # ids
         self.came = 0
 
@@ -53,8 +54,14 @@ class Account(Exchange):
         super().send(stream, frame)
 
     def take(self, frame: bytes) -> None:
-        """One frame came; KeyError where it was not sent, or came before."""
+        """One frame came: it was sent, and did not come before, nor was its absence settled."""
+        now = time.monotonic()
+        if frame not in self.open:
+            how, when = self.ended.get(frame, ("was never sent, or long ago", now))
+            message = binance_sbe.decode(frame)
+            raise AssertionError(f"{message}: came, and {now - when:.2f} s ago {how}")
         at, stream, _ = self.open.pop(frame)
+        self.end(frame, f"came, {now - at:.2f} s after it was sent", now)
         self.came += 1
         is_first = stream not in self.latest
         self.latest[stream] = max(at, self.latest.get(stream, at))
@@ -62,6 +69,11 @@ class Account(Exchange):
             for each in [f for f, (_, name, _) in self.open.items() if name == stream]:
                 if ids_of(binance_sbe.decode(each)) < ids_of(binance_sbe.decode(frame)):
                     del self.open[each]  # sent before the feed was there
+
+    def end(self, frame: bytes, how: str, now: float) -> None:
+        self.ended[frame] = how, now
+        if len(self.ended) > 50_000:
+            del self.ended[next(iter(self.ended))]
 
     def settle(self, ledger: Ledger, age: float) -> None:
         """What has not come for so long, though later events of its stream have, is in a hole."""
@@ -72,6 +84,7 @@ class Account(Exchange):
             if self.latest.get(stream, at) <= at:
                 continue  # nobody can know yet: the feed may be without a connection
             del self.open[frame]
+            self.end(frame, f"was settled, {now - at:.2f} s after it was sent", now)
             first, last = ids_of(binance_sbe.decode(frame))
             holes = [h for h in ledger.holes if h.stream == stream]
             if any(h.last_before < first and last < h.first_after for h in holes):
