@@ -27,7 +27,8 @@ OTHERS = {
 }
 # Written by hand.
 LIVE = (
-    "book", "book_core", "damage", "inbox", "levels", "overflow", "reader", "sequencer", "stats",
+    "feed.intake.damage", "feed.intake.inbox", "feed.intake.overflow", "feed.intake.sequencer",
+    "feed.intake.stats", "feed.transport.reader", "books.book", "books.book_core", "books.levels",
 )  # fmt: skip
 WHICH = ("all", "live", "none")
 STAMP = HERE / "build" / "switches"
@@ -42,7 +43,9 @@ def extensions(force: bool) -> list:
     schemas = OTHERS | STREAMS if which == "all" else STREAMS
     sources = {name: generated(name, schema) for name, schema in schemas.items()}
     sources |= builder.runtime_sources()
-    sources |= {f"binance_sbe.{name}": HERE / "binance_sbe" / f"{name}.pyx" for name in LIVE}
+    for name in LIVE:
+        path = HERE.joinpath("binance_sbe", *name.split(".")).with_suffix(".pyx")
+        sources[f"binance_sbe.{name}"] = path
     made = builder.cythonized(sources, HERE, force)
     for each in made:
         if each.name in OTHERS:
@@ -64,7 +67,7 @@ def switches() -> str:
 
 def must_build_anew() -> bool:
     """Whether what is there was built with other switches, or by a build that did not end."""
-    there = any(HERE.glob("*/*.so")) or any(HERE.glob("sbe_codegen/runtime/*.so"))
+    there = any(any((HERE / name).rglob("*.so")) for name in ("binance_sbe", "sbe_codegen"))
     return there and not (STAMP.exists() and STAMP.read_text() == switches())
 
 

@@ -8,8 +8,8 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libcpp.map cimport map
 
-from binance_sbe.book cimport Book
-from binance_sbe.book_core cimport BOOK_APPLIED, apply_frame
+from binance_sbe.books.book cimport Book
+from binance_sbe.books.book_core cimport BOOK_APPLIED, apply_frame
 from binance_sbe.spot_stream cimport (
     DepthDiffStreamEventFrame, DepthDiffStreamEvent_asks_price, DepthDiffStreamEvent_asks_qty,
     DepthDiffStreamEvent_bids_price, DepthDiffStreamEvent_bids_qty,

@@ -46,7 +46,7 @@ def work(batches: str, url: str, count: str) -> None:
     from socket_turns import cpu
     from test_socket import by_asyncio, feed
 
-    from binance_sbe import inbox
+    from binance_sbe.feed.intake import inbox
 
     way = by_asyncio(feed(bool(int(batches))))
     way(url, int(count))
@@ -57,11 +57,11 @@ def counted() -> int:
     """How many messages the histograms have after one."""
     from data import best_bid_ask_frames
 
-    from binance_sbe.inbox import Inbox
-    from binance_sbe.ledger import Ledger
-    from binance_sbe.overflow import FrameQueue, policies
-    from binance_sbe.sequencer import Line
-    from binance_sbe.stats import Stats
+    from binance_sbe.feed.intake.inbox import Inbox
+    from binance_sbe.feed.intake.overflow import FrameQueue, policies
+    from binance_sbe.feed.intake.sequencer import Line
+    from binance_sbe.feed.intake.stats import Stats
+    from binance_sbe.feed.ledger import Ledger
 
     ledger = Ledger()
     inbox = Inbox(Stats(), ledger, FrameQueue(1, policies("block"), ledger), True, lambda: None)

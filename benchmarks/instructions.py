@@ -36,11 +36,11 @@ def ways() -> dict[str, tuple[Callable[[], object], int]]:
     from data import best_bid_ask_frames, big_diff_frame, depth20_frames, single_trade_frames
 
     import binance_sbe
-    from binance_sbe.inbox import Inbox
-    from binance_sbe.ledger import Ledger
-    from binance_sbe.overflow import FrameQueue, policies
-    from binance_sbe.sequencer import Line
-    from binance_sbe.stats import Stats
+    from binance_sbe.feed.intake.inbox import Inbox
+    from binance_sbe.feed.intake.overflow import FrameQueue, policies
+    from binance_sbe.feed.intake.sequencer import Line
+    from binance_sbe.feed.intake.stats import Stats
+    from binance_sbe.feed.ledger import Ledger
 
     best = best_bid_ask_frames(400)
     many = best_bid_ask_frames(400, symbols=100)

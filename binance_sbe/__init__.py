@@ -97,10 +97,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, websocket_api
-    from .client import Feed, connect
-    from .json_form import to_json
-    from .live_books import books
-    from .order_book import OrderBook
+    from .api.json_form import to_json
+    from .books.live_books import books
+    from .books.order_book import OrderBook
+    from .feed.client import Feed, connect
     from .spot_stream import (
         BestBidAskStreamEvent,
         Collector,
@@ -114,14 +114,13 @@ if TYPE_CHECKING:
 else:
     # Each decoder module, and websockets, is loaded by those who use it.
     _MODULES = frozenset(
-        {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "websocket_api"}
+        {"books", "fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "websocket_api"}
     )
     _HOMES = {
-        "books": "live_books",
-        "connect": "client",
-        "Feed": "client",
-        "OrderBook": "order_book",
-        "to_json": "json_form",
+        "connect": "feed.client",
+        "Feed": "feed.client",
+        "OrderBook": "books.order_book",
+        "to_json": "api.json_form",
     }
 
     def __getattr__(name: str) -> Any:

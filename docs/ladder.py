@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 import binance_sbe
-from binance_sbe.ladder import panel
+from binance_sbe.commands.ladder import panel
 from binance_sbe.simulator import Exchange
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 
 from binance_sbe import connect
-from binance_sbe.display import Market, Rates, status
-from binance_sbe.health import open_connections
+from binance_sbe.commands.display import Market, Rates, status
+from binance_sbe.commands.health import open_connections
+from binance_sbe.commands.watching import screen, streams_of
 from binance_sbe.simulator import Exchange
-from binance_sbe.watching import screen, streams_of
 
 
 async def main() -> None:

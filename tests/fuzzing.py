@@ -14,7 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from binance_sbe import DecodeError, inspector
+from binance_sbe import DecodeError
+from binance_sbe.commands import inspector
 
 CORPUS = Path(__file__).parent / "corpus"
 _EXTREMES = (0, 1, 2, 7, 8, 127, 128, 254, 255, 256, 1024, 1025, 32767, 65534, 65535, 2**31 - 1,

@@ -34,12 +34,14 @@ from raw_server import (
 from rss import memory
 
 import binance_sbe
-from binance_sbe import FeedError, connect, dialing, doctor
-from binance_sbe.connections import Connections
-from binance_sbe.lookout import Lookout
+from binance_sbe import FeedError, connect
+from binance_sbe.commands import doctor
+from binance_sbe.feed.protocol.supervisor import Supervisor
+from binance_sbe.feed.transport import dialing
+from binance_sbe.feed.transport.connections import Connections
+from binance_sbe.feed.transport.lookout import Lookout
+from binance_sbe.feed.transport.transports import Transport
 from binance_sbe.simulator import Exchange
-from binance_sbe.supervisor import Supervisor
-from binance_sbe.transports import Transport
 
 CLOSES_WITHIN = 5.0  # seconds: two for each side to answer, and some for a slow machine
 

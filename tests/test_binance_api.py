@@ -14,7 +14,8 @@ from oracle import Schema
 from test_binance_schemas import SPOT, values_of
 
 import binance_sbe
-from binance_sbe import BinanceError, NotSbe, json_form, lifecycle, rest, spot_sbe, websocket_api
+from binance_sbe import BinanceError, NotSbe, lifecycle, rest, spot_sbe, websocket_api
+from binance_sbe.api import json_form
 from binance_sbe.errors import FramingError
 from sbe_codegen.runtime.errors import SchemaMismatch, TruncatedMessage
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from binance_sbe import bodies, rest
-from binance_sbe.bodies import Unpacking
+from binance_sbe import rest
+from binance_sbe.api import bodies
+from binance_sbe.api.bodies import Unpacking
 from binance_sbe.errors import (
     ConnectionRefused,
     FeedError,

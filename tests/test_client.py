@@ -24,9 +24,15 @@ from binance_sbe.errors import (
     SubscriptionRefused,
     Unreachable,
 )
-from binance_sbe.session import Accepted, Refused, ServerShutdown, Session, UnknownText
+from binance_sbe.feed.protocol.session import (
+    Accepted,
+    Refused,
+    ServerShutdown,
+    Session,
+    UnknownText,
+)
 from binance_sbe.simulator import Exchange
-from binance_sbe.streams import KINDS, stream_name, stream_names
+from binance_sbe.venue.streams import KINDS, stream_name, stream_names
 
 
 def run(work: Callable[[Exchange], Awaitable[None]], **options: Any) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 import binance_sbe
-from binance_sbe import doctor, environments
+from binance_sbe.commands import doctor
 from binance_sbe.errors import ConnectionRefused, MissingKey, Unreachable
+from binance_sbe.feed.transport.transports import unreachable
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.rest import Rest
-from binance_sbe.transports import unreachable
+from binance_sbe.venue import environments
 
 COMMAND = [sys.executable, "-m", "binance_sbe", "doctor"]
 LIFECYCLE = """{"environment": "PROD",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from binance_sbe import environments
+from binance_sbe.venue import environments
 
 COMMAND = [sys.executable, "-m", "binance_sbe"]
 DEMO = ["demo", "btcusdt", "--seconds", "60"]

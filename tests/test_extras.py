@@ -48,7 +48,8 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Absent())
 import binance_sbe as b, sbe_codegen
-from binance_sbe import doctor, metrics
+from binance_sbe import metrics
+from binance_sbe.commands import doctor
 try:
     {code}
 except b.MissingPackage as error:

@@ -13,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import binance_sbe
 from binance_sbe import DecodeError
-from binance_sbe.inbox import Inbox
-from binance_sbe.ledger import Ledger
-from binance_sbe.overflow import FrameQueue, policies
-from binance_sbe.sequencer import Line
-from binance_sbe.stats import Stats
+from binance_sbe.feed.intake.inbox import Inbox
+from binance_sbe.feed.intake.overflow import FrameQueue, policies
+from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed.intake.stats import Stats
+from binance_sbe.feed.ledger import Ledger
 
 STREAM = "btcusdt@trade"
 

@@ -11,7 +11,8 @@ import pytest
 import vectors
 from test_binance_schemas import FIX, SPOT, values_of
 
-from binance_sbe import fix, fix_sbe, inspector, spot_sbe, spot_stream
+from binance_sbe import fix, fix_sbe, spot_sbe, spot_stream
+from binance_sbe.commands import inspector
 
 
 def encode(schema: object, name: str) -> bytes:

@@ -22,7 +22,8 @@ from typing import Any
 import pytest
 
 import binance_sbe
-from binance_sbe import doctor, health, rest
+from binance_sbe import rest
+from binance_sbe.commands import doctor, health
 from binance_sbe.errors import FeedError, SbeError
 from binance_sbe.metrics import serve
 from binance_sbe.outside import KEY_HEADER
@@ -295,8 +296,8 @@ def test_rest_and_doctor_do_not_quote_the_key(what: str, everything: list[str]) 
 def test_commands_print_no_key(command: list[str]) -> None:
     """With all loggers at DEBUG, on the standard error of the process."""
     code = (
-        "import logging, sys; logging.basicConfig(level=1); from binance_sbe.cli import main; "
-        "sys.exit(main(sys.argv[1:]))"
+        "import logging, sys; logging.basicConfig(level=1); "
+        "from binance_sbe.commands.cli import main; sys.exit(main(sys.argv[1:]))"
     )
 
     async def work(what: str) -> tuple[int | None, bytes]:

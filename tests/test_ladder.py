@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 from test_book import depth20, diff, snapshot
 
-from binance_sbe import ladder
-from binance_sbe.book_keeper import UP, LiveBook
+from binance_sbe.books.book_keeper import UP, LiveBook
+from binance_sbe.commands import ladder
 
 
 def run(*arguments: str, key: str | None = None) -> subprocess.CompletedProcess[str]:

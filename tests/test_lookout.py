@@ -13,9 +13,10 @@ import vectors
 from raw_server import BINARY, TEXT, accept, for_ever, scripted, wire
 
 import binance_sbe
-from binance_sbe import connect, lookout
-from binance_sbe.ledger import Ledger
-from binance_sbe.sequencer import Line
+from binance_sbe import connect
+from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed.ledger import Ledger
+from binance_sbe.feed.transport import lookout
 from binance_sbe.simulator import Exchange
 
 
@@ -66,7 +67,7 @@ def test_after_a_suspension_a_dead_connection_is_found_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock(monkeypatch)
-    monkeypatch.setattr("binance_sbe.supervisor._AWAKE_SECONDS", 0.5)
+    monkeypatch.setattr("binance_sbe.feed.protocol.supervisor._AWAKE_SECONDS", 0.5)
 
     async def work(exchange: Exchange) -> None:
         async with connect("btcusdt@trade", url=exchange.url, api_key="k") as feed:
@@ -163,9 +164,9 @@ def test_a_flood_of_damaged_frames_costs_about_what_good_ones_do(bad: bytes) -> 
     """In rows, where good ones are cheapest; and no more than is bounded is kept of them."""
 
     def seconds(frames: list[bytes]) -> float:
-        from binance_sbe.inbox import Inbox
-        from binance_sbe.overflow import FrameQueue, policies
-        from binance_sbe.stats import Stats
+        from binance_sbe.feed.intake.inbox import Inbox
+        from binance_sbe.feed.intake.overflow import FrameQueue, policies
+        from binance_sbe.feed.intake.stats import Stats
 
         best = float("inf")
         for _ in range(5):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binance_sbe.ledger import Ledger
-from binance_sbe.overflow import POLICIES, FrameQueue, policies
+from binance_sbe.feed.intake.overflow import POLICIES, FrameQueue, policies
+from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Trade, Trades
 

@@ -15,9 +15,10 @@ from recorded import STREAMS, Recorded
 from websockets.asyncio.server import broadcast
 
 import binance_sbe
-from binance_sbe import Feed, TradesStreamEvent, slots
+from binance_sbe import Feed, TradesStreamEvent
 from binance_sbe.errors import SlowConsumer
-from binance_sbe.ledger import Connection
+from binance_sbe.feed.ledger import Connection
+from binance_sbe.feed.protocol import slots
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades

@@ -24,23 +24,24 @@ from test_supervisor import Shell
 from test_watch import simulated
 
 import binance_sbe
-from binance_sbe import display, health, inspector, ladder, options, recap, spot_stream, watching
-from binance_sbe.book_keeper import UP, LiveBook
-from binance_sbe.cli import main
-from binance_sbe.display import DIFFS, SNAPSHOTS, TOP, Market
-from binance_sbe.sequencer import Line
-from binance_sbe.settings import Settings
+from binance_sbe import spot_stream
+from binance_sbe.books.book_keeper import UP, LiveBook
+from binance_sbe.commands import display, health, inspector, ladder, options, recap, watching
+from binance_sbe.commands.cli import main
+from binance_sbe.commands.display import DIFFS, SNAPSHOTS, TOP, Market
+from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed.intake.stats import Stats
+from binance_sbe.feed.protocol.slots import Connection, Phase, Shards
+from binance_sbe.feed.settings import Settings
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff
-from binance_sbe.slots import Connection, Phase, Shards
-from binance_sbe.stats import Stats
 
 COMMAND = [sys.executable, "-m", "binance_sbe"]
 WITHOUT_RICH = [
     sys.executable, "-c",
     "import sys; sys.modules['rich'] = sys.modules['rich.live'] = None; "
-    "from binance_sbe.cli import main; sys.exit(main(sys.argv[1:]))",
+    "from binance_sbe.commands.cli import main; sys.exit(main(sys.argv[1:]))",
 ]  # fmt: skip
 
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import binance_sbe
-from binance_sbe.damage import MOST_BYTES, MOST_FRAMES, MOST_OF_ONE, DamagedFrames
-from binance_sbe.ledger import Ledger
-from binance_sbe.sequencer import MOST_STRAYS, Line, Sequencer
+from binance_sbe.feed.intake.damage import MOST_BYTES, MOST_FRAMES, MOST_OF_ONE, DamagedFrames
+from binance_sbe.feed.intake.sequencer import MOST_STRAYS, Line, Sequencer
+from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
 

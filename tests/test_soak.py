@@ -22,8 +22,8 @@ from rss import memory
 from test_recovery import frame_of, ids_of, plain
 
 import binance_sbe
-from binance_sbe import slots
-from binance_sbe.ledger import Ledger
+from binance_sbe.feed.ledger import Ledger
+from binance_sbe.feed.protocol import slots
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.faults import KINDS
 

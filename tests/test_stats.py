@@ -17,14 +17,14 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from binance_sbe import DecodeError, Feed, connect
 from binance_sbe.errors import ConnectionLost
-from binance_sbe.inbox import Inbox
-from binance_sbe.ledger import Ledger
-from binance_sbe.overflow import FrameQueue, policies
-from binance_sbe.sequencer import Line
+from binance_sbe.feed.intake.inbox import Inbox
+from binance_sbe.feed.intake.overflow import FrameQueue, policies
+from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed.intake.stats import Histogram, Stats
+from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import Diff
-from binance_sbe.stats import Histogram, Stats
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=200), st.floats(0, 100))
@@ -308,8 +308,8 @@ def test_frames_count_for_the_connection_that_brought_them_whatever_comes_betwee
 
 
 def test_the_ledger_forgets_the_oldest_connections_that_ended() -> None:
-    from binance_sbe.ledger import MOST_CONNECTIONS, Connection, Ledger
-    from binance_sbe.sequencer import Line
+    from binance_sbe.feed.intake.sequencer import Line
+    from binance_sbe.feed.ledger import MOST_CONNECTIONS, Connection, Ledger
 
     ledger = Ledger()
     for number in range(MOST_CONNECTIONS + 20):

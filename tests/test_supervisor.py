@@ -13,7 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from binance_sbe.actions import (
+from binance_sbe.errors import ConnectionLost, ConnectionRefused, SubscriptionRefused, Unreachable
+from binance_sbe.feed.protocol.actions import (
     Answer,
     Ask,
     Close,
@@ -26,10 +27,9 @@ from binance_sbe.actions import (
     Open,
     Send,
 )  # fmt: skip
-from binance_sbe.errors import ConnectionLost, ConnectionRefused, SubscriptionRefused, Unreachable
-from binance_sbe.pacing import Backoff, Window
-from binance_sbe.settings import Settings
-from binance_sbe.supervisor import Supervisor
+from binance_sbe.feed.protocol.pacing import Backoff, Window
+from binance_sbe.feed.protocol.supervisor import Supervisor
+from binance_sbe.feed.settings import Settings
 
 
 class Shell:

@@ -23,15 +23,16 @@ from small import body, plain
 from test_book import snapshot
 
 import binance_sbe
-from binance_sbe import display, health, ladder, recap, spot_stream
-from binance_sbe.book_keeper import UP, LiveBook
-from binance_sbe.display import Market
-from binance_sbe.ledger import Connection, Hole
+from binance_sbe import spot_stream
+from binance_sbe.books.book_keeper import UP, LiveBook
+from binance_sbe.commands import display, health, ladder, recap
+from binance_sbe.commands.display import Market
+from binance_sbe.feed.intake.stats import Stats
+from binance_sbe.feed.ledger import Connection, Hole
 from binance_sbe.metrics import label_of, serve
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Trade, Trades
-from binance_sbe.stats import Stats
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "binance_sbe"]
@@ -187,7 +188,9 @@ def test_a_symbol_that_the_encoding_lacks_is_escaped(
     exchange: str, arguments: list[str], encoding: dict[str, str]
 ) -> None:
     # as JSON, since the arguments of a process are bytes
-    code = "import json, sys, binance_sbe.cli as c; sys.exit(c.main(json.loads(sys.argv[1])))"
+    code = (
+        "import json, sys, binance_sbe.commands.cli as c; sys.exit(c.main(json.loads(sys.argv[1])))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps([*arguments, "--url", exchange])],
         capture_output=True, check=False, timeout=60,

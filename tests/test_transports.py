@@ -23,12 +23,12 @@ from raw_server import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Script, up
 
 import binance_sbe
 from binance_sbe.errors import Unreachable
-from binance_sbe.inbox import Inbox
-from binance_sbe.ledger import Ledger
-from binance_sbe.overflow import FrameQueue, policies
-from binance_sbe.sequencer import Line
-from binance_sbe.stats import Stats
-from binance_sbe.transports import Transport
+from binance_sbe.feed.intake.inbox import Inbox
+from binance_sbe.feed.intake.overflow import FrameQueue, policies
+from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed.intake.stats import Stats
+from binance_sbe.feed.ledger import Ledger
+from binance_sbe.feed.transport.transports import Transport
 
 
 class Got(NamedTuple):
@@ -358,7 +358,7 @@ def test_an_error_of_who_hears_text_ends_the_connection(limit: int) -> None:
 
 
 def test_what_was_too_long_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from binance_sbe import transports
+    from binance_sbe.feed.transport import transports
 
     monkeypatch.setattr(transports, "_MAX_FRAME", 100_000)
     chunks = [GOOD, wire(BINARY, bytes(100_001)) + GOOD, GOOD, wire(TEXT, b"late")]

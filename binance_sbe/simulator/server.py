@@ -20,7 +20,7 @@ from websockets.protocol import State
 
 from ..asynchronous import Asynchronous
 from ..logs import LOG, websocket_logger
-from ..streams import KINDS, symbol_name
+from ..venue.streams import KINDS, symbol_name
 from .control import Subscriptions
 from .encoder import encode
 from .events import BestBidAsk, Depth, Diff, Trades

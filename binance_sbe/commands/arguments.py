@@ -1,0 +1,90 @@
+"""What the arguments of `binance-sbe` may be: types for argparse, which says what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterable
+from datetime import time
+
+from ..venue.environments import stream_url
+from ..venue.streams import KINDS, symbol_name
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(given, list(known), 1, 0.6)
+    return f": did you mean '{close[0]}'?" if close else ""
+
+
+def kinds(text: str) -> list[str]:
+    found = [kind for kind in text.split(",") if kind]
+    for kind in found:
+        if kind not in KINDS:
+            meant = did_you_mean(kind, KINDS)
+            raise argparse.ArgumentTypeError(f"'{kind}' is none of {', '.join(KINDS)}{meant}")
+    return found or list(KINDS)
+
+
+def time_of_day(text: str) -> time:
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time of day, such as 04:30") from None
+
+
+def positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
+    return value
+
+
+def count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of levels")
+    return int(text)
+
+
+def limit(text: str) -> int:
+    if count(text) > 5000:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than 5000 levels")
+    return int(text)
+
+
+def faults(text: str) -> list[str]:
+    from ..simulator.faults import kinds as known
+
+    try:
+        return known(text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port: 0 to 65535")
+    return int(text)
+
+
+def host(text: str) -> str:
+    if not text or any(c.isspace() for c in text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not an address to serve on")
+    return text
+
+
+def symbol(text: str) -> str:
+    try:
+        return symbol_name(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a symbol, such as btcusdt") from None
+
+
+def url(text: str) -> str:
+    try:
+        stream_url("prod", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

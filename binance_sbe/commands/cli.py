@@ -1,0 +1,195 @@
+"""The `binance-sbe` command.
+
+Exit codes: 0 done (Ctrl-C, SIGTERM and SIGHUP included), 1 the feed or the exchange failed, 2 wrong
+arguments or no API key, 3 no route to the exchange, 4 the exchange refuses the key or the address;
+of `doctor` also 5 the clock is off, 6 the schema is outdated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sbe_codegen.printing import close_output, open_streams
+from sbe_codegen.runtime.errors import SbeError
+
+from ..errors import exit_code
+from ..outside import complain, say
+from .endings import at_signal
+from .options import parsed
+
+LOCAL = "local exchange"
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    open_streams()
+    try:
+        return _main(given)
+    finally:
+        close_output()
+
+
+def _main(given: Sequence[str] | None) -> int:
+    options = parsed(given)
+    try:
+        code = int(asyncio.run(_run(options)))
+        sys.stdout.flush()
+    except (asyncio.CancelledError, KeyboardInterrupt, BrokenPipeError):
+        return 0  # we were told to end, or whoever reads our output has seen enough
+    except SbeError as error:
+        complain(str(error))
+        return exit_code(error)
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 1
+    return code
+
+
+async def _run(options: argparse.Namespace) -> int:
+    """Signals cancel what runs, so that what it has open is closed."""
+    task = asyncio.current_task()
+    assert task is not None
+    # `inspect` has nothing open, and may wait for its input where no loop hears of signals
+    is_deaf = options.command == "inspect"
+    with contextlib.nullcontext() if is_deaf else at_signal(task.cancel):
+        return int(await _COMMANDS[options.command](options))
+
+
+async def _inspect(options: argparse.Namespace) -> int:
+    from . import inspector
+
+    given = options.frame
+    if given != "-" and len(given) > 16 and not given.strip("0123456789abcdefABCDEF"):
+        complain(f"FRAME is a file: echo {given[:12]}... | binance-sbe inspect -")
+        return 2
+    content = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
+    try:
+        content = inspector.from_text(content)
+    except ValueError as error:
+        complain(f"{given}: {error}")
+        return 1
+    module = import_module(f".{options.schema}", __package__) if options.schema else None
+    lines, is_whole = inspector.inspect(content, module)
+    say(*lines)
+    return 0 if is_whole else 1
+
+
+@contextlib.asynccontextmanager
+async def _exchange(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
+    """Where the exchange is, for `connect`; a local one serves meanwhile if that was asked for."""
+    from .serving import exchange_process
+
+    if not options.simulate:
+        yield {"url": options.url, "environment": options.environment}
+        return
+    market = {name: getattr(options, name) for name in ("rate", "seed") if name in options}
+    async with exchange_process(options.symbols, **market) as url:
+        yield {"url": url, "api_key": "any"}
+
+
+def _title(options: argparse.Namespace) -> str:
+    return LOCAL if options.simulate else str(options.url or options.environment)
+
+
+def _feed_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What `_feed` of the options is for: of a view, and of its connections."""
+    return {
+        "seconds": options.seconds,
+        "metrics_port": options.metrics_port,
+        "metrics_host": options.host,
+        "lines": options.lines,
+        "renew_at": options.renew_at,
+        "give_up_after": options.give_up,
+    }
+
+
+async def _demo(options: argparse.Namespace) -> int:
+    from .watching import show, streams_of
+
+    options.simulate = True
+    streams = streams_of(options.symbols)
+    async with _exchange(options) as where:
+        say(f"local exchange on {where['url']}, {len(streams)} streams")
+        return await show(streams, LOCAL, is_demo=True, **_feed_options(options), **where)
+
+
+async def _watch(options: argparse.Namespace) -> int:
+    from .watching import show, streams_of
+
+    kinds = dict.fromkeys(options.streams) if options.streams else None
+    streams = streams_of(options.symbols, kinds) if kinds else streams_of(options.symbols)
+    async with _exchange(options) as where:
+        return await show(
+            streams,
+            _title(options),
+            once=options.once,
+            as_json=options.json,
+            **_feed_options(options),
+            **where,
+        )
+
+
+async def _book(options: argparse.Namespace) -> int:
+    from .ladder import show
+
+    async with _exchange(options) as where:
+        return await show(
+            options.symbols,
+            levels=options.levels,
+            limit=options.limit,
+            once=options.once,
+            as_json=options.json,
+            **_feed_options(options),
+            **where,
+        )
+
+
+async def _doctor(options: argparse.Namespace) -> int:
+    from . import doctor
+    from .display import wrapped
+
+    options.symbols = options.symbol or options.symbols
+    async with _exchange(options) as where:
+        patient = doctor.Patient(
+            symbols=tuple(options.symbols), lifecycle=options.lifecycle, **where
+        )
+        findings = []
+        async for finding in doctor.examine(patient):
+            findings.append(finding)
+            say(*wrapped([doctor.line_of(finding)]))
+        return doctor.code_of(findings)
+
+
+async def _simulate(options: argparse.Namespace) -> int:
+    if options.every and not options.faults:
+        options.parser.error("--every: there are no --faults that it is about")
+    from .serving import serve
+
+    return await serve(
+        options.symbols,
+        with_parent=options.with_parent,
+        rate=options.rate,
+        seed=options.seed,
+        api_keys=options.key,
+        host=options.host,
+        port=options.port,
+        faults=options.faults,
+        fault_seconds=options.every or 10.0,
+        lifetime=options.lifetime,
+    )
+
+
+_COMMANDS = {
+    "demo": _demo,
+    "watch": _watch,
+    "book": _book,
+    "doctor": _doctor,
+    "simulate": _simulate,
+    "inspect": _inspect,
+}

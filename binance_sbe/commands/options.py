@@ -1,0 +1,222 @@
+"""What the subcommands of `binance-sbe` take. One option means one thing, whatever takes it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from sbe_codegen.version import __version__
+
+from ..outside import shown
+from ..venue.streams import KINDS
+from . import arguments
+from .arguments import did_you_mean
+
+DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says which one was meant, if that can be told."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message, 2000))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            what = "command" if isinstance(action.choices, dict) else "choice"
+            known = ", ".join(map(str, action.choices))
+            meant = did_you_mean(str(value), map(str, action.choices))
+            raise argparse.ArgumentError(action, f"invalid {what}: '{value}'{meant} ({known})")
+
+    def refuse_unknown(self, unknown: Sequence[str]) -> NoReturn:
+        options = [name for name in self._option_string_actions if name.startswith("--")]
+        said = [
+            each + (did_you_mean(each.partition("=")[0], options) if each[:1] == "-" else "")
+            for each in unknown
+        ]
+        self.error(f"unrecognized arguments: {' '.join(said)}")
+
+
+def parsed(given: Sequence[str] | None) -> argparse.Namespace:
+    """``command`` is the name of the subcommand, ``parser`` its parser."""
+    given = sys.argv[1:] if given is None else list(given)
+    whole = _parser()
+    options, unknown = whole.parse_known_args(given)
+    if unknown:
+        place = given.index(options.command) if options.command in given else len(given)
+        is_before = options.command is None or unknown[0] in given[:place]
+        (whole if is_before else options.parser).refuse_unknown(unknown)
+    if options.command is None:
+        whole.error(f"a COMMAND is needed: one of {', '.join(options.commands)}")
+    return options
+
+
+def _parser() -> Parser:
+    whole = Parser(
+        prog="binance-sbe",
+        description="Binance SBE market data: live views, a local exchange, hex dumps.",
+    )
+    whole.add_argument("--version", action="version", version=f"binance-sbe {__version__}")
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND")
+    for name, text, add in (
+        ("demo", "a local exchange and its live view, for ten seconds; needs no key", _demo),
+        ("watch", "a live view of the exchange; needs BINANCE_API_KEY, or --simulate", _watch),
+        ("book", "order books, kept and checked; needs BINANCE_API_KEY, or --simulate", _book),
+        ("doctor", "why nothing comes: key, host, TLS, clock, schema, first event", _doctor),
+        ("simulate", "a local exchange, until Ctrl-C", _simulate),
+        ("inspect", "an annotated hex dump of a Binance frame", _inspect),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        add(command)
+        command.set_defaults(parser=command)
+    whole.set_defaults(commands=list(commands.choices))
+    return whole
+
+
+# what several take
+
+
+def _symbols(command: Parser, default: Sequence[str] = DEMO_SYMBOLS) -> None:
+    command.add_argument(
+        "symbols", nargs="*", type=arguments.symbol, default=default, metavar="SYMBOL",
+        help=f"default: {' '.join(default)}",
+    )  # fmt: skip
+
+
+def _where(command: Parser) -> None:
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--environment", choices=("prod", "testnet", "demo"), default="prod", metavar="NAME",
+        help="prod, testnet or demo (default: prod)",
+    )  # fmt: skip
+    where.add_argument(
+        "--url", type=arguments.url, help="another exchange, such as ws://127.0.0.1:9443"
+    )
+    where.add_argument(
+        "--simulate", action="store_true", help="a local exchange of its own, which needs no key"
+    )
+
+
+def _feed(command: Parser, seconds: float | None = None) -> None:
+    """How long, by which connections, and how it is counted."""
+    command.add_argument(
+        "--seconds", type=arguments.positive, default=seconds,
+        help=f"stop after this long (default: {f'{seconds:g}' if seconds else 'at Ctrl-C'})",
+    )  # fmt: skip
+    command.add_argument(
+        "--lines", type=int, choices=(1, 2, 3), default=1, help="connections with the same streams"
+    )
+    command.add_argument(
+        "--renew-at", type=arguments.time_of_day, metavar="HH:MM",
+        help="when to renew connections, in UTC",
+    )  # fmt: skip
+    command.add_argument(
+        "--give-up", type=arguments.positive, default=60.0, metavar="SECONDS",
+        help="end after this long without a connection (default: 60)",
+    )  # fmt: skip
+    command.add_argument(
+        "--metrics-port", type=arguments.port, metavar="PORT",
+        help="counters for Prometheus at this port",
+    )  # fmt: skip
+    _host(command, "the address of --metrics-port")
+
+
+def _host(command: Parser, what: str) -> None:
+    command.add_argument(
+        "--host", type=arguments.host, default="127.0.0.1",
+        help=f"{what} (default: 127.0.0.1, for this machine only; 0.0.0.0 or :: for others too)",
+    )  # fmt: skip
+
+
+def _market(command: Parser) -> None:
+    command.add_argument(
+        "--rate", type=arguments.positive, default=1000.0, help="orders a second (default: 1000)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the market")
+
+
+def _forms(command: Parser, once: str, as_json: str) -> None:
+    command.add_argument("--once", action="store_true", help=f"{once}, and no more")
+    command.add_argument("--json", action="store_true", help=as_json)
+
+
+# the subcommands
+
+
+def _demo(command: Parser) -> None:
+    _symbols(command)
+    _feed(command, 10.0)
+    _market(command)
+    command.add_argument("--simulate", action="store_true", help="which a demo does anyway")
+
+
+def _watch(command: Parser) -> None:
+    _symbols(command)
+    command.add_argument(
+        "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
+        help=f"some of {', '.join(KINDS)} (default: all); may be given again, to add more",
+    )  # fmt: skip
+    _forms(command, "the state of the symbols", "one event a line, as JSON")
+    _where(command)
+    _feed(command)
+
+
+def _book(command: Parser) -> None:
+    _symbols(command, DEMO_SYMBOLS[:1])
+    command.add_argument(
+        "--levels", type=arguments.count, default=10, help="shown of each side (default: 10)"
+    )
+    command.add_argument(
+        "--limit", type=arguments.limit, default=1000, help="levels of a snapshot (default: 1000)"
+    )
+    _forms(command, "the books once they are live", "a book a line, as JSON")
+    _where(command)
+    _feed(command)
+
+
+def _doctor(command: Parser) -> None:
+    _symbols(command, DEMO_SYMBOLS[:1])
+    command.add_argument(  # what it was before there were SYMBOLs
+        "--symbol", type=arguments.symbol, action="append", help=argparse.SUPPRESS
+    )
+    _where(command)
+    command.add_argument("--lifecycle", metavar="FILE|URL", help="which schemas are current")
+
+
+def _simulate(command: Parser) -> None:
+    _symbols(command)
+    _host(command, "the address to serve on")
+    command.add_argument(
+        "--port", type=arguments.port, default=9443, help="default: 9443; 0: a free one"
+    )
+    _market(command)
+    command.add_argument("--key", action="append", help="an API key to let in (default: any)")
+    command.add_argument(
+        "--faults", type=arguments.faults, default=[], metavar="FAULT,...",
+        help="what goes wrong: all, or some of cut, close, silence, shutdown, damage, unknown, "
+        "newer, delay, repeat, swap, cull, refuse, slow, limit, ban, old, finer; at random, or "
+        "after so many seconds: cut@2.5",
+    )  # fmt: skip
+    command.add_argument(
+        "--every", type=arguments.positive, default=None, metavar="SECONDS",
+        help="the time between two faults, on average (default: 10)",
+    )  # fmt: skip
+    command.add_argument(
+        "--lifetime", type=arguments.positive, metavar="SECONDS",
+        help="how long a connection lasts (default: for ever)",
+    )  # fmt: skip
+    command.add_argument(  # ends when its standard input does: for those who start it
+        "--with-parent", action="store_true", help=argparse.SUPPRESS
+    )
+
+
+def _inspect(command: Parser) -> None:
+    command.add_argument(
+        "frame", metavar="FRAME", help="a file, of hex digits or of bytes; - for stdin"
+    )
+    command.add_argument(
+        "--schema", choices=("spot_stream", "spot_sbe", "fix_sbe"),
+        help="default: by schema id and template id",
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""What `binance-sbe demo` says in the end: what came, as record arrays, and what to try next."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+
+from ..feed.intake.stats import Stats
+from ..spot_stream import MESSAGES
+from .display import Market, total
+
+_NEXT = (
+    ("watch --simulate btcusdt", "the same until Ctrl-C"),
+    ("book --simulate btcusdt", "an order book, checked"),
+)
+_WITH_KEY = (
+    ("doctor", "what stands in the way"),
+    ("watch btcusdt", "the exchange itself"),
+)
+
+
+def summary(market: Market, stats: Stats, width: int = 80) -> list[str]:
+    """Lines that fit a screen, with those of the ledger: what arrived, and its columns."""
+    out = [f"{total(market)}, as record arrays (feed.batches):"]
+    for message in MESSAGES.values():
+        first = market.first.get(message)
+        if first is None:
+            out.append(f"{message.__name__}: none arrived")
+            continue
+        told = [f"{market.rows[message]:,} rows of {first.records.itemsize} bytes"]
+        told += [f"{market.entries[message, name]:,} {name}" for name in first.groups]
+        out.append(f"{message.__name__}: {', '.join(told)}")
+        out += textwrap.wrap(
+            ", ".join(first.records.dtype.names), max(width - 1, 40),
+            initial_indent="  ", subsequent_indent="  ",
+        )  # fmt: skip
+    rejected = f"rejected frames: {market.rejected}; left-over bytes: {stats.left_over_bytes}"
+    out.append(f"{rejected}; decoding one: median {stats.decode_ns(50) / 1e3:.2f} us")
+    return out
+
+
+def next_steps() -> list[str]:
+    """What to try after the demo."""
+    name = command_name()
+    lines = [
+        [f"  {name} {arguments:<24}  {what}" for arguments, what in commands]
+        for commands in (_NEXT, _WITH_KEY)
+    ]
+    key = "and with an API key in BINANCE_API_KEY (README.md has it all in Python, too):"
+    return ["try next:", *lines[0], key, *lines[1]]
+
+
+def command_name() -> str:
+    """What has to be typed to start this command again."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return "python -m binance_sbe"
+    found = shutil.which(started.name)
+    if found is not None and Path(found).resolve() == started.resolve():
+        return started.name
+    here = Path.cwd()
+    return str(started.relative_to(here) if started.is_relative_to(here) else started)

@@ -1,0 +1,98 @@
+"""The local exchange as a command, and as a child of another one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from ..errors import FeedError
+from ..outside import note, say
+from ..venue.environments import is_loopback
+from .endings import at_end_of_parent, at_signal
+
+_NO_SERVING = {
+    errno.EADDRINUSE: "something serves there already; --port 0 takes a free port",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.EACCES: "ports below 1024 take more rights",
+    socket.EAI_NONAME: "there is no such host",
+}
+_END_SECONDS = 5.0  # that a child has to end
+
+
+async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options: Any) -> int:
+    """Serves until a signal, or until the parent ends; ``options`` are for `Exchange`."""
+    from ..feed.transport.transports import arrives
+    from ..simulator import Exchange
+    from ..simulator.faults import KINDS
+
+    exchange = Exchange(symbols, **options)
+    async with contextlib.AsyncExitStack() as stack:
+        ended = asyncio.Event()
+        stack.enter_context(at_signal(ended.set))
+        if with_parent:
+            stack.enter_context(at_end_of_parent(ended.set))
+        try:
+            await stack.enter_async_context(exchange)
+        except OSError as error:
+            why = _NO_SERVING.get(error.errno or 0, error.strerror)
+            raise FeedError(f"can't serve on {exchange.host}:{exchange.port}: {why}") from None
+        if not is_loopback(exchange.host):
+            note(f"open to other machines: --host {exchange.host}")
+        say(f"serving {', '.join(exchange.markets)} on {exchange.url}")
+        said = 0
+        while not ended.is_set():
+            await arrives(ended, 0.2)
+            done = exchange.fault_schedule.done
+            say(*(f"{at:.1f} s: {name}: {KINDS[name]}" for at, name in done[said:]))
+            said = len(done)
+    say(f"{exchange.events_sent:,} frames sent")
+    for name, times in Counter(name for _, name in exchange.fault_schedule.done).most_common():
+        say(f"{times:,} times: {KINDS[name]}")
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def exchange_process(
+    symbols: Sequence[str], rate: float = 1000.0, seed: int = 0
+) -> AsyncIterator[str]:
+    """`binance-sbe simulate` on a free port, in a process of its own; gives its URL.
+
+    It ends with this one, however that ends, since its standard input is a pipe of ours. It does
+    not get the API key that the environment may have.
+    """
+    command = [
+        sys.executable, "-m", "binance_sbe", "simulate", *symbols, "--port", "0",
+        "--rate", str(rate), "--seed", str(seed), "--with-parent",
+    ]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us; we end it
+        env={name: text for name, text in os.environ.items() if name != "BINANCE_API_KEY"},
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        first = (await process.stdout.readline()).decode()
+        if "ws://" not in first:
+            failure = (await process.stderr.read()).decode(errors="replace").split("\n")
+            said = next(filter(None, reversed(failure)), "no output")
+            raise FeedError(f"the local exchange did not start: {said}")
+        yield first.split()[-1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.communicate(), _END_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
