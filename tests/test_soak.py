@@ -83,14 +83,16 @@ class Account(Exchange):
                 break
             if self.latest.get(stream, at) <= at:
                 continue  # nobody can know yet: the feed may be without a connection
-            del self.open[frame]
             first, last = ids_of(binance_sbe.decode(frame))
             holes = [h for h in ledger.holes if h.stream == stream]
             counted, ids = stream, last - first + 1
             if not any(h.last_before < first and last < h.first_after for h in holes):
                 if stream.endswith(("trade", "depth")):
+                    if age >= 0:
+                        continue  # it was late, and waits for the consumer: the end will tell
                     raise AssertionError(f"{stream}: {first} to {last} came never, and in no hole")
                 counted, ids = "stale", int(not culls and not stream.endswith("depth20"))
+            del self.open[frame]
             self.missing[counted] += ids
             self.settled[frame] = counted, ids, at, stream
             if len(self.settled) > MOST_SETTLED:
