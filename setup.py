@@ -25,11 +25,6 @@ OTHERS = {
     "binance_sbe.spot_sbe": HERE / "schemas" / "spot_3_5.xml",
     "binance_sbe.fix_sbe": HERE / "schemas" / "spot-fixsbe-1_1.xml",
 }
-# Written by hand.
-LIVE = (
-    "feed.intake.damage", "feed.intake.inbox", "feed.intake.overflow", "feed.intake.sequencer",
-    "feed.intake.stats", "feed.transport.reader", "books.book", "books.book_core", "books.levels",
-)  # fmt: skip
 WHICH = ("all", "live", "none")
 STAMP = HERE / "build" / "switches"
 
@@ -43,9 +38,8 @@ def extensions(force: bool) -> list:
     schemas = OTHERS | STREAMS if which == "all" else STREAMS
     sources = {name: generated(name, schema) for name, schema in schemas.items()}
     sources |= builder.runtime_sources()
-    for name in LIVE:
-        path = HERE.joinpath("binance_sbe", *name.split(".")).with_suffix(".pyx")
-        sources[f"binance_sbe.{name}"] = path
+    written = sorted((HERE / "binance_sbe").glob("*/**/*.pyx"))  # by hand: not beside the generated
+    sources |= {".".join(path.relative_to(HERE).with_suffix("").parts): path for path in written}
     made = builder.cythonized(sources, HERE, force)
     for each in made:
         if each.name in OTHERS:

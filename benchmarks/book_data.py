@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 from binance_sbe.rest import decode_response
-
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import Depth, Diff
 from binance_sbe.simulator.rest import depth_response

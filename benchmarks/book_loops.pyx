@@ -16,7 +16,7 @@ from binance_sbe.spot_stream cimport (
     DepthDiffStreamEvent_first_book_update_id, DepthDiffStreamEvent_last_book_update_id,
     parse_DepthDiffStreamEvent,
 )
-from sbe_codegen.runtime.cursor cimport sbe_fault
+from sbe_codegen.runtime.decode.cursor cimport sbe_fault
 
 
 cdef class Frames:

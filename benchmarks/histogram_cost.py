@@ -1,4 +1,4 @@
-"""What the histograms of a feed cost: the inbox compiled with and without them, in turns.
+"""What the histograms of a feed cost: the backlog compiled with and without them, in turns.
 
 .bench-venv/bin/python benchmarks/histogram_cost.py
 """
@@ -19,11 +19,11 @@ WAYS = {"feed, batches": True, "feed, messages": False}
 
 
 def built(tree: Path, flags: str) -> Path:
-    """A copy of the packages in which the inbox is compiled anew."""
+    """A copy of the packages in which the backlog is compiled anew."""
     for package in ("binance_sbe", "sbe_codegen"):
         shutil.copytree(HERE.parent / package, tree / package)
     subprocess.run(
-        [sys.executable, "-m", "Cython.Build.Cythonize", "-i", "-f", "-q", "binance_sbe/inbox.pyx"],
+        [sys.executable, "-m", "Cython.Build.Cythonize", "-ifq", "binance_sbe/feed/intake/backlog.pyx"],
         cwd=tree, env=os.environ | {"CFLAGS": f"-O3 {flags}"}, check=True,
     )  # fmt: skip
     return tree
@@ -46,28 +46,28 @@ def work(batches: str, url: str, count: str) -> None:
     from socket_turns import cpu
     from test_socket import by_asyncio, feed
 
-    from binance_sbe.feed.intake import inbox
+    from binance_sbe.feed.intake import backlog
 
     way = by_asyncio(feed(bool(int(batches))))
     way(url, int(count))
-    print(inbox.__file__, counted(), cpu(way, url, int(count)))
+    print(backlog.__file__, counted(), cpu(way, url, int(count)))
 
 
 def counted() -> int:
     """How many messages the histograms have after one."""
     from data import best_bid_ask_frames
 
-    from binance_sbe.feed.intake.inbox import Inbox
-    from binance_sbe.feed.intake.overflow import FrameQueue, policies
-    from binance_sbe.feed.intake.sequencer import Line
+    from binance_sbe.feed.intake.backlog import Backlog
+    from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
     from binance_sbe.feed.intake.stats import Stats
+    from binance_sbe.feed.intake.streams import Source
     from binance_sbe.feed.ledger import Ledger
 
     ledger = Ledger()
-    inbox = Inbox(Stats(), ledger, FrameQueue(1, policies("block"), ledger), True, lambda: None)
-    inbox.put(best_bid_ask_frames(1)[0], 1, Line())
-    inbox.next_message()
-    return inbox.stats.decoding.count
+    backlog = Backlog(Stats(), ledger, FrameQueue(1, policies("block"), ledger), True, lambda: None)
+    backlog.put(best_bid_ask_frames(1)[0], 1, Source())
+    backlog.next_message()
+    return backlog.stats.decoding.count
 
 
 def main() -> None:

@@ -36,10 +36,10 @@ def ways() -> dict[str, tuple[Callable[[], object], int]]:
     from data import best_bid_ask_frames, big_diff_frame, depth20_frames, single_trade_frames
 
     import binance_sbe
-    from binance_sbe.feed.intake.inbox import Inbox
-    from binance_sbe.feed.intake.overflow import FrameQueue, policies
-    from binance_sbe.feed.intake.sequencer import Line
+    from binance_sbe.feed.intake.backlog import Backlog
+    from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
     from binance_sbe.feed.intake.stats import Stats
+    from binance_sbe.feed.intake.streams import Source
     from binance_sbe.feed.ledger import Ledger
 
     best = best_bid_ask_frames(400)
@@ -65,10 +65,10 @@ def ways() -> dict[str, tuple[Callable[[], object], int]]:
             append(frame)
         return collector.take()
 
-    def inbox() -> object:
-        ledger, line = Ledger(), Line()
+    def backlog() -> object:
+        ledger, line = Ledger(), Source()
         queue = FrameQueue(10**6, policies("block"), ledger)
-        box = Inbox(Stats(), ledger, queue, True, lambda: None)
+        box = Backlog(Stats(), ledger, queue, True, lambda: None)
         box.gather(1000)
         put = box.put
         for frame in best:
@@ -117,7 +117,7 @@ def ways() -> dict[str, tuple[Callable[[], object], int]]:
         "decode_many, depth20": (lambda: decode_many(depth), 100),
         "decode_many, single trades": (lambda: decode_many(trades), 400),
         "Collector.append": (collect, 400),
-        "Inbox.put": (inbox, 400),
+        "Backlog.put": (backlog, 400),
         "columns": (lambda: batch.columns(quote), 400),
     }
 

@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memmove
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
-from sbe_codegen.runtime.batch cimport Collector, collect_row
-from sbe_codegen.runtime.cursor cimport rewind, sbe_cursor
+from sbe_codegen.runtime.tables.batch cimport Collector, collect_row
+from sbe_codegen.runtime.decode.cursor cimport rewind, sbe_cursor
 
 cdef extern from "sys/socket.h":
     Py_ssize_t recv(int fd, void* buffer, size_t size, int flags) nogil

@@ -86,7 +86,7 @@ def work() -> None:
     from data import best_bid_ask_frames
 
     import binance_sbe
-    from sbe_codegen.runtime.values import reuses
+    from sbe_codegen.runtime.decode.values import reuses
 
     frames = best_bid_ask_frames(COUNT)
     digest = hashlib.sha256()

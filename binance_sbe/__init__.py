@@ -6,9 +6,12 @@ decoders of the REST and WebSocket API (see `rest` and `websocket_api`), `fix_sb
 API (see `fix`). See the README.
 """
 
+import inspect
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from sbe_codegen.runtime.decode.scaling import to_decimal, to_float
 from sbe_codegen.runtime.errors import (
     DecodeError,
     ErrorCode,
@@ -23,8 +26,7 @@ from sbe_codegen.runtime.errors import (
     UnknownName,
     UnknownTemplate,
 )
-from sbe_codegen.runtime.results import Batch, GroupTable, Table
-from sbe_codegen.runtime.scaling import to_decimal, to_float
+from sbe_codegen.runtime.tables.results import Batch, GroupTable, Table
 from sbe_codegen.version import __version__
 
 from .errors import (
@@ -98,9 +100,8 @@ __all__ = [
 if TYPE_CHECKING:
     from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, websocket_api
     from .api.json_form import to_json
-    from .books.live_books import books
     from .books.order_book import OrderBook
-    from .feed.client import Feed, connect
+    from .live import Feed, books, connect
     from .spot_stream import (
         BestBidAskStreamEvent,
         Collector,
@@ -112,13 +113,27 @@ if TYPE_CHECKING:
         decode_many,
     )
 else:
+    from . import books
+
+    class _Callable(ModuleType):
+        """The room `books` has the name of the function `live.books`: so it can be called."""
+
+        def __call__(self, *symbols: str, **options: Any) -> Any:
+            return import_module(".live", "binance_sbe").books(*symbols, **options)
+
+        @property
+        def __signature__(self) -> inspect.Signature:
+            return inspect.signature(import_module(".live", "binance_sbe").books)
+
+    books.__class__ = _Callable
+
     # Each decoder module, and websockets, is loaded by those who use it.
     _MODULES = frozenset(
-        {"books", "fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "websocket_api"}
+        {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "websocket_api"}
     )
     _HOMES = {
-        "connect": "feed.client",
-        "Feed": "feed.client",
+        "connect": "live",
+        "Feed": "live",
         "OrderBook": "books.order_book",
         "to_json": "api.json_form",
     }

@@ -25,24 +25,6 @@ from .conventions import Conventions
 SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
 Progress = Callable[[str], None]
 _HERE = Path(__file__).resolve().parent
-_RUNTIME = (
-    "arrays",
-    "blocks",
-    "batch",
-    "cursor",
-    "elements",
-    "entries",
-    "frames",
-    "message",
-    "moves",
-    "rows",
-    "runs",
-    "scaling",
-    "spares",
-    "tables",
-    "texts",
-    "values",
-)
 
 
 def _silent(_: str) -> None:
@@ -120,7 +102,8 @@ def flags() -> tuple[list[str], list[str]]:
 
 def runtime_sources() -> dict[str, Path]:
     """Module name -> source of the hand-written Cython modules."""
-    return {f"sbe_codegen.runtime.{name}": _HERE / "runtime" / f"{name}.pyx" for name in _RUNTIME}
+    found = sorted((_HERE / "runtime").rglob("*.pyx"))
+    return {".".join(path.relative_to(_HERE.parent).with_suffix("").parts): path for path in found}
 
 
 def cythonized(sources: dict[str, Path], root: Path | None, force: bool = False) -> list[Any]:

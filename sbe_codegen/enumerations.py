@@ -13,12 +13,12 @@ from .primitives import PRIMITIVES, Primitive
 _Named = TypeVar("_Named", ir.Enum, ir.Set)
 
 
-class EnumerationResolver(Faults):
+class Enumerations:
     """Each enum and set once, under a Python name of its own."""
 
-    def __init__(self, source: schema.Schema) -> None:
-        super().__init__(source)
-        self.types: dict[str, schema.AnyType] = {}
+    def __init__(self, faults: Faults, source: schema.Schema) -> None:
+        self.faults = faults
+        self.declared: dict[str, schema.AnyType] = {}  # all types of the schema, by name
         self.named: dict[str, ir.Enum | ir.Set] = {}  # Python name -> what has it
         self.message_names = {names.class_name(message.name) for message in source.messages}
 
@@ -42,36 +42,36 @@ class EnumerationResolver(Faults):
     ) -> tuple[Primitive, schema.Type | None]:
         """The primitive of an encodingType, and the named type that it is from."""
         kind = type(source).__name__.lower()
-        if source.encoding_type in PRIMITIVES and source.encoding_type not in self.types:
+        if source.encoding_type in PRIMITIVES and source.encoding_type not in self.declared:
             primitive, named = PRIMITIVES[source.encoding_type], None
         else:
-            found = self.types.get(source.encoding_type)
+            found = self.declared.get(source.encoding_type)
             if found is None:
                 sentence = f"no type '{source.encoding_type}' in this schema"
-                raise self.fault(path, source.place, sentence)
+                raise self.faults.add(path, source.place, sentence)
             if not isinstance(found, schema.Type) or found.length not in (None, 1):
                 sentence = f"encodingType '{source.encoding_type}' is not one integer"
-                raise self.fault(path, source.place, sentence)
-            primitive, named = self.primitive(found.primitive, path, found.place), found
+                raise self.faults.add(path, source.place, sentence)
+            primitive, named = self.faults.primitive(found.primitive, path, found.place), found
             if found.presence == "constant":
                 sentence = f"encodingType '{source.encoding_type}' is a constant"
-                raise self.fault(path, source.place, sentence)
+                raise self.faults.add(path, source.place, sentence)
         is_char_set = kind == "set" and primitive.name == "char"
         if primitive.is_float or is_char_set:
             article = "an" if kind == "enum" else "a"
             sentence = f"{article} {kind} can't be encoded as {primitive.name}"
-            raise self.fault(path, source.place, sentence)
+            raise self.faults.add(path, source.place, sentence)
         return primitive, named
 
     def members(self, source: schema.Enum | schema.Set, path: str, what: str) -> list[schema.Value]:
         values = list(source.values if isinstance(source, schema.Enum) else source.choices)
         for value in values:
-            self.check(value, f"{path}.{value.name}")
-        self.unique([(f"name '{v.name}'", f"{path}.{v.name}", v.place) for v in values])
+            self.faults.check(value, f"{path}.{value.name}")
+        self.faults.unique([(f"name '{v.name}'", f"{path}.{v.name}", v.place) for v in values])
         if not values:
             article = "an" if what == "validValue" else "a"
             kind = "enum" if what == "validValue" else "set"
-            self.fault(path, source.place, f"{article} {kind} needs at least one {what}")
+            self.faults.add(path, source.place, f"{article} {kind} needs at least one {what}")
         return values
 
     def enum(self, source: schema.Enum, path: str, owner: str = "") -> ir.Enum:
@@ -83,13 +83,13 @@ class EnumerationResolver(Faults):
         if named is not None:
             null_text = null_text if null_text is not None else named.null_value
             if named.min_value is not None:
-                low = int(self.number(named.min_value, primitive, path, named.place))
+                low = int(self.faults.number(named.min_value, primitive, path, named.place))
             if named.max_value is not None:
-                high = int(self.number(named.max_value, primitive, path, named.place))
+                high = int(self.faults.number(named.max_value, primitive, path, named.place))
         null = primitive.null
         assert null is not None
         if null_text is not None:
-            null = int(self.number(null_text, primitive, path, source.place))
+            null = int(self.faults.number(null_text, primitive, path, source.place))
         values: list[ir.Value] = []
         taken: set[str] = set()
         for value in self.members(source, path, "validValue"):
@@ -98,10 +98,12 @@ class EnumerationResolver(Faults):
             place = f"{path}.{value.name}"
             number = self.enum_number(value, primitive, place)
             if number == null:
-                self.fault(place, value.place, f"value {value.name} is {null}, which means null")
+                self.faults.add(
+                    place, value.place, f"value {value.name} is {null}, which means null"
+                )
             elif low is not None and high is not None and not low <= number <= high:
                 sentence = f"value {number} is outside the type's range, {low} to {high}"
-                self.fault(place, value.place, sentence)
+                self.faults.add(place, value.place, sentence)
             values.append(self.value(value, number, place, taken))
         self.same_values(values, source.values, path, "value")
         name = names.class_name(names.type_name(source.name))
@@ -112,9 +114,9 @@ class EnumerationResolver(Faults):
         if primitive.name == "char":
             text = value.text if len(value.text) == 1 else value.text.strip()
             if len(text) != 1 or not text.isascii():
-                raise self.fault(path, value.place, f"'{text}' is not one ASCII character")
+                raise self.faults.add(path, value.place, f"'{text}' is not one ASCII character")
             return ord(text)
-        return self.integer(value.text, primitive, path, value.place)
+        return self.faults.integer(value.text, primitive, path, value.place)
 
     def same_values(
         self,
@@ -124,7 +126,7 @@ class EnumerationResolver(Faults):
         what: str,
     ) -> None:
         pairs = zip(values, (s for s in sources if s.text), strict=True)
-        self.unique([(f"{what} {v.value}", f"{path}.{s.name}", s.place) for v, s in pairs])
+        self.faults.unique([(f"{what} {v.value}", f"{path}.{s.name}", s.place) for v, s in pairs])
 
     def set(self, source: schema.Set, path: str, owner: str = "") -> ir.Set:
         primitive, _ = self.backing(source, path)
@@ -136,10 +138,10 @@ class EnumerationResolver(Faults):
             if not choice.text:
                 continue
             place = f"{path}.{choice.name}"
-            bit = self.integer(choice.text, PRIMITIVES["int64"], place, choice.place)
+            bit = self.faults.integer(choice.text, PRIMITIVES["int64"], place, choice.place)
             if not 0 <= bit < 8 * primitive.size:
                 sentence = f"bit {bit} is not one of the {8 * primitive.size} of {primitive.name}"
-                self.fault(place, choice.place, sentence)
+                self.faults.add(place, choice.place, sentence)
             choices.append(self.value(choice, bit, place, taken))
         self.same_values(choices, source.choices, path, "bit")
         name = names.class_name(names.type_name(source.name))
@@ -149,5 +151,5 @@ class EnumerationResolver(Faults):
     def value(
         self, source: schema.Value, number: int, path: str, taken: MutableSet[str]
     ) -> ir.Value:
-        name = self.claim_name(names.constant(source.name), taken, path, source.place)
+        name = self.faults.claim_name(names.constant(source.name), taken, path, source.place)
         return ir.Value(name, source.name, number, source.since_version, source.metadata)

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from . import limits, names, schema
 from .errors import Place, SchemaError
 from .primitives import PRIMITIVES, Primitive
-from .runtime.names import free
+from .runtime.decode.names import free
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 
@@ -27,7 +27,7 @@ class Faults:
         self.warnings: list[SchemaError] = list(source.warnings)
         self.budget = limits.Budget()
 
-    def fault(self, element: str, place: Place, sentence: str) -> Stop:
+    def add(self, element: str, place: Place, sentence: str) -> Stop:
         self.errors.append(SchemaError(*place, element, sentence))
         if len(self.errors) > limits.FAULTS:
             raise SchemaError.of(self.errors)
@@ -48,20 +48,20 @@ class Faults:
         self.budget.check(element.place)
         if element.name and not names.is_identifier(element.name):
             sentence = f"'{element.name}' is no SBE name: letters, digits and _, 64 at most"
-            self.fault(path, element.place, sentence)
+            self.add(path, element.place, sentence)
         if element.since_version > self.source.version:
             sentence = (
                 f"sinceVersion {element.since_version} is above the schema's version "
                 f"{self.source.version}"
             )
-            self.fault(path, element.place, sentence)
+            self.add(path, element.place, sentence)
 
     def claim_name(self, name: str, taken: MutableSet[str], path: str, place: Place) -> str:
         """The Python name of an element: ``name``, or what is `free`; added to ``taken``."""
         made = free(name, taken)
         if len(made) > len(name) + limits.ALIKE:
             sentence = f"more than {limits.ALIKE} names here are '{name}' in Python: rename it"
-            raise self.fault(path, place, sentence)
+            raise self.add(path, place, sentence)
         taken.add(made)
         return made
 
@@ -70,7 +70,7 @@ class Faults:
         seen: dict[str, str] = {}
         for key, name, place in keyed:
             if key in seen:
-                self.fault(name, place, f"{key} is used by '{seen[key]}' already")
+                self.add(name, place, f"{key} is used by '{seen[key]}' already")
             seen.setdefault(key, name)
 
     def primitive(self, name: str, path: str, place: Place) -> Primitive:
@@ -78,19 +78,19 @@ class Faults:
             return PRIMITIVES[name]
         known = ", ".join(PRIMITIVES)
         guess = self.unknown(name, PRIMITIVES)
-        raise self.fault(path, place, f"'{name}' is no primitive type ({known}){guess}")
+        raise self.add(path, place, f"'{name}' is no primitive type ({known}){guess}")
 
     def integer(self, text: str, primitive: Primitive, path: str, place: Place) -> int:
         """A whole number that the primitive's bytes can hold."""
         if not _INTEGER.fullmatch(text.strip()):
-            raise self.fault(path, place, f"'{text.strip()}' is not a whole number")
+            raise self.add(path, place, f"'{text.strip()}' is not a whole number")
         value = int(text)
         if not primitive.lowest <= value <= primitive.highest:
             sentence = (
                 f"{value} does not fit {primitive.name}, "
                 f"which goes from {primitive.lowest} to {primitive.highest}"
             )
-            raise self.fault(path, place, sentence)
+            raise self.add(path, place, sentence)
         return value
 
     def number(self, text: str, primitive: Primitive, path: str, place: Place) -> int | float:
@@ -99,7 +99,7 @@ class Faults:
             try:
                 return float(text)
             except ValueError:
-                raise self.fault(path, place, f"'{text.strip()}' is not a number") from None
+                raise self.add(path, place, f"'{text.strip()}' is not a number") from None
         if primitive.name == "char" and len(text) == 1:
             return ord(text) if text.isascii() else self.integer(text, primitive, path, place)
         return self.integer(text, primitive, path, place)

@@ -7,15 +7,16 @@ from contextlib import suppress
 from . import ir, schema
 from .conventions import Conventions
 from .errors import Place
-from .faults import Stop
-from .types import PAYLOADS, TypeResolver
+from .faults import Faults, Stop
+from .types import PAYLOADS, Types
 
 _MAX_COUNT = 2**31 - 1
 
 
-class FramingResolver(TypeResolver):
-    def __init__(self, source: schema.Schema, conventions: Conventions) -> None:
-        super().__init__(source)
+class Framing:
+    def __init__(self, faults: Faults, types: Types, conventions: Conventions) -> None:
+        self.faults = faults
+        self.types = types
         self.conventions = conventions
         self.dimensions: dict[str, ir.Dimension | None] = {}
         self.var_data: dict[str, ir.VarData | None] = {}
@@ -23,12 +24,12 @@ class FramingResolver(TypeResolver):
     def framing_composite(self, name: str, path: str, place: Place) -> ir.Composite:
         if not name:
             raise Stop  # the parser has said so
-        if name not in self.types:
-            guess = self.unknown(name, self.types)
-            raise self.fault(path, place, f"no composite '{name}' in this schema{guess}")
-        if not isinstance(self.types[name], schema.Composite):
-            raise self.fault(path, place, f"'{name}' is not a composite")
-        composite = self.named_encoding(name, path, place).composite
+        if name not in self.types.enumerations.declared:
+            guess = self.faults.unknown(name, self.types.enumerations.declared)
+            raise self.faults.add(path, place, f"no composite '{name}' in this schema{guess}")
+        if not isinstance(self.types.enumerations.declared[name], schema.Composite):
+            raise self.faults.add(path, place, f"'{name}' is not a composite")
+        composite = self.types.named_encoding(name, path, place).composite
         assert composite is not None
         return composite
 
@@ -37,14 +38,14 @@ class FramingResolver(TypeResolver):
         member = composite.member(name)
         if member is None:
             sentence = f"the {what} lack{'' if what.endswith('s') else 's'} '{name}'"
-            raise self.fault(composite.schema_name, composite.place, sentence)
+            raise self.faults.add(composite.schema_name, composite.place, sentence)
         path = f"{composite.schema_name}.{name}"
         encoding = member.encoding
         if encoding.kind != "number" or encoding.primitive.is_float:
-            raise self.fault(path, member.place, f"'{name}' is not one whole number")
+            raise self.faults.add(path, member.place, f"'{name}' is not one whole number")
         if not encoding.primitive.is_unsigned:
             sentence = f"'{name}' must be unsigned, not {encoding.primitive.name}"
-            raise self.fault(path, member.place, sentence)
+            raise self.faults.add(path, member.place, sentence)
         return member
 
     def count(self, composite: ir.Composite, name: str) -> ir.Field | None:
@@ -57,16 +58,16 @@ class FramingResolver(TypeResolver):
         high = member.encoding.maximum
         if member.encoding.primitive.size == 4:
             if high is None:
-                raise self.fault(
+                raise self.faults.add(
                     path, member.place, f'uint32 needs a maxValue: add maxValue="{_MAX_COUNT}"'
                 )
             if high > _MAX_COUNT:
-                raise self.fault(path, member.place, f"maxValue is above {_MAX_COUNT}")
+                raise self.faults.add(path, member.place, f"maxValue is above {_MAX_COUNT}")
 
     def header(self) -> ir.Header:
-        name, place = self.source.header_type, self.source.place
-        if name not in self.types:
-            raise self.fault("messageSchema", place, f"header type '{name}' is not defined")
+        name, place = self.faults.source.header_type, self.faults.source.place
+        if name not in self.types.enumerations.declared:
+            raise self.faults.add("messageSchema", place, f"header type '{name}' is not defined")
         composite = self.framing_composite(name, "messageSchema", place)
         found: dict[str, ir.Field] = {}
         for wanted in ("blockLength", "templateId", "schemaId", "version"):
@@ -74,8 +75,8 @@ class FramingResolver(TypeResolver):
                 found[wanted] = self.unsigned(composite, wanted, "header")
         if len(found) < 4:
             raise Stop
-        self.fits(self.source.id, found["schemaId"], "messageSchema", place, "id")
-        self.fits(self.source.version, found["version"], "messageSchema", place, "version")
+        self.fits(self.faults.source.id, found["schemaId"], "messageSchema", place, "id")
+        self.fits(self.faults.source.version, found["version"], "messageSchema", place, "version")
         return ir.Header(
             composite,
             found["blockLength"],
@@ -91,13 +92,13 @@ class FramingResolver(TypeResolver):
         constant = member.encoding.constant
         if constant is not None and constant != value:
             sentence = f"{what} {value} where the constant {member.schema_name} is {constant}"
-            self.fault(path, place, sentence)
+            self.faults.add(path, place, sentence)
         elif value > member.encoding.primitive.highest:
             sentence = (
                 f"{what} {value} does not fit {member.schema_name}, "
                 f"which is {member.encoding.primitive.name}"
             )
-            self.fault(path, place, sentence)
+            self.faults.add(path, place, sentence)
 
     def dimension(self, name: str, path: str, place: Place) -> ir.Dimension:
         if name not in self.dimensions:
@@ -117,7 +118,7 @@ class FramingResolver(TypeResolver):
         self.limit(composite, count)
         if composite.size == 0:
             sentence = "group dimensions of constants only: a count of entries has to be sent"
-            raise self.fault(composite.schema_name, composite.place, sentence)
+            raise self.faults.add(composite.schema_name, composite.place, sentence)
         return ir.Dimension(
             composite.schema_name,
             composite.size,
@@ -143,15 +144,15 @@ class FramingResolver(TypeResolver):
         length = self.unsigned(composite, "length", "var data")
         self.limit(composite, length)
         if length.encoding.presence == "optional":
-            raise self.fault(f"{name}.length", length.place, "the length can't be optional")
+            raise self.faults.add(f"{name}.length", length.place, "the length can't be optional")
         payload = composite.members[-1]
         if payload.schema_name not in PAYLOADS:
             sentence = f"the var data lacks 'varData' as its last member ('{payload.schema_name}')"
-            raise self.fault(name, composite.place, sentence)
+            raise self.faults.add(name, composite.place, sentence)
         path = f"{name}.{payload.schema_name}"
         is_bytes = payload.encoding.kind in ("number", "char", "text", "array")
         if payload.encoding.primitive.size != 1 or not is_bytes:
-            raise self.fault(path, payload.place, "varData must be char or uint8")
+            raise self.faults.add(path, payload.place, "varData must be char or uint8")
         return ir.VarData(
             name,
             length,

@@ -71,9 +71,7 @@ def _key(texts: dict[str, str]) -> str:
     parts = [__version__, sys.version, version("Cython"), version("numpy"), *builder.switches()]
     parts += [*texts.values(), *map(str, builder.flags())]
     runtime = Path(__file__).parent / "runtime"
-    for file in sorted(
-        runtime.glob("*.pxd")
-    ):  # the structs that generated code is compiled against
+    for file in sorted(runtime.rglob("*.pxd")):  # what generated code is compiled against
         parts.append(file.read_text(encoding="utf-8"))
     for part in parts:
         digest.update(part.encode() + b"\0")

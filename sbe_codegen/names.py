@@ -15,7 +15,7 @@ from __future__ import annotations
 import keyword
 import re
 
-from .runtime.names import MESSAGE_NAMES
+from .runtime.decode.names import MESSAGE_NAMES
 
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -42,7 +42,7 @@ _MODULE_NAMES = frozenset(
     append_blob append_frame byte_int commit_offset commit_row commit_rows cython decode
     decode_frames decode_header decode_many entries_of entry_of final intern is_open keep_tuple
     load_member memcpy new_message
-    next_entry np open_frame open_message own pool_by raise_fault read_element read_text
+    next_entry np open_frame open_message own keep_freed_by raise_fault read_element read_text
     refused reopen reserve_row reserve_rows roll_back scaled seen size_t skip_data skip_group
     skip_unknown take take_counted_entries take_entries take_entry take_header take_own_header
     take_root walk_entries
@@ -53,7 +53,7 @@ _MODULE_NAMES = frozenset(
     """.split()  # noqa: SIM905
 )
 _MODULE_PREFIX = re.compile(
-    r"__|sbe_|load_|FAULT_|PROBE_|ELEMENTS_|FLOATS_|POOL_|SHELF_|FLOAT_SHELF_|FRAMING_|PyInit_|u?int(8|16|32|64)_t$"
+    r"__|sbe_|load_|FAULT_|PROBE_|ELEMENTS_|FLOATS_|FREED_|KEPT_|FRAMING_|PyInit_|u?int(8|16|32|64)_t$"
 )
 
 

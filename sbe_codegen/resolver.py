@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from . import ir, limits, names, schema
 from .conventions import Conventions
+from .enumerations import Enumerations
 from .errors import SchemaError
-from .faults import Stop
-from .framing import FramingResolver
-from .types import values_in
+from .faults import Faults, Stop
+from .framing import Framing
+from .types import Types, values_in
 
 _Scopes = tuple[Sequence[ir.Field], ...]  # the fields of the blocks around, innermost first
 
@@ -21,28 +22,35 @@ def resolve(source: schema.Schema, conventions: Conventions | None = None) -> ir
     resolver = _Resolver(source, conventions or Conventions())
     with suppress(Stop):
         return resolver.module()
-    raise SchemaError.of(resolver.errors)
+    raise SchemaError.of(resolver.faults.errors)
 
 
-class _Resolver(FramingResolver):
+class _Resolver:
+    """Messages, groups and fields, of the types and framing that the other parts resolve."""
+
     def __init__(self, source: schema.Schema, conventions: Conventions) -> None:
-        super().__init__(source, conventions)
+        self.faults = Faults(source)
+        self.enumerations = Enumerations(self.faults, source)
+        self.types = Types(self.faults, self.enumerations)
+        self.framing = Framing(self.faults, self.types, conventions)
         self.head: ir.Header | None = None
 
     def module(self) -> ir.Module:
-        source = self.source
+        source = self.faults.source
         if source.package and not all(map(names.is_identifier, source.package.split("."))):
             sentence = f"package '{source.package}' is not names with dots between them"
-            self.fault("messageSchema", source.place, sentence)
-        self.resolve_types()
+            self.faults.add("messageSchema", source.place, sentence)
+        self.types.resolve_types()
         with suppress(Stop):
-            self.head = self.header()
+            self.head = self.framing.header()
         messages = [self.message(message) for message in source.messages]
-        self.unique([(f"template id {m.id}", m.name, m.place) for m in source.messages])
-        self.unique([(f"name '{m.name}'", m.name, m.place) for m in source.messages if m.name])
-        if self.head is None or self.errors:
+        self.faults.unique([(f"template id {m.id}", m.name, m.place) for m in source.messages])
+        self.faults.unique(
+            [(f"name '{m.name}'", m.name, m.place) for m in source.messages if m.name]
+        )
+        if self.head is None or self.faults.errors:
             raise Stop
-        named = self.named.values()
+        made = self.enumerations.named.values()
         return ir.Module(
             package=source.package,
             schema_id=source.id,
@@ -50,22 +58,22 @@ class _Resolver(FramingResolver):
             semantic_version=source.semantic_version,
             big_endian=source.byte_order == "bigEndian",
             header=self.head,
-            enums=tuple(each for each in named if isinstance(each, ir.Enum)),
-            sets=tuple(each for each in named if isinstance(each, ir.Set)),
-            dimensions=tuple(each for each in self.dimensions.values() if each),
-            var_data=tuple(each for each in self.var_data.values() if each),
+            enums=tuple(each for each in made if isinstance(each, ir.Enum)),
+            sets=tuple(each for each in made if isinstance(each, ir.Set)),
+            dimensions=tuple(each for each in self.framing.dimensions.values() if each),
+            var_data=tuple(each for each in self.framing.var_data.values() if each),
             messages=tuple(messages),
-            removed=dict(self.conventions.removed),
-            warnings=tuple(str(warning) for warning in self.warnings),
+            removed=dict(self.framing.conventions.removed),
+            warnings=tuple(str(warning) for warning in self.faults.warnings),
         )
 
     def message(self, source: schema.Message) -> ir.Message:
         path = source.name
-        self.check(source, path)
+        self.faults.check(source, path)
         root = self.block(source, path, (), source.since_version)
         if self.head is not None:
-            self.fits(source.id, self.head.template_id, path, source.place, "id")
-            self.fits(root.length, self.head.block_length, path, source.place, "a block of")
+            self.framing.fits(source.id, self.head.template_id, path, source.place, "id")
+            self.framing.fits(root.length, self.head.block_length, path, source.place, "a block of")
         self.identities(source, path)
         taken = {field.name for field in root.fields}
         groups = self.groups(source, path, (root.fields,), source.since_version, taken)
@@ -77,7 +85,7 @@ class _Resolver(FramingResolver):
             block=root,
             groups=groups,
             data=self.datas(source, path, taken),
-            layout_since=self.conventions.layout_since.get(source.id, 0),
+            layout_since=self.framing.conventions.layout_since.get(source.id, 0),
             metadata=source.metadata,
             deprecated=source.deprecated,
             semantic_type=source.semantic_type,
@@ -91,8 +99,8 @@ class _Resolver(FramingResolver):
             *source.fields, *source.groups, *source.data
         ]  # fmt: skip
         named = [each for each in elements if each.name]
-        self.unique([(f"name '{e.name}'", f"{path}.{e.name}", e.place) for e in named])
-        self.unique([(f"id {e.id}", f"{path}.{e.name}", e.place) for e in elements])
+        self.faults.unique([(f"name '{e.name}'", f"{path}.{e.name}", e.place) for e in named])
+        self.faults.unique([(f"id {e.id}", f"{path}.{e.name}", e.place) for e in elements])
 
     # blocks and fields
 
@@ -106,13 +114,13 @@ class _Resolver(FramingResolver):
         newest = born
         for each in source.fields:
             place = f"{path}.{each.name}"
-            self.check(each, place)
+            self.faults.check(each, place)
             try:
                 found = self.field(each, place, position, taken)
             except Stop:
                 continue
             fields.append(found)
-            self.budget.spend(each.place, values_in(found), found.description)
+            self.faults.budget.spend(each.place, values_in(found), found.description)
             if not found.is_constant:
                 position = found.end
                 if max(found.since, born) < newest:
@@ -120,46 +128,46 @@ class _Resolver(FramingResolver):
                         f"is in the schema since version {found.since}, after a field that is "
                         f"there since {newest}: new fields go to the end of a block"
                     )
-                    self.warn(place, each.place, sentence)
+                    self.faults.warn(place, each.place, sentence)
                 newest = max(newest, found.since)
         if source.block_length and source.block_length < position:
             sentence = (
                 f"blockLength {source.block_length} is less than the {position} of its fields"
             )
-            self.fault(path, source.place, sentence)
+            self.faults.add(path, source.place, sentence)
         length = max(position, source.block_length or 0)
         scaled = self.scaled(source, path, fields, outer)
         minimums = _minimums(fields)
         if len(minimums) > limits.VERSIONS:
             sentence = f"got fields in more than {limits.VERSIONS} versions"
-            self.fault(path, source.place, sentence)
+            self.faults.add(path, source.place, sentence)
         return ir.Block(length, tuple(scaled), minimums)
 
     def field(self, source: schema.Field, path: str, position: int, taken: set[str]) -> ir.Field:
-        encoding = self.encoding(source.type, path, source.place)
+        encoding = self.types.encoding(source.type, path, source.place)
         clash = {source.semantic_type, encoding.semantic_type} - {None}
         if len(clash) > 1:
             sentence = (
                 f"semanticType '{source.semantic_type}' where its type has "
                 f"'{encoding.semantic_type}'"
             )
-            self.fault(path, source.place, sentence)
+            self.faults.add(path, source.place, sentence)
         presence = source.presence or encoding.presence or "required"
         if source.presence and encoding.presence not in (None, source.presence):
             sentence = f"presence '{source.presence}' is taken; its type has '{encoding.presence}'"
-            self.warn(path, source.place, sentence)
+            self.faults.warn(path, source.place, sentence)
         if encoding.constant is None and presence == "constant":
             encoding = self.made_constant(source, encoding, path)
         elif source.value_ref is not None and encoding.constant is not None:
-            value = self.value_ref(source.value_ref, encoding.primitive, path, source.place)
+            value = self.types.value_ref(source.value_ref, encoding.primitive, path, source.place)
             if value != encoding.constant:
                 sentence = f"valueRef is {value!r}, and its type is always {encoding.constant!r}"
-                raise self.fault(path, source.place, sentence)
+                raise self.faults.add(path, source.place, sentence)
         elif source.value_ref is not None:
             sentence = 'valueRef is for constants: add presence="constant"'
-            raise self.fault(path, source.place, sentence)
-        offset = self.offset(source.offset, position, encoding, path, source.place)
-        name = self.claim_name(names.attribute(source.name), taken, path, source.place)
+            raise self.faults.add(path, source.place, sentence)
+        offset = self.types.offset(source.offset, position, encoding, path, source.place)
+        name = self.faults.claim_name(names.attribute(source.name), taken, path, source.place)
         return ir.Field(
             name=name,
             c_name=names.c_member(name),
@@ -182,18 +190,18 @@ class _Resolver(FramingResolver):
         if source.value_ref is None:
             what = "enum field" if encoding.enum else "field"
             sentence = f"a constant {what} needs a valueRef, or a type that is constant"
-            raise self.fault(path, source.place, sentence)
+            raise self.faults.add(path, source.place, sentence)
         value: ir.Constant
         if encoding.enum is not None:
-            owner, found = self.enum_value(source.value_ref, path, source.place)
+            owner, found = self.types.enum_value(source.value_ref, path, source.place)
             if owner != encoding.enum:
                 sentence = f"valueRef '{source.value_ref}' does not name a value of '{source.type}'"
-                raise self.fault(path, source.place, sentence)
+                raise self.faults.add(path, source.place, sentence)
             value = found.value
         elif encoding.kind in ("number", "char"):
-            value = self.value_ref(source.value_ref, encoding.primitive, path, source.place)
+            value = self.types.value_ref(source.value_ref, encoding.primitive, path, source.place)
         else:
-            raise self.fault(path, source.place, f"a {encoding.kind} can't have a valueRef")
+            raise self.faults.add(path, source.place, f"a {encoding.kind} can't have a valueRef")
         return replace(encoding, constant=value, size=0)
 
     def scaled(
@@ -211,7 +219,7 @@ class _Resolver(FramingResolver):
         attributes = {each.name: each.exponent for each in source.fields if each.exponent}
         result = []
         for field in fields:
-            self.budget.check(field.place)
+            self.faults.budget.check(field.place)
             wanted = attributes.get(field.schema_name)
             encoding = _mantissa(field.encoding)
             if wanted and encoding is not None:
@@ -225,7 +233,7 @@ class _Resolver(FramingResolver):
                     else "no int8 field has that name, in its block or around it"
                 )
                 sentence = f"exponent '{wanted}' is ignored: {reason}"
-                self.warn(f"{path}.{field.schema_name}", field.place, sentence)
+                self.faults.warn(f"{path}.{field.schema_name}", field.place, sentence)
             result.append(field)
         return result
 
@@ -249,16 +257,16 @@ class _Resolver(FramingResolver):
     def group(
         self, source: schema.Group, path: str, outer: _Scopes, born: int, taken: set[str]
     ) -> ir.Group:
-        self.check(source, path)
+        self.faults.check(source, path)
         born = max(born, source.since_version)
         block = self.block(source, path, outer, born)
         self.identities(source, path)
         inner = {field.name for field in block.fields}
         groups = self.groups(source, path, (block.fields, *outer), born, inner)
         data = self.datas(source, path, inner)
-        dimension = self.dimension(source.dimension_type, path, source.place)
-        self.fits(block.length, dimension.block_length, path, source.place, "a block of")
-        name = self.claim_name(names.attribute(source.name), taken, path, source.place)
+        dimension = self.framing.dimension(source.dimension_type, path, source.place)
+        self.framing.fits(block.length, dimension.block_length, path, source.place, "a block of")
+        name = self.faults.claim_name(names.attribute(source.name), taken, path, source.place)
         return ir.Group(
             name=name,
             c_name=names.c_member(name),
@@ -285,12 +293,12 @@ class _Resolver(FramingResolver):
         return tuple(result)
 
     def data(self, source: schema.Data, path: str, taken: set[str]) -> ir.Data:
-        self.check(source, path)
+        self.faults.check(source, path)
         if source.presence in ("optional", "constant"):
             sentence = f"var data can't be {source.presence}: its length says whether it is there"
-            self.fault(path, source.place, sentence)
-        var_data = self.var_data_type(source.type, path, source.place)
-        name = self.claim_name(names.attribute(source.name), taken, path, source.place)
+            self.faults.add(path, source.place, sentence)
+        var_data = self.framing.var_data_type(source.type, path, source.place)
+        name = self.faults.claim_name(names.attribute(source.name), taken, path, source.place)
         return ir.Data(
             name=name,
             c_name=names.c_member(name),

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from . import ir, limits, names, schema
-from .enumerations import EnumerationResolver
+from .enumerations import Enumerations
 from .errors import Place
-from .faults import Stop
+from .faults import Faults, Stop
 from .primitives import PRIMITIVES, Primitive
 
 # Codecs of text that are not for whole texts of any characters, and have errors of their own.
@@ -23,28 +23,29 @@ PAYLOADS = ("varData", "data")  # the last member of var data; SBE's text and it
 _INDENT = re.compile(r"^[ \t\r]*\n\s*|\s*\n[ \t\r]*$")
 
 
-class TypeResolver(EnumerationResolver):
+class Types:
     """Resolves each named type once."""
 
-    def __init__(self, source: schema.Schema) -> None:
-        super().__init__(source)
+    def __init__(self, faults: Faults, enumerations: Enumerations) -> None:
+        self.faults = faults
+        self.enumerations = enumerations
         self.encodings: dict[str, ir.Encoding | None] = {}
         self.open: list[str] = []  # the named types that are being resolved, outermost first
 
     def resolve_types(self) -> None:
-        for each in self.source.types:
-            if each.name in self.types:
-                self.fault(each.name, each.place, f"type '{each.name}' is defined twice")
+        for each in self.faults.source.types:
+            if each.name in self.enumerations.declared:
+                self.faults.add(each.name, each.place, f"type '{each.name}' is defined twice")
             elif each.name in PRIMITIVES and not (
                 isinstance(each, schema.Type) and each.primitive == each.name
             ):
                 sentence = f"'{each.name}' is the name of a primitive type: rename it"
-                self.fault(each.name, each.place, sentence)
-            self.types.setdefault(each.name, each)
-            self.check(each, each.name)
+                self.faults.add(each.name, each.place, sentence)
+            self.enumerations.declared.setdefault(each.name, each)
+            self.faults.check(each, each.name)
         # Enums and sets first: their Python names are their own, before any inline one's.
         for kinds in ((schema.Enum, schema.Set), (schema.Type, schema.Composite)):
-            for name, each in self.types.items():
+            for name, each in self.enumerations.declared.items():
                 if isinstance(each, kinds):
                     with suppress(Stop):
                         self.named_encoding(name, name, each.place)
@@ -55,22 +56,22 @@ class TypeResolver(EnumerationResolver):
         """The type ``name``, of the schema or primitive."""
         if not name:
             raise Stop  # the parser has said so
-        if name in PRIMITIVES and name not in self.types:
+        if name in PRIMITIVES and name not in self.enumerations.declared:
             return self.simple(schema.Type(name=name, place=place, primitive=name), path)
         return self.named_encoding(name, path, place)
 
     def named_encoding(self, name: str, path: str, place: Place) -> ir.Encoding:
-        if name not in self.types:
-            guess = self.unknown(name, [*self.types, *PRIMITIVES])
-            raise self.fault(path, place, f"no type '{name}' in this schema{guess}")
+        if name not in self.enumerations.declared:
+            guess = self.faults.unknown(name, [*self.enumerations.declared, *PRIMITIVES])
+            raise self.faults.add(path, place, f"no type '{name}' in this schema{guess}")
         if name in self.open:
             cycle = " > ".join([*self.open[self.open.index(name) :], name])
-            raise self.fault(path, place, f"composites contain each other: {cycle}")
+            raise self.faults.add(path, place, f"composites contain each other: {cycle}")
         if name not in self.encodings:
             self.encodings[name] = None
             self.open.append(name)
             with suppress(Stop):
-                self.encodings[name] = self.inline(self.types[name], name)
+                self.encodings[name] = self.inline(self.enumerations.declared[name], name)
             self.open.pop()
         encoding = self.encodings[name]
         if encoding is None:
@@ -82,11 +83,11 @@ class TypeResolver(EnumerationResolver):
         if isinstance(source, schema.Type):
             return self.simple(source, path)
         if isinstance(source, schema.Enum):
-            enum = self.enum(source, path, owner)
+            enum = self.enumerations.enum(source, path, owner)
             size = enum.primitive.size
             made = ir.Encoding("enum", enum.primitive, 1, size, None, enum.null, enum=enum)
         elif isinstance(source, schema.Set):
-            choices = self.set(source, path, owner)
+            choices = self.enumerations.set(source, path, owner)
             size = choices.primitive.size
             made = ir.Encoding("set", choices.primitive, 1, size, None, None, set=choices)
         else:
@@ -107,22 +108,22 @@ class TypeResolver(EnumerationResolver):
     def simple(self, source: schema.Type, path: str, is_payload: bool = False) -> ir.Encoding:
         if not source.primitive:
             raise Stop  # the parser has said so
-        primitive = self.primitive(source.primitive, path, source.place)
+        primitive = self.faults.primitive(source.primitive, path, source.place)
         length = source.length
         if length == 0 and not is_payload:
             sentence = "length 0 is for the varData of var data only: give the number of items"
-            raise self.fault(path, source.place, sentence)
+            raise self.faults.add(path, source.place, sentence)
         null: float | None = primitive.null
         if source.null_value is not None:
             if source.presence != "optional":
                 sentence = 'nullValue is for optional types: add presence="optional"'
-                raise self.fault(path, source.place, sentence)
+                raise self.faults.add(path, source.place, sentence)
             null = self.null(source, primitive, path)
         low = self.bound(source.min_value, primitive, path, source.place)
         high = self.bound(source.max_value, primitive, path, source.place)
         if low is not None and high is not None and low > high:
             sentence = f"minValue {source.min_value} is above maxValue {source.max_value}"
-            self.fault(path, source.place, sentence)
+            self.faults.add(path, source.place, sentence)
         constant: ir.Constant | None = None
         if source.presence == "constant":
             constant = self.constant(source, primitive, path)
@@ -130,10 +131,10 @@ class TypeResolver(EnumerationResolver):
                 length = len(constant)
         elif source.value_ref is not None:
             sentence = 'valueRef is for constants: add presence="constant"'
-            raise self.fault(path, source.place, sentence)
+            raise self.faults.add(path, source.place, sentence)
         elif source.text.strip():
             sentence = 'its text is ignored, as it has no presence="constant"'
-            self.warn(path, source.place, sentence)
+            self.faults.warn(path, source.place, sentence)
         length = 1 if length is None else length
         is_text = primitive.name == "char" and (length != 1 or is_payload)
         kind: ir.Kind = "number"
@@ -164,13 +165,13 @@ class TypeResolver(EnumerationResolver):
 
     def null(self, source: schema.Type, primitive: Primitive, path: str) -> float | None:
         assert source.null_value is not None
-        value = self.number(source.null_value, primitive, path, source.place)
+        value = self.faults.number(source.null_value, primitive, path, source.place)
         return None if value != value else value
 
     def bound(
         self, text: str | None, primitive: Primitive, path: str, place: Place
     ) -> float | None:
-        return None if text is None else self.number(text, primitive, path, place)
+        return None if text is None else self.faults.number(text, primitive, path, place)
 
     def constant(self, source: schema.Type, primitive: Primitive, path: str) -> ir.Constant:
         if source.value_ref is not None:
@@ -178,16 +179,16 @@ class TypeResolver(EnumerationResolver):
         text = _INDENT.sub("", source.text)
         if primitive.name != "char":
             if not text.strip():
-                raise self.fault(path, source.place, "a constant needs a value as its text")
+                raise self.faults.add(path, source.place, "a constant needs a value as its text")
             if source.length not in (None, 1):
                 sentence = f"{source.length} items of {primitive.name} can't be a constant"
-                raise self.fault(path, source.place, sentence)
-            return self.number(text.strip(), primitive, path, source.place)
+                raise self.faults.add(path, source.place, sentence)
+            return self.faults.number(text.strip(), primitive, path, source.place)
         if not text:
-            raise self.fault(path, source.place, "a constant needs a value as its text")
+            raise self.faults.add(path, source.place, "a constant needs a value as its text")
         if source.length is not None and len(text.encode()) > source.length:
             sentence = f"'{text}' is longer than the {source.length} of the type"
-            raise self.fault(path, source.place, sentence)
+            raise self.faults.add(path, source.place, sentence)
         return text
 
     def value_ref(self, ref: str, primitive: Primitive, path: str, place: Place) -> ir.Constant:
@@ -197,24 +198,26 @@ class TypeResolver(EnumerationResolver):
             sentence = (
                 f"valueRef '{ref}' is {enum.primitive.name}, and the type is {primitive.name}"
             )
-            raise self.fault(path, place, sentence)
+            raise self.faults.add(path, place, sentence)
         return chr(value.value) if primitive.name == "char" else value.value
 
     def enum_value(self, ref: str, path: str, place: Place) -> tuple[ir.Enum, ir.Value]:
         owner, dot, member = ref.strip().partition(".")
         if not dot:
-            raise self.fault(path, place, f"valueRef '{ref}' is not of the form 'Enum.Value'")
-        found = self.types.get(owner)
+            raise self.faults.add(path, place, f"valueRef '{ref}' is not of the form 'Enum.Value'")
+        found = self.enumerations.declared.get(owner)
         if found is None:
-            raise self.fault(path, place, f"valueRef '{ref}': no enum '{owner}' in this schema")
+            raise self.faults.add(
+                path, place, f"valueRef '{ref}': no enum '{owner}' in this schema"
+            )
         if not isinstance(found, schema.Enum):
-            raise self.fault(path, place, f"valueRef '{ref}': '{owner}' is not an enum")
+            raise self.faults.add(path, place, f"valueRef '{ref}': '{owner}' is not an enum")
         enum = self.named_encoding(owner, path, place).enum
         assert enum is not None
         for value in enum.values:
             if value.schema_name == member:
                 return enum, value
-        raise self.fault(path, place, f"enum '{owner}' has no value '{member}'")
+        raise self.faults.add(path, place, f"enum '{owner}' has no value '{member}'")
 
     def codec(self, encoding: str, path: str, place: Place) -> str:
         """Python's name for a characterEncoding.
@@ -227,10 +230,10 @@ class TypeResolver(EnumerationResolver):
         with suppress(LookupError, ValueError, ImportError):
             found = encodings.search_function(name) and codecs.lookup(name)
         if found is None or not found._is_text_encoding:
-            raise self.fault(path, place, f"characterEncoding '{encoding}' is not known")
+            raise self.faults.add(path, place, f"characterEncoding '{encoding}' is not known")
         if found.name.replace("_", "-") in _NO_CHARSETS:
             sentence = "is a way to write text in ASCII, and no character set: leave it out"
-            raise self.fault(path, place, f"characterEncoding '{encoding}' {sentence}")
+            raise self.faults.add(path, place, f"characterEncoding '{encoding}' {sentence}")
         return found.name
 
     # composites
@@ -242,14 +245,14 @@ class TypeResolver(EnumerationResolver):
         stopped = False
         for each in source.members:
             place = f"{path}.{each.name}"
-            self.check(each, place)
+            self.faults.check(each, place)
             try:
                 encoding = self.member(each, source, place)
                 offset = self.offset(each.offset, position, encoding, place, each.place)
             except Stop:
                 stopped = True
                 continue
-            name = self.claim_name(names.member(each.name), taken, place, each.place)
+            name = self.faults.claim_name(names.member(each.name), taken, place, each.place)
             members.append(
                 ir.Field(
                     name=name,
@@ -270,17 +273,19 @@ class TypeResolver(EnumerationResolver):
             )
             if encoding.constant is None:
                 position = offset + encoding.size
-        self.unique([(f"name '{m.name}'", f"{path}.{m.name}", m.place) for m in source.members])
+        self.faults.unique(
+            [(f"name '{m.name}'", f"{path}.{m.name}", m.place) for m in source.members]
+        )
         if not source.members:
             stopped = True
-            self.fault(path, source.place, "a composite needs at least one member")
+            self.faults.add(path, source.place, "a composite needs at least one member")
         if stopped:
             raise Stop
         name = names.type_name(source.name)
         count = sum(map(values_in, members))
         if count > limits.VALUES:
             sentence = f"has more than {limits.VALUES} values, with all that it refers to"
-            raise self.fault(path, source.place, sentence)
+            raise self.faults.add(path, source.place, sentence)
         return ir.Composite(name, source.name, position, count, tuple(members), source.place)
 
     def member(
@@ -301,7 +306,7 @@ class TypeResolver(EnumerationResolver):
             return position
         if given < position:
             sentence = f"offset {given} overlaps what ends at {position}: leave it out, or raise it"
-            raise self.fault(path, place, sentence)
+            raise self.faults.add(path, place, sentence)
         return given
 
 

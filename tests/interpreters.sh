@@ -55,7 +55,7 @@ setup(
 )
 BUILD
     echo "$(venv/bin/python -VV)"
-    venv/bin/python -c "from sbe_codegen.runtime.values import reuses; assert reuses(), 'no reuse'"
+    venv/bin/python -c "from sbe_codegen.runtime.decode.values import reuses; assert reuses(), 'no reuse'"
     venv/bin/python -m pytest -q -p no:cacheprovider tests/test_reuse.py tests/test_found.py \
         tests/test_message.py tests/test_scaling.py
 }

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import vectors
+from binance_sbe.feed.transport.lookout import Lookout
 from raw_server import (
     BINARY,
     CLOSE,
@@ -39,8 +40,7 @@ from binance_sbe.commands import doctor
 from binance_sbe.feed.protocol.supervisor import Supervisor
 from binance_sbe.feed.transport import dialing
 from binance_sbe.feed.transport.connections import Connections
-from binance_sbe.feed.transport.lookout import Lookout
-from binance_sbe.feed.transport.transports import Transport
+from binance_sbe.feed.transport.websocket import Transport
 from binance_sbe.simulator import Exchange
 
 CLOSES_WITHIN = 5.0  # seconds: two for each side to answer, and some for a slow machine
@@ -738,7 +738,7 @@ def test_messages_go_on_though_rows_that_nobody_takes_are_left_over() -> None:
             assert len(await anext(batches)) == 5
             await asyncio.sleep(0.1)
             await batches.aclose()
-            left = feed._inbox.rows_held
+            left = feed._backlog.rows_held
             assert left >= 15
             for _ in range(200 - 5 - left):
                 assert (await anext(feed)).symbol == "BTCUSDT"

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from binance_sbe.rest import decode_response
 from hypothesis import given
 from hypothesis import strategies as st
 from rss import memory
 
 import binance_sbe
 from binance_sbe import BookError, OrderBook
+from binance_sbe.rest import decode_response
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import Depth, Diff
 from binance_sbe.simulator.rest import depth_response

@@ -23,7 +23,7 @@ from binance_sbe import BestBidAskStreamEvent, DepthSnapshotStreamEvent, TradesS
 from binance_sbe.simulator import Market
 from binance_sbe.simulator.encoder import encode
 from sbe_codegen.extras import install_command
-from sbe_codegen.runtime.moves import move
+from sbe_codegen.runtime.decode.gather import move
 
 TYPES = """<type name="utcTimestampMs" primitiveType="int64"/>
 <type name="mini" primitiveType="int16"/>

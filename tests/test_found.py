@@ -17,7 +17,7 @@ import pytest
 
 import binance_sbe
 from sbe_codegen import builder, renderer
-from sbe_codegen.runtime.values import reuses
+from sbe_codegen.runtime.decode.values import reuses
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 # Values of every kind: sets are made by Python code, and so is text in encodings like this one.

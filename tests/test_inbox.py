@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import binance_sbe
 from binance_sbe import DecodeError
-from binance_sbe.feed.intake.inbox import Inbox
-from binance_sbe.feed.intake.overflow import FrameQueue, policies
-from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed.intake.backlog import Backlog
+from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
 from binance_sbe.feed.intake.stats import Stats
+from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.ledger import Ledger
 
 STREAM = "btcusdt@trade"
@@ -47,11 +47,11 @@ class Consumers(RuleBasedStateMachine):
         self.stats = Stats()
         self.woken = 0
         queue = FrameQueue(limit, policies("block"), self.ledger)
-        self.inbox = Inbox(self.stats, self.ledger, queue, True, self.wake)
-        self.lines = [Line(0, "one"), Line(1, "two")]
+        self.backlog = Backlog(self.stats, self.ledger, queue, True, self.wake)
+        self.lines = [Source(0, "one"), Source(1, "two")]
         self.clock = 0
         for line in self.lines:
-            self.ledger.sequencer.enter(line, [STREAM])
+            self.backlog.arbiter.enter(line, [STREAM])
         self.limit = limit
         self.number = 1
         self.frames: deque[int | None] = deque()  # what is to come out as messages
@@ -60,7 +60,7 @@ class Consumers(RuleBasedStateMachine):
         self.given = 0
         self.put(0, trade(0), 0)
         for line in self.lines[1:]:
-            self.inbox.put(trade(0), 0, line)
+            self.backlog.put(trade(0), 0, line)
             self.given += 1
 
     def wake(self) -> None:
@@ -78,16 +78,16 @@ class Consumers(RuleBasedStateMachine):
             self.rows.append(self.frames.popleft())
 
     def put(self, line: int, frame: bytes, number: int | None) -> None:
-        before = self.woken, self.inbox.pending
+        before = self.woken, self.backlog.pending
         self.clock += 1
-        self.inbox.put(frame, self.clock, self.lines[line])
+        self.backlog.put(frame, self.clock, self.lines[line])
         self.given += 1
         self.expect(number)
-        assert self.inbox.pending == before[1] + 1
+        assert self.backlog.pending == before[1] + 1
         if before[1] == 0:
             assert self.woken > before[0]
 
-    @precondition(lambda self: not self.inbox.full)
+    @precondition(lambda self: not self.backlog.full)
     @rule(line=st.integers(0, 1), count=st.integers(1, 30))
     def events_come(self, line: int, count: int) -> None:
         for _ in range(min(count, self.limit - self.used)):
@@ -97,12 +97,12 @@ class Consumers(RuleBasedStateMachine):
     @rule(line=st.integers(0, 1))
     def one_comes_again(self, line: int) -> None:
         """It is dropped, also where there is no room."""
-        before = self.inbox.pending
-        self.inbox.put(trade(0), 0, self.lines[line])
+        before = self.backlog.pending
+        self.backlog.put(trade(0), 0, self.lines[line])
         self.given += 1
-        assert self.inbox.pending == before
+        assert self.backlog.pending == before
 
-    @precondition(lambda self: not self.inbox.full)
+    @precondition(lambda self: not self.backlog.full)
     @rule(line=st.integers(0, 1), frame=st.binary(max_size=12))
     def nonsense_comes(self, line: int, frame: bytes) -> None:
         self.put(line, frame, None)
@@ -113,31 +113,31 @@ class Consumers(RuleBasedStateMachine):
         """The first waits for the other."""
         first, second = self.number, self.number + 1
         self.number += 2
-        before = self.inbox.pending
-        self.inbox.put(trade(second), 0, self.lines[0])
+        before = self.backlog.pending
+        self.backlog.put(trade(second), 0, self.lines[0])
         self.given += 2
-        assert self.ledger.sequencer.held_count == 1
-        assert self.inbox.pending == before + 1
-        self.inbox.put(trade(first), 0, self.lines[1])
+        assert self.backlog.arbiter.held_count == 1
+        assert self.backlog.pending == before + 1
+        self.backlog.put(trade(first), 0, self.lines[1])
         self.expect(first, second)
-        assert self.ledger.sequencer.held_count == 0
+        assert self.backlog.arbiter.held_count == 0
 
     @rule(size=st.integers(1, 25))
     def batches_are_wanted(self, size: int) -> None:
-        self.inbox.gather(size)
+        self.backlog.gather(size)
         self.gathers = True
         self.refill()
 
     @rule()
     def batches_are_not_wanted(self) -> None:
-        self.inbox.stop_gathering()
+        self.backlog.stop_gathering()
         self.gathers = False
 
     @precondition(lambda self: self.rows)
     @rule()
     def a_batch_is_taken(self) -> None:
-        batch = self.inbox.hand_over()
-        assert 1 <= batch.frame_count <= self.inbox.batch_size
+        batch = self.backlog.hand_over()
+        assert 1 <= batch.frame_count <= self.backlog.batch_size
         assert ids_of(batch) == [self.rows.popleft() for _ in range(batch.frame_count)]
         table = batch[binance_sbe.TradesStreamEvent]
         assert len(table) + len(batch.rejected) == batch.frame_count
@@ -150,20 +150,20 @@ class Consumers(RuleBasedStateMachine):
         wanted = self.frames.popleft()
         if wanted is None:
             with pytest.raises(DecodeError):
-                self.inbox.next_message()
+                self.backlog.next_message()
         else:
-            message: Any = self.inbox.next_message()
+            message: Any = self.backlog.next_message()
             assert message.trades["id"].tolist() == [wanted]
 
     @rule(line=st.integers(0, 1))
     def a_connection_is_replaced(self, line: int) -> None:
         gone = self.lines[line]
-        self.ledger.sequencer.leave(gone, "cut")
-        self.inbox.put(trade(self.number), 0, gone)
+        self.backlog.arbiter.leave(gone, "cut")
+        self.backlog.put(trade(self.number), 0, gone)
         assert gone.unwanted == 1
-        self.lines[line] = Line(2, "another")
-        self.ledger.sequencer.enter(self.lines[line], [STREAM])
-        self.inbox.put(trade(self.number - 1), 0, self.lines[line])  # known: in step again
+        self.lines[line] = Source(2, "another")
+        self.backlog.arbiter.enter(self.lines[line], [STREAM])
+        self.backlog.put(trade(self.number - 1), 0, self.lines[line])  # known: in step again
         self.given += 1
 
     @property
@@ -173,24 +173,24 @@ class Consumers(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        if not hasattr(self, "inbox"):
+        if not hasattr(self, "backlog"):
             return
-        assert self.inbox.pending == len(self.frames) + len(self.rows) <= 2 * self.limit
+        assert self.backlog.pending == len(self.frames) + len(self.rows) <= 2 * self.limit
         assert len(self.frames) <= self.limit
-        assert self.inbox.rows_held == len(self.rows)
-        assert self.inbox.full == (self.used >= self.limit)
+        assert self.backlog.rows_held == len(self.rows)
+        assert self.backlog.full == (self.used >= self.limit)
         assert self.stats.frames == self.given
         assert self.ledger.holes == []
 
     def teardown(self) -> None:
-        if not hasattr(self, "inbox"):
+        if not hasattr(self, "backlog"):
             return
         while self.rows:
             self.a_batch_is_taken()
         self.batches_are_not_wanted()
         while self.frames:
             self.a_message_is_taken()
-        assert self.inbox.pending == 0
+        assert self.backlog.pending == 0
 
 
 TestConsumers = Consumers.TestCase
@@ -200,59 +200,61 @@ TestConsumers.settings = settings(max_examples=150, stateful_step_count=50, dead
 @pytest.mark.parametrize("policy", ["drop_oldest", "raise", "block"])
 @pytest.mark.parametrize("rows", [False, True])
 def test_the_limit_holds_for_every_policy(policy: str, rows: bool) -> None:
-    ledger, stats, line = Ledger(), Stats(), Line()
+    ledger, stats, line = Ledger(), Stats(), Source()
     queue = FrameQueue(50, policies(policy), ledger)
-    inbox = Inbox(stats, ledger, queue, policy == "block", lambda: None)
-    ledger.sequencer.enter(line, [STREAM])
+    backlog = Backlog(stats, ledger, queue, policy == "block", lambda: None)
+    backlog.arbiter.enter(line, [STREAM])
     if rows:
-        inbox.gather(1000)
+        backlog.gather(1000)
     most = 0
     for number in range(1, 500):
-        if not inbox.full:
-            inbox.put(trade(number), 0, line)
-        most = max(most, inbox.pending)
+        if not backlog.full:
+            backlog.put(trade(number), 0, line)
+        most = max(most, backlog.pending)
     assert most == (50 if policy == "block" or not rows else 100)  # rows, and frames behind them
-    assert inbox.full == (policy == "block")
+    assert backlog.full == (policy == "block")
 
 
 def test_batches_of_another_size_are_cut_from_what_is_there() -> None:
-    ledger, line = Ledger(), Line()
-    inbox = Inbox(Stats(), ledger, FrameQueue(10_000, policies("block"), ledger), True, lambda: 0)
-    ledger.sequencer.enter(line, [STREAM])
-    inbox.gather(1000)
+    ledger, line = Ledger(), Source()
+    backlog = Backlog(
+        Stats(), ledger, FrameQueue(10_000, policies("block"), ledger), True, lambda: 0
+    )
+    backlog.arbiter.enter(line, [STREAM])
+    backlog.gather(1000)
     for number in range(1, 3501):
-        inbox.put(b"bad" if number % 7 == 0 else trade(number), number, line)
-    inbox.stop_gathering()
+        backlog.put(b"bad" if number % 7 == 0 else trade(number), number, line)
+    backlog.stop_gathering()
     found: list[int | None] = []
     sizes = []
     for size in (1, 3, 600, 2000, 1, 400, 10_000):
-        inbox.gather(size)
-        batch = inbox.hand_over()
+        backlog.gather(size)
+        batch = backlog.hand_over()
         sizes.append(batch.frame_count)
         found += ids_of(batch)
         received = batch[binance_sbe.TradesStreamEvent].records["received_ns"].tolist()
         assert received == [each for each in found[-len(received) - len(batch.rejected) :] if each]
     assert sizes == [1, 3, 600, 396, 1, 400, 599]
-    while inbox.rows_held:
-        found += ids_of(inbox.hand_over())
+    while backlog.rows_held:
+        found += ids_of(backlog.hand_over())
     assert found == [None if number % 7 == 0 else number for number in range(1, 3501)]
     with pytest.raises(ValueError, match="at least 1 frame, not 0"):
-        inbox.gather(0)
+        backlog.gather(0)
 
 
 def test_messages_come_though_rows_that_nobody_takes_fill_the_inbox() -> None:
-    ledger, line = Ledger(), Line()
-    inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, lambda: 0)
-    ledger.sequencer.enter(line, [STREAM])
-    inbox.gather(1000)
+    ledger, line = Ledger(), Source()
+    backlog = Backlog(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, lambda: 0)
+    backlog.arbiter.enter(line, [STREAM])
+    backlog.gather(1000)
     for number in range(1, 11):
-        inbox.put(trade(number), number, line)
-    assert inbox.full
-    inbox.stop_gathering()
-    assert not inbox.full
-    inbox.put(trade(11), 11, line)
-    message: Any = inbox.next_message()
+        backlog.put(trade(number), number, line)
+    assert backlog.full
+    backlog.stop_gathering()
+    assert not backlog.full
+    backlog.put(trade(11), 11, line)
+    message: Any = backlog.next_message()
     assert message.trades["id"].tolist() == [11]
-    inbox.gather(1000)
-    assert inbox.full
-    assert ids_of(inbox.hand_over()) == list(range(1, 11))
+    backlog.gather(1000)
+    assert backlog.full
+    assert ids_of(backlog.hand_over()) == list(range(1, 11))

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 from test_book import depth20, diff, snapshot
 
-from binance_sbe.books.book_keeper import UP, LiveBook
+from binance_sbe.books.keeper import UP, LiveBook
 from binance_sbe.commands import ladder
 
 

@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from binance_sbe.rest import depth_weight
 from test_book import depth20, diff, snapshot
 
 import binance_sbe
 from binance_sbe import OrderBook
-from binance_sbe.books.book_keeper import UP, Keeper, Link, LiveBook
-from binance_sbe.books.live_books import Books, Budget
+from binance_sbe.books.keeper import UP, Keeper, Link, LiveBook
+from binance_sbe.books.live import Books, Budget
 from binance_sbe.errors import BinanceError, ConnectionLost
+from binance_sbe.rest import depth_weight
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import Trade, Trades

@@ -14,9 +14,9 @@ from raw_server import BINARY, TEXT, accept, for_ever, scripted, wire
 
 import binance_sbe
 from binance_sbe import connect
-from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed import remarks
+from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.ledger import Ledger
-from binance_sbe.feed.transport import lookout
 from binance_sbe.simulator import Exchange
 
 
@@ -34,7 +34,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.off = 0.0
         right = time.time
-        monkeypatch.setattr(lookout.time, "time", lambda: right() + self.off)
+        monkeypatch.setattr(time, "time", lambda: right() + self.off)
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0, 1e9])
@@ -108,7 +108,7 @@ def test_a_link_that_does_not_carry_the_streams_is_said(caplog: pytest.LogCaptur
 def test_log_lines_about_a_flood_are_bounded_and_counted(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout, "_MOST_LINES_LOGGED", (5, 0.5))
+    monkeypatch.setattr(remarks, "_MOST_LINES_LOGGED", (5, 0.5))
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await accept(reader, writer)
@@ -164,20 +164,20 @@ def test_a_flood_of_damaged_frames_costs_about_what_good_ones_do(bad: bytes) -> 
     """In rows, where good ones are cheapest; and no more than is bounded is kept of them."""
 
     def seconds(frames: list[bytes]) -> float:
-        from binance_sbe.feed.intake.inbox import Inbox
-        from binance_sbe.feed.intake.overflow import FrameQueue, policies
+        from binance_sbe.feed.intake.backlog import Backlog
+        from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
         from binance_sbe.feed.intake.stats import Stats
 
         best = float("inf")
         for _ in range(5):
-            ledger, line = Ledger(), Line()
+            ledger, line = Ledger(), Source()
             queue = FrameQueue(10**6, policies("block"), ledger)
-            inbox = Inbox(Stats(), ledger, queue, True, lambda: None)
-            ledger.sequencer.enter(line, ["btcusdt@trade"])
-            inbox.gather(10**6)
+            backlog = Backlog(Stats(), ledger, queue, True, lambda: None)
+            backlog.arbiter.enter(line, ["btcusdt@trade"])
+            backlog.gather(10**6)
             started = time.process_time()
             for frame in frames:
-                inbox.put(frame, 1, line)
+                backlog.put(frame, 1, line)
             best = min(best, time.process_time() - started)
         return best
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binance_sbe.feed.intake.overflow import POLICIES, FrameQueue, policies
+from binance_sbe.feed.intake.directory import Directory
+from binance_sbe.feed.intake.frame_queue import POLICIES, FrameQueue, policies
 from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Trade, Trades
@@ -77,6 +78,7 @@ def test_what_waits_is_what_a_list_has(
 ) -> None:
     ledger = Ledger()
     queue, model = FrameQueue(limit, policies(policy), ledger), Model(limit, policy)
+    directory = Directory()
     frames: dict[bytes, tuple[str, int]] = {}
     for number, (kind, symbol) in enumerate(steps):
         if kind == "take":
@@ -99,7 +101,7 @@ def test_what_waits_is_what_a_list_has(
             name = f"{symbol.lower()}@{kind}"
             frame = event(kind, symbol, number)
             frames[frame] = (name, number)
-            queue.append(frame, number, ledger.sequencer.stream(name))
+            queue.append(frame, number, directory.stream(name), *directory.ids(frame))
             model.append(name, number)
         assert len(queue) == len(model.waiting)
         assert queue.overflowed == model.overflowed
@@ -118,9 +120,9 @@ def test_dropped_frames_are_let_go() -> None:
     """A conflated stream that nobody takes from does not fill memory with what was dropped."""
     ledger = Ledger()
     queue = FrameQueue(1, policies("conflate"), ledger)
-    stream = ledger.sequencer.stream("ab@bestBidAsk")
+    stream = Directory().stream("ab@bestBidAsk")
     for number in range(5000):
-        queue.append(event("bestBidAsk", "AB", number), number, stream)
+        queue.append(event("bestBidAsk", "AB", number), number, stream, number, number)
     assert len(queue) == 1
     assert ledger.dropped == 4999
     assert queue.popleft()[1] == 4999
@@ -154,11 +156,12 @@ def test_conflate_for_all_blocks_where_events_do_not_replace_each_other() -> Non
 def dropped(*events: tuple[int, tuple[int, ...]]) -> list[tuple[int, int]]:
     """The holes that trades of these times and ids make when they are all dropped."""
     ledger = Ledger()
-    stream = ledger.sequencer.stream("btcusdt@trade")
+    stream = Directory().stream("btcusdt@trade")
     queue = FrameQueue(1, policies("drop_oldest"), ledger)
     for time, numbers in [*events, (10_000, (10_000,))]:
         trades = tuple(Trade(number, 100, 1, False) for number in numbers)
-        queue.append(encode(Trades("BTCUSDT", -2, -8, time, time, trades)), 1, stream)
+        frame = encode(Trades("BTCUSDT", -2, -8, time, time, trades))
+        queue.append(frame, 1, stream, *Directory().ids(frame))
     assert ledger.dropped == stream.dropped == len(events)
     return [(hole.last_before, hole.first_after) for hole in ledger.holes]
 

@@ -74,7 +74,7 @@ def test_the_sdist_has_what_a_build_needs_and_nothing_built(dist: tuple[Path, Pa
     for needed in (
         "schemas/spot_3_5.xml", "schemas/spot_3_5.toml", "tests/corpus/fix_sbe.txt",
         "sbe_codegen/templates/walks.jinja", "schemas/stream_1_0.xml",
-        "sbe_codegen/runtime/batch.pyx", "README.md", "LICENSE",
+        "sbe_codegen/runtime/tables/batch.pyx", "README.md", "LICENSE",
         "sbe_codegen/templates/module.pyx.jinja", "CHANGELOG.md", "tests/oracle.py",
     ):  # fmt: skip
         assert needed in inside
@@ -89,7 +89,8 @@ def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_
     for needed in (
         "binance_sbe/spot_stream.pyi", "binance_sbe/spot_stream.pxd", "binance_sbe/py.typed",
         "binance_sbe/spot_sbe.pyi", "binance_sbe/fix_sbe.pxd", "sbe_codegen/rendering/levels.py",
-        "sbe_codegen/py.typed", "sbe_codegen/runtime/cursor.pxd", "sbe_codegen/runtime/batch.pyi",
+        "sbe_codegen/py.typed", "sbe_codegen/runtime/decode/cursor.pxd",
+        "sbe_codegen/runtime/tables/batch.pyi",
         "sbe_codegen/templates/module.pyx.jinja",
     ):  # fmt: skip
         assert needed in names

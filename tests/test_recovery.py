@@ -18,7 +18,7 @@ import binance_sbe
 from binance_sbe import Feed, TradesStreamEvent
 from binance_sbe.errors import SlowConsumer
 from binance_sbe.feed.ledger import Connection
-from binance_sbe.feed.protocol import slots
+from binance_sbe.feed.protocol import shards
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
@@ -393,7 +393,7 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection takes four streams, so that a few streams take several."""
-    monkeypatch.setattr(slots, "MAX_STREAMS", 4)
+    monkeypatch.setattr(shards, "MAX_STREAMS", 4)
 
 
 @WAYS

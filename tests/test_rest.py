@@ -15,7 +15,7 @@ from recorded import Recorded
 import binance_sbe
 from binance_sbe import rest, spot_sbe
 from binance_sbe.errors import BinanceError, FeedError, NotSbe, RateLimited, Unreachable
-from binance_sbe.feed.filling import FilledTrades, fill
+from binance_sbe.feed.backfill import FilledTrades, fill
 from binance_sbe.feed.ledger import Hole
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.market import Market
@@ -249,7 +249,7 @@ def test_what_can_not_be_filled_is_said(caplog: pytest.LogCaptureFixture) -> Non
         ledger = binance_sbe.feed.ledger.Ledger()
         ledger._add(Hole("btcusdt@trade", 1, 5, 0, 0, "a test"))
         ledger._add(Hole("btcusdt@depth", 1, 5, 0, 0, "a test"))
-        from binance_sbe.feed.filling import fill_all
+        from binance_sbe.feed.backfill import fill_all
 
         assert [part async for part in fill_all(client, ledger, lambda: True)] == []
         assert "btcusdt@trade: of 3 trades from id 2 on, REST has given 0" in caplog.text

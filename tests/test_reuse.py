@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import binance_sbe
 from binance_sbe import BestBidAskStreamEvent, DepthSnapshotStreamEvent, decode
-from sbe_codegen.runtime.values import reuses
+from sbe_codegen.runtime.decode.values import reuses
 
 INT64 = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
@@ -187,7 +187,7 @@ def test_what_refers_to_a_frame_is_not_kept() -> None:
     """Of REST messages: bytes and composites are not on a shelf."""
     spot = pytest.importorskip("binance_sbe.spot_sbe")  # not in every build
     forms = [name for name in vars(spot) if name.startswith("SHELF")]
-    assert forms == []  # shelves are C only
+    assert forms == []  # kept_tuples are C only
     body = bytes.fromhex(
         "0300320003000500009001130001000201017017000000000000020000000000000001312f000000"
         "12006400030005009ffb000000000000008000000000000000800f00496e76616c69642073796d626f6c2e000000"
@@ -223,7 +223,7 @@ def test_the_switch_is_read_at_import(given: str | None, found: bool) -> None:
     if os.environ.get("SBE_REUSE"):
         pytest.skip("all of this runs without")
     environment = os.environ | ({} if given is None else {"SBE_REUSE": given})
-    code = "from sbe_codegen.runtime.values import reuses; print(reuses())"
+    code = "from sbe_codegen.runtime.decode.values import reuses; print(reuses())"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )

@@ -25,13 +25,13 @@ from test_watch import simulated
 
 import binance_sbe
 from binance_sbe import spot_stream
-from binance_sbe.books.book_keeper import UP, LiveBook
+from binance_sbe.books.keeper import UP, LiveBook
 from binance_sbe.commands import display, health, inspector, ladder, options, recap, watching
 from binance_sbe.commands.cli import main
 from binance_sbe.commands.display import DIFFS, SNAPSHOTS, TOP, Market
-from binance_sbe.feed.intake.sequencer import Line
 from binance_sbe.feed.intake.stats import Stats
-from binance_sbe.feed.protocol.slots import Connection, Phase, Shards
+from binance_sbe.feed.intake.streams import Source
+from binance_sbe.feed.protocol.shards import Connection, Phase, Shards
 from binance_sbe.feed.settings import Settings
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
@@ -228,7 +228,7 @@ def test_only_what_has_no_connection_is_old() -> None:
     first, second = shards
     for shard in (first, second):
         for number, slot in enumerate(shard.slots):
-            slot.current = Connection(number, slot, Line())
+            slot.current = Connection(number, slot, Source())
             slot.current.phase = Phase.LIVE
     assert shards.cut_off() == set()
     second.slots[0].current = None

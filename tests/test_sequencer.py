@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from intake import intake
 
 import binance_sbe
 from binance_sbe.feed.intake.damage import MOST_BYTES, MOST_FRAMES, MOST_OF_ONE, DamagedFrames
-from binance_sbe.feed.intake.sequencer import MOST_STRAYS, Line, Sequencer
-from binance_sbe.feed.ledger import Ledger
+from binance_sbe.feed.intake.directory import MOST_STRAYS, Directory
+from binance_sbe.feed.intake.streams import Source
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
 
@@ -60,33 +61,33 @@ def ids(frames: list[tuple[bytes, int]]) -> list[int]:
 
 
 class Feed:
-    """A sequencer with lines that bring all four streams."""
+    """An arbiter with lines that bring all four streams."""
 
     def __init__(self, lines: int = 1) -> None:
-        self.ledger = Ledger()
-        self.sequencer = self.ledger.sequencer
-        self.lines: list[Line] = []
+        self.ledger, backlog = intake()
+        self.arbiter = backlog.arbiter
+        self.lines: list[Source] = []
         self.now = 0
         self.names = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
         for place in range(lines):
             self.open(place)
 
-    def open(self, place: int) -> Line:
-        line = Line(place, f"line {place + 1}")
+    def open(self, place: int) -> Source:
+        line = Source(place, f"line {place + 1}")
         self.lines[place : place + 1] = [line]
-        self.sequencer.enter(line, self.names, self.now)
+        self.arbiter.enter(line, self.names, self.now)
         return line
 
     def give(self, place: int, *frames: bytes) -> list[int]:
         out = []
         for frame in frames:
             self.now += 1
-            out += ids(self.sequencer.arrive(self.lines[place], frame, self.now))
+            out += ids(self.arbiter.arrive(self.lines[place], frame, self.now))
         return out
 
     def wait(self, ns: int) -> list[int]:
         self.now += ns
-        return ids(self.sequencer.released(self.now))
+        return ids(self.arbiter.released(self.now))
 
     def holes(self) -> list[tuple[int, int, str]]:
         return [(hole.last_before, hole.first_after, hole.cause) for hole in self.ledger.holes]
@@ -200,7 +201,7 @@ def test_an_event_of_a_far_future_does_not_silence_its_stream() -> None:
     feed = Feed()
     feed.give(0, trade(100))
     assert feed.give(0, trade(5, time=2**63 - 1), trade(101), trade(102)) == [5, 101, 102]
-    feed.sequencer.leave(feed.lines[0], "the end")
+    feed.arbiter.leave(feed.lines[0], "the end")
     feed.open(0)
     feed.give(0, trade(103))
     feed.wait(60 * SECOND)
@@ -211,7 +212,7 @@ def test_an_event_of_a_far_future_does_not_silence_its_stream() -> None:
 def test_a_new_connection_may_bring_what_was_sent_before_a_new_count() -> None:
     feed = Feed(2)
     assert feed.give(0, trade(100), trade(1, time=2000), trade(2, time=2001)) == [100, 1, 2]
-    feed.sequencer.leave(feed.lines[1], "the end")
+    feed.arbiter.leave(feed.lines[1], "the end")
     feed.open(1)
     assert feed.give(1, trade(99), trade(100), trade(1, time=2000), trade(2, time=2001)) == []
     assert feed.give(1, trade(3, time=2002)) == [3]
@@ -239,14 +240,14 @@ def test_a_line_that_is_late_with_a_forgotten_stream_brings_nothing_twice(
     feed.give(0, trade(1))
     feed.give(1, trade(1))
     assert feed.give(0, trade(2, 9), trade(10)) == [2, 10]
-    feed.sequencer.forget(["btcusdt@trade"])
+    feed.arbiter.forget(["btcusdt@trade"])
     if is_wanted_again:
-        feed.sequencer.enter(feed.lines[0], ["btcusdt@trade"])
+        feed.arbiter.enter(feed.lines[0], ["btcusdt@trade"])
         assert feed.give(0, trade(20), trade(21)) == [20, 21]
     assert feed.give(1, trade(2, 9), trade(10), trade(11)) == [11]  # which was on its way
     assert feed.holes() == []
     if is_wanted_again:
-        feed.sequencer.enter(feed.lines[1], ["btcusdt@trade"])
+        feed.arbiter.enter(feed.lines[1], ["btcusdt@trade"])
         assert feed.give(1, trade(21), trade(22), trade(30)) == [22]
         assert feed.wait(2 * SECOND) == [30]
         assert [hole[:2] for hole in feed.holes()] == [(22, 30)]
@@ -308,7 +309,7 @@ def test_a_gap_does_not_wait_for_a_line_that_is_not_read() -> None:
     feed.give(1, trade(1))
     assert feed.give(0, trade(3)) == []
     later = feed.now + 5 * SECOND
-    assert feed.sequencer.released(later, later - SECOND // 2) == []
+    assert feed.arbiter.released(later, later - SECOND // 2) == []
     assert feed.give(1, trade(2)) == [2, 3]
     assert feed.holes() == []
 
@@ -330,7 +331,7 @@ def test_a_renewal_is_stitched(make: Any) -> None:
     assert feed.give(1, make(4), make(5)) == []  # ahead of the old connection
     assert feed.give(0, make(3)) == [3, 4, 5]
     assert feed.give(0, make(4)) == []
-    feed.sequencer.leave(feed.lines[0], "renewed")
+    feed.arbiter.leave(feed.lines[0], "renewed")
     assert feed.give(1, make(6)) == [6]
     assert feed.holes() == []
 
@@ -340,11 +341,11 @@ def test_a_break_makes_a_hole_of_what_did_not_come(make: Any, lost: bool) -> Non
     feed = Feed()
     arguments = (lambda i: (i, i)) if make is diff else (lambda i: (i,))
     feed.give(0, make(*arguments(1)))
-    feed.sequencer.leave(feed.lines[0], "the connection was lost")
+    feed.arbiter.leave(feed.lines[0], "the connection was lost")
     feed.open(0)
     assert feed.give(0, make(*arguments(9))) == [9]
     assert feed.holes() == [(1, 9, "the connection was lost")]
-    feed.sequencer.leave(feed.lines[0], "again")
+    feed.arbiter.leave(feed.lines[0], "again")
     feed.open(0)
     assert feed.give(0, make(*arguments(9)), make(*arguments(10))) == [10]
     assert len(feed.holes()) == 1
@@ -353,7 +354,7 @@ def test_a_break_makes_a_hole_of_what_did_not_come(make: Any, lost: bool) -> Non
 def test_what_was_not_wanted_for_a_while_is_no_hole() -> None:
     feed = Feed()
     feed.give(0, trade(1))
-    feed.sequencer.forget(["btcusdt@trade"])
+    feed.arbiter.forget(["btcusdt@trade"])
     assert feed.give(0, trade(100)) == [100]
     assert feed.holes() == []
 
@@ -362,7 +363,7 @@ def test_a_damaged_frame_is_the_cause_and_is_kept() -> None:
     feed = Feed()
     frame = trade(2)
     feed.give(0, trade(1))
-    assert feed.sequencer.arrive(feed.lines[0], frame[:-1], 10) == [(frame[:-1], 10)]
+    assert feed.arbiter.arrive(feed.lines[0], frame[:-1], 10) == [(frame[:-1], 10)]
     feed.now = 10
     feed.give(0, trade(3))
     assert feed.holes() == [(1, 3, "a damaged frame")]
@@ -371,13 +372,13 @@ def test_a_damaged_frame_is_the_cause_and_is_kept() -> None:
 def test_damage_may_hide_best_prices_which_another_line_may_have() -> None:
     feed = Feed()
     feed.give(0, best(1), depth20(1, 1))
-    feed.sequencer.arrive(feed.lines[0], best(4)[:-1], 10)
+    feed.arbiter.arrive(feed.lines[0], best(4)[:-1], 10)
     assert feed.give(0, best(9), best(20), depth20(30, 2)) == [9, 20, 30]
     assert feed.holes() == [(1, 9, "a damaged frame")]
     feed = Feed(2)
     feed.give(0, best(1))
     feed.give(1, best(1))
-    feed.sequencer.arrive(feed.lines[0], best(4)[:-1], 10)
+    feed.arbiter.arrive(feed.lines[0], best(4)[:-1], 10)
     assert feed.give(0, best(9)) == []
     assert feed.give(1, best(4), best(9), best(10)) == [4, 9, 10]
     assert feed.holes() == []
@@ -390,7 +391,7 @@ def test_only_a_line_that_has_brought_something_before_has_passed_over_a_gap() -
     feed.now = 100
     assert feed.give(0, best(5)) == [5]
     assert feed.give(1, best(9)) == []  # the first that it brings
-    feed.sequencer.leave(feed.lines[0], "cut")  # before it has brought the same
+    feed.arbiter.leave(feed.lines[0], "cut")  # before it has brought the same
     assert feed.wait(1) == [9]
     assert feed.holes() == [(5, 9, "cut")]
     assert feed.give(1, best(20)) == [20]
@@ -404,7 +405,7 @@ def test_a_line_that_ended_as_asked_has_left_nothing_out() -> None:
         feed = Feed()
         assert feed.give(0, make(5)) == [5]
         feed.open(1)
-        feed.sequencer.leave(feed.lines[0], "renewed", True)
+        feed.arbiter.leave(feed.lines[0], "renewed", True)
         assert feed.give(1, make(9)) == [9]
         assert feed.holes() == []
 
@@ -413,22 +414,22 @@ def test_what_waited_of_a_connection_that_is_gone_says_nothing_of_the_next_one()
     feed = Feed(2)
     feed.give(0, best(1))
     feed.give(1, best(1))
-    feed.sequencer.arrive(feed.lines[1], b"damaged", 10)
+    feed.arbiter.arrive(feed.lines[1], b"damaged", 10)
     assert feed.give(1, best(5), best(9)) == []  # the other line may have more
-    feed.sequencer.leave(feed.lines[1], "cut")
+    feed.arbiter.leave(feed.lines[1], "cut")
     assert feed.wait(2 * SECOND) == [5, 9]
     feed.open(1)
     assert feed.give(1, best(20)) == []
-    feed.sequencer.leave(feed.lines[0], "silent")
-    assert ids(feed.sequencer.released(feed.now)) == [20]
+    feed.arbiter.leave(feed.lines[0], "silent")
+    assert ids(feed.arbiter.released(feed.now)) == [20]
     assert [hole[:2] for hole in feed.holes()] == [(1, 5), (9, 20)]
 
 
 def test_unknown_templates_are_counted_apart_from_damage() -> None:
-    ledger, line = Ledger(), Line(1, "line 1")
+    (ledger, backlog), line = intake(), Source(1, "line 1")
     frame = trade(1)
-    assert not ledger.damaged_frames.note(frame[:2] + b"\x99\x99" + frame[4:], 1, line)
-    assert ledger.damaged_frames.note(frame[:-3], 2, line)
+    assert not backlog.damaged.note(frame[:2] + b"\x99\x99" + frame[4:], 1, line)
+    assert backlog.damaged.note(frame[:-3], 2, line)
     assert ledger.unknown_templates == {0x9999: 1}
     (damaged,) = ledger.damaged
     assert (damaged.frame, damaged.received_ns, damaged.connection) == (frame[:-3], 2, "line 1")
@@ -436,7 +437,7 @@ def test_unknown_templates_are_counted_apart_from_damage() -> None:
 
 
 def test_damaged_frames_are_kept_within_bounds() -> None:
-    frames, line = DamagedFrames(), Line()
+    frames, line = DamagedFrames(), Source()
     for number in range(MOST_FRAMES + 5):
         assert frames.note(bytes([number % 256]), number, line)
     assert (frames.count, len(frames)) == (MOST_FRAMES + 5, MOST_FRAMES)
@@ -450,7 +451,7 @@ def test_damaged_frames_are_kept_within_bounds() -> None:
 
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="no message"):
-        Sequencer(lambda *_: None).ids(b"no frame")
+        Directory().ids(b"no frame")
 
 
 def test_ids_missing_inside_one_event_are_in_holes() -> None:
@@ -513,7 +514,7 @@ def test_after_a_reconnect_an_exchange_that_counts_anew_is_followed() -> None:
     for make in (lambda i, t: trade(i, time=t), depth20):
         feed = Feed()
         assert feed.give(0, make(1000, 1000)) == [1000]
-        feed.sequencer.leave(feed.lines[0], "the exchange restarted")
+        feed.arbiter.leave(feed.lines[0], "the exchange restarted")
         feed.open(0)
         assert feed.give(0, make(1, 5000), make(2, 5001)) == [1, 2]
         assert feed.holes() == []
@@ -523,20 +524,20 @@ def test_after_a_reconnect_an_exchange_that_counts_anew_is_followed() -> None:
 
 def test_lines_of_other_streams_have_no_part_in_a_stream() -> None:
     """Two shards: what happens to the connections of one leaves the other's streams as they are."""
-    ledger = Ledger()
-    sequencer = ledger.sequencer
-    one, two = Line(1, "one"), Line(2, "two")
-    sequencer.enter(one, ["btcusdt@bestBidAsk", "btcusdt@trade"])
-    sequencer.enter(two, ["ethusdt@trade"])
-    sequencer.arrive(one, best(5), 1)
-    sequencer.arrive(one, trade(5), 1)
-    sequencer.damage(two, b"damaged", 2)
-    sequencer.leave(two, "renewed")
+    ledger, backlog = intake()
+    arbiter = backlog.arbiter
+    one, two = Source(1, "one"), Source(2, "two")
+    arbiter.enter(one, ["btcusdt@bestBidAsk", "btcusdt@trade"])
+    arbiter.enter(two, ["ethusdt@trade"])
+    arbiter.arrive(one, best(5), 1)
+    arbiter.arrive(one, trade(5), 1)
+    arbiter.arrive(two, b"damaged", 2)
+    arbiter.leave(two, "renewed")
     for name in ("btcusdt@bestBidAsk", "btcusdt@trade"):
         stream = ledger.streams[name]
         assert (stream.is_covered, stream.in_step(one), stream.cause) == (True, True, None)
-    assert ids(sequencer.arrive(one, best(9), 3)) == [9]
-    assert ids(sequencer.arrive(one, trade(9), 3)) == [9]
+    assert ids(arbiter.arrive(one, best(9), 3)) == [9]
+    assert ids(arbiter.arrive(one, trade(9), 3)) == [9]
     assert [(hole.stream, hole.cause) for hole in ledger.holes] == [("btcusdt@trade", "not sent")]
     assert (ledger.streams["ethusdt@trade"].is_covered, ledger.streams["ethusdt@trade"].cause) == (
         False, "renewed",
@@ -544,24 +545,24 @@ def test_lines_of_other_streams_have_no_part_in_a_stream() -> None:
 
 
 def test_streams_that_nobody_wants_are_counted_together() -> None:
-    ledger, line = Ledger(), Line()
-    sequencer = ledger.sequencer
-    sequencer.is_wanted = lambda name: name == "btcusdt@trade"
-    sequencer.enter(line, ["btcusdt@trade"])
+    (ledger, backlog), line = intake(), Source()
+    arbiter = backlog.arbiter
+    arbiter.directory.is_wanted = lambda name: name == "btcusdt@trade"
+    arbiter.enter(line, ["btcusdt@trade"])
     for number in range(1000):
         frame = encode(Trades(f"S{number}", -2, -8, 1, 1, (Trade(1, 1, 1, True),)))
         for _ in range(2):
-            assert sequencer.arrive(line, frame, 1) == [(frame, 1)]
-    assert ids(sequencer.arrive(line, trade(1), 1)) == [1]
+            assert arbiter.arrive(line, frame, 1) == [(frame, 1)]
+    assert ids(arbiter.arrive(line, trade(1), 1)) == [1]
     assert set(ledger.streams) == {"btcusdt@trade"}
     assert ledger.strays_count == 2000
     assert len(ledger.strays) == MOST_STRAYS
     assert ledger.strays["s0@trade"] == 2
-    sequencer.is_wanted = None
-    sequencer.enter(line, ["s5@trade"])
+    arbiter.is_wanted = None
+    arbiter.enter(line, ["s5@trade"])
     frame = encode(Trades("S5", -2, -8, 1, 1, (Trade(1, 1, 1, True),)))
-    sequencer.arrive(line, frame, 1)
-    assert sequencer.arrive(line, frame, 1) == []
+    arbiter.arrive(line, frame, 1)
+    assert arbiter.arrive(line, frame, 1) == []
     assert ledger.streams["s5@trade"].out_of_order == 1
 
 
@@ -570,9 +571,9 @@ def test_what_was_on_its_way_when_a_stream_was_given_up_says_nothing_of_what_fol
     feed.give(0, trade(1))
     feed.open(1)
     assert feed.give(1, trade(3)) == []
-    assert ids(feed.sequencer.forget(["btcusdt@trade"])) == [3]
+    assert ids(feed.arbiter.forget(["btcusdt@trade"])) == [3]
     assert feed.give(0, trade(4)) == [4]
-    feed.sequencer.enter(feed.lines[0], ["btcusdt@trade"])
+    feed.arbiter.enter(feed.lines[0], ["btcusdt@trade"])
     assert feed.give(0, trade(100)) == [100]
     assert [hole[:2] for hole in feed.holes()] == [(1, 3)]
 
@@ -581,20 +582,20 @@ def test_frames_that_wait_are_bounded_and_cost_little() -> None:
     feed = Feed(2)
     feed.give(0, trade(1))
     feed.give(1, trade(1))
-    feed.sequencer.most_held = 3000
+    feed.arbiter.most_held = 3000
     before = time.perf_counter()
     assert feed.give(0, *(trade(i) for i in range(3, 3003))) == []
-    assert feed.sequencer.held_count == 3000
+    assert feed.arbiter.held_count == 3000
     filling = time.perf_counter() - before
     frame = best(1)
     before = time.perf_counter()
     for _ in range(3000):
-        feed.sequencer.released(feed.now)
-        feed.sequencer.arrive(feed.lines[1], frame, feed.now)
+        feed.arbiter.released(feed.now)
+        feed.arbiter.arrive(feed.lines[1], frame, feed.now)
     assert time.perf_counter() - before < 10 * filling
     assert len(feed.give(0, trade(3003))) == 3001
     assert feed.holes() == [(1, 3, "another connection was late")]
-    assert feed.sequencer.held_count == 0
+    assert feed.arbiter.held_count == 0
     assert feed.give(1, trade(2)) == [2]
     assert feed.holes() == []
 
@@ -664,12 +665,12 @@ class Truth:
             self.position[place] = number + 1
             self.feed.now += 1
             damaged = self.frame(number)[:-1]
-            self.feed.sequencer.arrive(self.feed.lines[place], damaged, self.feed.now)
+            self.feed.arbiter.arrive(self.feed.lines[place], damaged, self.feed.now)
             self.is_fresh[place] = True
 
     def cut(self, place: int) -> None:
-        self.feed.sequencer.leave(self.feed.lines[place], "cut")
-        self.out += ids(self.feed.sequencer.released(self.feed.now))
+        self.feed.arbiter.leave(self.feed.lines[place], "cut")
+        self.out += ids(self.feed.arbiter.released(self.feed.now))
         self.feed.open(place)
         self.position[place] = len(self.events)  # it begins with what is sent from now on
         self.is_fresh[place] = True

@@ -23,7 +23,7 @@ from test_recovery import frame_of, ids_of, plain
 
 import binance_sbe
 from binance_sbe.feed.ledger import Ledger
-from binance_sbe.feed.protocol import slots
+from binance_sbe.feed.protocol import shards
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.faults import KINDS
 
@@ -105,7 +105,7 @@ class Account(Exchange):
 def test_a_long_run_loses_nothing_that_the_ledger_does_not_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(slots, "MAX_STREAMS", 4)
+    monkeypatch.setattr(shards, "MAX_STREAMS", 4)
 
     async def work() -> None:
         faults = [name for name in KINDS if name != "silence"]
@@ -160,7 +160,7 @@ async def take_all(feed: binance_sbe.Feed, exchange: Account) -> None:
     while True:
         turn = [0]
         # Rows that are left over are for batches only, and would come after later messages.
-        if chance.random() < 0.5 and not feed._inbox.rows_held:
+        if chance.random() < 0.5 and not feed._backlog.rows_held:
             until = chance.randrange(1, 300)
             async for message in feed:
                 exchange.take(plain(bytes(message)))

@@ -1,4 +1,4 @@
-"""Histograms, what a feed measures with them, what the inbox holds, and metrics."""
+"""Histograms, what a feed measures with them, what the backlog holds, and metrics."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from binance_sbe import DecodeError, Feed, connect
 from binance_sbe.errors import ConnectionLost
-from binance_sbe.feed.intake.inbox import Inbox
-from binance_sbe.feed.intake.overflow import FrameQueue, policies
-from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed.intake.backlog import Backlog
+from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
 from binance_sbe.feed.intake.stats import Histogram, Stats
+from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
@@ -79,17 +79,19 @@ def test_percentiles_count_ranks_exactly() -> None:
 
 
 def test_event_times_may_be_any_number() -> None:
-    ledger, line = Ledger(), Line()
-    inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, lambda: None)
+    ledger, line = Ledger(), Source()
+    backlog = Backlog(
+        Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, lambda: None
+    )
     times = [-(2**63), 0, 2**63 - 1]
     for at in times:
         ids = [at // 2**60 + 20] * 2  # which go up
         frame = encode(Diff("BTCUSDT", -2, -8, at, *ids, bids=(), asks=()))
-        inbox.put(frame, 2**62, line)
-    assert [inbox.next_message().event_time for _ in times] == times
-    assert inbox.stats.event_to_received.count == inbox.stats.decoding.count == 3
-    assert inbox.stats.decoding.negative == 0
-    assert inbox.stats.decode_ns(50) > 0
+        backlog.put(frame, 2**62, line)
+    assert [backlog.next_message().event_time for _ in times] == times
+    assert backlog.stats.event_to_received.count == backlog.stats.decoding.count == 3
+    assert backlog.stats.decoding.negative == 0
+    assert backlog.stats.decode_ns(50) > 0
 
 
 def run(work: Callable[[Exchange], Awaitable[None]]) -> None:
@@ -258,36 +260,36 @@ def test_an_unknown_transport_is_refused() -> None:
 
 def test_an_inbox_keeps_frames_or_makes_rows() -> None:
     woken = []
-    stats, ledger, line = Stats(), Ledger(), Line()
+    stats, ledger, line = Stats(), Ledger(), Source()
     queue = FrameQueue(10, policies("block"), ledger)
-    inbox = Inbox(stats, ledger, queue, True, lambda: woken.append(1))
+    backlog = Backlog(stats, ledger, queue, True, lambda: woken.append(1))
     frames = [vectors.next_trade() for _ in range(13)]
     for frame in frames[:4]:
-        inbox.put(frame, 5, line)
-    assert (inbox.pending, inbox.rows_held, inbox.full) == (4, 0, False)
+        backlog.put(frame, 5, line)
+    assert (backlog.pending, backlog.rows_held, backlog.full) == (4, 0, False)
     assert woken
-    inbox.gather(6)
-    assert (inbox.pending, inbox.rows_held, stats.frames) == (4, 4, 4)
+    backlog.gather(6)
+    assert (backlog.pending, backlog.rows_held, stats.frames) == (4, 4, 4)
     for frame in frames[4:12]:
-        inbox.put(frame, 7, line)
-    assert inbox.full
-    batches = [inbox.hand_over() for _ in range(2)]
+        backlog.put(frame, 7, line)
+    assert backlog.full
+    batches = [backlog.hand_over() for _ in range(2)]
     assert [batch.frame_count for batch in batches] == [6, 6]
     received = np.concatenate(
         [t.records["received_ns"] for b in batches for t in b.tables.values()]
     )
     assert sorted(received.tolist()) == [5] * 4 + [7] * 8
-    assert inbox.pending == 0
-    inbox.put(b"bad", 1, line)
-    assert len(inbox.hand_over().rejected) == 1
+    assert backlog.pending == 0
+    backlog.put(b"bad", 1, line)
+    assert len(backlog.hand_over().rejected) == 1
     assert stats.event_to_received.count == 12
-    inbox.stop_gathering()
-    inbox.put(frames[12], 9, line)
-    assert bytes(inbox.next_message()) == frames[12]
-    inbox.put(b"no message", 9, line)
+    backlog.stop_gathering()
+    backlog.put(frames[12], 9, line)
+    assert bytes(backlog.next_message()) == frames[12]
+    backlog.put(b"no message", 9, line)
     with pytest.raises(DecodeError):
-        inbox.next_message()
-    assert (inbox.pending, stats.rejected, stats.event_to_received.count) == (0, 1, 13)
+        backlog.next_message()
+    assert (backlog.pending, stats.rejected, stats.event_to_received.count) == (0, 1, 13)
 
 
 def test_frames_count_for_the_connection_that_brought_them_whatever_comes_between() -> None:
@@ -298,22 +300,22 @@ def test_frames_count_for_the_connection_that_brought_them_whatever_comes_betwee
         if failures:
             raise failures.pop()
 
-    ledger, one, two = Ledger(), Line(), Line()
-    inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, wake)
+    ledger, one, two = Ledger(), Source(), Source()
+    backlog = Backlog(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, wake)
     with pytest.raises(RuntimeError, match="once"):
-        inbox.put(b"one", 1, one)
-    inbox.put(b"another", 2, two)
-    inbox.put(b"a third", 3, two)
+        backlog.put(b"one", 1, one)
+    backlog.put(b"another", 2, two)
+    backlog.put(b"a third", 3, two)
     assert (one.frames, one.bytes, two.frames, two.bytes) == (1, 3, 2, 14)
 
 
 def test_the_ledger_forgets_the_oldest_connections_that_ended() -> None:
-    from binance_sbe.feed.intake.sequencer import Line
+    from binance_sbe.feed.intake.streams import Source
     from binance_sbe.feed.ledger import MOST_CONNECTIONS, Connection, Ledger
 
     ledger = Ledger()
     for number in range(MOST_CONNECTIONS + 20):
-        connection = Connection(f"connection {number}", Line(), number)
+        connection = Connection(f"connection {number}", Source(), number)
         ledger.note_connection(connection)
         if number:
             ledger.note_end(connection, number, "lost")

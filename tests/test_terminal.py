@@ -24,7 +24,7 @@ from test_book import snapshot
 
 import binance_sbe
 from binance_sbe import spot_stream
-from binance_sbe.books.book_keeper import UP, LiveBook
+from binance_sbe.books.keeper import UP, LiveBook
 from binance_sbe.commands import display, health, ladder, recap
 from binance_sbe.commands.display import Market
 from binance_sbe.feed.intake.stats import Stats
@@ -299,11 +299,11 @@ def test_a_symbol_that_is_no_text_does_not_end_the_metrics() -> None:
             frame = frames_of("ABCDEF")[0]
             for symbol in (b"A\xff\xfeB", b"A\x1b[2J", b'A"\n\\', "\u202eA".encode()):
                 name = symbol.decode("utf-8", "surrogateescape").lower() + "@bestBidAsk"
-                feed.ledger.sequencer.enter(feed.ledger.connections[0].line, [name], 1)
+                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name], 1)
                 wrong = frame.replace(b"\x06ABCDEF", bytes([len(symbol)]) + symbol)
                 exchange.send("btcusdt@bestBidAsk", wrong)
             for name in ("a\udcff@depth", "a\\udcff@depth"):
-                feed.ledger.sequencer.enter(feed.ledger.connections[0].line, [name], 1)
+                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name], 1)
             await anext(feed)
             await asyncio.sleep(0.3)
             with serve(feed, 0) as port:

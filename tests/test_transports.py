@@ -23,12 +23,12 @@ from raw_server import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Script, up
 
 import binance_sbe
 from binance_sbe.errors import Unreachable
-from binance_sbe.feed.intake.inbox import Inbox
-from binance_sbe.feed.intake.overflow import FrameQueue, policies
-from binance_sbe.feed.intake.sequencer import Line
+from binance_sbe.feed.intake.backlog import Backlog
+from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
 from binance_sbe.feed.intake.stats import Stats
+from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.ledger import Ledger
-from binance_sbe.feed.transport.transports import Transport
+from binance_sbe.feed.transport.websocket import Transport
 
 
 class Got(NamedTuple):
@@ -37,12 +37,14 @@ class Got(NamedTuple):
     signs: int
     lost: list[tuple[int | None, str]]
     answers: bytes  # what the server read, after the request
-    inbox: Inbox
+    backlog: Backlog
 
 
-def fresh_inbox(limit: int = 1_000_000) -> Inbox:
+def fresh_backlog(limit: int = 1_000_000) -> Backlog:
     ledger = Ledger()
-    return Inbox(Stats(), ledger, FrameQueue(limit, policies("block"), ledger), True, lambda: None)
+    return Backlog(
+        Stats(), ledger, FrameQueue(limit, policies("block"), ledger), True, lambda: None
+    )
 
 
 @contextlib.asynccontextmanager
@@ -66,7 +68,7 @@ async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIter
 
 async def receive(
     chunks: list[bytes],
-    inbox: Inbox | None = None,
+    backlog: Backlog | None = None,
     head: int = 0,
     tls: ssl.SSLContext | None = None,
     on_text: Callable[[str], None] = lambda text: None,
@@ -75,7 +77,7 @@ async def receive(
 
     The last is to end the connection, else the server does.
     """
-    inbox = inbox or fresh_inbox()
+    backlog = backlog or fresh_backlog()
     answers = b""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,16 +106,16 @@ async def receive(
         over.set()
 
     def hear(text: str) -> None:
-        texts.append((text, inbox.pending))
+        texts.append((text, backlog.pending))
         on_text(text)
 
     async with served(script, tls) as url:
-        made = Transport(inbox, Line(), hear, lambda: signs.append(1), end)
+        made = Transport(backlog, Source(), hear, lambda: signs.append(1), end)
         await made.open(url, "k", 10)
         await over.wait()
         await made.close()
-    frames = [inbox.frames.popleft()[0] for _ in range(len(inbox.frames))]
-    return Got(frames, texts, len(signs), lost, answers, inbox)
+    frames = [backlog.frames.popleft()[0] for _ in range(len(backlog.frames))]
+    return Got(frames, texts, len(signs), lost, answers, backlog)
 
 
 def code_of(answers: bytes) -> int:
@@ -171,8 +173,8 @@ def test_what_was_sent_arrives_whole_and_in_order(
     assert got.texts == texts
     assert got.signs == signs
     assert got.lost == [(1001, "over")]
-    assert got.inbox.stats.frames == len(frames)
-    assert got.inbox.stats.bytes == sum(map(len, frames))
+    assert got.backlog.stats.frames == len(frames)
+    assert got.backlog.stats.bytes == sum(map(len, frames))
 
 
 def test_frames_may_be_cut_at_every_byte() -> None:
@@ -202,10 +204,10 @@ def test_rows_are_those_of_the_frames_however_they_come() -> None:
     expected = binance_sbe.decode_many(frames)
 
     async def work() -> None:
-        inbox = fresh_inbox()
-        inbox.gather(1_000_000)
-        await receive([*cut(data, places), END], inbox)
-        batch = inbox.hand_over()
+        backlog = fresh_backlog()
+        backlog.gather(1_000_000)
+        await receive([*cut(data, places), END], backlog)
+        batch = backlog.hand_over()
         assert batch.frame_count == len(frames)
         table = expected[binance_sbe.TradesStreamEvent]
         found = batch[binance_sbe.TradesStreamEvent].records
@@ -268,21 +270,21 @@ def test_a_slow_consumer_gets_all_and_sees_the_end(
         await reader.read(6)
 
     async def work() -> int:
-        inbox, over, got = fresh_inbox(100), asyncio.Event(), 0
+        backlog, over, got = fresh_backlog(100), asyncio.Event(), 0
         if rows:
-            inbox.gather(50)
+            backlog.gather(50)
         async with served(script, context if secure else None) as url:
-            made = Transport(inbox, Line(), lambda _: None, lambda: None, lambda *_: over.set())
+            made = Transport(backlog, Source(), lambda _: None, lambda: None, lambda *_: over.set())
             await made.open(url, "k", 10)
             while got < count:
                 await asyncio.sleep(0.0005)
                 if rows:
-                    while inbox.rows_held:
-                        got += len(inbox.hand_over())
+                    while backlog.rows_held:
+                        got += len(backlog.hand_over())
                 else:
-                    got += len(inbox.frames)
-                    while len(inbox.frames):
-                        inbox.frames.popleft()
+                    got += len(backlog.frames)
+                    while len(backlog.frames):
+                        backlog.frames.popleft()
                 made.resume()
             await over.wait()
             await made.close()
@@ -304,15 +306,17 @@ def test_a_connection_that_nobody_waits_for_any_more_is_ended() -> None:
         ends.append(await reader.read())
 
     async def work() -> None:
-        inbox, lost = fresh_inbox(), list[int]()
+        backlog, lost = fresh_backlog(), list[int]()
         async with served(script) as url:
-            made = Transport(inbox, Line(), lambda _: None, lambda: None, lambda *_: lost.append(1))
+            made = Transport(
+                backlog, Source(), lambda _: None, lambda: None, lambda *_: lost.append(1)
+            )
             opening = asyncio.create_task(made.open(url, "k", 10))
             await asyncio.sleep(0.1)
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
             await made.close()
-        assert (inbox.pending, lost) == (0, [])
+        assert (backlog.pending, lost) == (0, [])
 
     asyncio.run(work())
     assert ends in ([], [b""])
@@ -323,13 +327,13 @@ GOOD = wire(BINARY, b"before")
 
 @pytest.mark.parametrize("limit", [2, 100], ids=["held", "at once"])
 def test_an_error_of_who_hears_text_ends_the_connection(limit: int) -> None:
-    """Where the inbox is full the text is heard later; the end is told whatever happens."""
+    """Where the backlog is full the text is heard later; the end is told whatever happens."""
 
     def fail(text: str) -> None:
         raise RuntimeError(f"no ear for {text}")
 
     async def work() -> None:
-        inbox, over, lost = fresh_inbox(limit), asyncio.Event(), list[tuple[int | None, str]]()
+        backlog, over, lost = fresh_backlog(limit), asyncio.Event(), list[tuple[int | None, str]]()
 
         def end(code: int | None, reason: str) -> None:
             lost.append((code, reason))
@@ -344,15 +348,15 @@ def test_an_error_of_who_hears_text_ends_the_connection(limit: int) -> None:
             await reader.read(6)
 
         async with served(script) as url:
-            made = Transport(inbox, Line(), fail, lambda: None, end)
+            made = Transport(backlog, Source(), fail, lambda: None, end)
             await made.open(url, "k", 10)
             await asyncio.sleep(0.1)
-            assert [inbox.frames.popleft()[0] for _ in range(2)] == [b"before"] * 2
+            assert [backlog.frames.popleft()[0] for _ in range(2)] == [b"before"] * 2
             made.resume()
             await over.wait()
             await made.close()
         assert lost == [(None, "RuntimeError: no ear for this")]
-        assert inbox.pending == 0
+        assert backlog.pending == 0
 
     asyncio.run(work())
 
@@ -397,7 +401,9 @@ def test_the_answers_to_our_own_pings_are_signs() -> None:
                     return
 
         async with served(script) as url:
-            made = Transport(fresh_inbox(), Line(), lambda _: None, signs.release, lambda *_: None)
+            made = Transport(
+                fresh_backlog(), Source(), lambda _: None, signs.release, lambda *_: None
+            )
             await made.open(url, "k", 10)
             for _ in range(2):
                 made.ping()
@@ -472,6 +478,6 @@ def test_an_error_of_ours_ends_the_connection_and_is_told() -> None:
         raise RuntimeError("the consumer's waker failed")
 
     ledger = Ledger()
-    inbox = Inbox(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, fail)
-    got = asyncio.run(receive([wire(PING, b""), GOOD, GOOD], inbox))
+    backlog = Backlog(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, fail)
+    got = asyncio.run(receive([wire(PING, b""), GOOD, GOOD], backlog))
     assert got.lost == [(None, "RuntimeError: the consumer's waker failed")]

@@ -19,7 +19,6 @@ from datetime import time as time_of_day
 from typing import Any
 
 import pytest
-from binance_sbe.metrics import serve
 from rich.console import Console
 
 import binance_sbe
@@ -27,6 +26,7 @@ from binance_sbe.commands import health, watching
 from binance_sbe.commands.display import Market
 from binance_sbe.feed.ledger import Hole
 from binance_sbe.feed.transport import lookout
+from binance_sbe.metrics import serve
 from binance_sbe.simulator import Exchange
 
 COMMAND = [sys.executable, "-m", "binance_sbe", "watch"]

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from sbe_codegen.runtime.decode.texts import DEEPEST
 from sbe_codegen.runtime.errors import MalformedMessage
-from sbe_codegen.runtime.texts import DEEPEST
 
 from .. import spot_sbe
 

@@ -1,28 +1,16 @@
 from typing import Any, NamedTuple, Self
 
-import numpy as np
-
-from sbe_codegen.runtime.results import Batch
+from sbe_codegen.runtime.tables.results import Batch
 
 from ..spot_sbe import DepthResponse
 from ..spot_stream import DepthDiffStreamEvent, DepthSnapshotStreamEvent
+from .level_arrays import Level, Levels
 
 STATES: tuple[str, str, str]
-LEVEL: np.dtype[np.void]
-
-class Level(NamedTuple):
-    price: int
-    qty: int
 
 class Comparison(NamedTuple):
     levels: int
     agreed: int
-
-class Levels(np.ndarray[Any, Any]):
-    proven: int | None
-    price_exponent: int | None
-    qty_exponent: int | None
-    def __getitem__(self, key: Any) -> Any: ...
 
 class Book:
     def __init__(

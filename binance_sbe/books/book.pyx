@@ -4,57 +4,33 @@ How a book is kept is Binance's own procedure: a diff whose last id is not above
 whose first id is more than one above it shows a loss, any other sets its levels absolutely.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MIN, int64_t
 from libc.string cimport memcpy
 
+from ..spot_stream cimport DepthDiffStreamEvent, DepthSnapshotStreamEvent
 from .book_core cimport (
-    BOOK_ANEW, BOOK_APPLIED, BOOK_BAD_IDS, BOOK_BAD_PRICE, BOOK_BAD_QTY, BOOK_CROSSED, BOOK_GAP,
-    BOOK_LIVE, BOOK_MARKED, BOOK_NO_MEMORY, BOOK_OVERFLOW, BOOK_SYNCING, BOOK_WAITS, apply_frame,
-    begin, compare_frame, copy_levels, fail, finish, forget_touched, free_book, make_touched,
-    rebuild, sbe_book_code, sbe_book_fault, sbe_book_state, sbe_comparison,
+    BOOK_ANEW, BOOK_APPLIED, BOOK_GAP, BOOK_LIVE, BOOK_MARKED, BOOK_SYNCING, BOOK_WAITS,
+    apply_frame, begin, compare_frame, fail, finish, forget_touched, free_book,
+    make_touched, sbe_book_code, sbe_comparison,
 )
-from .levels cimport compact, make_room, sbe_level, sbe_side
-from ..spot_stream cimport (
-    DepthDiffStreamEvent, DepthDiffStreamEvent_event_time,
-    DepthDiffStreamEvent_first_book_update_id, DepthDiffStreamEvent_last_book_update_id,
-    DepthDiffStreamEvent_price_exponent, DepthDiffStreamEvent_qty_exponent,
-    DepthSnapshotStreamEvent,
-)
+from .level_arrays cimport levels_of
+from .levels cimport sbe_level, sbe_side
+from .reasons cimport reason_of
+from .snapshots cimport fill_core
+from .storage cimport adopt_core, content_of, restore_core
+from .waiting_diffs cimport WaitingDiffs, replay
 
 from collections import deque, namedtuple
 
 import numpy as np
 
-from sbe_codegen.runtime.results import Batch
+from sbe_codegen.runtime.tables.results import Batch
 
 from ..errors import BookError
+from .level_arrays import Level
 
 STATES = ("syncing", "live", "stale")
-LEVEL = np.dtype([("price", "<i8"), ("qty", "<i8")])
-Level = namedtuple("Level", ("price", "qty"))
 Comparison = namedtuple("Comparison", ("levels", "agreed"))
-
-cdef dict FAILURES = {
-    BOOK_OVERFLOW: "a price or a quantity is beyond 64 bits at the exponents that others need",
-    BOOK_NO_MEMORY: "there is no memory left",
-}
-
-
-class Levels(np.ndarray):
-    """Levels, the best first: a structured array of ``price`` and ``qty``, a copy.
-
-    Of its rows the first ``proven`` are known to be the book's, with none missing between. The
-    figures are mantissas of ``price_exponent`` and ``qty_exponent`` where the dtype is integer.
-    What is made of such an array by slicing has None for these.
-    """
-
-    proven = price_exponent = qty_exponent = None
-
-    def __getitem__(self, key):
-        """A column is a plain array."""
-        return np.asarray(self)[key] if isinstance(key, str) else super().__getitem__(key)
-
 
 cdef inline bint is_kept(sbe_book_code code) noexcept:
     """Whether an event is to wait for the next snapshot."""
@@ -81,8 +57,7 @@ cdef class Book:
         self.symbol = symbol.upper()
         self.on_error = on_error
         self.core.max_levels = max_levels
-        self.max_buffer = max_buffer
-        self.buffer = deque()
+        self.waiting = WaitingDiffs(max_buffer)
 
     def __dealloc__(self):
         free_book(&self.core)
@@ -105,7 +80,7 @@ cdef class Book:
             return None
         if self.core.state == BOOK_SYNCING:
             return self.marked or "there is no snapshot yet"
-        return self.told()
+        return reason_of(&self.core, self.marked)
 
     @property
     def update_id(self):
@@ -154,9 +129,18 @@ cdef class Book:
         return self.core.pruned
 
     @property
+    def max_buffer(self):
+        return self.waiting.most
+
+    @property
+    def not_buffered(self):
+        """Diffs that were dropped while none led from a snapshot."""
+        return self.waiting.left_out
+
+    @property
     def buffered(self):
         """The diffs that wait for a snapshot."""
-        return len(self.buffer)
+        return len(self.waiting.diffs)
 
     @property
     def best_bid(self):
@@ -182,33 +166,11 @@ cdef class Book:
 
     def bids(self, n=None):
         """The ``n`` best bids, or all: `Levels`, the highest first. ValueError for ``n`` below 0."""
-        return self.levels(&self.core.bids, n, 1)
+        return levels_of(&self.core, &self.core.bids, n, 1)
 
     def asks(self, n=None):
         """The ``n`` best asks, or all: `Levels`, the lowest first. ValueError for ``n`` below 0."""
-        return self.levels(&self.core.asks, n, -1)
-
-    cdef levels(self, const sbe_side* side, n, int64_t sign):
-        cdef size_t i = 0, count = side.live, proven = 0
-        cdef const sbe_level* level = side.levels + side.count
-        cdef int64_t[:, ::1] rows
-        if n is not None:
-            if n < 0:
-                raise ValueError(f"n is a number of levels, not {n}")
-            count = min(n, side.live)
-        found = np.empty(count, LEVEL).view(Levels)
-        if count:
-            rows = found.view(np.ndarray).view(np.int64).reshape(count, 2)
-            while i < count:
-                level -= 1
-                if level.qty:
-                    rows[i, 0] = sign * level.price
-                    rows[i, 1] = level.qty
-                    proven += level.price >= side.edge
-                    i += 1
-        found.proven = proven
-        found.price_exponent, found.qty_exponent = self.price_exponent, self.qty_exponent
-        return found
+        return levels_of(&self.core, &self.core.asks, n, -1)
 
     # diffs
 
@@ -226,7 +188,7 @@ cdef class Book:
         if code == BOOK_APPLIED:
             return True
         if is_kept(code):
-            self.hold_event(event)
+            self.core.ignored += not self.waiting.add_event(event)
         return self.took(code)
 
     def apply_many(self, batch):
@@ -270,7 +232,7 @@ cdef class Book:
                     &self.core, firsts[i], lasts[i], times[i], price_exponents[i], qty_exponents[i]
                 )
             if is_kept(code):
-                self.hold(
+                self.core.ignored += not self.waiting.add(
                     firsts[i], lasts[i], times[i], price_exponents[i], qty_exponents[i],
                     bids[i].tobytes(), asks[i].tobytes(),
                 )
@@ -290,83 +252,6 @@ cdef class Book:
         """Makes the book stale, for a reason that it can't know itself. It keeps its levels."""
         self.marked = reason
         fail(&self.core, BOOK_MARKED)
-
-    cdef str told(self):
-        """The failure in words."""
-        cdef sbe_book_fault* fault = &self.core.fault
-        cdef sbe_book_code failure = self.core.failure
-        side = "a bid" if fault.is_bid else "an ask"
-        if failure == BOOK_GAP:
-            missing = f"{fault.before + 1} to {fault.first - 1}"
-            return f"updates {missing} are missing before the diff {fault.first} to {fault.last}"
-        if failure == BOOK_ANEW:
-            return (
-                f"the ids went back from {fault.before} to {fault.last}, at a later time: the "
-                "exchange counts anew"
-            )
-        if failure == BOOK_CROSSED:
-            return (
-                f"crossed at id {fault.before}: the best bid is {fault.first}, the best ask "
-                f"{fault.last} (x 10^{fault.price})"
-            )
-        if failure == BOOK_BAD_QTY:
-            return f"{side} at {fault.price} has the quantity {fault.qty}"
-        if failure == BOOK_BAD_PRICE:
-            return f"{side} has the price {fault.price}"
-        if failure == BOOK_BAD_IDS:
-            return f"a diff has the ids {fault.first} to {fault.last}"
-        return FAILURES.get(failure, self.marked)
-
-    # what waits for a snapshot
-
-    cdef hold_event(self, DepthDiffStreamEvent event):
-        cdef size_t bids = event.frame.bids.count, asks = event.frame.asks.count
-        cdef bytes levels = PyBytes_FromStringAndSize(NULL, (bids + asks) * sizeof(sbe_level))
-        copy_levels(&event.frame, <sbe_level*>PyBytes_AS_STRING(levels))
-        self.hold(
-            DepthDiffStreamEvent_first_book_update_id(&event.frame),
-            DepthDiffStreamEvent_last_book_update_id(&event.frame),
-            DepthDiffStreamEvent_event_time(&event.frame),
-            DepthDiffStreamEvent_price_exponent(&event.frame),
-            DepthDiffStreamEvent_qty_exponent(&event.frame),
-            levels[:bids * sizeof(sbe_level)], levels[bids * sizeof(sbe_level):len(levels)],
-        )
-
-    cdef hold(
-        self, int64_t first, int64_t last, int64_t event_time, int price_exponent,
-        int qty_exponent, bytes bids, bytes asks
-    ):
-        buffer = self.buffer
-        if buffer:
-            before, before_time = buffer[len(buffer) - 1][1:3]
-            goes_back = last < before and event_time > before_time
-            if last <= before and not goes_back:
-                self.core.ignored += 1
-                return
-            if first > before + 1 or goes_back:     # no snapshot leads from there to this one
-                self.not_buffered += len(buffer)
-                buffer.clear()
-        if len(buffer) >= self.max_buffer:
-            self.not_buffered += 1
-            buffer.popleft()
-        buffer.append((first, last, event_time, price_exponent, qty_exponent, bids, asks))
-
-    cdef sbe_book_code replay(self, tuple held) except *:
-        """Applies a diff that waited."""
-        cdef bytes bids, asks
-        cdef sbe_book_code code
-        first, last, event_time, price_exponent, qty_exponent, bids, asks = held
-        cdef size_t count = len(bids) // sizeof(sbe_level)
-        code = begin(
-            &self.core, first, last, event_time, count, len(asks) // sizeof(sbe_level)
-        )
-        if code != BOOK_APPLIED:
-            return code
-        if bids:
-            memcpy(self.core.touched, PyBytes_AS_STRING(bids), len(bids))
-        if asks:
-            memcpy(self.core.touched + count, PyBytes_AS_STRING(asks), len(asks))
-        return finish(&self.core, first, last, event_time, price_exponent, qty_exponent)
 
     # snapshots
 
@@ -393,27 +278,27 @@ cdef class Book:
                 f"the snapshot {update_id} is older than the book, {self.core.update_id}, which "
                 "stays as it is: fetch another"
             )
-        after = [held for held in self.buffer if held[1] > update_id]
+        after = [held for held in self.waiting.diffs if held[1] > update_id]
         if after and after[0][0] > update_id + 1:
             return self.refused(
                 f"the snapshot {update_id} is older than the diffs that wait, which begin at "
                 f"{after[0][0]}: fetch another"
             )
-        problem = self.fill(response, limit or 0)
+        problem = fill_core(&self.core, response, limit or 0)
         if problem:
             return self.refused(f"the snapshot {update_id}: {problem}")
         self.core.update_id = update_id
         self.core.event_time = 0        # a snapshot has none: the next diff is not compared with it
-        self.near_time = max([held[2] for held in self.buffer if held[1] <= update_id], default=0)
+        self.near_time = max([held[2] for held in self.waiting.diffs if held[1] <= update_id], default=0)
         forget_touched(&self.core)
         self.core.state = BOOK_LIVE
         self.snapshots += 1
         self.marked = None
-        self.buffer.clear()
+        self.waiting.diffs.clear()
         for i, held in enumerate(after):
-            code = self.replay(held)
+            code = replay(&self.core, held)
             if code > BOOK_WAITS:
-                self.buffer.extend(after[i + (not is_kept(code)):])
+                self.waiting.diffs.extend(after[i + (not is_kept(code)):])
                 break
         if self.core.state != BOOK_LIVE:
             self.took(self.core.failure)
@@ -428,7 +313,7 @@ cdef class Book:
             raise ValueError(f"an event of {event.symbol}, and the book is of {self.symbol}")
         if self.core.state == BOOK_LIVE:
             return False
-        problem = self.fill(event, 0)
+        problem = fill_core(&self.core, event, 0)
         if problem:
             return self.refused(f"depth20 {event.book_update_id}: {problem}")
         self.core.update_id = event.book_update_id
@@ -455,32 +340,6 @@ cdef class Book:
             self.marked = problem
         return False
 
-    cdef str fill(self, given, int64_t limit):
-        """Makes the book that of a snapshot; or says what is wrong with it."""
-        cdef const char* problem
-        bid_levels, ask_levels = given.bids, given.asks         # over a frame: not aligned
-        cdef const int64_t[:] bid_prices = np.array(bid_levels["price"])
-        cdef const int64_t[:] bid_qtys = np.array(bid_levels["qty"])
-        cdef const int64_t[:] ask_prices = np.array(ask_levels["price"])
-        cdef const int64_t[:] ask_qtys = np.array(ask_levels["qty"])
-        cdef int price_exponent = given.price_exponent, qty_exponent = given.qty_exponent
-        cdef Py_ssize_t i, bids = bid_prices.shape[0], asks = ask_prices.shape[0]
-        if bid_qtys.shape[0] != bids or ask_qtys.shape[0] != asks:
-            raise ValueError("a snapshot has as many prices as quantities")
-        forget_touched(&self.core)
-        if not make_touched(&self.core, bids, asks):
-            raise MemoryError()
-        for i in range(bids):
-            self.core.touched[i] = sbe_level(bid_prices[i], bid_qtys[i])
-        for i in range(asks):
-            self.core.touched[bids + i] = sbe_level(ask_prices[i], ask_qtys[i])
-        problem = rebuild(&self.core, limit)
-        forget_touched(&self.core)
-        if problem != NULL:
-            return problem.decode()
-        self.core.price_exponent, self.core.qty_exponent = price_exponent, qty_exponent
-        return None
-
     # copies
 
     def __reduce__(self):
@@ -493,65 +352,25 @@ cdef class Book:
         }
 
     def content(self):
-        cdef sbe_book* core = &self.core
-        numbers = (
-            core.price_exponent, core.qty_exponent, core.update_id, core.event_time, core.state,
-            core.failure, core.fault.before, core.fault.first, core.fault.last, core.fault.price,
-            core.fault.qty, core.fault.is_bid, core.last_first, core.applied, core.ignored, core.overlaps,
-            core.absent, core.pruned, self.snapshots, self.not_buffered,
+        own = (
+            self.snapshots, self.waiting.left_out, self.marked, list(self.waiting.diffs),
         )
-        compact(&core.bids)
-        compact(&core.asks)
-        sides = [stored(&core.bids), stored(&core.asks)]
-        touched = (<char*>core.touched)[:(core.touched_bids + core.touched_asks) * sizeof(sbe_level)]
-        return numbers, sides, touched, core.touched_bids, self.marked, list(self.buffer)
+        return content_of(&self.core), own
 
     def restore(self, content):
         """Makes the book what `content` gave. ValueError for what can't be that."""
-        cdef sbe_book* core = &self.core
-        cdef int state, failure
-        cdef bytes touched
-        cdef Py_ssize_t bids
-        numbers, sides, touched, bids, marked, buffer = content
-        state, failure = numbers[4:6]
-        known = 0 <= state < len(STATES) and 0 <= failure <= BOOK_MARKED
-        if not known or len(touched) % sizeof(sbe_level) or not (
-            0 <= bids <= <Py_ssize_t>(len(touched) // sizeof(sbe_level))
-        ):
-            raise ValueError("this is not the content of a book")
-        load(&core.bids, sides[0])
-        load(&core.asks, sides[1])
-        if not make_touched(core, bids, len(touched) // sizeof(sbe_level) - bids):
-            raise MemoryError()
-        if touched:
-            memcpy(core.touched, PyBytes_AS_STRING(touched), len(touched))
-        (
-            core.price_exponent, core.qty_exponent, core.update_id, core.event_time, _, _,
-            core.fault.before, core.fault.first, core.fault.last, core.fault.price,
-            core.fault.qty, core.fault.is_bid, core.last_first, core.applied, core.ignored,
-            core.overlaps, core.absent, core.pruned, self.snapshots, self.not_buffered,
-        ) = numbers
-        core.state, core.failure = <sbe_book_state>state, <sbe_book_code>failure
-        self.marked = marked
-        self.buffer = deque(buffer)
+        core, own = content
+        restore_core(&self.core, core)
+        self.snapshots, self.waiting.left_out, self.marked, diffs = own
+        self.waiting.diffs = deque(diffs)
 
     def adopt(self, Book other not None):
         """Takes the levels, the id and the state of another book; counters stay."""
         if other.symbol != self.symbol:
             raise ValueError(f"a book of {other.symbol}, and this one is of {self.symbol}")
-        compact(&other.core.bids)
-        compact(&other.core.asks)
-        load(&self.core.bids, stored(&other.core.bids))
-        load(&self.core.asks, stored(&other.core.asks))
-        self.core.price_exponent = other.core.price_exponent
-        self.core.qty_exponent = other.core.qty_exponent
-        self.core.update_id = other.core.update_id
-        self.core.event_time = other.core.event_time
-        forget_touched(&self.core)
-        self.core.state, self.core.failure = other.core.state, other.core.failure
-        self.core.fault = other.core.fault
+        adopt_core(&self.core, &other.core)
         self.marked = other.marked
-        self.buffer = other.buffer.copy()
+        self.waiting.diffs = other.waiting.diffs.copy()
 
     def copy(self):
         """A book of its own with the same content."""
@@ -565,33 +384,6 @@ cdef inline const sbe_level* best_of(const sbe_side* side) noexcept:
 cdef pairs(records):
     """Records of two int64 as an array of two columns."""
     return records.view(np.int64).reshape(len(records), 2)
-
-
-cdef tuple stored(const sbe_side* side):
-    return side.edge, (<const char*>side.levels)[:side.count * sizeof(sbe_level)]
-
-
-cdef int load(sbe_side* side, tuple content) except -1:
-    cdef bytes levels
-    cdef int64_t edge
-    cdef const sbe_level* level
-    cdef size_t i, count
-    edge, levels = content
-    level = <const sbe_level*>PyBytes_AS_STRING(levels)
-    count = len(levels) // sizeof(sbe_level)
-    if len(levels) % sizeof(sbe_level):
-        raise ValueError("this is not the content of a book")
-    for i in range(count):
-        if level[i].qty <= 0 or (i and level[i].price <= level[i - 1].price):
-            raise ValueError("this is not the content of a book")
-    side.count = side.live = 0
-    if not make_room(side, count):
-        raise MemoryError()
-    if count:
-        memcpy(side.levels, level, len(levels))
-    side.count = side.live = count
-    side.edge = edge
-    return 0
 
 
 def restored(kind, options, content):

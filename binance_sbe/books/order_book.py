@@ -12,10 +12,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sbe_codegen.runtime.scaling import to_float
+from sbe_codegen.runtime.decode.scaling import to_float
 
 from ..errors import BookError
-from .book import Book, Comparison, Level, Levels
+from .book import Book, Comparison
+from .level_arrays import Level, Levels
 
 __all__ = ["Comparison", "Level", "Levels", "OrderBook"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sbe_codegen.printing import fitting
-from sbe_codegen.runtime.results import Batch
+from sbe_codegen.runtime.tables.results import Batch
 
 from ..feed.intake.stats import Stats
 from ..outside import shown

@@ -34,10 +34,10 @@ from ..errors import (
     MissingKey,
     exit_code,
 )
-from ..feed.client import connect
 from ..feed.settings import checked_key
 from ..feed.transport.dialing import dialed
-from ..feed.transport.transports import unreachable
+from ..feed.transport.websocket import unreachable
+from ..live import connect
 from ..outside import remember_key, shown
 from ..spot_stream import BestBidAskStreamEvent
 from ..venue import environments, lifecycle

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..feed.client import Feed
+from ..feed.feed import Feed
 from ..feed.intake.stats import Histogram
-from ..feed.ledger import Connection
+from ..feed.ledger import ConnectionRecord
 from ..feed.protocol.supervisor import WE_CLOSED
 from .display import cell
 
@@ -32,7 +32,7 @@ def percentiles(histogram: Histogram) -> str:
 
 def old_symbols(feed: Feed) -> set[str]:
     """The symbols of which some stream has no connection now: what is known of them gets old."""
-    names = feed._connections.supervisor.shards.cut_off()
+    names = feed._connections.engine.supervisor.shards.cut_off()
     return {name.partition("@")[0].upper() for name in names}
 
 
@@ -50,7 +50,7 @@ def no_connection(feed: Feed) -> str:
     return f"no connection is open{f': {causes[0]}' if causes else ''}"
 
 
-def open_connections(feed: Feed) -> list[Connection]:
+def open_connections(feed: Feed) -> list[ConnectionRecord]:
     return [each for each in feed.ledger.connections if each.closed_ns is None]
 
 
@@ -58,7 +58,7 @@ def open_connections(feed: Feed) -> list[Connection]:
 COLUMNS = ("connection", "age", "last read", "frames", "MB", "first", "behind the first")
 
 
-def connection_cells(connection: Connection, now_ns: int) -> tuple[str, ...]:
+def connection_cells(connection: ConnectionRecord, now_ns: int) -> tuple[str, ...]:
     """One open connection: how old it is, what it has brought, and how often it was first."""
     line = connection.line
     brought = line.won + line.duplicates

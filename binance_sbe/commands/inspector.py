@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from sbe_codegen.runtime.columns import time_unit
+from sbe_codegen.runtime.decode.layout import NUMPY
+from sbe_codegen.runtime.decode.texts import DEEPEST
 from sbe_codegen.runtime.errors import DecodeError
-from sbe_codegen.runtime.layout import NUMPY
 from sbe_codegen.runtime.sofh import SOFH_LENGTH, FramingError
-from sbe_codegen.runtime.texts import DEEPEST
+from sbe_codegen.runtime.tables.columns import time_unit
 
 _SHOWN = 12  # bytes of one element that are printed
 

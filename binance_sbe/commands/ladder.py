@@ -10,9 +10,10 @@ from typing import Any
 
 from sbe_codegen.printing import fitting
 
-from ..books.book_keeper import LiveBook
-from ..books.live_books import Books, books
+from ..books.keeper import LiveBook
+from ..books.live import Books
 from ..errors import FeedError
+from ..live import books
 from ..outside import complain, json_text, say
 from .display import cell, decimal, short, wrapped
 from .health import duration

@@ -28,7 +28,7 @@ _END_SECONDS = 5.0  # that a child has to end
 
 async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options: Any) -> int:
     """Serves until a signal, or until the parent ends; ``options`` are for `Exchange`."""
-    from ..feed.transport.transports import arrives
+    from ..feed.transport.websocket import arrives
     from ..simulator import Exchange
     from ..simulator.faults import KINDS
 

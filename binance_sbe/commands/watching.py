@@ -13,11 +13,12 @@ from typing import Any
 
 from sbe_codegen.extras import imported
 from sbe_codegen.runtime.errors import MissingPackage
-from sbe_codegen.runtime.results import Batch
+from sbe_codegen.runtime.tables.results import Batch
 
 from ..errors import FeedError
-from ..feed.client import Feed, connect
-from ..feed.transport.transports import arrives
+from ..feed.feed import Feed
+from ..feed.transport.websocket import arrives
+from ..live import connect
 from ..outside import complain, note, say, say_json
 from ..venue.environments import is_loopback
 from ..venue.streams import KINDS, stream_name
@@ -28,7 +29,7 @@ from .recap import next_steps, summary
 
 _REFRESH = 0.25
 _ONCE_SECONDS = 15.0
-KIND_OF: dict[type, str] = {message: kind for kind, message in KINDS.items()}
+KIND_OF: dict[type, str] = {kind.message: name for name, kind in KINDS.items()}
 
 
 def streams_of(symbols: Sequence[str], kinds: Iterable[str] = KINDS) -> list[str]:
@@ -205,7 +206,7 @@ def _enums_of(message: Any) -> dict[str, dict[int, Any]]:
     return found
 
 
-_ENUMS = {message: _enums_of(message) for message in KINDS.values()}
+_ENUMS = {kind.message: _enums_of(kind.message) for kind in KINDS.values()}
 
 
 def _plain(name: str, value: Any, exponents: dict[str, int], enums: dict[str, Any]) -> Any:

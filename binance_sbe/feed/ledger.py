@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from sbe_codegen.runtime.errors import DecodeError
 
 from .. import spot_stream
-from .intake.damage import DamagedFrames
-from .intake.overflow import CONFLATED
-from .intake.sequencer import Line, Sequencer, Stream
+from ..venue.streams import KINDS
+from .intake.streams import Source, Stream
+
+if TYPE_CHECKING:
+    from .intake.backlog import Backlog
 
 MOST_HOLES = 100_000
 MOST_FILLABLE = 11_000  # holes of one stream that what comes late may fill: more than it has gaps
@@ -67,22 +70,27 @@ class Damaged:
 
 
 @dataclass
-class Connection:
+class ConnectionRecord:
     """One connection of the feed, from its opening to its end (None while it is open)."""
 
     name: str
-    line: Line
+    source: Source
     opened_ns: int
     closed_ns: int | None = None
     cause: str | None = None
 
     @property
+    def line(self) -> Source:
+        """``source``, by the name that it had before."""
+        return self.source
+
+    @property
     def frames(self) -> int:
-        return self.line.frames
+        return self.source.frames
 
     @property
     def bytes(self) -> int:
-        return self.line.bytes
+        return self.source.bytes
 
 
 class Ledger:
@@ -104,38 +112,44 @@ class Ledger:
     def __init__(self) -> None:
         self.holes: list[Hole] = []
         self.holes_count = 0
-        self.damaged_frames = DamagedFrames()
-        self.newer_versions: Counter[int] = Counter()
-        self.connections: list[Connection] = []
+        self.connections: list[ConnectionRecord] = []
         self.connections_count = self.ended_count = 0
         self.dropped = 0
-        self.sequencer = Sequencer(self._note_hole, note_late=self._note_late)
+        self._backlog: Backlog | None = None  # whose counters are shown here
         self._dropping: dict[str, Hole] = {}
         self._fillable: dict[str, list[Hole]] = {}  # by stream, in the order of their ids
 
+    def follow(self, backlog: Backlog) -> None:
+        """What is counted where frames come in is shown here as well."""
+        self._backlog = backlog
+
     @property
     def damaged(self) -> list[Damaged]:
-        return [Damaged(*each) for each in self.damaged_frames]
+        return [Damaged(*each) for each in self._backlog.damaged] if self._backlog else []
 
     @property
     def damaged_count(self) -> int:
-        return self.damaged_frames.count
+        return self._backlog.damaged.count if self._backlog else 0
 
     @property
     def unknown_templates(self) -> Counter[int]:
-        return Counter(self.damaged_frames.unknown)
+        return Counter(self._backlog.damaged.unknown if self._backlog else ())
+
+    @property
+    def newer_versions(self) -> Counter[int]:
+        return self._backlog.newer_versions if self._backlog else Counter()
 
     @property
     def strays(self) -> Mapping[str, int]:
-        return self.sequencer.strays
+        return self._backlog.arbiter.directory.strays if self._backlog else {}
 
     @property
     def strays_count(self) -> int:
-        return self.sequencer.stray_frames
+        return self._backlog.arbiter.stray_frames if self._backlog else 0
 
     @property
     def streams(self) -> Mapping[str, Stream]:
-        return self.sequencer.streams
+        return self._backlog.arbiter.directory.streams if self._backlog else {}
 
     def __repr__(self) -> str:
         return (
@@ -150,7 +164,9 @@ class Ledger:
         if len(self.holes) > MOST_HOLES:
             del self.holes[: MOST_HOLES // 10]
 
-    def _note_hole(
+    # what the intake tells (see `intake.account`)
+
+    def note_hole(
         self, stream: Stream, before: int, after: int, started: int, ended: int, cause: str
     ) -> None:
         hole = Hole(stream.name, before, after, started, ended, cause)
@@ -162,7 +178,7 @@ class Ledger:
         if len(known) > MOST_FILLABLE:
             del known[:_FORGOTTEN]
 
-    def _note_late(self, stream: Stream, first: int, last: int) -> int:
+    def note_late(self, stream: Stream, first: int, last: int) -> int:
         """Ids that come after all, and are in no hole any more; how many were."""
         known = self._fillable.get(stream.name, [])
         at = bisect_left(known, first, key=lambda hole: hole.first_after - 1)
@@ -194,7 +210,7 @@ class Ledger:
         if at < len(self.holes) and self.holes[at] is hole:
             del self.holes[at]
 
-    def note_connection(self, connection: Connection) -> None:
+    def note_connection(self, connection: ConnectionRecord) -> None:
         """A connection is there; the oldest that ended is forgotten where there are too many."""
         self.connections_count += 1
         self.connections.append(connection)
@@ -204,7 +220,7 @@ class Ledger:
             if oldest is not None:
                 self.connections.remove(oldest)
 
-    def note_end(self, connection: Connection, now_ns: int, cause: str) -> None:
+    def note_end(self, connection: ConnectionRecord, now_ns: int, cause: str) -> None:
         """A connection is no more."""
         self.ended_count += 1
         connection.closed_ns, connection.cause = now_ns, cause
@@ -222,7 +238,7 @@ class Ledger:
         if (
             hole is None
             or first <= hole.last_before
-            or (first > hole.first_after and stream.kind not in CONFLATED)
+            or (first > hole.first_after and not KINDS[stream.kind].is_replaced)
         ):
             hole = Hole(stream.name, first - 1, last + 1, received, received, "a slow consumer")
             self._dropping[stream.name] = hole

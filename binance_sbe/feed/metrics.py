@@ -10,7 +10,7 @@ from sbe_codegen.extras import imported
 from sbe_codegen.printing import escaped
 
 from ..errors import FeedError
-from .client import Feed
+from .feed import Feed
 from .intake.stats import Histogram
 
 if TYPE_CHECKING:

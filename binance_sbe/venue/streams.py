@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from ..spot_stream import (
     BestBidAskStreamEvent,
@@ -11,13 +12,41 @@ from ..spot_stream import (
     TradesStreamEvent,
 )
 
-# The speeds of the two depth streams have changed several times and are not promised: none is here.
-KINDS = {
-    "trade": TradesStreamEvent,
-    "bestBidAsk": BestBidAskStreamEvent,
-    "depth20": DepthSnapshotStreamEvent,
-    "depth": DepthDiffStreamEvent,
-}
+Message = (
+    TradesStreamEvent | BestBidAskStreamEvent | DepthSnapshotStreamEvent | DepthDiffStreamEvent
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is to be known of one kind of stream.
+
+    ``ids_jump``: its ids are those of the book, of which it brings some: an id that is left out is
+    no loss. ``is_replaced``: each event replaces the one before, so that a slow consumer may be
+    given the newest only. ``silence``: seconds after which it is not believed that nothing happens
+    (None: trades may be rare; the others follow the book).
+    """
+
+    name: str
+    message: type[Message]
+    ids_jump: bool
+    is_replaced: bool
+    silence: float | None
+
+
+# In the order of their templates, as `kinds.pxd` has them for C. The speeds of the two depth
+# streams have changed several times and are not promised: none is here.
+_TABLE = (
+    Kind("trade", TradesStreamEvent, ids_jump=False, is_replaced=False, silence=None),
+    Kind("bestBidAsk", BestBidAskStreamEvent, ids_jump=True, is_replaced=True, silence=300.0),
+    Kind("depth20", DepthSnapshotStreamEvent, ids_jump=True, is_replaced=True, silence=300.0),
+    Kind("depth", DepthDiffStreamEvent, ids_jump=False, is_replaced=False, silence=300.0),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _TABLE}
+NAMES = tuple(KINDS)
+REPLACED = tuple(kind.name for kind in _TABLE if kind.is_replaced)
+# The default of `connect`: seconds that streams may be silent, by kind.
+STREAM_TIMEOUT: Mapping[str, float | None] = {kind.name: kind.silence for kind in _TABLE}
 
 
 def stream_name(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import ir, limits
 from ..primitives import Primitive
-from ..runtime.names import free
+from ..runtime.decode.names import free
 from .source import Source, code, hexadecimal, real
 
 

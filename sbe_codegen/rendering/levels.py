@@ -7,17 +7,20 @@ from typing import Any
 
 from .. import ir, names
 from . import specs, stubs
+from .fields import FieldRenderer
 from .source import Source, code, doc, joined, json_text
 from .tuples import TupleRenderer
 
 _Level = ir.Message | ir.Group
 
 
-class LevelRenderer(TupleRenderer):
+class LevelRenderer:
     """`framings` collects what is needed for stepping over unknown elements."""
 
-    def __init__(self, module: ir.Module) -> None:
-        super().__init__(module)
+    def __init__(self, fields: FieldRenderer) -> None:
+        self.fields = fields
+        self._tuples = TupleRenderer()
+        module = fields.module
         self.data_of_message: list[ir.VarData] = []
         self.data_of_module = [
             data.var_data
@@ -33,7 +36,7 @@ class LevelRenderer(TupleRenderer):
         levels = [root, *_complex(root["groups"])]
         for i, level in enumerate(levels):
             level["probe"] = f"{message.template_id}_{i}"
-        text = message.description or f"{message.name} of {self.module.package}."
+        text = message.description or f"{message.name} of {self.fields.module.package}."
         return root | {
             "name": message.name,
             "template_id": message.template_id,
@@ -46,8 +49,10 @@ class LevelRenderer(TupleRenderer):
             "tables": [root, *_all(root["groups"])],
             "slots": [slot for level in levels for slot in _slots(level)],
             "framings": [each["framing"] for each in _all(root["groups"]) if each["framing"]],
-            "spec": json_text(specs.message(message, self.numpy_order, self.composite_key)),
-            **self.tuples(message, root["fields"]),
+            "spec": json_text(
+                specs.message(message, self.fields.numpy_order, self.fields.composite_key)
+            ),
+            **self._tuples.tuples(message, root["fields"]),
             "stub": stubs.message(message),
         }
 
@@ -59,22 +64,22 @@ class LevelRenderer(TupleRenderer):
         """``path`` begins C functions, ``prefix`` C structs."""
         is_message = isinstance(source, ir.Message)
         if not is_message:
-            path = self.claim(f"take_{path}").removeprefix("take_")
+            path = self.fields.claim(f"take_{path}").removeprefix("take_")
         version = "header.version" if is_message else "group.version"
-        leaves = self.leaves(source.block.wire_fields, path)
+        leaves = self.fields.leaves(source.block.wire_fields, path)
         groups = [self.group(each, path, prefix, elements, version) for each in source.groups]
         texts = [each for each in source.data if each.var_data.charset]
         blobs = [each for each in source.data if not each.var_data.charset]
-        columns = [self.column(field) for field in source.block.wire_fields]
+        columns = [self.fields.column(field) for field in source.block.wire_fields]
         return {
             "path": path,
-            "frame": self.claim(f"{prefix}Frame" if is_message else f"{prefix}Entry"),
-            "row": self.claim(f"{prefix}Row"),
+            "frame": self.fields.claim(f"{prefix}Frame" if is_message else f"{prefix}Entry"),
+            "row": self.fields.claim(f"{prefix}Row"),
             "element": ".".join(elements),
             "fields": leaves,
             "columns": columns
             + [{"c_type": "uint32_t", "declarator": text.c_name} for text in texts],
-            "copies": self.copies(leaves, code("row"), code("frame")),
+            "copies": self.fields.copies(leaves, code("row"), code("frame")),
             "groups": groups,
             "has_framing": any(group["is_flat"] and group["framing"] for group in groups),
             "data": [self.data(each, elements) for each in source.data],
@@ -124,10 +129,10 @@ class LevelRenderer(TupleRenderer):
             "scratch": f"{group.c_name}_entry",
             "framing": framing,
             "full_since": group.block.since,
-            "is_native": not self.module.big_endian and self.is_native(group.block),
+            "is_native": not self.fields.module.big_endian and self.fields.is_native(group.block),
             "copies": model["copies"]
             if not group.is_flat
-            else self.copies(fields, item, code("&one, 0" if framing else "frame, i")),
+            else self.fields.copies(fields, item, code("&one, 0" if framing else "frame, i")),
         }
 
     def data(self, each: ir.Data, elements: tuple[str, ...]) -> dict[str, Any]:
@@ -154,21 +159,21 @@ class LevelRenderer(TupleRenderer):
             return level.dimension
         if level.groups:
             return level.groups[-1].dimension
-        known = {each.name: each for each in self.module.dimensions}
+        known = {each.name: each for each in self.fields.module.dimensions}
         first = next(iter(known.values()), None)
         return known.get("groupSizeEncoding", first)
 
     def framing(self, dimension: ir.Dimension | None, data: ir.VarData | None) -> dict[str, Any]:
         absent = code("sbe_member(-1, 0)")
-        parts: list[Source | int] = [self.module.version, dimension.size if dimension else 0]
+        parts: list[Source | int] = [self.fields.module.version, dimension.size if dimension else 0]
         members = (
             (dimension.block_length, dimension.count, dimension.group_count, dimension.data_count)
             if dimension
             else (None,) * 4
         )
-        parts += [self.member(each) if each else absent for each in members]
+        parts += [self.fields.member(each) if each else absent for each in members]
         parts.append(data.data_offset if data else 0)
-        parts.append(self.member(data.length) if data else absent)
+        parts.append(self.fields.member(data.length) if data else absent)
         return {
             "name": _framing_name(dimension, data),
             "value": code("sbe_framing({})", joined(", ", parts)),
@@ -176,7 +181,7 @@ class LevelRenderer(TupleRenderer):
 
     def unknown(self, level: _Level, version: str) -> dict[str, Any]:
         """How unknown groups and data of ``level`` are stepped over; empty where nothing says."""
-        header = self.module.header
+        header = self.fields.module.header
         result: dict[str, Any] = {
             "unknown_groups": "", "unknown_data": "", "counts": False, "entry_framing": "",
         }  # fmt: skip

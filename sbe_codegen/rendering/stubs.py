@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ir, names
-from ..runtime.names import free
+from ..runtime.decode.names import free
 from .source import Source, code, joined
 
 _ROWS = code("NDArray[np.void]")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import ir
-from .fields import FieldRenderer, Leaf
+from .fields import Leaf
 from .source import Source, code
 
 _Element = ir.Field | ir.Data
@@ -22,7 +22,9 @@ class _Value(NamedTuple):
     put: Source
 
 
-class TupleRenderer(FieldRenderer):
+class TupleRenderer:
+    """The tuples of a message. It needs nothing but the message and its accessors."""
+
     def tuples(self, message: ir.Message, leaves: Sequence[Leaf]) -> dict[str, Any]:
         """The forms of the tuple: raw, and with floats where the message has mantissas."""
         elements: list[_Element] = [*message.block.fields, *message.data]
@@ -32,7 +34,7 @@ class TupleRenderer(FieldRenderer):
             self.value(i, code("ELEMENTS_{}, {}", number, i), each, accessors)
             for i, each in enumerate(elements)
         ]
-        forms = [(f"tuple_{message.name}", f"SHELF_{number}", raw)]
+        forms = [(f"tuple_{message.name}", f"KEPT_{number}", raw)]
         if any(field.exponent for field in message.block.fields):
             scaled = [
                 self.scaled(i, code("FLOATS_{}, {}", number, i), message.block, each, accessors)
@@ -40,22 +42,22 @@ class TupleRenderer(FieldRenderer):
                 else raw[i]
                 for i, each in enumerate(elements)
             ]
-            forms.append((f"float_tuple_{message.name}", f"FLOAT_SHELF_{number}", scaled))
+            forms.append((f"float_tuple_{message.name}", f"KEPT_FLOATS_{number}", scaled))
         is_kept = not any(map(_is_held, elements))
         return {
             "tuples": [
                 {
                     "function": function,
-                    "shelf": shelf,
+                    "kept": kept,
                     "reads": [value.read for value in values],
                     "puts": [value.put for value in values],
                     "is_kept": is_kept,
                     # descriptors may run Python code
                     "copies": any("read_element" in value.read for value in values),
                 }
-                for function, shelf, values in forms
+                for function, kept, values in forms
             ],
-            "shelves": [shelf for _, shelf, _ in forms],
+            "kept_tuples": [kept for _, kept, _ in forms],
         }
 
     def value(

@@ -1,13 +1,16 @@
-"""Frames that were no message: counted, and kept within a bound."""
+"""Frames that were no message."""
 
 from libc.stdint cimport int64_t, uint8_t
 
-from .sequencer cimport Line
+from .streams cimport Source
+
 
 cdef class DamagedFrames:
     cdef readonly int64_t count
-    cdef readonly dict unknown          # by template: how often it was seen
-    cdef object frames                  # deque of (frame, received, connection)
-    cdef int64_t size                   # their bytes
+    cdef readonly object unknown        # a dict: template -> how often
+    cdef object frames                  # deque of (frame, received, name of the connection)
+    cdef int64_t size                   # of these
 
-    cdef bint add(self, const uint8_t* data, Py_ssize_t size, int64_t received, Line line) except -1
+    cdef bint add(
+        self, const uint8_t* data, Py_ssize_t size, int64_t received, Source source, int kind
+    ) except -1

@@ -5,9 +5,11 @@ somebody asks.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from .sequencer cimport Line
+from ...spot_stream cimport sbe_header_length, sbe_header_schema_id, sbe_header_template_id
+from ...venue.kinds cimport kind_of
+from .streams cimport Source
 
 from collections import deque
 
@@ -17,14 +19,9 @@ MOST_FRAMES = 1000
 MOST_BYTES = 4 << 20            # of all that are kept
 MOST_OF_ONE = 64 << 10          # longer frames are kept up to here
 
-cdef enum:
-    HEADER = 8                  # bytes
-    FIRST_TEMPLATE = 10000
-    LAST_TEMPLATE = 10003
-
 cdef Py_ssize_t _MOST_FRAMES = MOST_FRAMES
 cdef int64_t _MOST_BYTES = MOST_BYTES
-cdef int _SCHEMA_ID = spot_stream.SCHEMA_ID
+cdef uint64_t _SCHEMA_ID = spot_stream.SCHEMA_ID
 
 
 cdef class DamagedFrames:
@@ -40,21 +37,25 @@ cdef class DamagedFrames:
     def __iter__(self):
         return iter(list(self.frames))
 
-    def note(self, bytes frame not None, int64_t received, Line line not None):
+    def note(self, bytes frame not None, int64_t received, Source source not None):
         """Counts a frame that is no message; False where only its template is unknown."""
-        return self.add(<const uint8_t*><char*>frame, len(frame), received, line)
+        cdef const uint8_t* data = <const uint8_t*><char*>frame
+        return self.add(data, len(frame), received, source, kind_of(data, len(frame)))
 
-    cdef bint add(self, const uint8_t* data, Py_ssize_t size, int64_t received, Line line) except -1:
-        cdef int template
-        if size >= HEADER and (data[4] | data[5] << 8) == _SCHEMA_ID:
-            template = data[2] | data[3] << 8
-            if not FIRST_TEMPLATE <= template <= LAST_TEMPLATE:
-                self.unknown[template] = self.unknown.get(template, 0) + 1
-                return False
+    cdef bint add(
+        self, const uint8_t* data, Py_ssize_t size, int64_t received, Source source, int kind
+    ) except -1:
+        """``kind`` is what its header says that it is."""
+        if kind < 0 and <size_t>size >= sbe_header_length() and (
+            sbe_header_schema_id(data) == _SCHEMA_ID
+        ):
+            template = sbe_header_template_id(data)
+            self.unknown[template] = self.unknown.get(template, 0) + 1
+            return False
         self.count += 1
         size = min(size, MOST_OF_ONE)
         frame = PyBytes_FromStringAndSize(<const char*>data, size)
-        self.frames.append((frame, received, line.name))
+        self.frames.append((frame, received, source.name))
         self.size += size
         while self.size > _MOST_BYTES or len(self.frames) > _MOST_FRAMES:
             self.size -= len(self.frames.popleft()[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import FeedError
-from ..intake.sequencer import Line
 
 
 @dataclass(frozen=True)
@@ -13,7 +12,7 @@ class Open:
     """Make a connection, and report `opened` or `failed`."""
 
     connection: int
-    line: Line
+    name: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Close:
 class Entered:
     """The connection brings these streams from now on."""
 
-    line: Line
+    connection: int
     names: tuple[str, ...]
 
 
@@ -59,7 +58,7 @@ class Left:
     ``whole`` says that it has brought all up to the end that we had asked for.
     """
 
-    line: Line
+    connection: int
     cause: str
     whole: bool = False
 

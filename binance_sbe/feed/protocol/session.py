@@ -12,7 +12,6 @@ from itertools import count
 from typing import Any
 
 from ...venue.streams import stream_names
-from ..intake.stats import Stats
 
 MAX_STREAMS = 1024
 
@@ -60,7 +59,6 @@ class UnknownText:
 
 class Session:
     def __init__(self) -> None:
-        self.stats = Stats()
         self._ids = count(1)
         self._pending: dict[int, Request] = {}
         self._streams: dict[str, None] = {}
@@ -101,7 +99,6 @@ class Session:
 
     def receive_text(self, text: str) -> Accepted | Refused | ServerShutdown | UnknownText:
         """What a text frame says. Lenient about shape: replies differ in what they carry."""
-        self.stats.texts += 1
         try:
             body = json.loads(text)
         except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from ..settings import Settings
 from .actions import Action, Answer, Entered, Forgotten, Send, logged
 from .pacing import Backoff
 from .session import Request
-from .slots import Connection, Shards
+from .shards import Connection, Shards
 from .tickets import Ticket, Tickets
 
 NAMES_A_REQUEST = 200
@@ -76,7 +76,7 @@ class Subscriptions:
         connection.fresh |= set(names)
         self._acknowledged |= dict.fromkeys(names)
         self._known |= set(names)
-        self._tell(Entered(connection.line, tuple(names)))
+        self._tell(Entered(connection.number, tuple(names)))
         self.tickets.settle("SUBSCRIBE", names)
 
     def refused(

@@ -9,11 +9,10 @@ import random
 from collections.abc import Callable
 from itertools import count
 
-from ..intake.sequencer import Line
 from ..settings import Settings
 from .actions import Action, Finish, Open, logged
 from .pacing import Window
-from .slots import Connection, Phase, Shards, Slot
+from .shards import Connection, Phase, Shards, Slot
 
 ATTEMPTS = (295, 300.0)  # of the 300 in five minutes that the exchange allows
 
@@ -64,14 +63,14 @@ class Succession:
     def open(self, slot: Slot, now: float) -> None:
         self._attempts.note(now)
         number = next(self._numbers)
-        line = Line(number, f"connection {number} (line {slot.index + 1})")
-        connection = Connection(number, slot, line)
+        name = f"connection {number} (line {slot.index + 1})"
+        connection = Connection(number, slot, name)
         self._connections[number] = connection
         if slot.current is None:
             slot.current = connection
         else:
             slot.successor = connection
-        self._tell(Open(number, line))
+        self._tell(Open(number, name))
 
     def retry(self, slot: Slot, why: str, now: float) -> None:
         """Another attempt, after a pause that grows from failure to failure."""

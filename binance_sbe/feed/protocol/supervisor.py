@@ -15,7 +15,7 @@ from ...venue.streams import stream_names
 from ..settings import Settings
 from .actions import Action, Ask, Close, Failed, Left, logged
 from .session import Accepted, Refused, ServerShutdown, UnknownText
-from .slots import CONTROL_FRAMES, Connection, Phase, Shards, Slot
+from .shards import CONTROL_FRAMES, Connection, Phase, Shards, Slot
 from .subscriptions import NAMES_A_REQUEST, Subscriptions
 from .succession import Succession
 
@@ -328,7 +328,7 @@ class Supervisor:
         self.actions.append(Close(connection.number, cause))
 
     def _left(self, connection: Connection, cause: str, whole: bool = False) -> None:
-        self.actions.append(Left(connection.line, cause, whole))
+        self.actions.append(Left(connection.number, cause, whole))
         connection.entered.clear()
         if not self.closing:
             self._subscriptions.ended(connection)

@@ -1,4 +1,4 @@
-"""The frames of one connection: plain binary ones go from the receive buffer into the inbox, in C.
+"""The frames of one connection: plain binary ones go from the receive buffer into the backlog, in C.
 
 A `FrameReader` is the protocol of a socket whose WebSocket handshake is over. It reads binary messages of one
 frame itself. All other frames, which are rare, go to the connection's shell (`transports.Transport`), which has
@@ -12,8 +12,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memmove
 
-from ..intake.inbox cimport MOST_SPANS, Inbox, sbe_span
-from ..intake.sequencer cimport Line
+from ..intake.backlog cimport MOST_SPANS, Backlog, sbe_span
+from ..intake.streams cimport Source
 from ..intake.stats cimport monotonic_ns, now_ns
 
 import asyncio
@@ -67,7 +67,7 @@ cdef class Base:        # a cdef class derives from a Python class beside anothe
 
 @cython.final
 cdef class FrameReader(Base, asyncio.BufferedProtocol):
-    """Reads frames from where the socket was read into, as far as the inbox has room for them.
+    """Reads frames from where the socket was read into, as far as the backlog has room for them.
 
     Once it has none, what was read waits in the buffer, and when that is full the socket stops; `resume` goes
     on. Texts and pings that come behind such frames are heard at once, as far as the buffer goes: so that the
@@ -78,8 +78,8 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     the end has been taken; ``fail(error)`` for errors of ours.
     """
 
-    cdef Inbox inbox
-    cdef Line line
+    cdef Backlog backlog
+    cdef Source source
     cdef object shell
     cdef object transport
     cdef object view            # of the buffer
@@ -89,8 +89,8 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     cdef Py_ssize_t looked      # from `at` up to here there are no texts and pings
     cdef Py_ssize_t foreign     # bytes of a frame that are the shell's
     cdef bint amid              # of a message in several frames, some have come
-    cdef object message         # a whole one for which the inbox has had no room
-    cdef readonly bint blocked  # something waits for room in the inbox
+    cdef object message         # a whole one for which the backlog has had no room
+    cdef readonly bint blocked  # something waits for room in the backlog
     cdef readonly bytes last_words      # payload of a close frame behind what waits, or None
     cdef bint paused            # the socket
     cdef bint lost              # it has ended
@@ -101,10 +101,10 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     cdef int64_t others_since   # monotonic ns
     cdef int64_t others         # frames of other kinds since then
 
-    def __init__(self, Inbox inbox not None, Line line not None, shell, transport):
+    def __init__(self, Backlog backlog not None, Source source not None, shell, transport):
         cdef bytearray buffer = bytearray(BUFFER)
-        self.inbox = inbox
-        self.line = line
+        self.backlog = backlog
+        self.source = source
         self.shell = shell
         self.transport = transport
         self.view = memoryview(buffer)      # which keeps it where it is
@@ -147,7 +147,7 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         while at < size and not self.over:
             self.compact()
             part = min(size - at, BUFFER - self.filled)
-            if part == 0:       # no room in the inbox: a handshake came with more than the buffer holds
+            if part == 0:       # no room in the backlog: a handshake came with more than the buffer holds
                 self.shell.refuse(1008, "more than a buffer of frames came with the handshake")
                 return
             memcpy(self.data + self.filled, <const char*>data + at, part)
@@ -157,14 +157,14 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     def put(self, bytes message not None):
         """A message that came in several frames, or in a long one."""
         if self.discards or self.over:
-            self.line.unwanted += 1
-        elif self.inbox.room():
-            self.inbox.put(message, self.received, self.line)
+            self.source.unwanted += 1
+        elif self.backlog.room():
+            self.backlog.put(message, self.received, self.source)
         else:
             self.message = message
 
     def resume(self):
-        """There may be room in the inbox again."""
+        """There may be room in the backlog again."""
         if self.blocked and not self.busy:
             self.go_on()
 
@@ -190,11 +190,11 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         self.busy = True
         try:
             try:
-                if self.message is not None and (self.discards or self.inbox.room()):
+                if self.message is not None and (self.discards or self.backlog.room()):
                     message, self.message = self.message, None
                     self.put(message)
                 self.read()
-                self.inbox.end_read(self.line)
+                self.backlog.end_read(self.source)
                 if self.blocked:
                     self.look_ahead()
             finally:
@@ -238,14 +238,14 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
 
     cdef int read(self) except -1:
         cdef sbe_span[MOST_SPANS] spans
-        cdef Py_ssize_t header = 0, length, count = 0, most = min(self.inbox.room(), MOST_SPANS)
+        cdef Py_ssize_t header = 0, length, count = 0, most = min(self.backlog.room(), MOST_SPANS)
         cdef int64_t moment = monotonic_ns()
         cdef uint8_t first
         self.blocked = self.message is not None
         while self.at < self.filled and not self.over and not self.blocked:
             if self.foreign:
                 self.give()
-                most = min(self.inbox.room(), MOST_SPANS)
+                most = min(self.backlog.room(), MOST_SPANS)
                 continue
             length = frame_length(self.data + self.at, self.filled - self.at, &header)
             if length == 0:
@@ -257,14 +257,14 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
                 if length > self.filled - self.at:
                     break
                 if self.discards:
-                    self.line.unwanted += 1
+                    self.source.unwanted += 1
                     self.at += length
                     continue
                 if count == most:
                     if count:
-                        self.inbox.add_frames(self.line, spans, count, self.received, moment)
+                        self.backlog.add_frames(self.source, spans, count, self.received, moment)
                         count = 0
-                        most = min(self.inbox.room(), MOST_SPANS)
+                        most = min(self.backlog.room(), MOST_SPANS)
                     if most == 0:
                         self.blocked = True
                         break
@@ -273,15 +273,15 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
                 self.at += length
                 continue
             if count:
-                self.inbox.add_frames(self.line, spans, count, self.received, moment)
+                self.backlog.add_frames(self.source, spans, count, self.received, moment)
                 count = 0
-                most = min(self.inbox.room(), MOST_SPANS)
+                most = min(self.backlog.room(), MOST_SPANS)
             if first & OPCODE in (CONTINUATION, BINARY) and not most and not self.discards:
                 self.blocked = True
                 break
             self.begin_other(first, length, moment)
         if count:
-            self.inbox.add_frames(self.line, spans, count, self.received, moment)
+            self.backlog.add_frames(self.source, spans, count, self.received, moment)
         return 0
 
     cdef int begin_other(self, uint8_t first, Py_ssize_t length, int64_t moment) except -1:

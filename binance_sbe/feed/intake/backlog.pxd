@@ -1,0 +1,65 @@
+"""What lies between the transports and the consumer of a feed."""
+
+from libc.stdint cimport int64_t, uint8_t
+
+from sbe_codegen.runtime.decode.cursor cimport sbe_cursor
+from sbe_codegen.runtime.tables.batch cimport Collector
+
+from .arbiter cimport Arbiter
+from .batch_queue cimport BatchQueue
+from .damage cimport DamagedFrames
+from .frame_queue cimport FrameQueue
+from .stats cimport Stats
+from .streams cimport Source, Stream, sbe_event
+
+cdef enum:
+    MOST_SPANS = 256            # frames that become rows in one go
+
+
+cdef struct sbe_span:           # a frame, where it lies
+    const uint8_t* data
+    Py_ssize_t size
+
+
+cdef class Backlog:
+    cdef readonly Stats stats
+    cdef readonly FrameQueue frames
+    cdef readonly BatchQueue batches
+    cdef readonly DamagedFrames damaged
+    cdef readonly object newer_versions # a Counter
+    cdef readonly Py_ssize_t limit
+    cdef bint stops                     # at the limit the transports stop: nothing is dropped
+    cdef object wake
+    cdef readonly Arbiter arbiter
+    cdef Collector collector            # None before rows are wanted
+    cdef bint gathering                 # rows are wanted
+    cdef bint spilling                  # no room for rows: frames wait as frames
+    cdef readonly Py_ssize_t batch_size
+    cdef int64_t seen                   # frames of the read that is going on
+    cdef Source reading                 # its connection
+    cdef int64_t bytes_before           # that read
+    cdef int64_t unmarked               # rows of that read, not counted yet
+    cdef int64_t received               # ns since 1970: all that came in one read has one time
+    cdef int64_t moment                 # the same by the monotonic clock
+    cdef int64_t started
+
+    cdef Py_ssize_t room(self) except -1
+    cdef int add_frames(
+        self, Source source, const sbe_span* spans, Py_ssize_t count, int64_t received, int64_t moment
+    ) except -1
+    cdef Py_ssize_t add_rows(self, Source source, const sbe_span* spans, Py_ssize_t count) except -1
+    cdef int end_read(self, Source source) except -1
+    cdef int take_frame(self, Source source, const uint8_t* data, Py_ssize_t size) except -1
+    cdef int note_damaged(self, Source source, const uint8_t* data, Py_ssize_t size) except -1
+    cdef int settle_row(
+        self, int verdict, Stream stream, Source source, const sbe_event* event, sbe_cursor* cursor
+    ) except -1
+    cdef int add_known(self, bytes frame, int64_t received) except -1
+    cdef int refill(self) except -1
+    cdef int mark(self) except -1
+    cdef int complete(self) except -1
+
+
+cdef inline bint as_rows(Backlog backlog) noexcept:
+    """Whether frames become rows now."""
+    return backlog.gathering and not backlog.spilling

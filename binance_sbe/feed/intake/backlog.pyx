@@ -1,0 +1,386 @@
+"""What lies between the transports and the consumer of a feed: frames, or the rows made of them.
+
+A transport puts frames in, on the event loop's thread. Where batches are wanted they become rows at
+once, from wherever the transport has them, and no Python object is made.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t
+from libc.string cimport memset
+
+from sbe_codegen.runtime.decode.cursor cimport rewind
+from sbe_codegen.runtime.tables.batch cimport collect_row
+from sbe_codegen.runtime.tables.rows cimport ADDED, REFUSED, TOO_LATE, Rows, add_row, undo_row
+
+from ...spot_stream cimport sbe_header_version
+from ...venue.kinds cimport kind_of, kind_of_template
+from .arbiter cimport DROP, HAND_OVER, HAND_OVER_AND_MORE, HOLD, Arbiter, judge
+from .batch_queue cimport BatchQueue
+from .damage cimport DamagedFrames
+from .directory cimport Directory, event_of_row
+from .frame_queue cimport FrameQueue, Waiting
+from .stats cimport (
+    Histogram, Stats, count_tally, monotonic_ns, note, note_next, now_ns, sbe_tally, since,
+)
+
+from collections import Counter
+
+from sbe_codegen.runtime.errors import DecodeError
+
+from ... import spot_stream
+
+cdef enum:
+    MOST_ROOM = 16384           # rows to make room for at first
+
+cdef int64_t SCHEMA_VERSION = spot_stream.SCHEMA_VERSION
+
+
+cdef inline int counted(Backlog backlog) except -1:
+    """One more frame is in the rows, refused or not."""
+    backlog.unmarked += 1
+    if backlog.collector.rows.frame_count >= backlog.batch_size:
+        backlog.complete()
+    return 0
+
+
+cdef inline int count_row(Backlog backlog, int64_t event_time, int64_t received) except -1:
+    """One more row."""
+    note(backlog.stats.event_to_received, since(event_time, received), 1)
+    return counted(backlog)
+
+
+@cython.final
+cdef class Backlog:
+    """``wake()`` is called when there is something that the consumer may be waiting for.
+
+    ``account`` is told what is missing, and given this to read the counters of: it has ``note_hole``,
+    ``note_late`` (see `Arbiter`) and ``follow(backlog)``.
+
+    ``queue`` is the FrameQueue, whose ``limit`` is the number of frames to hold, and as many rows. The
+    connections are to stop at it where ``stops`` is set, else when the queue has as many frames that are
+    not to be dropped. Frames that wait for another connection's count as well, half of the limit at most;
+    rows that are left over count while rows are wanted.
+    """
+
+    def __cinit__(self, Stats stats not None, account, FrameQueue queue not None, bint stops, wake):
+        self.stats = stats
+        self.arbiter = Arbiter(Directory(), account.note_hole, note_late=account.note_late)
+        self.frames = queue
+        self.batches = BatchQueue()
+        self.damaged = DamagedFrames()
+        self.newer_versions = Counter()
+        self.limit = queue.limit
+        self.arbiter.most_held = max(self.limit // 2, 1)
+        self.batch_size = 1
+        self.stops = stops
+        self.wake = wake
+        account.follow(self)
+
+    @property
+    def pending(self):
+        """Frames and rows that the consumer has not taken."""
+        return self.batches.rows + self.frames.count() + self.arbiter.held_count
+
+    @property
+    def full(self):
+        """Whether there is no room for another frame: the connections are to stop."""
+        return self.room() == 0
+
+    @property
+    def has_much_room(self):
+        """Whether half of what may be held has room: the connections may go on."""
+        return 2 * self.room() >= self.limit
+
+    cdef Py_ssize_t room(self) except -1:
+        """How many frames may be added.
+
+        Rows that are left over when messages are wanted do not count: nobody takes them meanwhile, and messages
+        would never come.
+        """
+        cdef Py_ssize_t used = self.arbiter.held_count
+        if self.stops:
+            used += self.frames.count()
+            if self.gathering:
+                used += self.batches.rows + self.unmarked
+        else:
+            used += self.frames.blocking
+        return max(self.limit - used, <Py_ssize_t>0)
+
+    def put(self, bytes frame not None, int64_t received, Source source not None):
+        """One frame that came through a connection at a time (ns since 1970)."""
+        cdef sbe_span span = sbe_span(<const uint8_t*>(<char*>frame), len(frame))
+        self.add_frames(source, &span, 1, received, monotonic_ns())
+        self.end_read(source)
+
+    def wake_consumer(self):
+        """There is news: the end, perhaps."""
+        self.wake()
+
+    def hand_in(self, frames):
+        """Frames, as (frame, received), that were held back and counted before."""
+        for frame, received in frames:
+            self.add_known(frame, received)
+        if self.unmarked:
+            self.mark()
+        self.wake()
+
+    cdef int add_frames(
+        self, Source source, const sbe_span* spans, Py_ssize_t count, int64_t received, int64_t moment
+    ) except -1:
+        """Frames of one read of the socket: kept, or made into rows at once. `end_read` is to follow.
+
+        There has to be room for them.
+        """
+        cdef Py_ssize_t i
+        if source.gone:
+            source.unwanted += count
+            return 0
+        if self.seen and self.reading is not source:      # which has not ended, or was interrupted
+            self.end_read(self.reading)
+        if self.seen == 0:
+            self.reading = source
+            self.received = received
+            self.moment = moment
+            self.started = now_ns()
+            self.bytes_before = self.stats.bytes
+        self.seen += count
+        for i in range(count):
+            self.stats.bytes += spans[i].size
+        i = 0
+        while i < count:
+            if as_rows(self) and not self.stops and self.batches.rows + self.unmarked >= self.limit:
+                self.spilling = True
+            if as_rows(self):
+                i += self.add_rows(source, spans + i, count - i)
+            else:
+                self.take_frame(source, spans[i].data, spans[i].size)
+                i += 1
+        return 0
+
+    cdef int end_read(self, Source source) except -1:
+        """All that one read of the socket gave has been added."""
+        cdef Py_ssize_t before = self.batches.rows
+        if self.seen == 0:
+            return 0
+        self.stats.frames += self.seen
+        source.frames += self.seen
+        source.bytes += self.stats.bytes - self.bytes_before
+        source.received = self.received
+        self.seen = 0
+        if self.unmarked:
+            self.mark()
+            if before == 0 or self.room() == 0 or self.batches.rows >= self.limit:
+                self.wake()
+        return 0
+
+    cdef int take_frame(self, Source source, const uint8_t* data, Py_ssize_t size) except -1:
+        """A frame that stays a frame."""
+        cdef sbe_event event
+        cdef bytes frame = PyBytes_FromStringAndSize(<const char*>data, size)
+        cdef Stream stream = self.arbiter.directory.event_of_frame(frame, &event)
+        cdef int verdict
+        cdef list ready = None
+        if stream is None:
+            self.note_damaged(source, data, size)
+            self.frames.add(frame, self.received, None, NULL)
+        else:
+            if <int64_t>sbe_header_version(data) > SCHEMA_VERSION:
+                self.newer_versions[sbe_header_version(data)] += 1
+            verdict = judge(self.arbiter, stream, source, &event, self.received, self.moment)
+            if verdict == HOLD:
+                ready = self.arbiter.hold(
+                    stream, source, &event, self.received, self.moment, frame
+                )
+            elif verdict != DROP:
+                self.frames.add(frame, self.received, stream, &event)
+                if verdict == HAND_OVER_AND_MORE:
+                    ready = self.arbiter.next_held(stream, INT64_MIN)
+            if ready is not None:
+                for each, at in ready:
+                    self.add_known(each, at)
+        self.wake()
+        return 0
+
+    cdef int note_damaged(self, Source source, const uint8_t* data, Py_ssize_t size) except -1:
+        cdef int kind = kind_of(data, size)
+        if self.damaged.add(data, size, self.received, source, kind):
+            self.arbiter.damage(source, kind, self.received)
+        return 0
+
+    # rows
+
+    cdef Py_ssize_t add_rows(self, Source source, const sbe_span* spans, Py_ssize_t count) except -1:
+        """Makes rows of frames up to the first that takes more than that; returns how many are done."""
+        cdef int64_t received = self.received
+        cdef Rows rows = self.collector.rows
+        cdef Arbiter arbiter = self.arbiter
+        cdef Histogram event_to_received = self.stats.event_to_received
+        cdef const uint8_t* data
+        cdef PyObject* stream = NULL            # borrowed: the arbiter has it
+        cdef sbe_cursor cursor
+        cdef sbe_event event
+        cdef sbe_tally tally
+        cdef int added = ADDED, verdict = HAND_OVER
+        cdef Py_ssize_t done = 0, wanted = min(count, self.batch_size - rows.frame_count)
+        if not self.stops:
+            wanted = min(wanted, self.limit - self.batches.rows - self.unmarked)
+        memset(&tally, 0, sizeof(tally))
+        while done < wanted:
+            data = spans[done].data
+            cursor.start = data
+            cursor.end = data + spans[done].size
+            rewind(&cursor, data)
+            added = add_row(rows, &cursor, received)
+            if added != ADDED:
+                break
+            stream = event_of_row(
+                arbiter.directory, rows, kind_of_template(cursor.template_id), &event
+            )
+            verdict = judge(arbiter, <Stream>stream, source, &event, received, self.moment)
+            if <int64_t>sbe_header_version(data) > SCHEMA_VERSION:
+                self.newer_versions[sbe_header_version(data)] += 1
+            if verdict != HAND_OVER:
+                break
+            note_next(event_to_received, &tally, since(event.time, received))
+            done += 1
+        count_tally(event_to_received, &tally)
+        self.unmarked += done
+        if done == wanted:
+            if rows.frame_count >= self.batch_size:
+                self.complete()
+            return done
+        if added == TOO_LATE:
+            return done
+        if added == REFUSED:            # the rows have noted it: it is in the batch as well
+            self.note_damaged(source, spans[done].data, spans[done].size)
+            counted(self)
+        else:
+            self.settle_row(verdict, <Stream>stream, source, &event, &cursor)
+        return done + 1
+
+    cdef int settle_row(
+        self, int verdict, Stream stream, Source source, const sbe_event* event, sbe_cursor* cursor
+    ) except -1:
+        """The row of a frame that was added is to stay with more, to go, or to wait."""
+        cdef list ready = None
+        if verdict == HAND_OVER_AND_MORE:
+            count_row(self, event.time, self.received)
+            ready = self.arbiter.next_held(stream, INT64_MIN)
+        else:
+            undo_row(self.collector.rows, kind_of_template(cursor.template_id))
+            if <int64_t>sbe_header_version(cursor.start) <= SCHEMA_VERSION:
+                self.collector.rows.tables.left_over -= cursor.end - cursor.position
+            if verdict == HOLD:
+                frame = cursor.start[:cursor.end - cursor.start]
+                ready = self.arbiter.hold(
+                    stream, source, event, self.received, self.moment, frame
+                )
+        if ready is not None:
+            for frame, at in ready:
+                self.add_known(frame, at)
+        return 0
+
+    cdef int add_known(self, bytes frame, int64_t received) except -1:
+        """A frame that is to be handed on, whatever came before it."""
+        cdef sbe_cursor cursor
+        cdef sbe_event event
+        cdef const uint8_t* data = <const uint8_t*>(<char*>frame)
+        stream = self.arbiter.directory.event_of_frame(frame, &event)
+        if not as_rows(self):
+            self.frames.add(frame, received, stream, &event)
+            return 0
+        cursor.start = data
+        cursor.end = data + len(frame)
+        rewind(&cursor, data)
+        if self.unmarked == 0 and self.seen == 0:
+            self.received = received
+            self.started = now_ns()
+        if collect_row(self.collector, &cursor, received) == REFUSED:
+            return counted(self)
+        return count_row(self, event.time, received)
+
+    def gather(self, Py_ssize_t batch_size):
+        """From now on frames become rows; those that are there already too.
+
+        ``batch_size`` may be another than before: what is there is cut to it when it is handed over.
+        """
+        if batch_size < 1:
+            raise ValueError(f"a batch has at least 1 frame, not {batch_size}")
+        self.batch_size = batch_size
+        if self.collector is None:
+            self.collector = spot_stream.Collector(min(batch_size, MOST_ROOM), "collect")
+        elif self.collector.rows.frame_count >= batch_size:
+            self.complete()
+        self.gathering = True
+        self.refill()
+
+    cdef int refill(self) except -1:
+        """Frames that waited become rows, as far as there is room."""
+        self.spilling = False
+        while self.frames.count():
+            if self.batches.rows + self.unmarked >= self.limit:
+                self.spilling = True
+                break
+            waiting = self.frames.take()
+            self.add_known(waiting.frame, waiting.received)
+        if self.unmarked:
+            self.mark()
+        return 0
+
+    def stop_gathering(self):
+        """From now on frames stay frames. Rows that were not handed over are for the next batches."""
+        self.gathering = False
+
+    @property
+    def rows_ready(self):
+        """Whether there is a whole batch, or no room for one."""
+        if len(self.batches) > 0:
+            return True
+        if self.collector is None or len(self.collector) == 0:
+            return False
+        return self.batches.rows >= self.limit or self.room() == 0
+
+    cdef int mark(self) except -1:
+        """Counts and measures the rows that one read has given so far."""
+        self.batches.mark(self.stats, self.unmarked, self.received, self.started)
+        self.unmarked = 0
+        return 0
+
+    cdef int complete(self) except -1:
+        """What was gathered becomes a batch."""
+        if self.unmarked:
+            self.mark()
+        self.batches.add(self.collector.take())
+        self.arbiter.directory.forget_codes()
+        self.wake()
+        return 0
+
+    def hand_over(self):
+        """The next batch, complete or not, of ``batch_size`` frames at most; there is a row at least."""
+        if len(self.batches) == 0:
+            self.complete()
+        batch = self.batches.take(self.stats, self.batch_size)
+        if self.gathering and self.frames.count():
+            self.refill()
+        return batch
+
+    def next_message(self):
+        """The oldest frame, which there is, decoded and measured. DecodeError where it is no message."""
+        cdef Stats stats = self.stats
+        cdef Waiting waiting = self.frames.take()
+        cdef int64_t started = now_ns(), decoded
+        try:
+            message = spot_stream.decode(waiting.frame)
+        except DecodeError:
+            stats.rejected += 1
+            raise
+        decoded = now_ns()
+        note(stats.event_to_received, since(message.event_time, waiting.received), 1)
+        note(stats.received_to_decoded, decoded - waiting.received, 1)
+        note(stats.decoding, decoded - started, 1)
+        note(stats.decoded_to_handed_over, 0, 1)
+        if message.version <= SCHEMA_VERSION:
+            stats.left_over_bytes += len(waiting.frame) - message.encoded_length
+        return message

@@ -1,0 +1,138 @@
+"""A feed and books as programs open them: what the rooms below have, put together."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from datetime import time as time_of_day
+from typing import Any, Literal
+
+from .books.live import Books
+from .feed import feed
+from .feed.intake.frame_queue import policies
+from .feed.settings import Settings, warn_of_transport
+from .venue import environments
+from .venue.streams import KINDS, STREAM_TIMEOUT, stream_names
+
+
+class Feed(feed.Feed):
+    __doc__ = feed.Feed.__doc__
+
+    def books(self, *symbols: str, **options: Any) -> Books:
+        """Order books of these symbols over this feed, which is open: ``async with feed.books()``.
+
+        Their streams are added to those of the feed, and nobody else iterates over it. For
+        ``options`` see `books`; ``client`` is an open `rest.Client`, by default one of the same
+        environment. The feed stays open.
+        """
+        self._opened()
+        return Books(self, symbols, **options)
+
+
+def connect(
+    *streams: str,
+    api_key: str | None = None,
+    environment: Literal["prod", "testnet", "demo"] = "prod",
+    url: str | None = None,
+    transport: str | None = None,
+    on_error: Literal["raise", "collect"] = "raise",
+    on_overflow: str | Mapping[str, str] = "block",
+    max_queue: int = 65536,
+    lines: int = 1,
+    reconnect: bool = True,
+    give_up_after: float | None = 900.0,
+    renew_after: float = 23.5 * 3600.0,
+    renew_at: time_of_day | None = None,
+    open_timeout: float = 10.0,
+    reply_timeout: float = 10.0,
+    silence_timeout: float = 60.0,
+    stream_timeout: Mapping[str, float | None] = STREAM_TIMEOUT,
+) -> Feed:
+    """A feed of SBE streams, to be used as ``async with connect("btcusdt@trade") as feed``.
+
+    ``api_key`` is an Ed25519 key's id; None reads BINANCE_API_KEY. ``url`` (ws:// or wss://, host
+    and port) overrides ``environment``. ``on_error`` says what iteration does with a frame that is
+    no message: raise its DecodeError (the feed stays open, and iterating again goes on with the
+    next frame), or keep it in ``feed.errors``, count it and go on. ``transport`` has no effect.
+
+    ``max_queue`` is the most frames that are held for a slow consumer, and ``on_overflow``, for all
+    streams or by kind, what happens beyond it: "block" stops reading, and the exchange waits, for
+    a minute at most; "drop_oldest" drops the oldest frame of the stream; "conflate" (bestBidAsk and
+    depth20) keeps the newest only; "raise" raises SlowConsumer. What is dropped is in the ledger.
+
+    A connection that is lost is made anew (``reconnect``), at once after a clean close and with
+    growing pauses otherwise, until ``give_up_after`` seconds (None: for ever) without one. Before
+    the exchange ends it, after ``renew_after`` seconds and at ``renew_at`` every day (UTC where it
+    has no time zone), a new connection takes over without a hole.
+    ``lines`` is how many connections bring the same streams; the first to bring an event wins.
+    A connection that is silent for ``silence_timeout``, pings included, or does not answer a
+    request within ``reply_timeout``, is replaced; so is one whose stream is silent for longer than
+    ``stream_timeout`` of its kind. All times are seconds.
+
+    Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
+    block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
+    """
+    where = environments.stream_url(environment, url)
+    if on_error not in ("raise", "collect"):
+        raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+    if api_key is not None and not isinstance(api_key, str):
+        raise TypeError(f"api_key is a str, not {type(api_key).__name__}")
+    if max_queue < 1:
+        raise ValueError(f"max_queue is at least 1 frame, not {max_queue}")
+    warn_of_transport(transport)
+    if unknown := set(stream_timeout) - set(KINDS):
+        raise ValueError(f"stream_timeout: '{min(unknown)}' is not a kind: {', '.join(KINDS)}")
+    settings = Settings(
+        lines=lines,
+        reconnect=reconnect,
+        give_up_after=give_up_after,
+        renew_after=renew_after,
+        renew_at=renew_at,
+        open_timeout=open_timeout,
+        reply_timeout=reply_timeout,
+        silence_timeout=silence_timeout,
+        stream_timeout={**STREAM_TIMEOUT, **stream_timeout},
+    )
+    return Feed(
+        stream_names(streams),
+        where,
+        environments.rest_url(environment, url),
+        api_key,
+        on_error,
+        policies(on_overflow),
+        max_queue,
+        settings,
+    )
+
+
+def books(
+    *symbols: str,
+    limit: int = 1000,
+    audit_seconds: float | None = 3600.0,
+    weight_limit: int = 6000,
+    max_levels: int = 10_000,
+    max_buffer: int = 3000,
+    **options: Any,
+) -> Books:
+    """Order books of these symbols, over a feed of their own: ``async with books("btcusdt")``.
+
+    ``limit`` is the number of levels of a snapshot, 5000 at most, which weighs 5 (up to 100), 25
+    (500), 50 (1000) or 250 (5000): ``weight_limit`` is what the exchange allows in a minute, of
+    which 80 % are used, the most active symbols first. Each book is compared with a fresh
+    snapshot every ``audit_seconds`` (None: never), and with depth20 all the time. ``max_levels``
+    and ``max_buffer`` (diffs that wait for a snapshot) are those of `OrderBook`, ``options`` those
+    of `connect`. Needs aiohttp, the extra ``rest``.
+    """
+    if unknown := set(options) - set(inspect.signature(connect).parameters):
+        raise TypeError(f"books() got an unexpected keyword argument '{min(unknown)}'")
+    feed = connect(**{"on_error": "collect", **options})
+    return Books(
+        feed,
+        symbols,
+        limit=limit,
+        audit_seconds=audit_seconds,
+        weight_limit=weight_limit,
+        max_levels=max_levels,
+        max_buffer=max_buffer,
+        owns_feed=True,
+    )

@@ -1,0 +1,69 @@
+"""numpy arrays over a frame (views), and over memory that was written here (owned)."""
+
+cimport numpy as np
+from cpython.ref cimport Py_INCREF
+from .frames cimport is_writable
+from .memory cimport give_memory
+
+np.import_array()
+
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewFromDescr(
+        type subtype, np.dtype descr, int nd, np.npy_intp* dims, np.npy_intp* strides,
+        void* data, int flags, object obj
+    )
+    np.dtype PyArray_DescrNew(np.dtype descr)
+
+
+cdef object view_array(
+    object dtype, const uint8_t* data, Py_ssize_t count, Py_ssize_t stride, object owner
+):
+    """``count`` items of ``dtype``, ``stride`` bytes apart, that keep ``owner`` alive.
+
+    Writable where the owner's bytes are.
+    """
+    cdef np.npy_intp dims = count
+    cdef np.npy_intp strides = stride
+    cdef int flags = np.NPY_ARRAY_WRITEABLE if is_writable(owner) else 0
+    cdef np.dtype descr
+    # A dtype of its own: renaming the columns of one array renames nobody else's.
+    descr = PyArray_DescrNew(<np.dtype>dtype)
+    Py_INCREF(descr)
+    array = PyArray_NewFromDescr(
+        np.ndarray, descr, 1, &dims, &strides, <void*>data, flags, None
+    )
+    np.set_array_base(array, owner)
+    return array
+
+
+cdef np.ndarray empty_array(object dtype, Py_ssize_t count):
+    """``count`` items that are to be written, with a dtype of its own."""
+    cdef np.npy_intp dims = count
+    cdef np.dtype descr = PyArray_DescrNew(<np.dtype>dtype)
+    Py_INCREF(descr)
+    return PyArray_NewFromDescr(np.ndarray, descr, 1, &dims, NULL, NULL, 0, None)
+
+
+cdef class Storage:
+    """Owns one block of C memory; arrays over it keep it as their base."""
+
+    cdef void* data
+    cdef size_t capacity
+
+    def __dealloc__(self):
+        give_memory(self.data, self.capacity)
+
+
+cdef object own_array(object dtype, void* data, Py_ssize_t count, size_t capacity):
+    """A writable array over ``data``: ``capacity`` bytes from malloc, which it gives back in the end."""
+    cdef np.npy_intp dims = count
+    cdef Storage storage = Storage.__new__(Storage)
+    storage.data = data
+    storage.capacity = capacity
+    Py_INCREF(dtype)
+    array = PyArray_NewFromDescr(
+        np.ndarray, <np.dtype>dtype, 1, &dims, NULL, data, np.NPY_ARRAY_WRITEABLE, None
+    )
+    np.set_array_base(array, storage)
+    return array

@@ -1,0 +1,240 @@
+"""Blocks and table rows as numpy sees them, from what a generated module declares.
+
+The offsets in the declarations are the only ones that Python code sees. This is plain Python
+because it runs once per class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .gather import move
+from .scaling import to_float
+
+Spec = Mapping[str, Any]
+Array = np.ndarray[Any, Any]
+
+NUMPY = {
+    "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8", "char": "u1",
+    "uint8": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8", "float": "f4", "double": "f8",
+}  # fmt: skip
+
+
+class CompositeTable:
+    """A composite as fields have it: ``kind`` is the class of its values."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.name: str = spec["name"]
+        self.size: int = spec["size"]
+        self.fields: list[Spec] = spec["fields"]
+        self.kind: Any = None
+
+
+class FieldFormats:
+    """The numpy formats of fields; ``types`` has the composites among them."""
+
+    def __init__(self, order: str, types: Mapping[str, Any]) -> None:
+        self.order = order
+        self.types = types
+
+    def on_the_wire(self, fields: Sequence[Spec], itemsize: int) -> np.dtype[Any]:
+        return np.dtype(
+            {
+                "names": [field["name"] for field in fields],
+                "formats": [self.wire(field) for field in fields],
+                "offsets": [field["offset"] for field in fields],
+                "itemsize": itemsize,
+            }
+        )
+
+    def wire(self, field: Spec) -> Any:
+        if field["kind"] == "composite":
+            table = self.types[field["named"]]
+            return self.on_the_wire(present(table.fields, self.types), table.size)
+        return self._simple(field, self.order)
+
+    def row(self, field: Spec) -> Any:
+        """In this machine's order, and naturally aligned."""
+        if field["kind"] == "composite":
+            members = present(self.types[field["named"]].fields, self.types)
+            return np.dtype([(each["name"], self.row(each)) for each in members], align=True)
+        return self._simple(field, "=")
+
+    def _simple(self, field: Spec, order: str) -> Any:
+        kind = field["kind"]
+        if kind == "char":
+            return "S1"
+        if kind == "text":
+            return f"S{field['length']}"
+        if kind in ("array", "mantissa"):
+            return np.dtype(order + NUMPY[field["type"]]), (field["length"],)
+        return order + NUMPY[field["type"]]
+
+
+def present(fields: Sequence[Spec], types: Mapping[str, Any]) -> list[Spec]:
+    """The fields that take bytes."""
+
+    def takes_bytes(field: Spec) -> bool:
+        if field["kind"] == "composite":
+            return bool(types[field["named"]].size)
+        return "constant" not in field and bool(field.get("length", 1))
+
+    return [field for field in fields if takes_bytes(field)]
+
+
+class BlockLayout:
+    """Where the fields of one block are, as numpy sees them: on the wire and in tables."""
+
+    def __init__(self, spec: Spec, formats: FieldFormats) -> None:
+        self.length: int = spec["block_length"]
+        self.formats = formats
+        self.fields = present(spec["fields"], formats.types)
+        self.since = max((field["since"] for field in self.fields), default=0)
+        self.dtype = formats.on_the_wire(self.fields, self.length)
+        self.mantissas = {f["name"]: f["exponent"] for f in self.fields if "exponent" in f}
+        self.constants = {f["name"]: f["constant"] for f in spec["fields"] if "constant" in f}
+
+    def older_dtype(self, version: int, stride: int) -> np.dtype[Any]:
+        """The fields that a sender of ``version`` has, in blocks of ``stride`` bytes."""
+        known = [field for field in self.fields if field["since"] <= version]
+        return self.formats.on_the_wire(known, stride)
+
+    def blank(self, count: int) -> Array:
+        return np.empty(count, self.dtype)
+
+    def filled(self, older: Array) -> Array:
+        """A copy in which the fields that the sender does not have are null."""
+        result = np.zeros(older.shape, self.dtype)
+        for field in self.fields:
+            name = field["name"]
+            if older.dtype.names is not None and name in older.dtype.names:
+                result[name] = older[name]
+            else:
+                self._fill(result[name], field)
+        return result
+
+    def _fill(self, column: Array, field: Spec) -> None:
+        if field["kind"] == "composite":
+            types = self.formats.types
+            for member in present(types[field["named"]].fields, types):
+                self._fill(column[member["name"]], member)
+        elif field["kind"] == "mantissa":
+            big = self.formats.order == ">"
+            null = field["null"].to_bytes(field["length"], "big" if big else "little", signed=True)
+            column[...] = np.frombuffer(null, np.uint8)
+        elif field["kind"] not in ("text", "char", "set"):
+            column[...] = null_of(field)
+
+    def row_dtype(self, prefix: Sequence[str], codes: Sequence[str]) -> np.dtype[Any]:
+        """A naturally aligned row: ``prefix`` as int64, the fields, ``codes`` as uint32."""
+        columns: list[tuple[str, Any]] = [(name, "i8") for name in prefix]
+        columns += [(field["name"], self.formats.row(field)) for field in self.fields]
+        columns += [(name, "u4") for name in codes]
+        if not columns:  # an entry without columns is still one: numpy has no items of no bytes
+            return np.dtype({"names": [], "formats": [], "offsets": [], "itemsize": 1})
+        return np.dtype(columns, align=True)
+
+
+def null_of(field: Spec) -> Any:
+    return field.get("null", np.nan)
+
+
+class ToFloats:
+    """Copies a group with float64 in place of its mantissas.
+
+    ``outer_exponents`` are (levels out, descriptor) of the exponents that are not in the group.
+    """
+
+    def __init__(self, layout: BlockLayout, outer: Sequence[tuple[int, Any]]) -> None:
+        self.outer_exponents = tuple(outer)
+        self.order = layout.formats.order
+        self.specs = {field["name"]: field for field in layout.fields}
+        self.constants = layout.constants
+        self.scaled = [(self.specs[name], place) for name, place in layout.mantissas.items()]
+        self.copied = [name for name in self.specs if name not in layout.mantissas]
+        columns = [
+            (f["name"], "f8" if f["name"] in layout.mantissas else layout.formats.row(f))
+            for f in layout.fields
+        ]
+        self.dtype = np.dtype(columns, align=True)
+
+    def __call__(self, group: Array, outer: Mapping[tuple[int, str], Any], version: int) -> Array:
+        """``outer`` has the exponents of the blocks around; ``version`` is the sender's."""
+        result = np.empty(group.shape, self.dtype)
+        scales = []
+        for field, place in self.scaled:
+            name = field["name"]
+            power, null = self._power(place, group, outer, version)
+            if power is None:
+                result[name] = np.nan
+            elif field["kind"] == "mantissa":
+                result[name] = list(wide(field, group[name], power, null, self.order))
+            else:
+                scales.append((group[name], power, result[name], null_for(field, version), null))
+        move([_native(group[name], result[name]) for name in self.copied], scales)
+        return result
+
+    def _power(
+        self,
+        exponent: Spec,
+        group: Array,
+        outer: Mapping[tuple[int, str], Any],
+        version: int,
+    ) -> tuple[Array | int | None, int | None]:
+        """One exponent, or one for each entry, or None; and which number is null."""
+        name, levels = exponent["field"], exponent["levels"]
+        if levels:
+            return outer[levels, name], None
+        if name in self.constants:
+            return self.constants[name], None
+        return group[name], null_for(self.specs[name], version)
+
+
+def _native(source: Array, target: Array) -> tuple[Array, Array]:
+    """A column to copy byte by byte, in this machine's order."""
+    return source.astype(target.dtype) if source.dtype != target.dtype else source, target
+
+
+def null_for(field: Spec, version: int = 0) -> Any:
+    """What stands for None in a number of a sender's ``version``; None where nothing does."""
+    may = field["kind"] == "number" and (field.get("optional") or field["since"] > version)
+    return null_of(field) if may else None
+
+
+def wide(
+    field: Spec, column: Array, power: Array | int, power_null: int | None, order: str
+) -> Iterator[float]:
+    """The floats of mantissas that are arrays of bytes; NaN for nulls."""
+    signed: Any = "big" if order == ">" else "little"
+    powers = np.broadcast_to(power, len(column)).tolist()
+    for digits, exponent in zip(column, powers, strict=True):
+        value = int.from_bytes(digits.tobytes(), signed, signed=True)
+        is_null = value == field["null"] or exponent == power_null
+        yield np.nan if is_null else to_float(value, exponent)
+
+
+class TableLayout:
+    """What tables need to know of a message class, or of a group in one."""
+
+    def __init__(self, spec: Spec, block: BlockLayout, groups: Mapping[str, TableLayout]) -> None:
+        self.block = block
+        self.groups = dict(groups)
+        texts = [each for each in spec["data"] if each["encoding"]]
+        self.dictionaries = [each["name"] for each in texts]
+        self.encodings = [each["encoding"] for each in texts]
+        self.blobs = [each["name"] for each in spec["data"] if not each["encoding"]]
+        self._row_dtypes: dict[tuple[str, ...], np.dtype[Any]] = {}
+
+    def row_dtype(self, prefix: tuple[str, ...] = ()) -> np.dtype[Any]:
+        """The dtype of a table's rows; each is made once."""
+        if prefix not in self._row_dtypes:
+            self._row_dtypes[prefix] = self.block.row_dtype(prefix, self.dictionaries)
+        return self._row_dtypes[prefix]
+
+    def row_sizes(self) -> list[int]:
+        """The bytes of a row here and in all groups, outer before inner."""
+        inner = [size for group in self.groups.values() for size in group.row_sizes()]
+        return [self.row_dtype().itemsize, *inner]

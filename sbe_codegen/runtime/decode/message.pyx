@@ -1,0 +1,179 @@
+"""The base of generated message classes: what does not depend on the schema."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_CheckExact, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject, PyTypeObject
+from libc.string cimport memcmp
+
+from .cursor cimport sbe_root
+from .elements cimport Element, View
+from .frames cimport Lease, aim, open_frame
+from .values cimport ALLOWED
+
+cdef class Schema:
+    """What a generated module knows about itself at run time."""
+
+    def __cinit__(self, package, schema_id, version, removed):
+        self.package = package
+        self.id = schema_id
+        self.version = version
+        self.removed = removed
+        self.classes = ()
+
+    def add(self, message):
+        """The next message class, in the order of the schema; at import only."""
+        if self.sealed:
+            raise TypeError(f"the messages of {self.package} are those that it was compiled with")
+        self.classes = (*self.classes, message)
+
+    def seal(self):
+        """There are no more messages than these."""
+        self.sealed = True
+
+    def messages(self):
+        """{template id: message class}, a new dict."""
+        return {message.TEMPLATE_ID: message for message in self.classes}
+
+    def names(self):
+        """{template id: name of the message class}, not to be changed."""
+        if self.known_names is None or len(self.known_names) != len(self.classes):
+            self.known_names = {each.TEMPLATE_ID: each.__name__ for each in self.classes}
+        return self.known_names
+
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object each)
+    ctypedef struct TypeStruct "PyTypeObject":
+        void (*tp_free)(void*) noexcept
+
+
+cdef void keep_freed_by(type kind, void (*give_back)(void*) noexcept) noexcept:
+    """Lets ``give_back`` have the memory of each dead message, at import. The class is final.
+
+    A pool that nothing is given back to stays empty, so that each message is made anew.
+    """
+    if ALLOWED:
+        (<TypeStruct*>kind).tp_free = give_back
+
+
+cdef object reopen(Message message, object frame, Py_ssize_t offset, sbe_cursor* cursor):
+    """Points the cursor at ``frame[offset]``; returns what is to be the message's owner."""
+    cdef Lease lease
+    seen(message)
+    if isinstance(message.owner, Lease):
+        lease = <Lease>message.owner
+        if not lease.view.readonly and Py_REFCNT(lease) > 2:    # the message's, and ``lease``
+            raise BufferError(
+                f"views of this {type(message).__name__} are alive, over memory that can change: "
+                f"drop them or copy them before wrap"
+            )
+        if <PyObject*>lease.view.obj == <PyObject*>frame:       # still leased, and so still there
+            aim(lease, offset, cursor)
+            return lease
+    return open_frame(frame, offset, cursor)
+
+
+cdef const sbe_root* seen(Message message) except NULL:
+    """Where the message is; TypeError for an object that no decode has made."""
+    if message.root == NULL:
+        raise TypeError(f"this {type(message).__name__} was not made by decode")
+    return message.root
+
+
+@cython.no_gc
+cdef class Message(View):
+    """A decoded message: a validated view over its frame.
+
+    It holds the frame and copies nothing; attributes are read from the bytes when they are asked
+    for. Messages are equal if they are of one class and their bytes are; they hash where the frame
+    is bytes, which can't change; a copy, deep copy or pickle owns its bytes. ``bytes(message)`` is the message
+    alone, header included.
+    """
+
+    def __init__(self, *args, **kwargs):
+        name = type(self).__name__
+        raise TypeError(f"{name} is made by {name}.decode(frame)")
+
+    @property
+    def version(self):
+        """The acting version: that of the sender's schema, from the header."""
+        return seen(self).block.version
+
+    @property
+    def encoded_length(self):
+        """Bytes from the first of the header to the end of the last element known here."""
+        return seen(self).encoded_length
+
+    def to_dict(self, *, bint embedded=False):
+        """Everything in schema order, nested, in plain Python objects and raw numbers.
+
+        Enums are the schema's names (or the number, where it has none), those of exactly False and
+        True are bool, sets lists of names, groups lists of dicts, constants are included, and what
+        is null or absent is None. With ``embedded``, messages inside messages are dicts instead of
+        bytes.
+        """
+        cdef const sbe_root* root = seen(self)
+        cdef Element element
+        return {
+            element.name: element.plain(root, self.owner, embedded)
+            for element in type(self)._ELEMENTS
+        }
+
+    def validate(self):
+        """The values that the schema does not allow, as a list of `validation.Violation`.
+
+        Null in a required field, numbers outside minValue and maxValue, enum values and set bits
+        without a name, text that is not in its encoding. Decoding gives all of them as they are.
+        """
+        seen(self)
+        from .validation import violations
+
+        return violations(self)
+
+    def __bytes__(self):
+        cdef const sbe_root* root = seen(self)
+        return PyBytes_FromStringAndSize(<const char*>root.frame, root.encoded_length)
+
+    def __eq__(self, other):
+        if type(self) is not type(other):
+            return NotImplemented
+        cdef const sbe_root* one = seen(self)
+        cdef const sbe_root* two = seen(<Message>other)
+        return one.encoded_length == two.encoded_length and (
+            memcmp(one.frame, two.frame, one.encoded_length) == 0
+        )
+
+    def __hash__(self):
+        seen(self)
+        if not PyBytes_CheckExact(self.owner):
+            raise TypeError(f"this {type(self).__name__} is over a frame that may change")
+        return hash(bytes(self))
+
+    def __reduce__(self):
+        return type(self).decode, (bytes(self),)
+
+    def __copy__(self):
+        return type(self).decode(bytes(self))
+
+    def __deepcopy__(self, memo):
+        return type(self).decode(bytes(self))
+
+    def __repr__(self):
+        seen(self)
+        return shown(self)
+
+
+cdef str shown(View view):
+    """An object over a frame in one line."""
+    cdef Element element
+    parts = []
+    for element in type(view)._ELEMENTS:
+        try:
+            value = element.read(view.root, view.owner)
+        except ValueError:
+            value = getattr(view, f"{element.name}_bytes", NotImplemented)
+        shape = getattr(value, "shape", None)
+        is_group = shape is not None and value.dtype.names is not None
+        parts.append(f"{element.name}=<{shape[0]} entries>" if is_group else
+                     f"{element.name}={value!r}")
+    return f"{type(view).__name__}({', '.join(parts)})"

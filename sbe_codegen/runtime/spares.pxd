@@ -1,5 +1,0 @@
-"""Memory of batches that are gone, for the next ones: the kernel gives fresh pages slowly."""
-
-
-cdef void* take_spare(size_t least, size_t* capacity) noexcept nogil
-cdef void give_spare(void* data, size_t capacity) noexcept nogil

@@ -1,0 +1,61 @@
+"""The tables of one batch while they are written, and the frames that were refused."""
+
+from libc.stdint cimport int64_t, uint8_t
+
+from ..decode.cursor cimport sbe_cursor, sbe_fault
+from ..decode.message cimport Schema
+from .tables cimport append_t, roll_back, sbe_buffer, sbe_table, sbe_tables
+
+
+cdef enum:                      # what became of a frame
+    REFUSED, ADDED, TOO_LATE
+
+
+cdef class Rows:
+    cdef Schema schema
+    cdef append_t append_frame
+    cdef sbe_tables tables
+    cdef sbe_buffer faults      # of Rejection
+    cdef bint collect           # refused frames are noted, not raised
+    cdef size_t prefix
+    cdef int64_t frame_count
+    cdef bint finished          # handed over: nothing may be added any more
+
+    cdef Rows fresh(self)
+    cdef int settle(
+        self, sbe_cursor* cursor, const uint8_t* start, int64_t received_ns
+    ) except -1
+    cdef int add_all(self, object frames) except -1
+    cdef int open_message(self, sbe_table* table, size_t number) except -1
+    cdef int open_wanted(self) except -1
+    cdef int reject(self, const sbe_fault* fault) except -1
+    cdef object finish(self)
+
+
+cdef Rows new_rows(
+    Schema schema, append_t append_frame, Py_ssize_t capacity, object on_error, size_t prefix
+)
+
+
+cdef inline int add_row(Rows rows, sbe_cursor* cursor, int64_t received_ns) except -1:
+    """The frame at the cursor; ADDED, REFUSED (and noted), or TOO_LATE.
+
+    TOO_LATE: Python code that ran meanwhile has handed over these rows, which have not changed. On a
+    DecodeError nothing has changed either.
+    """
+    cdef sbe_fault fault
+    cdef const uint8_t* start = cursor.position
+    cursor.fault = &fault
+    rows.tables.frame = rows.frame_count
+    rows.tables.received_ns = received_ns
+    if not rows.append_frame(&rows.tables, cursor):
+        return rows.settle(cursor, start, received_ns)
+    rows.frame_count += 1
+    return ADDED
+
+
+cdef inline void undo_row(Rows rows, size_t table) noexcept:
+    """Takes back the row that `add_row` has just added to a table."""
+    rows.tables.items[table].rows.used -= rows.tables.items[table].itemsize
+    roll_back(&rows.tables.items[table])
+    rows.frame_count -= 1

@@ -1,0 +1,345 @@
+"""The tables of one batch while they are written, and how they are handed over.
+
+A frame is added in one go, with no Python code in between, so that threads and finalizers find
+the tables whole. Opening the table of a message that comes for the first time does run Python code: it
+is made aside, and whoever has handed over the rows meanwhile makes the frame go to the next ones.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+from ..decode.arrays cimport own_array
+from ..decode.cursor cimport (
+    FAULT_NO_MEMORY, FAULT_NO_TABLE, new_error, raise_fault, rewind, sbe_cursor, sbe_fault,
+)
+from ..decode.frames cimport open_frame
+from ..decode.message cimport Schema
+from .tables cimport append_t, reserve, room_for, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
+
+from copy import copy
+
+import numpy as np
+
+from .results import Batch, Contents
+
+cdef extern from *:
+    """
+    /* Frames lie all over memory: what is to be read soon is on its way while another is read. */
+    static inline void sbe_prefetch(PyObject *frame)
+    {
+        __builtin_prefetch(frame);
+        __builtin_prefetch((char *)frame + 64);
+    }
+    static inline void sbe_prefetch_rest(PyObject *frame)
+    {
+        if (!PyBytes_CheckExact(frame)) return;
+        Py_ssize_t size = PyBytes_GET_SIZE(frame);
+        if (size > 2048) size = 2048;       /* reading in sequence brings what comes after that */
+        for (Py_ssize_t i = 128; i < size + 32; i += 64) __builtin_prefetch((char *)frame + i);
+    }
+    """
+    void sbe_prefetch(PyObject* frame) noexcept
+    void sbe_prefetch_rest(PyObject* frame) noexcept
+
+cdef extern from "Python.h":
+    Py_ssize_t PySequence_Fast_GET_SIZE(object sequence) noexcept
+    PyObject** PySequence_Fast_ITEMS(object sequence) noexcept
+
+cdef enum:                      # frames
+    AHEAD = 6
+    SOON = 2
+
+PREFIX = ("frame", "received_ns")
+INT64 = np.dtype(np.int64)
+UINT8 = np.dtype(np.uint8)
+REJECTED_DTYPE = np.dtype([("frame", "i8"), ("code", "i4"), ("offset", "i8")], align=True)
+
+cdef struct Rejection:
+    int64_t frame
+    sbe_fault fault
+
+
+cdef Rows new_rows(
+    Schema schema, append_t append_frame, Py_ssize_t capacity, object on_error, size_t prefix
+):
+    """Empty tables, one per message class of the schema. ValueError for wrong settings."""
+    cdef Rows rows
+    if not isinstance(on_error, str) or on_error not in ("raise", "collect"):
+        raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+    if capacity < 1:
+        raise ValueError(f"capacity is at least 1 row, not {capacity}")
+    rows = Rows.__new__(Rows)
+    rows.schema = schema
+    rows.append_frame = append_frame
+    rows.collect = on_error == "collect"
+    rows.prefix = prefix
+    rows.tables.capacity = capacity
+    allocate(rows)
+    return rows
+
+
+cdef int allocate(Rows rows) except -1:
+    cdef size_t count = len(rows.schema.classes)
+    rows.tables.items = <sbe_table*>zeroed(count, sizeof(sbe_table))
+    rows.tables.count = count
+    return 0
+
+
+cdef int open_table(sbe_table* table, object layout, tuple columns) except -1:
+    """Room for the tables of groups and for dictionaries; what is opened so far can be closed."""
+    itemsize = layout.row_dtype(columns).itemsize
+    table.prefix = 8 * len(columns)
+    table.groups = <sbe_table*>zeroed(
+        len(layout.groups) + len(layout.blobs), sizeof(sbe_table)
+    )
+    for group in layout.groups.values():
+        table.group_count += 1
+        open_table(&table.groups[table.group_count - 1], group, ())
+    for _ in layout.blobs:
+        table.group_count += 1
+        table.groups[table.group_count - 1].itemsize = 1
+    table.dictionaries = <sbe_dictionary*>zeroed(len(layout.dictionaries), sizeof(sbe_dictionary))
+    table.dictionary_count = len(layout.dictionaries)
+    table.itemsize = itemsize   # from here on it is open
+    return 0
+
+
+cdef void expect_as_much(sbe_table* table, const sbe_table* before) noexcept:
+    """Room for what another table of the same layout has, once the first row comes."""
+    cdef size_t i
+    table.rows.likely = room_for(before.rows.used)
+    table.offsets.likely = room_for(before.offsets.used)
+    for i in range(table.group_count):
+        expect_as_much(&table.groups[i], &before.groups[i])
+
+
+cdef void close_table(sbe_table* table) noexcept:
+    cdef size_t i
+    free(table.rows.data)
+    free(table.offsets.data)
+    for i in range(table.group_count):
+        close_table(&table.groups[i])
+    free(table.groups)
+    for i in range(table.dictionary_count):
+        clear_dictionary(&table.dictionaries[i])
+    free(table.dictionaries)
+
+
+cdef void* zeroed(size_t count, size_t size) except NULL:
+    cdef void* memory = calloc(max(count, <size_t>1), size)
+    if memory == NULL:
+        raise MemoryError()
+    return memory
+
+
+cdef class Rows:
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.tables.count):
+            close_table(&self.tables.items[i])
+        free(self.tables.items)
+        free(self.faults.data)
+
+    cdef Rows fresh(self):
+        """Empty tables with the same settings, which will have room for as much as there is now."""
+        cdef Rows rows
+        cdef size_t i
+        rows = new_rows(
+            self.schema, self.append_frame, self.tables.capacity,
+            "collect" if self.collect else "raise", self.prefix,
+        )
+        for i in range(self.tables.count):
+            if self.tables.items[i].rows.used:
+                rows.open_message(&rows.tables.items[i], i)
+                expect_as_much(&rows.tables.items[i], &self.tables.items[i])
+        return rows
+
+    cdef int settle(
+        self, sbe_cursor* cursor, const uint8_t* start, int64_t received_ns
+    ) except -1:
+        """What `add_row` does where a frame is no row yet: its table is to be opened, or it is bad."""
+        if cursor.fault.code == FAULT_NO_TABLE:
+            self.open_wanted()
+            rewind(cursor, start)
+            return TOO_LATE if self.finished else add_row(self, cursor, received_ns)
+        self.reject(cursor.fault)
+        self.frame_count += 1
+        return REFUSED
+
+    cdef int add_all(self, object frames) except -1:
+        """The frames of a list or tuple."""
+        cdef sbe_cursor cursor
+        cdef Py_ssize_t i = 0
+        cdef object frame, owner
+        self.tables.expected = len(frames)
+        while i < PySequence_Fast_GET_SIZE(frames):     # a list may get shorter meanwhile
+            frame = <object>PySequence_Fast_ITEMS(frames)[i]
+            if i + AHEAD < PySequence_Fast_GET_SIZE(frames):
+                sbe_prefetch(PySequence_Fast_ITEMS(frames)[i + AHEAD])
+                sbe_prefetch_rest(PySequence_Fast_ITEMS(frames)[i + SOON])
+            try:
+                owner = open_frame(frame, 0, &cursor)
+            except (TypeError, BufferError, ValueError) as error:
+                raise type(error)(f"frame {i}: {error}") from None
+            add_row(self, &cursor, 0)
+            i += 1
+        return 0
+
+    cdef int open_message(self, sbe_table* table, size_t number) except -1:
+        """Opens the table of a message. Python code runs here."""
+        return open_table(
+            table, self.schema.classes[number]._LAYOUT, PREFIX[:self.prefix // 8]
+        )
+
+    cdef int open_wanted(self) except -1:
+        """The table of the message that came now for the first time.
+
+        Python code runs here, which may add to these rows, or hand them over: the table is made
+        aside, and taken if there is none by then.
+        """
+        cdef sbe_table made
+        cdef size_t wanted = self.tables.wanted
+        memset(&made, 0, sizeof(sbe_table))
+        try:
+            self.open_message(&made, wanted)
+        except BaseException:
+            close_table(&made)
+            raise
+        if self.finished or self.tables.items[wanted].itemsize != 0:
+            close_table(&made)
+        else:
+            self.tables.items[wanted] = made
+        return 0
+
+    cdef int reject(self, const sbe_fault* fault) except -1:
+        cdef Rejection* rejection
+        if fault.code == FAULT_NO_MEMORY:
+            raise MemoryError()
+        if not self.collect:
+            raise_fault(fault, self.schema, self.tables.frame)
+        if not reserve(&self.tables, &self.faults, sizeof(Rejection), 0, 0):
+            raise MemoryError()
+        rejection = <Rejection*>(self.faults.data + self.faults.used)
+        rejection.frame = self.tables.frame
+        rejection.fault = fault[0]
+        self.faults.used += sizeof(Rejection)
+        return 0
+
+    cdef object finish(self):
+        """Everything as a Batch, whose arrays own the memory. Nothing may be added any more."""
+        cdef sbe_table* table
+        cdef Rejections rejections = Rejections.__new__(Rejections)
+        cdef size_t i
+        self.finished = True
+        contents = {}
+        columns = PREFIX[:self.prefix // 8]
+        for i in range(self.tables.count):
+            message = self.schema.classes[i]
+            table = &self.tables.items[i]
+            if table.rows.used:
+                contents[message] = contents_of(table, message._LAYOUT, columns)
+        rejections.schema = self.schema
+        rejections.faults = self.faults
+        self.faults = sbe_buffer(NULL, 0, 0, 0)
+        return Batch(
+            self.schema, columns, contents, rejections, self.frame_count, self.tables.left_over
+        )
+
+
+cdef object contents_of(sbe_table* table, object layout, tuple columns):
+    """What a table holds, handed over."""
+    cdef size_t i
+    cdef sbe_table* blob
+    rows = hand_over(layout.row_dtype(columns), &table.rows)
+    offsets = hand_over(INT64, &table.offsets) if table.offsets.used else np.zeros(1, INT64)
+    groups = []
+    for i, group in enumerate(layout.groups.values()):
+        groups.append(contents_of(&table.groups[i], group, ()))
+    blobs = []
+    for i in range(len(layout.groups), table.group_count):
+        blob = &table.groups[i]
+        ends = hand_over(INT64, &blob.offsets) if blob.offsets.used else np.zeros(1, INT64)
+        blobs.append((hand_over(UINT8, &blob.rows), ends))
+    dictionaries = []
+    for i in range(table.dictionary_count):
+        dictionaries.append(texts_of(&table.dictionaries[i], layout.encodings[i]))
+    return Contents(rows, offsets, groups, blobs, dictionaries)
+
+
+cdef class Rejections:
+    """The faults of the frames that were refused, in the order of the frames."""
+
+    cdef Schema schema
+    cdef sbe_buffer faults
+
+    def __dealloc__(self):
+        free(self.faults.data)
+
+    def __len__(self):
+        return self.faults.used // sizeof(Rejection)
+
+    def records(self):
+        """(frame, code, offset) of each, as a structured array."""
+        cdef const Rejection* faults = <const Rejection*>self.faults.data
+        result = np.empty(len(self), REJECTED_DTYPE)
+        for i in range(len(self)):
+            result[i] = (faults[i].frame, faults[i].fault.code, faults[i].fault.offset)
+        return result
+
+    def error(self, Py_ssize_t index):
+        """The DecodeError of one."""
+        cdef const Rejection* faults = <const Rejection*>self.faults.data
+        if index < 0 or index >= len(self):
+            raise IndexError(index)
+        return new_error(&faults[index].fault, self.schema, faults[index].frame)
+
+
+cdef object hand_over(object dtype, sbe_buffer* buffer):
+    """The buffer's contents as an array that owns them; the buffer is empty afterwards.
+
+    The dtype is a copy: renaming the columns of one array renames nobody else's.
+    """
+    own = copy(dtype)
+    cdef size_t used = buffer.used
+    cdef size_t capacity = buffer.capacity
+    cdef void* data = buffer.data
+    if data == NULL:
+        return np.empty(0, own)
+    if 0 < used < capacity - capacity // 8:
+        capacity = room_for(used)       # what the next batch will look for
+        data = realloc(data, capacity) or data
+    buffer[0] = sbe_buffer(NULL, 0, 0, 0)
+    return own_array(own, data, used // dtype.itemsize, capacity)
+
+
+cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
+    """The texts in the order of their codes; what is no text is kept by surrogateescape.
+
+    It can escape bytes above 127 only, and codecs have errors of their own: then bytes are spelt out.
+    """
+    cdef size_t begin = 0, end
+    cdef uint32_t code
+    texts = []
+    for code in range(dictionary.count):
+        end = (<size_t*>dictionary.ends.data)[code]
+        text = dictionary.text.data[begin:end]
+        for codec, way in ((encoding, "surrogateescape"), (encoding, "backslashreplace"),
+                           ("ascii", "backslashreplace")):
+            try:
+                texts.append(text.decode(codec, way))
+                break
+            except MemoryError:
+                raise
+            except Exception:
+                continue
+        begin = end
+    return texts
+
+
+cdef void clear_dictionary(sbe_dictionary* dictionary) noexcept:
+    free(dictionary.text.data)
+    free(dictionary.ends.data)
+    free(dictionary.slots)
+    memset(dictionary, 0, sizeof(sbe_dictionary))
