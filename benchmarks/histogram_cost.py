@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+INTAKE = "binance_sbe/feed/intake/backlog.pyx"
 HERE = Path(__file__).resolve().parent
 TURNS = 21
 WAYS = {"feed, batches": True, "feed, messages": False}
@@ -23,7 +24,7 @@ def built(tree: Path, flags: str) -> Path:
     for package in ("binance_sbe", "sbe_codegen"):
         shutil.copytree(HERE.parent / package, tree / package)
     subprocess.run(
-        [sys.executable, "-m", "Cython.Build.Cythonize", "-ifq", "binance_sbe/feed/intake/backlog.pyx"],
+        [sys.executable, "-m", "Cython.Build.Cythonize", "-ifq", INTAKE],
         cwd=tree, env=os.environ | {"CFLAGS": f"-O3 {flags}"}, check=True,
     )  # fmt: skip
     return tree

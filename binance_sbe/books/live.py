@@ -15,7 +15,7 @@ from ..asynchronous import Asynchronous
 from ..errors import BinanceError, FeedError, RateLimited
 from ..logs import LOG
 from ..spot_stream import DepthDiffStreamEvent, DepthSnapshotStreamEvent
-from ..venue.streams import symbol_name
+from ..venue.streams import DEPTH, DEPTH20, symbol_name
 from .book import STATES
 from .keeper import Audit, Keeper, Link, LiveBook
 
@@ -27,7 +27,7 @@ __all__ = ["Audit", "Books", "LiveBook"]
 _TICK_SECONDS = 0.1
 _SHARE = 0.8  # of the weight that the exchange allows in a minute
 _AT_ONCE = 4  # requests
-_KINDS = ("depth", "depth20")
+_KINDS = (DEPTH, DEPTH20)
 _OURS = (DepthDiffStreamEvent, DepthSnapshotStreamEvent)
 _MOST_UNREADABLE = 20  # symbols that are no text and are named in the log
 
@@ -207,7 +207,7 @@ class Books(Asynchronous, Mapping[str, LiveBook]):
         ledger = self.feed.ledger
         if self._is_closed:
             return Link(False, "these books were closed", 0)
-        stream = ledger.streams.get(f"{symbol.lower()}@depth")
+        stream = ledger.streams.get(f"{symbol.lower()}@{DEPTH}")
         if stream is None:
             return Link(False, "no connection was made yet", 0)
         return Link(stream.is_covered, stream.cause, ledger.ended_count)

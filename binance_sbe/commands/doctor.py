@@ -41,6 +41,7 @@ from ..live import connect
 from ..outside import remember_key, shown
 from ..spot_stream import BestBidAskStreamEvent
 from ..venue import environments, lifecycle
+from ..venue.streams import BEST_BID_ASK
 
 LIFECYCLE = (
     "https://raw.githubusercontent.com/binance/binance-spot-api-docs/master/sbe/schemas/"
@@ -277,7 +278,7 @@ async def _stream(patient: Patient) -> str:
         key = checked_key(patient.api_key)
     except MissingKey:
         raise Unknown("not tried, without a key") from None
-    names = [f"{symbol}@bestBidAsk" for symbol in patient.symbols]
+    names = [f"{symbol}@{BEST_BID_ASK}" for symbol in patient.symbols]
     started = time.monotonic()
     feed = connect(*names, api_key=key, url=patient.stream_url, reconnect=False)
     told: dict[str, str] = {}

@@ -72,7 +72,9 @@ def module_of(frame: bytes) -> ModuleType:
         from .. import spot_sbe
 
         return spot_sbe
-    if 10000 <= template < 10100 or schema != 1:
+    from ..venue.streams import is_stream_template
+
+    if is_stream_template(template) or schema != 1:
         from .. import spot_stream
 
         return spot_stream

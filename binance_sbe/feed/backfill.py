@@ -13,6 +13,7 @@ from ..api.rest import Client
 from ..errors import BinanceError, FeedError, RateLimited
 from ..logs import LOG
 from ..spot_sbe import TradesResponse
+from ..venue.streams import TRADE
 from .ledger import Hole, Ledger
 
 _LOOK_SECONDS = 0.2  # between two looks for new holes
@@ -82,7 +83,7 @@ async def fill_all(
     waiting: list[Hole] = []
     while True:
         last_look = is_over()
-        waiting += [h for h in ledger.holes_since(seen) if h.stream.endswith("@trade")]
+        waiting += [h for h in ledger.holes_since(seen) if h.stream.endswith(f"@{TRADE}")]
         seen = ledger.holes_count
         ready = [hole for hole in waiting if last_look or not ledger.is_growing(hole)]
         waiting = [hole for hole in waiting if hole not in ready]

@@ -14,12 +14,6 @@ from ..outside import remember_key
 MOST_LINES = 3  # more would be of no use, and take connections of others
 
 
-# Seconds that streams may be silent. Trades may be rare; the others follow the book.
-STREAM_TIMEOUT: Mapping[str, float | None] = {
-    "trade": None, "bestBidAsk": 300.0, "depth20": 300.0, "depth": 300.0,
-}  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Settings:
     """See `connect`. Times are in seconds. ValueError for what can't be.

@@ -34,17 +34,22 @@ class Kind:
     silence: float | None
 
 
+TRADE, BEST_BID_ASK, DEPTH20, DEPTH = "trade", "bestBidAsk", "depth20", "depth"
+
 # In the order of their templates, as `kinds.pxd` has them for C. The speeds of the two depth
 # streams have changed several times and are not promised: none is here.
 _TABLE = (
-    Kind("trade", TradesStreamEvent, ids_jump=False, is_replaced=False, silence=None),
-    Kind("bestBidAsk", BestBidAskStreamEvent, ids_jump=True, is_replaced=True, silence=300.0),
-    Kind("depth20", DepthSnapshotStreamEvent, ids_jump=True, is_replaced=True, silence=300.0),
-    Kind("depth", DepthDiffStreamEvent, ids_jump=False, is_replaced=False, silence=300.0),
+    Kind(TRADE, TradesStreamEvent, ids_jump=False, is_replaced=False, silence=None),
+    Kind(BEST_BID_ASK, BestBidAskStreamEvent, ids_jump=True, is_replaced=True, silence=300.0),
+    Kind(DEPTH20, DepthSnapshotStreamEvent, ids_jump=True, is_replaced=True, silence=300.0),
+    Kind(DEPTH, DepthDiffStreamEvent, ids_jump=False, is_replaced=False, silence=300.0),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _TABLE}
 NAMES = tuple(KINDS)
 REPLACED = tuple(kind.name for kind in _TABLE if kind.is_replaced)
+FIRST_TEMPLATE = TradesStreamEvent.TEMPLATE_ID  # those of the others follow
+assert [kind.message.TEMPLATE_ID - FIRST_TEMPLATE for kind in _TABLE] == list(range(len(_TABLE)))
+_TEMPLATES = range(FIRST_TEMPLATE, FIRST_TEMPLATE + 100)  # later ones are expected among these
 # The default of `connect`: seconds that streams may be silent, by kind.
 STREAM_TIMEOUT: Mapping[str, float | None] = {kind.name: kind.silence for kind in _TABLE}
 
@@ -64,6 +69,11 @@ def stream_name(text: str) -> str:
             f"stream '{text}': SBE has no '{kind}' stream; its kinds are {', '.join(KINDS)}"
         )
     return f"{symbol.lower()}@{kind}"
+
+
+def is_stream_template(template_id: int) -> bool:
+    """Whether messages of that template come from streams, also those that are not known yet."""
+    return template_id in _TEMPLATES
 
 
 def symbol_name(text: str) -> str:
