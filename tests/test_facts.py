@@ -20,8 +20,8 @@ ELSEWHERE = ("venue", "simulator")
 
 FACTS = {
     "a template id": re.compile(r"\b1000[0-3]\b"),
-    "an offset in the header": re.compile(r"\b(data|start|frame)\[[0-7]\]"),
-    "the name of a kind": re.compile(r"(bestBidAsk|depth20)"),
+    "an offset in the header": re.compile(r"\b(data|start|frame)\[[2-7]\]"),
+    "the name of a kind": re.compile(r"""["'@](bestBidAsk|depth20)["']"""),
 }
 
 
