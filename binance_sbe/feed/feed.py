@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import time
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.tables.results import Batch
@@ -19,6 +20,7 @@ from ..outside import remember_key
 from ..venue.streams import Message, stream_names
 from .intake.backlog import Backlog
 from .intake.frame_queue import FrameQueue
+from .intake.handlers import Calls, FrameHandler
 from .intake.stats import Stats
 from .ledger import Ledger
 from .settings import Settings, checked_key
@@ -193,18 +195,23 @@ class Feed(Asynchronous):
     async def _wait(self, there_is: Callable[[], object]) -> bool:
         """Waits for what is asked for; False where the feed has ended without it."""
         self._opened()
-        connections, queue = self._connections, self._backlog.frames
+        connections = self._connections
         while not there_is():
             if connections.engine.is_over:
                 return False
             if not connections.has_streams:
                 raise RuntimeError("the feed has no streams: subscribe to some")
             await self._news(None)
-        if queue.overflowed is not None and not connections.engine.is_over:
-            error = SlowConsumer(queue.overflowed, len(queue))
-            connections.engine.fail(error)
-            raise error
+        self._check_overflow()
         return True
+
+    def _check_overflow(self) -> None:
+        """Ends the feed where a stream had no room under the policy ``raise``."""
+        queue, engine = self._backlog.frames, self._connections.engine
+        if queue.overflowed is not None and not engine.is_over:
+            error = SlowConsumer(queue.overflowed, len(queue))
+            engine.fail(error)
+            raise error
 
     def _alone(self) -> None:
         """Refuses a second consumer, who would take what the first is waiting for."""
@@ -255,6 +262,51 @@ class Feed(Asynchronous):
         self._end()
         raise StopAsyncIteration
 
+    async def run(
+        self, handler: Callable[[Message], object] | FrameHandler, *, reuse: bool = False
+    ) -> None:
+        """Calls ``handler(message)`` for each message where its frame is read: the shortest way.
+
+        No queue and no switch of tasks is between: while the handler runs, nothing else of this
+        event loop does. What it raises ends `run`, which raises it; the feed stays open, and frames
+        that come then wait for the next consumer. With ``reuse`` there is one message of each
+        kind, which is pointed at one frame after the other: keep nothing of it. A handler in C is a
+        `FrameHandler`, which also says when it has had enough (see ``handlers.pxd``).
+
+        Ends when the feed is closed. Raises as iteration does, DecodeError included where
+        ``on_error`` is "raise". TypeError for a handler that can't be called, or that is a
+        coroutine function: nobody could wait for it here.
+        """
+        calls = Calls(_checked(handler), reuse, self._refused)
+        self._begin()
+        self._alone()
+        self._is_waited = True
+        engine, backlog = self._connections.engine, self._backlog
+        try:
+            backlog.call(calls)
+            while not calls.ended and not engine.is_over:
+                if not self._connections.has_streams:
+                    raise RuntimeError("the feed has no streams: subscribe to some")
+                self._arrived.clear()
+                self._consumed()
+                await self._arrived.wait()
+                self._check_overflow()
+            if engine.is_over and not calls.ended:
+                backlog.call(calls)  # what was handed in at the end
+        finally:
+            backlog.stop_calling()
+            self._is_waited = False
+        if calls.failure is not None:
+            raise calls.failure
+        if not calls.ended:
+            self._end()
+
+    def _refused(self, error: DecodeError) -> None:
+        """A frame that is no message came to a handler."""
+        if self._on_error == "raise":
+            raise error
+        self.errors.append(error)
+
     async def batches(
         self, max_messages: int = 10_000, max_delay: float = 0.1
     ) -> AsyncIterator[Batch]:
@@ -302,3 +354,18 @@ class Feed(Asynchronous):
         if left <= 0 or self._connections.engine.is_over:
             return False
         return await self._news(left)
+
+
+def _checked(handler: Any) -> Any:
+    """TypeError for what can't be called where a frame is read."""
+    if isinstance(handler, FrameHandler):
+        return handler
+    if not callable(handler):
+        raise TypeError(f"a handler is a function of one message, not {type(handler).__name__}")
+    call = getattr(type(handler), "__call__", None)  # noqa: B004 - an object may be called
+    if any(map(inspect.iscoroutinefunction, (handler, call))):
+        raise TypeError(
+            "the handler is a coroutine function, and nobody could wait for it where frames are "
+            "read: write 'async for message in feed', or a plain function that starts a task"
+        )
+    return handler

@@ -9,6 +9,7 @@ from .arbiter cimport Arbiter
 from .batch_queue cimport BatchQueue
 from .damage cimport DamagedFrames
 from .frame_queue cimport FrameQueue
+from .handlers cimport Calls
 from .stats cimport Stats
 from .streams cimport Source, Stream, sbe_event
 
@@ -33,6 +34,7 @@ cdef class Backlog:
     cdef readonly Arbiter arbiter
     cdef Collector collector            # None before rows are wanted
     cdef bint gathering                 # rows are wanted
+    cdef Calls calls                    # None where nobody is called
     cdef bint spilling                  # no room for rows: frames wait as frames
     cdef readonly Py_ssize_t batch_size
     cdef int64_t seen                   # frames of the read that is going on
@@ -50,6 +52,10 @@ cdef class Backlog:
     cdef Py_ssize_t add_rows(self, Source source, const sbe_span* spans, Py_ssize_t count) except -1
     cdef int end_read(self, Source source) except -1
     cdef int take_frame(self, Source source, const uint8_t* data, Py_ssize_t size) except -1
+    cdef int deliver(
+        self, bytes frame, int64_t received, Stream stream, const sbe_event* event
+    ) except -1
+    cdef int check_calls(self) except -1
     cdef int note_damaged(self, Source source, const uint8_t* data, Py_ssize_t size) except -1
     cdef int settle_row(
         self, int verdict, Stream stream, Source source, const sbe_event* event, sbe_cursor* cursor

@@ -19,15 +19,15 @@ from ...venue.kinds cimport kind_of, kind_of_template
 from .arbiter cimport DROP, HAND_OVER, HAND_OVER_AND_MORE, HOLD, Arbiter, judge
 from .batch_queue cimport BatchQueue
 from .damage cimport DamagedFrames
-from .directory cimport Directory, event_of_row
+from .directory cimport Directory, event_of_row, sbe_parsed
 from .frame_queue cimport FrameQueue, Waiting
+from .handlers cimport Calls
+from .messages cimport measured_message
 from .stats cimport (
     Histogram, Stats, count_tally, monotonic_ns, note, note_next, now_ns, sbe_tally, since,
 )
 
 from collections import Counter
-
-from sbe_codegen.runtime.errors import DecodeError
 
 from ... import spot_stream
 
@@ -176,32 +176,74 @@ cdef class Backlog:
         return 0
 
     cdef int take_frame(self, Source source, const uint8_t* data, Py_ssize_t size) except -1:
-        """A frame that stays a frame."""
+        """A frame that stays a frame, or goes to a handler at once."""
         cdef sbe_event event
-        cdef bytes frame = PyBytes_FromStringAndSize(<const char*>data, size)
-        cdef Stream stream = self.arbiter.directory.event_of_frame(frame, &event)
+        cdef sbe_parsed parsed
+        cdef Stream stream = self.arbiter.directory.event_of(data, size, &event, &parsed)
         cdef int verdict
-        cdef list ready = None
+        cdef bytes frame
         if stream is None:
             self.note_damaged(source, data, size)
-            self.frames.add(frame, self.received, None, NULL)
+            self.deliver(PyBytes_FromStringAndSize(<const char*>data, size), self.received, None, NULL)
+            return 0
+        if <int64_t>sbe_header_version(data) > SCHEMA_VERSION:
+            self.newer_versions[sbe_header_version(data)] += 1
+        verdict = judge(self.arbiter, stream, source, &event, self.received, self.moment)
+        if verdict == DROP:
+            return 0
+        if verdict == HOLD:
+            frame = PyBytes_FromStringAndSize(<const char*>data, size)
+            ready = self.arbiter.hold(stream, source, &event, self.received, self.moment, frame)
         else:
-            if <int64_t>sbe_header_version(data) > SCHEMA_VERSION:
-                self.newer_versions[sbe_header_version(data)] += 1
-            verdict = judge(self.arbiter, stream, source, &event, self.received, self.moment)
-            if verdict == HOLD:
-                ready = self.arbiter.hold(
-                    stream, source, &event, self.received, self.moment, frame
-                )
-            elif verdict != DROP:
-                self.frames.add(frame, self.received, stream, &event)
-                if verdict == HAND_OVER_AND_MORE:
-                    ready = self.arbiter.next_held(stream, INT64_MIN)
-            if ready is not None:
-                for each, at in ready:
-                    self.add_known(each, at)
-        self.wake()
+            if self.calls is not None and self.calls.in_c is not None:
+                self.calls.give_parsed(stream.number, &parsed, event.time, self.received, self.stats)
+                self.check_calls()
+            else:
+                frame = PyBytes_FromStringAndSize(<const char*>data, size)
+                self.deliver(frame, self.received, stream, &event)
+            if verdict != HAND_OVER_AND_MORE:
+                return 0
+            ready = self.arbiter.next_held(stream, INT64_MIN)
+        for each, at in ready:
+            self.add_known(each, at)
         return 0
+
+    cdef int deliver(
+        self, bytes frame, int64_t received, Stream stream, const sbe_event* event
+    ) except -1:
+        """A frame that is handed on: to the handler, or it waits. ``stream`` is None where it is no message."""
+        if self.calls is None:
+            self.frames.add(frame, received, stream, event)
+            self.wake()
+            return 0
+        self.calls.give(frame, received, self.stats, self.arbiter.directory)
+        return self.check_calls()
+
+    cdef int check_calls(self) except -1:
+        """Ends the calls where the handler wants no more; it may have ended them itself."""
+        if self.calls is not None and self.calls.ended:
+            self.stop_calling()
+        return 0
+
+    def call(self, Calls calls not None):
+        """From now on frames go to a handler where they are read; those that wait go first.
+
+        Until `stop_calling`, or until the handler has had enough or has raised: then ``calls`` says so, and the
+        consumer is woken.
+        """
+        cdef Waiting waiting
+        cdef sbe_event event
+        self.gathering = False
+        self.calls = calls
+        while self.frames.count() and self.calls is calls:
+            waiting = self.frames.take()
+            event.first, event.last = waiting.first, waiting.last
+            self.deliver(waiting.frame, waiting.received, waiting.stream, &event)
+
+    def stop_calling(self):
+        """From now on frames wait for a consumer."""
+        self.calls = None
+        self.wake()
 
     cdef int note_damaged(self, Source source, const uint8_t* data, Py_ssize_t size) except -1:
         cdef int kind = kind_of(data, size)
@@ -289,8 +331,7 @@ cdef class Backlog:
         cdef const uint8_t* data = <const uint8_t*>(<char*>frame)
         stream = self.arbiter.directory.event_of_frame(frame, &event)
         if not as_rows(self):
-            self.frames.add(frame, received, stream, &event)
-            return 0
+            return self.deliver(frame, received, stream, &event)
         cursor.start = data
         cursor.end = data + len(frame)
         rewind(&cursor, data)
@@ -368,19 +409,5 @@ cdef class Backlog:
 
     def next_message(self):
         """The oldest frame, which there is, decoded and measured. DecodeError where it is no message."""
-        cdef Stats stats = self.stats
         cdef Waiting waiting = self.frames.take()
-        cdef int64_t started = now_ns(), decoded
-        try:
-            message = spot_stream.decode(waiting.frame)
-        except DecodeError:
-            stats.rejected += 1
-            raise
-        decoded = now_ns()
-        note(stats.event_to_received, since(message.event_time, waiting.received), 1)
-        note(stats.received_to_decoded, decoded - waiting.received, 1)
-        note(stats.decoding, decoded - started, 1)
-        note(stats.decoded_to_handed_over, 0, 1)
-        if message.version <= SCHEMA_VERSION:
-            stats.left_over_bytes += len(waiting.frame) - message.encoded_length
-        return message
+        return measured_message(waiting.frame, waiting.received, self.stats, None)

@@ -1,17 +1,34 @@
 """Which stream an event is of, and which ids it brings."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 
 from sbe_codegen.runtime.tables.rows cimport Rows
 from sbe_codegen.runtime.tables.tables cimport sbe_table
 
 from ...spot_stream cimport (
-    BestBidAskStreamEventRow, DepthDiffStreamEventRow, DepthSnapshotStreamEventRow,
-    TradesStreamEventRow, TradesStreamEventTradesRow,
+    BestBidAskStreamEventFrame, BestBidAskStreamEventRow, DepthDiffStreamEventFrame,
+    DepthDiffStreamEventRow, DepthSnapshotStreamEventFrame, DepthSnapshotStreamEventRow,
+    TradesStreamEventFrame, TradesStreamEventRow, TradesStreamEventTradesRow,
 )
 from ...venue.kinds cimport BEST_BID_ASK, DEPTH, DEPTH20, KINDS
 from .streams cimport Stream, sbe_event
+
+cdef enum:
+    SYMBOLS = 256               # of one kind, whose streams are found without a Python object
+
+
+cdef union sbe_parsed:          # a frame, by its kind
+    TradesStreamEventFrame trades
+    BestBidAskStreamEventFrame best_bid_ask
+    DepthSnapshotStreamEventFrame depth20
+    DepthDiffStreamEventFrame depth
+
+
+cdef struct sbe_symbol:
+    const char* text            # borrowed: Directory.texts has it
+    size_t length
+    PyObject* stream            # borrowed: Directory.streams has it, for good
 
 
 cdef class Directory:
@@ -19,6 +36,8 @@ cdef class Directory:
     cdef public object is_wanted        # asked with the name of a stream that is new
     cdef readonly dict strays           # frames by the names of streams nobody wants; the first of them
     cdef list symbols                   # by kind: bytes of the symbol -> Stream
+    cdef sbe_symbol[KINDS][SYMBOLS] found   # by a hash of the symbol
+    cdef list texts                     # of these
     cdef list stray_streams             # by kind
     cdef list odd_ids                   # of the event that was looked at last, where it is odd
     cdef PyObject** known[KINDS]        # by kind and by the symbol's code in the rows
@@ -31,6 +50,8 @@ cdef class Directory:
     cdef int set_odd(self, sbe_event* event, list found) except -1
     cdef Stream stream_of(self, int kind, bytes symbol)
     cdef Stream stray(self, int kind, str name)
+    cdef Stream stream_of_text(self, int kind, const char* text, size_t length)
+    cdef Stream event_of(self, const uint8_t* data, size_t size, sbe_event* event, sbe_parsed* parsed)
     cdef Stream event_of_frame(self, bytes frame, sbe_event* event)
 
 

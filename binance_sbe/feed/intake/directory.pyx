@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp
 
 from sbe_codegen.runtime.decode.cursor cimport sbe_data, sbe_fault
 from sbe_codegen.runtime.tables.tables cimport sbe_table
@@ -44,6 +45,7 @@ cdef class Directory:
         for each in self.stray_streams:
             (<Stream>each).is_stray = True
         self.strays = {}
+        self.texts = [None] * (KINDS * SYMBOLS)
 
     def __dealloc__(self):
         cdef int kind
@@ -113,52 +115,78 @@ cdef class Directory:
         event.first, event.last = min(found), max(found)
         return 0
 
-    cdef Stream event_of_frame(self, bytes frame, sbe_event* event):
-        """The stream and the ids of a frame, or None where it is no message."""
-        cdef TradesStreamEventFrame trades
-        cdef BestBidAskStreamEventFrame best
-        cdef DepthSnapshotStreamEventFrame depth20
-        cdef DepthDiffStreamEventFrame depth
+    cdef Stream stream_of_text(self, int kind, const char* text, size_t length):
+        """`stream_of`, without a Python object where the symbol was seen before."""
+        cdef uint64_t number = 1469598103934665603
+        cdef size_t i
+        cdef sbe_symbol* known
+        for i in range(length):
+            number = (number ^ <uint8_t>text[i]) * 1099511628211
+        i = (number >> 32) % SYMBOLS
+        known = &self.found[kind][i]
+        if known.stream != NULL and known.length == length and not memcmp(known.text, text, length):
+            return <Stream>known.stream
+        symbol = text[:length]
+        stream = self.stream_of(kind, symbol)
+        if not stream.is_stray:
+            self.texts[kind * SYMBOLS + i] = symbol
+            known[0] = sbe_symbol(PyBytes_AS_STRING(symbol), length, <PyObject*>stream)
+        return stream
+
+    cdef Stream event_of(self, const uint8_t* data, size_t size, sbe_event* event, sbe_parsed* parsed):
+        """The stream and the ids of a frame, or None where it is no message; ``parsed`` is filled."""
         cdef sbe_fault fault
         cdef sbe_data symbol
-        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(frame)
-        cdef size_t size = len(frame), i
-        cdef int kind
-        kind = kind_of(data, size)
+        cdef TradesStreamEventFrame* trades = &parsed.trades
+        cdef size_t i
+        cdef int kind = kind_of(data, size)
         event.odd = False
-        if kind == TRADE and parse_TradesStreamEvent(data, size, &trades, &fault):
-            event.time = TradesStreamEvent_event_time(&trades)
+        if kind == TRADE and parse_TradesStreamEvent(data, size, trades, &fault):
+            event.time = TradesStreamEvent_event_time(trades)
             event.first = event.last = INT64_MIN
             if trades.trades.count:
-                event.first = TradesStreamEvent_trades_id(&trades, 0)
-                event.last = TradesStreamEvent_trades_id(&trades, trades.trades.count - 1)
+                event.first = TradesStreamEvent_trades_id(trades, 0)
+                event.last = TradesStreamEvent_trades_id(trades, trades.trades.count - 1)
                 for i in range(1, trades.trades.count):
                     if (
-                        <uint64_t>TradesStreamEvent_trades_id(&trades, i)
-                        - <uint64_t>TradesStreamEvent_trades_id(&trades, i - 1) != 1
+                        <uint64_t>TradesStreamEvent_trades_id(trades, i)
+                        - <uint64_t>TradesStreamEvent_trades_id(trades, i - 1) != 1
                     ):
                         self.set_odd(event, [
-                            TradesStreamEvent_trades_id(&trades, i)
+                            TradesStreamEvent_trades_id(trades, i)
                             for i in range(trades.trades.count)
                         ])
                         break
             symbol = trades.symbol
-        elif kind == BEST_BID_ASK and parse_BestBidAskStreamEvent(data, size, &best, &fault):
-            event.time = BestBidAskStreamEvent_event_time(&best)
-            event.first = event.last = BestBidAskStreamEvent_book_update_id(&best)
-            symbol = best.symbol
-        elif kind == DEPTH20 and parse_DepthSnapshotStreamEvent(data, size, &depth20, &fault):
-            event.time = DepthSnapshotStreamEvent_event_time(&depth20)
-            event.first = event.last = DepthSnapshotStreamEvent_book_update_id(&depth20)
-            symbol = depth20.symbol
-        elif kind == DEPTH and parse_DepthDiffStreamEvent(data, size, &depth, &fault):
-            event.time = DepthDiffStreamEvent_event_time(&depth)
-            event.first = DepthDiffStreamEvent_first_book_update_id(&depth)
-            event.last = DepthDiffStreamEvent_last_book_update_id(&depth)
-            symbol = depth.symbol
+        elif kind == BEST_BID_ASK and (
+            parse_BestBidAskStreamEvent(data, size, &parsed.best_bid_ask, &fault)
+        ):
+            event.time = BestBidAskStreamEvent_event_time(&parsed.best_bid_ask)
+            event.first = BestBidAskStreamEvent_book_update_id(&parsed.best_bid_ask)
+            event.last = event.first
+            symbol = parsed.best_bid_ask.symbol
+        elif kind == DEPTH20 and (
+            parse_DepthSnapshotStreamEvent(data, size, &parsed.depth20, &fault)
+        ):
+            event.time = DepthSnapshotStreamEvent_event_time(&parsed.depth20)
+            event.first = DepthSnapshotStreamEvent_book_update_id(&parsed.depth20)
+            event.last = event.first
+            symbol = parsed.depth20.symbol
+        elif kind == DEPTH and parse_DepthDiffStreamEvent(data, size, &parsed.depth, &fault):
+            event.time = DepthDiffStreamEvent_event_time(&parsed.depth)
+            event.first = DepthDiffStreamEvent_first_book_update_id(&parsed.depth)
+            event.last = DepthDiffStreamEvent_last_book_update_id(&parsed.depth)
+            symbol = parsed.depth.symbol
         else:
             return None
-        return self.stream_of(kind, (<const char*>symbol.data)[:symbol.length])
+        return self.stream_of_text(kind, <const char*>symbol.data, symbol.length)
+
+    cdef Stream event_of_frame(self, bytes frame, sbe_event* event):
+        """The same of a frame that nobody needs parsed."""
+        cdef sbe_parsed parsed
+        return self.event_of(
+            <const uint8_t*>PyBytes_AS_STRING(frame), len(frame), event, &parsed
+        )
 
     def ids(self, bytes frame not None):
         """The lowest and the highest id of a frame. ValueError where it is no message."""

@@ -1,0 +1,81 @@
+"""Who is called for each message, where the frame is read. See the interface, `handlers.pxd`, for C.
+
+The handler is the user's code and may do anything, also raise: it is called when the frame has been counted
+and judged, and nothing of ours is half done. What it raises is kept here for `Feed.run`, and the frames that
+come after that wait for the next consumer.
+"""
+
+from libc.stdint cimport int64_t, uint8_t
+
+from ...venue.kinds cimport KINDS, kind_of
+from .directory cimport Directory, sbe_parsed
+from .messages cimport measured_message
+from .stats cimport Stats, note, since
+from .streams cimport Stream, sbe_event
+
+from sbe_codegen.runtime.errors import DecodeError
+
+
+cdef class FrameHandler:
+    """A handler in C: see `handlers.pxd`."""
+
+
+cdef class Calls:
+    """``function(message)`` is called, or where it is a `FrameHandler` its C function.
+
+    ``refused(error)`` is called with the DecodeError of a frame that is no message. Where ``reuse`` is set there
+    is one message of each kind, which is pointed at one frame after the other.
+    """
+
+    def __cinit__(self, function, bint reuse, refused):
+        self.function = function
+        self.in_c = function if isinstance(function, FrameHandler) else None
+        self.refused = refused
+        self.reuses = reuse
+        self.reused = [None] * KINDS
+        if self.in_c is not None and self.in_c.on_frame == NULL:
+            raise ValueError(f"{type(function).__name__} has set no on_frame: see handlers.pxd")
+
+    cdef int give(self, bytes frame, int64_t received, Stats stats, Directory directory) except -1:
+        """A frame that is handed on. Whatever is raised is kept in ``failure``."""
+        cdef sbe_event event
+        cdef sbe_parsed parsed
+        cdef Stream stream
+        cdef const uint8_t* data = <const uint8_t*><char*>frame
+        cdef int kind = -1
+        if self.in_c is not None:
+            stream = directory.event_of(data, len(frame), &event, &parsed)
+            if stream is not None:
+                return self.give_parsed(stream.number, &parsed, event.time, received, stats)
+        reused = None
+        if self.reuses:
+            kind = kind_of(data, len(frame))
+            reused = self.reused[kind] if kind >= 0 else None
+        try:
+            message = measured_message(frame, received, stats, reused)
+        except DecodeError as error:
+            return self.attempt(self.refused, error)
+        if kind >= 0 and reused is None:
+            self.reused[kind] = message
+        return self.attempt(self.function, message)
+
+    cdef int give_parsed(
+        self, int kind, const sbe_parsed* parsed, int64_t event_time, int64_t received, Stats stats
+    ) except -1:
+        """The same to a handler in C, which gets the frame where it lies."""
+        cdef bint goes_on
+        cdef sbe_on_frame on_frame = self.in_c.on_frame
+        cdef void* context = self.in_c.context
+        note(stats.event_to_received, since(event_time, received), 1)
+        with nogil:
+            goes_on = on_frame(context, kind, parsed, received)
+        self.ended = not goes_on
+        return 0
+
+    cdef int attempt(self, function, argument) except -1:
+        try:
+            function(argument)
+        except BaseException as error:
+            self.failure = error
+            self.ended = True
+        return 0
