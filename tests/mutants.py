@@ -155,7 +155,9 @@ def tests_of(path: Path) -> list[str]:
     own, others = [], []
     for test in sorted((ROOT / "tests").rglob("test_*.py")):
         text = test.read_text(encoding="utf-8")
-        names = "\n".join(re.findall(r"^\s*(?:from|import) .*(?:\([^)]*\))?", text, re.MULTILINE))
+        names = "\n".join(
+            re.findall(r"^\s*(?:from|import) [^(\n]*(?:\([^)]*\))?", text, re.MULTILINE)
+        )
         if stem in test.stem:
             own.append(str(test.relative_to(ROOT)))
         elif re.search(rf"\b{stem}\b", names):
