@@ -243,6 +243,10 @@ class Gone:
     pass
 
 
+def nested(depth: int, value: Any) -> Any:
+    return {"k": nested(depth - 1, value)} if depth else {"k": value}
+
+
 def fields() -> Iterator[tuple[Any, Any]]:
     """A field of a record, and what becomes of it; ... where it stays the same object."""
     yield 5, ...
@@ -263,6 +267,9 @@ def fields() -> Iterator[tuple[Any, Any]]:
     yield [[[[["deep"]]]]], ...
     yield [[[[[KEY]]]]], [[[[[KEY_MARK]]]]]
     yield [[[[[[KEY]]]]]], [[[[[f"['{KEY_MARK}']"]]]]]
+    yield nested(4, KEY), nested(4, KEY_MARK)
+    yield nested(5, KEY), nested(4, f"{{'k': '{KEY_MARK}'}}")
+    yield {(): 5, ("a", KEY): 1}, "a value that can't be shown"  # a list is no key
     yield weakref.proxy(Gone()), "a value that can't be shown"
 
 
