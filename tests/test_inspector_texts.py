@@ -229,6 +229,31 @@ def test_what_is_no_message_of_the_schema_has_a_header(
     ]  # fmt: skip
 
 
+CONSTANTS = """<composite name="messageHeader"><type name="blockLength" primitiveType="uint16"/>
+<type name="templateId" primitiveType="uint16"/>
+<type name="schemaId" primitiveType="uint16" presence="constant">9</type>
+<type name="version" primitiveType="uint16" presence="constant">1</type></composite>
+<composite name="groupSizeEncoding">
+<type name="blockLength" primitiveType="uint16" presence="constant">2</type>
+<type name="numInGroup" primitiveType="uint8"/></composite>"""
+
+
+def test_what_is_constant_of_the_framing_is_not_in_the_frame(compiled: Any) -> None:
+    text = f"""<messageSchema package="p" id="9" version="1"><types>{CONSTANTS}</types>
+    <message name="M" id="1"><field name="a" id="1" type="uint8"/>
+    <group name="legs" id="2"><field name="n" id="1" type="uint16"/></group></message>
+    </messageSchema>"""
+    lines, is_whole = inspector.inspect(
+        bytes.fromhex("0100 0100 07 02 0500 0600"), compiled("constant_framing", text)
+    )
+    assert [line.split(maxsplit=1)[0] for line in lines[1:-1]] == ["0", "2", "4", "5", "6", "8"]
+    assert [line[52:].split("  ")[0] for line in lines[1:-1]] == [
+        "blockLength", "templateId", "a", "legs", "legs[0].n", "legs[1].n",
+    ]  # fmt: skip
+    assert lines[4].endswith("2 entries with blocks of 2")
+    assert is_whole
+
+
 def test_entries_without_bytes_are_told_in_one_line() -> None:
     frame = bytearray(vectors.DEPTH_SNAPSHOT)
     frame[26:30] = struct.pack("<HH", 0, 1000)  # a thousand bids of no bytes
