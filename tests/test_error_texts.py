@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from test_outside import WRITTEN
 
 from binance_sbe import errors, outside
 from binance_sbe.errors import (
@@ -180,6 +181,13 @@ def test_what_is_cut_says_how_long_it_was() -> None:
 )  # fmt: skip
 def test_every_key_is_taken_out_once(text: str, clean: str) -> None:
     assert stripped(text) == clean
+
+
+@pytest.mark.parametrize("way", range(len(WRITTEN)))
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("b", "a"), ("%41", "%41"), ("", "x" * 9)])
+def test_an_escaped_key_may_be_anywhere(way: int, before: str, after: str) -> None:
+    written = "".join(map(WRITTEN[way], KEY))
+    assert stripped(f"{before}{written}{after}") == f"{before}{KEY_MARK}{after}"
 
 
 def test_a_key_of_six_characters_is_one_and_of_five_is_none(

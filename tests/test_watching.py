@@ -240,6 +240,25 @@ def test_a_terminal_is_drawn_by_the_clock(is_demo: bool, monkeypatch: pytest.Mon
     assert not any(line.startswith("[") for line in out)
 
 
+def test_nothing_is_drawn_while_a_feed_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Fake):
+        drawn_then = drawn_after = 0
+
+        async def close(self) -> None:
+            self.drawn_then = len(screen.drawn)
+            await asyncio.sleep(0.2)
+            self.drawn_after = len(screen.drawn)
+            await super().close()
+
+    screen, fake = Screen(), Slow()
+    monkeypatch.setattr(watching, "live_display", lambda vanishes: screen)
+    monkeypatch.setattr(watching, "_REFRESH", 0.01)
+    monkeypatch.setattr(watching, "screen", lambda *_: "")
+    shown(fake, monkeypatch, 0.1)
+    assert fake.drawn_then > 0
+    assert fake.drawn_after <= fake.drawn_then + 1
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_feed_that_breaks_breaks_the_view(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(batch_of(trade(1)))
