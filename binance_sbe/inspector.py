@@ -329,7 +329,7 @@ def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any],
     unit = time_unit(facts)
     if unit is not None:
         return f"{value} ({_date(value, unit)})"
-    if "exponent" in facts and len(scopes) > facts["exponent"]["levels"]:
+    if "exponent" in facts:
         exponent = scopes[facts["exponent"]["levels"]].get(facts["exponent"]["field"])
         if exponent is not None and abs(exponent) < 128:
             return f"{value} ({Decimal(value).scaleb(exponent):f})"

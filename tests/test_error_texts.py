@@ -118,7 +118,7 @@ def test_an_error_keeps_what_came_without_keys_up_to_a_size() -> None:
     assert BookError("S", f"a\x1b {KEY}").reason == f"a\x1b {KEY_MARK}"
     refused = SubscriptionRefused("S", ["a"], f"{KEY}", f"{KEY}\n")  # type: ignore[arg-type]
     assert (refused.code, refused.reason) == (KEY_MARK, f"{KEY_MARK}\n")
-    assert refused.streams == ["a"]
+    assert (refused.method, refused.streams) == ("S", ["a"])
     answer = NotSbe("text/html", b"x" * 65535 + KEY.encode() * 2)
     assert (answer.size, len(answer.body)) == (65535 + 38, 65536)
     assert NotSbe(None, b"").content_type is None

@@ -229,6 +229,39 @@ def test_orders_that_a_slow_machine_misses_are_left_out_and_said_once(
     ]
 
 
+def test_events_have_the_time_at_which_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = Ticks(monkeypatch, *[0.05] * 4, rate=1000)
+    times = []
+    monkeypatch.setattr(server, "encode", lambda event: times.append(event.event_time) or b"")
+    before = time.time()
+    ticks.run()
+    assert len(times) > 50
+    assert before <= min(times) / 1e6 + 1e-3
+    assert max(times) / 1e6 <= time.time() + 1e-3
+
+
+def test_what_is_not_asked_for_is_as_it_is_said() -> None:
+    exchange = Exchange()
+    assert list(exchange.markets) == ["btcusdt", "ethusdt", "solusdt", "xrpusdt"]
+    assert (exchange.rate, exchange.host, exchange.port) == (1000.0, "127.0.0.1", 0)
+    assert (exchange.events_sent, exchange.orders_skipped) == (0, 0)
+    assert (exchange.rest.weight_limit, exchange.rest.ban_seconds) == (6000, 120)
+    schedule = exchange.fault_schedule
+    assert (schedule.names, schedule.script, schedule.seconds) == ([], [], 10.0)
+    assert exchange.api_keys is None
+
+    async def work() -> None:
+        async with connected("/ws") as client:
+            for _ in range(5):
+                assert "result" in await client.ask("LIST_SUBSCRIPTIONS")
+            await client.socket.send("{}")
+            ended = await client.end()
+            assert ended.rcvd is not None
+            assert ended.rcvd.code == 1008
+
+    asyncio.run(work())
+
+
 def test_arguments_that_can_not_be_are_refused() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"host": ""}, "host is the address to serve on, not ''"),

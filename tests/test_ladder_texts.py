@@ -180,6 +180,17 @@ def test_the_ladder_of_a_terminal() -> None:
     assert brief == PANEL.splitlines()[:10] + PANEL.splitlines()[12:13]
 
 
+def test_a_line_is_between_the_sides_and_nowhere_else() -> None:
+    for bids, asks, places in (
+        ([(99, 1)], [(101, 1)], [5]), ([(99, 1)], [(101, 1), (102, 1)], [6]),
+        ([(99, 1)], [], []), ([], [(101, 1)], []),
+    ):  # fmt: skip
+        book = LiveBook("btcusdt", lambda _: UP)
+        book.apply_snapshot(snapshot(1100, bids, asks))
+        lines = drawn(ladder.panel(book, 3, 90), 90)
+        assert [i for i, line in enumerate(lines) if line.startswith("├")] == places
+
+
 def test_bars_are_as_long_as_the_totals_and_one_at_least() -> None:
     book = LiveBook("btcusdt", lambda _: UP)
     bids = [(99, QTY), (98, 23 * QTY), (97, 24 * QTY)]
