@@ -74,6 +74,8 @@ def test_each_state_is_told_with_its_reason() -> None:
     assert ladder.plain_lines(book, 3) == [
         "BTCUSDT syncing for 1 s: there is no snapshot yet", "audit: nothing compared yet",
     ]  # fmt: skip
+    book.apply_snapshot(snapshot(0, [(99, 1)], [(101, 1)]))
+    assert ladder.state_lines(book)[0] == "BTCUSDT live for 1 s, update id 0"
     book = stale(a_book())
     first, _, *levels = ladder.plain_lines(book, 3)
     assert first == (
