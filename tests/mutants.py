@@ -155,7 +155,9 @@ def tests_of(path: Path) -> list[str]:
     own, others = [], []
     for test in sorted((ROOT / "tests").rglob("test_*.py")):
         text = test.read_text(encoding="utf-8")
-        names = "\n".join(re.findall(r"^\s*(?:from|import) .*(?:\([^)]*\))?", text, re.MULTILINE))
+        names = "\n".join(
+            re.findall(r"^\s*(?:from|import) [^(\n]*(?:\([^)]*\))?", text, re.MULTILINE)
+        )
         if stem in test.stem:
             own.append(str(test.relative_to(ROOT)))
         elif re.search(rf"\b{stem}\b", names):
@@ -225,7 +227,7 @@ def tested(tests: list[str], timeout: float) -> str:
     if code == 0:
         return ""
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-    return found[1] if found else output.strip()[-200:]
+    return found[1] if found else output.strip()[-200:] or f"exit code {code}"
 
 
 def judged(mutant: Mutant, whole: bool) -> str | None:
