@@ -48,6 +48,10 @@ def test_checks_are_counted_exactly() -> None:
     assert audit == Audit(180, 179, 4, 1, 1, desk.ns)
     desk.take(depth20(103, [(99, 6), *BIDS[1:20]], ASKS[:20]))
     assert audit.checks == 4  # the book does not follow: it shows this
+    desk.begin()
+    desk.give(103)
+    desk.take(depth20(103, [(99, 6), *BIDS[1:20]], ASKS[:20]))
+    assert audit == Audit(220, 218, 5, 1, 2, desk.ns)
 
 
 def test_depth20_that_waits_is_forgotten_with_the_book_that_it_was_for() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import struct
+import zlib
 from fractions import Fraction
 from typing import Any
 
@@ -168,6 +170,21 @@ def test_a_checksum_tells_every_level_and_side() -> None:
     assert one.checksum(1) != one.checksum(2)
     fine = [[(p * 10**3, q * 10**4) for p, q in side] for side in (BIDS, ASKS)]
     assert one.checksum() == book_of(*fine, None, (-5, -12)).checksum()
+    # What it is of: the number of levels of a side, and its prices and quantities without zeros.
+    sides = [
+        struct.pack("<I", len(levels))
+        + b"".join(struct.pack("<qhqh", p, -2, q, -8) for p, q in levels)
+        for levels in (BIDS, [ASKS[0], ASKS[1]])
+    ]
+    assert book_of(BIDS, ASKS[:2]).checksum() == zlib.crc32(b"".join(sides))
+
+
+def test_books_that_differ_beyond_what_a_float_holds_are_different() -> None:
+    large = 2**53 + 1
+    one, other = book_of([(large, 1)], []), book_of([(large * 10 + 1, 10)], [], None, (-3, -9))
+    assert one.compare_book(other) == other.compare_book(one) == (1, 0)
+    same = book_of([(large * 10, 10)], [], None, (-3, -9))
+    assert one.compare_book(same) == same.compare_book(one) == (1, 1)
 
 
 @pytest.mark.parametrize(
