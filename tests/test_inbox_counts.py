@@ -252,6 +252,18 @@ def test_rows_are_measured_once_however_batches_are_cut() -> None:
     assert stats.decoded_to_handed_over.max < 60e9
 
 
+def test_a_batch_is_measured_from_when_its_own_rows_were_decoded() -> None:
+    box = Box()
+    box.inbox.gather(10)
+    box.put(trade(1), trade(2))
+    box.inbox.hand_over()
+    time.sleep(0.25)
+    box.put(trade(3))
+    box.inbox.hand_over()
+    assert box.stats.decoded_to_handed_over.count == 3
+    assert box.stats.decoded_to_handed_over.max < 0.25e9
+
+
 def test_frames_that_find_no_room_as_rows_become_rows_in_their_turn() -> None:
     box = Box(5, "drop_oldest")
     box.put(*(trade(number) for number in range(1, 4)))
