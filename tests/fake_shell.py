@@ -29,6 +29,7 @@ class Shell:
         self.calls: list[Any] = []
         self.reading: list[bool] = []  # of the socket: each change
         self.fails: BaseException | None = None
+        self.resumes = False  # whoever hears it has the reading go on, amid that
         self.reader = FrameReader(self.inbox, self.line, self, self)
 
     # the shell
@@ -41,6 +42,8 @@ class Shell:
         while (size := self.whole()) is not None:
             frame, self.data = self.data[:size], self.data[size:]
             self.understand(frame)
+        if self.resumes:
+            self.reader.resume()
 
     def whole(self) -> int | None:
         """The size of the first frame, where all of it is there."""

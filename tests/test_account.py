@@ -181,3 +181,26 @@ def test_a_connection_that_takes_over_may_be_behind_another_one() -> None:
     stream = ledger.streams["btcusdt@trade"]
     assert (stream.duplicates, stream.out_of_order, new.duplicates) == (1 + 2, 1, 2)
     assert (ledger.holes, stream.frames) == ([], 9)
+
+
+def test_when_a_stream_is_wanted_again_nothing_from_before_is_waited_for() -> None:
+    """What came meanwhile, by either connection, was on its way."""
+    run = Run(random.Random(1), "trade", 2, 9, "block")
+    sequencer, (one, two) = run.ledger.sequencer, run.lines
+    stream = run.ledger.streams["btcusdt@trade"]
+
+    def bring(line: Line, number: int) -> int:
+        return len(sequencer.arrive(line, run.frame(number), number))
+
+    assert [bring(one, 1), bring(two, 1)] == [1, 0]
+    sequencer.leave(run.enter(Line(2, "a third")), "cut")
+    stream.cause = "cut"
+    sequencer.forget(["btcusdt@trade"])
+    assert (stream.cause, stream.is_covered) == (None, False)
+    assert [bring(one, 2), bring(two, 2), bring(two, 3)] == [1, 0, 1]
+    for line in (one, two):
+        run.enter(line)
+    assert [bring(one, 100), bring(two, 100), bring(two, 101)] == [1, 0, 1]
+    assert (run.ledger.holes, stream.lost, stream.out_of_order) == ([], 0, 0)
+    assert bring(one, 103) == 0  # from here on others may bring what is missing
+    assert bring(two, 102) == 2

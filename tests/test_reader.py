@@ -297,6 +297,7 @@ def test_all_comes_once_and_in_order_however_it_is_cut_and_taken(
         else:
             others.append((kind, payload))
     shell, got = Shell(limit), []
+    shell.resumes = seed % 2 == 0
     while data or shell.inbox.pending:
         size = chance.choice([1, 2, 9, 300, 5000, 100_000, 400_000])
         if not shell.reading or shell.reading[-1]:
