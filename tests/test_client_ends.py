@@ -49,6 +49,7 @@ def test_every_option_of_connect_arrives() -> None:
     standard = usual._connections.supervisor.settings
     assert settings.stream_timeout["bestBidAsk"] == standard.stream_timeout["bestBidAsk"]
     assert (feed._inbox.limit, usual._inbox.limit) == (77, 65536)
+    assert connect(TRADES, url="ws://127.0.0.1:1", max_queue=1)._inbox.limit == 1
     assert (feed._on_error, usual._on_error) == ("collect", "raise")
     assert (feed.url, feed.rest_url) == ("ws://127.0.0.1:1", "http://127.0.0.1:1")
     assert (feed._wanted, feed.errors.maxlen) == ([TRADES, "ethusdt@depth"], 1000)
