@@ -412,8 +412,8 @@ cdef class Book:
         self.buffer.clear()
         for i, held in enumerate(after):
             code = self.replay(held)
-            if code > BOOK_WAITS:
-                self.buffer.extend(after[i + (not is_kept(code)):])
+            if code > BOOK_WAITS:       # a check failed: what waits has no gaps
+                self.buffer.extend(after[i + 1:])
                 break
         if self.core.state != BOOK_LIVE:
             self.took(self.core.failure)

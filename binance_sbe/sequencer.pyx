@@ -356,7 +356,6 @@ cdef class Sequencer:
         cdef int64_t before = INT64_MIN
         if stream.is_stray:
             self.stray_frames += 1
-            stream.frames += 1
             return HAND_OVER
         if event.last == INT64_MIN or event.first > event.last:     # no ids, or none that can be
             stream.frames += 1
@@ -371,7 +370,8 @@ cdef class Sequencer:
                 stream.out_of_order += 1
                 return DROP
             leg.behind = False
-        if leg.at != INT64_MIN:
+        # Where it is only known that it has left nothing out, what it brings first may be older.
+        if leg.at != INT64_MIN and (leg.time != INT64_MIN or event.last > leg.at):
             if event.last < leg.at or event.last == leg.at and (
                 stream.number != DEPTH20 or event.time <= leg.time
             ):
@@ -683,7 +683,7 @@ cdef class Sequencer:
                 leg = &stream.legs[i]
                 if whole and leg.covers and leg.at == INT64_MIN and stream.last != INT64_MIN:
                     leg.begin = leg.at = stream.last
-                    leg.time = stream.last_time
+                    leg.time = INT64_MIN        # none of that was brought by itself
                     leg.epoch = (<Line>leg.line).epochs[stream.number]
                 stands = stands or leg.at != INT64_MIN and leg.begin <= stream.last
             if not stands and stream.cause is None:

@@ -82,6 +82,10 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     lines = text.splitlines()
     for row, tokens in code_lines(text).items():
         line = lines[row - 1]
+        if (
+            path.suffix == ".pyx" and line.strip() == "return 0"
+        ):  # says only that nothing was raised
+            continue
         for after in {*_swapped(line, tokens), *_without(line, lines, row), *_decided(line)}:
             if after != line:
                 yield Mutant(path, row, line, after)
