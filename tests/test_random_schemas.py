@@ -44,14 +44,18 @@ def test_what_is_encoded_is_decoded(
     assert same_tuple(type(message).unpack(b"+" + frame, 1), message.astuple())
     assert repr(message).startswith(f"{name}(")
     check_level(message, schema, schema.messages[name], values, version, [expected])
-    table = module.decode_many([frame, frame])[type(message)]
-    assert table.records["frame"].tolist() == [0, 1]
-    check_table(table, [message, message], schema.messages[name], schema)
+    # What is of one row is not that of another: there are others around.
+    others = data.draw(messages(schema, name)), data.draw(st.integers(0, schema.version))
+    other = schema.encode(name, *others)
+    table = module.decode_many([frame, other, frame])[type(message)]
+    assert table.records["frame"].tolist() == [0, 1, 2]
+    views = [message, module.decode(other), message]
+    check_table(table, views, schema.messages[name], schema)
     columns = table.columns()
-    check_columns(columns, table.columns("raw"), table, [message] * 2, schema.messages[name])
+    check_columns(columns, table.columns("raw"), table, views, schema.messages[name])
     arrow = columns.to_arrow()
     arrow.validate(full=True)
-    assert arrow.num_rows == len(columns.to_pandas()) == 2
+    assert arrow.num_rows == len(columns.to_pandas()) == 3
 
 
 def same_tuple(one: Any, other: Any) -> bool:
