@@ -38,7 +38,7 @@ VALUES: dict[str, Any] = {
     "other": {"extra": {"a": 10}}, "upper": 1, "perhaps": {"mantissa": None}, "utf": "\xe9\u4e2d",
     "price_float": 1, "entries_float": 2, "symbol_bytes": 3, "message_message": 4, "class": 77,
     "late": 6, "latest": {"mantissa": -1}, "late_flags": 1, "late_tag": "abcd",
-    "late_shorts": [3, 4], "late_price": 150, "late_ratio": 0.25,
+    "late_shorts": [3, 4], "late_price": 150, "late_ratio": 0.25, "late_wide": 7,
     "entries": [{"price": 150, "size": 2, "kind": 1, "more": 0},
                 {"price": 250, "size": 3, "kind": 255, "more": 0}],
     "pairs": [{"price": 1, "pair": {"mantissa": 2}}],
@@ -83,14 +83,14 @@ def test_scaled_values_are_exact_in_each_form(module: ModuleType) -> None:
     raws = dict(zip(module.Quote.__match_args__, message.astuple(), strict=False))
     scaled = {
         "price": 123.45, "maybe": None, "fixed": 0.0123, "unsigned": float(2**64 - 1) / 100,
-        "wide": -(2**100) / 100, "odd": None, "late_price": 1.5,
+        "wide": -(2**100) / 100, "odd": None, "late_price": 1.5, "late_wide": 0.07,
     }  # fmt: skip
     for name, value in floats.items():
         if name in scaled:
             assert value == scaled[name], name
         elif not isinstance(value, np.ndarray):
             assert value == raws[name], name
-    assert message.entries_float_["price"].tolist() == [1.5, 2.5]
+    assert message.entries_float_.tolist() == [(1.5, 2, 1, 0), (2.5, 3, 255, 0)]
     assert message.entries_float == 2
     crooked = message.crooked_float["price"].tolist()
     assert crooked[0] == 50.0
@@ -127,8 +127,19 @@ def test_each_version_lacks_exactly_what_came_later(module: ModuleType, version:
     assert records["late_shorts"].tolist() == [[3, 4] if version >= 5 else [-32768] * 2, [3, 4]]
     assert records["latest"]["mantissa"].tolist() == [-1 if version >= 5 else -(2**63), -1]
     assert np.isnan(records["late_ratio"]).tolist() == [version < 5, False]
-    for name in ("late", "late_tag", "late_shorts", "latest", "late_ratio"):
+    wide = (7 if version >= 5 else 2**127).to_bytes(16, "little")
+    assert (records["late_wide"][0].tobytes(), message.late_wide) == (
+        wide, 7 if version >= 5 else None
+    )  # fmt: skip
+    for name in ("late", "late_tag", "late_shorts", "latest", "late_ratio", "late_wide"):
         assert message.block[name].tobytes() == records[:1][name].tobytes()
+
+
+def test_an_entry_keeps_what_is_around_it(module: ModuleType) -> None:
+    """Its exponent is that of the message, of which its group has a copy."""
+    entry = module.decode(frame(exponent=-2)).parties[0]
+    others = [module.decode(frame(exponent=3)).parties for _ in range(50)]
+    assert [entry.amount_float, *(each[0].amount_float for each in others)] == [0.25, *[25e3] * 50]
 
 
 # the header
