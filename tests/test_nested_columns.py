@@ -52,6 +52,7 @@ MESSAGE = """<message name="Deep" id="1" xmlns:x="urn:x">
 <data name="label" id="7" type="text"/></group>
 <data name="raw" id="8" type="bytes"/></group>
 <group name="flat" id="21"><field name="v" id="1" type="int32" x:exponent="power"/>
+<field name="s" id="3" type="shorts"/>
 <field name="late" id="2" type="uint16" sinceVersion="2"/></group>
 <data name="note" id="30" type="text"/><data name="blob" id="31" type="bytes"/></message>"""
 TEXT = schema(MESSAGE, TYPES, 'id="1" version="2"')
@@ -87,7 +88,7 @@ MESSAGES = [
             {"id": 2, "e": None, "p": 20, "q": 21, "raw": b"", "inner": [
                 inner(200, 7, 8, 9, [(1, 2)], "x")]},
         ],
-        flat=[{"v": 31, "late": 1}, {"v": 32, "late": 65535}],
+        flat=[{"v": 31, "s": [1, 2], "late": 1}, {"v": 32, "s": [3, 4], "late": 65535}],
     ),
     values(None, at=None, kind=None, wide=None, pair={"low": 0, "inner": {"x": None}}, seven=7.0,
            note="two", blob=b"", late=None),
@@ -98,7 +99,7 @@ MESSAGES = [
                 inner(300, 17, 18, None, [], "y"),
                 inner(301, 27, 28, -(2**80), [(3, 4), (5, 6)], "x")]},
         ],
-        flat=[{"v": 33, "late": 3}],
+        flat=[{"v": 33, "s": [5, 6], "late": 3}],
     ),
 ]  # fmt: skip
 NAN = math.nan
@@ -113,6 +114,11 @@ def table(module: ModuleType) -> Any:
 
 def lists(columns: Any) -> dict[str, list[Any]]:
     return {name: column.tolist() for name, column in columns.items()}
+
+
+def rows(array: Any) -> list[tuple[Any, ...]]:
+    """Of a structured array, arrays in it as lists."""
+    return [tuple(getattr(each, "tolist", lambda e=each: e)() for each in row) for row in array]
 
 
 def same(found: dict[str, list[Any]], wanted: dict[str, list[Any]]) -> None:
@@ -144,7 +150,8 @@ def test_each_level_is_scaled_by_the_exponent_of_its_own_row(table: Any) -> None
     same(lists(outer), OUTER)
     same(lists(outer.groups["inner"]), INNER)
     same(lists(outer.groups["inner"].groups["last"]), LAST)
-    same(lists(columns.groups["flat"]), {"v": [3.1, 3.2, 330.0], "late": [1, 65535, 3]})
+    flat = {"v": [3.1, 3.2, 330.0], "s": [[1, 2], [3, 4], [5, 6]], "late": [1, 65535, 3]}
+    same(lists(columns.groups["flat"]), flat)
     assert outer.offsets.tolist() == [0, 2, 2, 3]
     assert outer.groups["inner"].offsets.tolist() == [0, 0, 1, 3]
     assert outer.groups["inner"].groups["last"].offsets.tolist() == [0, 1, 1, 3]
@@ -220,8 +227,10 @@ def test_arrow_has_nulls_for_what_is_null_and_for_nothing_else(table: Any) -> No
     assert [arrow[name].null_count for name in ("frame", "at", "sent", "fixed", "note")] == [
         0, 1, 0, 0, 0
     ]  # fmt: skip
-    assert rows["flat"] == [[{"v": 3.1, "late": 1}, {"v": 3.2, "late": None}], [],
-                            [{"v": 330.0, "late": 3}]]  # fmt: skip
+    assert rows["flat"] == [
+        [{"v": 3.1, "s": [1, 2], "late": 1}, {"v": 3.2, "s": [3, 4], "late": None}], [],
+        [{"v": 330.0, "s": [5, 6], "late": 3}],
+    ]  # fmt: skip
     first, second = rows["outer"][0]
     assert (first["e"], first["p"], first["raw"], first["inner"]) == (2, 1000.0, b"r1", [])
     assert (second["e"], second["p"], second["raw"]) == (None, None, b"")
@@ -255,8 +264,8 @@ def test_pandas_has_nullable_integers_times_and_rows_of_groups(table: Any) -> No
     assert [each.tolist() for each in frame["shorts"]] == [[1, 2], [1, 2], [-1, -2]]
     assert frame["blob"].tolist() == [b"12", b"", b"345"]
     assert frame.index.tolist() == [0, 1, 2]
-    assert [each.tolist() for each in frame["flat"]] == [
-        [(3.1, 1), (3.2, 65535)], [], [(330.0, 3)]
+    assert [rows(each) for each in frame["flat"]] == [
+        [(3.1, [1, 2], 1), (3.2, [3, 4], 65535)], [], [(330.0, [5, 6], 3)]
     ]  # fmt: skip
     assert [len(each) for each in frame["outer"]] == [2, 0, 1]
     assert frame["outer"][0]["id"].tolist() == [1, 2]
@@ -286,7 +295,7 @@ def test_what_an_older_sender_lacks_is_null_in_tables_and_columns(module: Module
     assert arrow["late"].to_pylist() == [None, 8]
     assert [row["late"] for row in arrow["flat"].to_pylist()[0]] == [None, None]
     message = module.decode(frames[0])
-    assert message.flat_float.tolist() == [(3.1, 65535), (3.2, 65535)]
+    assert rows(message.flat_float) == [(3.1, [1, 2], 65535), (3.2, [3, 4], 65535)]
     assert message.flat["late"].tolist() == [65535, 65535]
 
 
