@@ -156,7 +156,7 @@ def tests_of(path: Path) -> list[str]:
     for test in sorted((ROOT / "tests").rglob("test_*.py")):
         text = test.read_text(encoding="utf-8")
         names = "\n".join(re.findall(r"^\s*(?:from|import) .*(?:\([^)]*\))?", text, re.MULTILINE))
-        if stem in test.stem:
+        if f"_{stem}_" in f"_{test.stem}_":  # `cli` is no part of `client`
             own.append(str(test.relative_to(ROOT)))
         elif re.search(rf"\b{stem}\b", names):
             others.append(str(test.relative_to(ROOT)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from small import body, plain, schema
 
 from sbe_codegen import SchemaError, builder, cli
 from sbe_codegen.conventions import Conventions
+from sbe_codegen.version import __version__
 
 
 @pytest.fixture
@@ -26,6 +28,18 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
         code = int(end.code or 0)
     shown = capsys.readouterr()
     return code, shown.out, shown.err
+
+
+def test_the_version_and_the_commands_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"sbe-codegen {__version__}\n", "")
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    for command in ("check", "emit", "build", "layout", "diff"):
+        assert re.search(rf"^    {command} +\w", out, re.MULTILINE)
+        code, shown, _ = run(capsys, command, "--help")
+        assert code == 0
+        assert shown.startswith(f"usage: sbe-codegen {command} ")
+    assert run(capsys)[0] == 2
 
 
 def test_two_messages_and_one_fault_are_counted(

@@ -70,6 +70,17 @@ def test_a_hundred_files_and_one_more(tmp_path: Path) -> None:
     assert "is more than the 100 files, with all that is included" in fault
 
 
+def test_the_bytes_of_all_files_count_together(tmp_path: Path) -> None:
+    def comment(size: int) -> bytes:
+        return b"<types>" + (b"<!--" + b" " * 2**20 + b"-->") * size + b"</types>"
+
+    (tmp_path / "a.xml").write_bytes(comment(8))
+    (tmp_path / "b.xml").write_bytes(comment(7))
+    assert included(tmp_path, iter(["a.xml", "b.xml"])) == []
+    (fault,) = included(tmp_path, iter(["a.xml", "b.xml", "b.xml"]))
+    assert "is larger than 16 MB, with all that is included" in fault
+
+
 def test_sixteen_includes_in_includes_and_one_more(tmp_path: Path) -> None:
     for i in range(17):
         (tmp_path / f"{i}.xml").write_text(f"<types>{INCLUDE.format(f'{i + 1}.xml')}</types>")
