@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 EXTRA = """<composite name="dims"><type name="blockLength" primitiveType="uint16"/>
 <type name="numInGroup" primitiveType="uint8"/></composite>
-<composite name="decimal"><type name="m" primitiveType="int32"/>
-<type name="e" primitiveType="int8" presence="constant">-2</type></composite>
+<composite name="decimal"><type name="e" primitiveType="int8" presence="constant">-2</type>
+<type name="m" primitiveType="int32"/></composite>
 <type name="four" primitiveType="int8" presence="constant">4</type>
 <type name="tag" primitiveType="char" length="4"/>
 <type name="maybe" primitiveType="uint16" presence="optional" nullValue="7"/>

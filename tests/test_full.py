@@ -326,6 +326,8 @@ def test_rows_of_tables_are_aligned_structs(module: ModuleType) -> None:
     assert len(table.groups["empty"].records) == 2
     assert list(table.data) == ["message", "rest"]
     assert table.data["rest"][0] == b"12"
+    empty = module.decode_many([])[module.Quote].data["rest"]
+    assert (len(empty), empty.content.tolist(), empty.offsets.tolist()) == (0, [], [0])
     accounts = table.groups["parties"].groups["accounts"]
     assert accounts.dictionary("owner") == ["me"]
 
