@@ -162,7 +162,7 @@ def tests_of(path: Path) -> list[str]:
         names = "\n".join(
             re.findall(r"^\s*(?:from|import) [^(\n]*(?:\([^)]*\))?", text, re.MULTILINE)
         )
-        if stem in test.stem:
+        if f"_{stem}_" in f"_{test.stem}_":  # `cli` is no part of `client`
             own.append(str(test.relative_to(ROOT)))
         elif re.search(rf"\b{stem}\b", names):
             others.append(str(test.relative_to(ROOT)))

@@ -118,7 +118,7 @@ def _columns(
     copies: list[tuple[Array, Array]] = []
     scales: list[Any] = []
     for name in records.dtype.names or ():
-        if name in ("frame", "received_ns") and name not in _names(layout):
+        if name in ("frame", "received_ns"):  # which no field is called
             facts[name] = Fact("ns" if name == "received_ns" else None)
             copies.append((records[name], _new(arrays, name, records[name])))
     for path, spec, column in _leaves(layout.block.fields, records, layout.block.formats.types):
@@ -180,10 +180,6 @@ def _around(
     """The same for a group in ``table`` that has ``counts`` entries in each of its rows."""
     here = np.repeat(np.arange(len(table.records)), counts)
     return [(table, here), *((each, rows[here]) for each, rows in outer)]
-
-
-def _names(layout: Any) -> set[str]:
-    return {field["name"] for field in layout.block.fields}
 
 
 def _new(arrays: dict[str, Array], name: str, like: Array) -> Array:
