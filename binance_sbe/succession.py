@@ -54,7 +54,7 @@ class Succession:
             if not successor.fresh or settled:
                 self.take_over(slot, now)
         if slot.attempt_at is not None and now >= slot.attempt_at:
-            wait = self._attempts.wait(now)
+            wait = max(self._attempts.wait(now), self._not_before - now)
             if wait > 0:
                 slot.attempt_at = now + wait
             else:

@@ -164,6 +164,25 @@ def test_the_longest_time_that_the_exchange_asks_for_is_waited() -> None:
     assert logged(shell, "retry")["pause"] == 60.0
 
 
+def test_what_the_exchange_asks_to_wait_holds_for_attempts_that_were_planned_before() -> None:
+    shell = even(lines=3, give_up_after=None).started()
+    for number in shell.numbers[:2]:
+        shell.supervisor.closed(number, None, "", shell.now)
+    shell.now += 0.25
+    shell.supervisor.tick(shell.now)
+    one, two = (each.connection for each in taken(shell, Open))
+    shell.supervisor.failed(one, NO_ROUTE, shell.now)  # to be tried in half a second
+    began = shell.now
+    shell.supervisor.failed(two, ConnectionRefused("ws://x", 429, "", 30.0), shell.now)
+    shell.supervisor.subscribe([f"s{i}@trade" for i in range(1030)], shell.now)  # another shard
+    taken(shell, Open)
+    for at in (0.5, 1.0, 29.9):
+        shell.supervisor.tick(began + at)
+        assert taken(shell, Open) == [], at
+    shell.supervisor.tick(began + 30.0)
+    assert len(taken(shell, Open)) == 5
+
+
 def test_connections_are_renewed_within_the_last_twentieth_of_their_time() -> None:
     times = []
     for seed in range(200):
