@@ -253,7 +253,7 @@ def test_a_silent_stream_renews_its_connection_again_and_again_ever_later(
             times.append(now - began)
             right(names, now)
 
-        supervisor.silent = silent  # type: ignore[method-assign]
+        supervisor.silent = silent
         began = played.clock.now
         await subscribed(played, "btcusdt@depth")  # which has no limit here
         for _ in range(1620):
