@@ -82,7 +82,7 @@ def served(
         asyncio.run(serving.serve(["btcusdt", "ethusdt"], with_parent=with_parent, **options)) == 0
     )
     assert ("parent" in stops) is with_parent
-    return FakeExchange.made[0], told
+    return FakeExchange.made[0]
 
 
 @pytest.mark.parametrize("with_parent", [True, False])
