@@ -332,7 +332,6 @@ class Supervisor:
 
     def _left(self, connection: Connection, cause: str, whole: bool = False) -> None:
         self.actions.append(Left(connection.line, cause, whole))
-        connection.entered.clear()
         if not self.closing:
             self._subscriptions.ended(connection)
 

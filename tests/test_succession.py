@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -443,6 +444,54 @@ def test_time_in_which_nothing_was_read_is_added_to_all_limits() -> None:
     shell.supervisor.tick(began + 30.0)
     shell.act()
     assert shell.closed == [old]
+
+
+def test_nothing_more_is_asked_of_a_connection_that_retires_nor_waited_for() -> None:
+    """One request has no answer yet, one was not sent, and one stream is to be asked for again."""
+    options: Any = {"reply_timeout": 5.0, "settle_timeout": 40.0, "silence_timeout": 50.0}
+    shell = even(lines=2, **options).started("a@trade")
+    old, other = shell.numbers
+    shell.answering = False
+    shell.supervisor.subscribe(["b@trade"], shell.now)
+    shell.act()
+    shell.supervisor.text(other, '{"result": null, "id": 2}', shell.now)
+    shell.supervisor.text(old, '{"code": 2, "msg": "no", "id": 2}', shell.now)
+    shell.now += 0.5
+    shell.answering = True
+    shell.requests.clear()
+    shell.supervisor.renew(shell.now)
+    shell.run(0.0)
+    shell.run(0.0)
+    news = shell.numbers[2:]
+    shell.answering = False
+    for name in ("c@trade", "d@trade", "e@trade"):
+        shell.supervisor.subscribe([name], shell.now)
+    shell.act()
+    asked = [number for number, _, _ in shell.requests]
+    assert asked.count(old) < 3  # the others may not be sent yet
+    for number, body, _ in shell.requests:
+        if number in news:
+            reply = json.dumps({"result": None, "id": body["id"]})
+            shell.supervisor.text(number, reply, shell.now)
+    shell.requests.clear()
+    for number in news:
+        shell.supervisor.came(number, [f"{c}@trade" for c in "abcde"])
+    shell.supervisor.tick(shell.now)
+    shell.act()
+    assert shell.finishing == [old, other]
+    for _ in range(30):
+        shell.now += 0.5
+        for number in shell.numbers:
+            shell.supervisor.heard(number, shell.now)
+        for number, body, _ in shell.requests:
+            assert number in news
+            reply = json.dumps({"result": None, "id": body["id"]})
+            shell.supervisor.text(number, reply, shell.now)
+        shell.requests.clear()
+        shell.supervisor.tick(shell.now)
+        shell.act()
+    assert shell.closed == []
+    assert shell.numbers == [old, other, *news]
 
 
 def test_a_retiring_connection_that_is_silent_for_the_settling_time_is_ended() -> None:
