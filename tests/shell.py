@@ -19,7 +19,7 @@ from binance_sbe.actions import (
     Open,
     Send,
 )
-from binance_sbe.errors import Unreachable
+from binance_sbe.errors import FeedError, Unreachable
 from binance_sbe.settings import Settings
 from binance_sbe.supervisor import Supervisor
 
@@ -160,3 +160,38 @@ class Shell:
             for number in self.numbers:
                 self.supervisor.heard(number, self.now)
             self.run(min(5.0, end - self.now))
+
+
+def even(**options: Any) -> Shell:
+    return Shell(Even(), **options)
+
+
+def taken(shell: Shell, kind: Any) -> list[Any]:
+    """The actions of one kind, of all that wait; the others are dropped."""
+    actions, shell.supervisor.actions = shell.supervisor.actions, []
+    return [each for each in actions if isinstance(each, kind)]
+
+
+def logged(shell: Shell, event: str) -> dict[str, Any]:
+    (fields,) = [each.fields for each in taken(shell, Log) if each.event == event]
+    return dict(fields)
+
+
+def failing(shell: Shell, error: FeedError, times: int) -> list[float]:
+    """Opens when it is due, which fails; the pauses after each time."""
+    pauses = []
+    for _ in range(times):
+        (slot,) = shell.supervisor.shards.slots
+        assert slot.attempt_at is not None
+        if slot.attempt_at > shell.now:
+            shell.supervisor.tick(slot.attempt_at - 0.001)
+            assert taken(shell, Open) == []
+            shell.now = slot.attempt_at
+        for number in shell.numbers:
+            shell.supervisor.heard(number, shell.now)
+        shell.supervisor.tick(shell.now)
+        (opened,) = taken(shell, Open)
+        shell.supervisor.failed(opened.connection, error, shell.now)
+        assert slot.attempt_at is not None
+        pauses.append(slot.attempt_at - shell.now)
+    return pauses

@@ -531,4 +531,4 @@ class Chaos(RuleBasedStateMachine):
 
 
 TestChaos = Chaos.TestCase
-TestChaos.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestChaos.settings = hypothesis_settings(max_examples=20, stateful_step_count=30, deadline=None)

@@ -337,7 +337,7 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = hypothesis_settings(
-    max_examples=80,
+    max_examples=60,
     stateful_step_count=40,
     deadline=None,
     phases=(Phases.explicit, Phases.reuse, Phases.generate),  # making them short takes minutes
