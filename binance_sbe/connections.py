@@ -209,6 +209,7 @@ class Connections:
                     self._leaving[line] = action
             case Forgotten(names):
                 self._inbox.hand_in(self._ledger.sequencer.forget(names))
+                self._lookout.forgotten(names)
             case Answer(ticket, error):
                 answer = self._answers.get(ticket)
                 if answer is not None and not answer.done():

@@ -57,6 +57,12 @@ class Lookout:
         """These streams have been acknowledged."""
         self._entered.update(dict.fromkeys(names, now))
 
+    def forgotten(self, names: Iterable[str]) -> None:
+        """These streams are not wanted any more."""
+        for name in names:
+            self._entered.pop(name, None)
+            self._silent.pop(name, None)
+
     def forget(self, number: int) -> None:
         """This connection is no more."""
         self._frames_seen.pop(number, None)
@@ -155,9 +161,10 @@ class Lookout:
             if timeout is None:
                 continue
             stream = streams.get(name)
-            heard = max(self._entered.get(name, now), stream.heard / 1e9 if stream else 0.0)
-            if now - heard < timeout or self._inbox.full:
+            heard = stream.heard / 1e9 if stream else 0.0
+            if now - heard < timeout:
                 self._silent.pop(name, None)
+            if now - max(self._entered.get(name, now), heard) < timeout or self._inbox.full:
                 continue
             pause, until = self._silent.get(name, (timeout, 0.0))
             if now >= until:  # again only after a pause that grows
