@@ -225,7 +225,7 @@ def tested(tests: list[str], timeout: float) -> str:
     if code == 0:
         return ""
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-    return found[1] if found else output.strip()[-200:]
+    return found[1] if found else output.strip()[-200:] or f"it ended with {code}"
 
 
 def judged(mutant: Mutant, whole: bool) -> str | None:

@@ -92,6 +92,8 @@ def test_scaled_values_are_exact_in_each_form(module: ModuleType) -> None:
             assert value == raws[name], name
     assert message.entries_float_.tolist() == [(1.5, 2, 1, 0), (2.5, 3, 255, 0)]
     assert message.entries_float == 2
+    arrow = module.decode_many([frame(), frame(wide=None)])[module.Quote].to_arrow()
+    assert arrow["wide"].to_pylist() == [-(2**100) / 100, None]  # its exponent is never null
     crooked = message.crooked_float["price"].tolist()
     assert crooked[0] == 50.0
     assert math.isnan(crooked[1])
