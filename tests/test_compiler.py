@@ -197,6 +197,16 @@ def test_names_of_classes_keep_off_what_is_taken() -> None:
     assert names.class_name("Trade") == "Trade"
 
 
+@pytest.mark.parametrize("verb", ["walk", "parse", "append", "open", "free", "write"])
+def test_accessors_keep_off_the_functions_of_messages(verb: str) -> None:
+    """``walk_quote`` is what walks message ``quote``, and no field of message ``walk``."""
+    text = schema(
+        f"<message name='quote' id='1'/><message name='{verb}' id='2'>{plain('quote', 1)}</message>"
+    )
+    made = renderer.render(module_of(text), "s.xml", "m")["m.pxd"]
+    assert f" {verb}_quote_(" in made
+
+
 def test_names_of_entries_are_singular() -> None:
     plurals = {"symbols": "Symbol", "bids": "Bid", "securities": "Security", "classes": "Class",
                "legs": "Leg", "RelatedSym": "RelatedSym", "boxes": "Box"}  # fmt: skip

@@ -39,7 +39,8 @@ def test_the_version_and_the_commands_are_shown(capsys: pytest.CaptureFixture[st
         code, shown, _ = run(capsys, command, "--help")
         assert code == 0
         assert shown.startswith(f"usage: sbe-codegen {command} ")
-    assert run(capsys)[0] == 2
+    code, _, err = run(capsys)
+    assert (code, "the following arguments are required: COMMAND" in err) == (2, True)
 
 
 def test_two_messages_and_one_fault_are_counted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import vectors
 
@@ -113,6 +114,19 @@ def test_a_frame_that_is_wrong_says_what(
     with pytest.raises(kind) as raised:
         decode_many([TRADES, frame])
     assert (str(raised.value), raised.value.frame) == (f"frame 1: {text}", 1)
+
+
+@pytest.mark.parametrize("size", range(len(TRADES)))
+def test_frames_of_one_buffer_have_offsets_of_their_own(size: int) -> None:
+    """Whatever lies before them, faults are counted from the first byte of the frame."""
+    frames = [DIFF, TRADES[:size], TRADES, TRADES[:size]]
+    ends = np.cumsum([3, *map(len, frames)], dtype=np.int64)
+    batch = decode_many((b"+++" + b"".join(frames) + b"++", ends), on_error="collect")
+    alone = decode_many(frames, on_error="collect")
+    assert batch.rejected.tolist() == alone.rejected.tolist()
+    assert [str(each) for each in batch.errors] == [str(each) for each in alone.errors]
+    assert [facts(each) for each in batch.errors] == [facts(each) for each in alone.errors]
+    assert (len(batch), batch.frame_count, batch.left_over_bytes) == (2, 4, 0)
 
 
 def test_another_message_than_the_class_is_unexpected() -> None:

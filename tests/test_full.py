@@ -45,6 +45,7 @@ VALUES: dict[str, Any] = {
     "crooked": [{"flag": 1, "price": 5, "power": 1}, {"flag": 2, "price": None, "power": -1}],
     "padded": [{"p": {"a": 1, "b": 2}}], "gaps": [{"p": {"a": 1, "b": 2}}],
     "mixed": [{"a": 1, "b": 2, "p": {"a": 3}}], "tail": [{"a": 1, "b": 2}],
+    "skewed": [{"a": 1, "b": 2, "c": 3, "d": 4}],
     "later": [{"a": 1, "b": 2}], "empty": [{}, {}],
     "parties": [{"role": 1, "amount": 25, "name": "\xe9",
                  "accounts": [{"number": 5, "owner": "me"}], "amounts": [{"amount": 75}]}],
@@ -92,6 +93,8 @@ def test_scaled_values_are_exact_in_each_form(module: ModuleType) -> None:
             assert value == raws[name], name
     assert message.entries_float_.tolist() == [(1.5, 2, 1, 0), (2.5, 3, 255, 0)]
     assert message.entries_float == 2
+    arrow = module.decode_many([frame(), frame(wide=None)])[module.Quote].to_arrow()
+    assert arrow["wide"].to_pylist() == [-(2**100) / 100, None]  # its exponent is never null
     crooked = message.crooked_float["price"].tolist()
     assert crooked[0] == 50.0
     assert math.isnan(crooked[1])
@@ -322,6 +325,7 @@ def test_rows_of_tables_are_aligned_structs(module: ModuleType) -> None:
     assert table.groups["gaps"].records.tolist() == [((1, 2),)]
     assert table.groups["mixed"].records.tolist() == [(1, 2, (3,))]
     assert table.groups["tail"].records.tolist() == [(1, 2)]
+    assert table.groups["skewed"].records.tolist() == [(1, 2, 3, 4)]
     assert table.groups["crooked"].records["price"].tolist() == [5, -(2**31)]
     assert len(table.groups["empty"].records) == 2
     assert list(table.data) == ["message", "rest"]

@@ -132,9 +132,7 @@ def _columns(
         power, power_null = _power(exponent, ((table, None), *outer))
         may = spec["kind"] == "mantissa" or (null, power_null) != (None, None)
         facts[path] = Fact(null=np.nan if may else None)
-        if power is None:
-            target[:] = np.nan
-        elif spec["kind"] == "mantissa":
+        if spec["kind"] == "mantissa":
             order = layout.block.formats.order
             target[:] = list(wide(spec, column, power, power_null, order))
         else:
@@ -202,7 +200,7 @@ def _leaves(
 
 def _power(
     exponent: Mapping[str, Any], scopes: Sequence[tuple[Any, Array | None]]
-) -> tuple[Array | int | None, Any]:
+) -> tuple[Array | int, Any]:
     """The exponent of each row, and which number of them is null."""
     table, rows = scopes[exponent["levels"]]
     name = exponent["field"]
