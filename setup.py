@@ -69,7 +69,15 @@ class Build(build_ext):
     """Says what it compiles, and notes the switches once all is built."""
 
     def run(self) -> None:
+        if not self.extensions:
+            return  # what is there stays what it is
         STAMP.unlink(missing_ok=True)
+        if self.force:  # what is not built now must not pass for what is
+            for name in OTHERS.keys() - {each.name for each in self.extensions}:
+                package, _, stem = name.rpartition(".")
+                for old in (f"{stem}.c", f"{stem}.*.so"):
+                    for path in (HERE / package).glob(old):
+                        path.unlink()
         super().run()
         STAMP.parent.mkdir(exist_ok=True)
         STAMP.write_text(switches())

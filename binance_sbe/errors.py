@@ -145,7 +145,9 @@ class ConnectionRefused(FeedError):
         if body.strip():
             text += f": {shown(body.strip())}"
         meaning = meaning_of(status, body, retry_after)
-        super().__init__(f"{text}. {meaning}." if meaning else text)
+        if meaning:
+            text += f". {meaning}" + "." * (not meaning.endswith("?"))
+        super().__init__(text)
 
 
 def meaning_of(status: int, body: str, retry_after: float | None) -> str:

@@ -1,5 +1,5 @@
 """`binance_sbe.api.rest`, by the name that programs know."""
 
-from .api.rest import Client, decode_response, depth_weight, error_of
+from .api.rest import HEADERS, Client, decode_response, depth_weight, error_of
 
-__all__ = ["Client", "decode_response", "depth_weight", "error_of"]
+__all__ = ["HEADERS", "Client", "decode_response", "depth_weight", "error_of"]

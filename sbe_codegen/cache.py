@@ -97,6 +97,7 @@ def _checksum(path: Path) -> str:
 def _made(place: Path, name: str, make: Callable[[Path], Path]) -> Path:
     final = place / name
     scratch = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{name}.", dir=place))
+    _made_now.add(scratch)
     try:
         module = scratch / "module"
         module.mkdir(mode=0o700)
@@ -108,6 +109,7 @@ def _made(place: Path, name: str, make: Callable[[Path], Path]) -> Path:
         with suppress(OSError):  # where nothing can be locked, another may have been faster
             module.rename(final)
     finally:
+        _made_now.discard(scratch)
         shutil.rmtree(scratch, ignore_errors=True)
     found = _whole(final)
     if found is None:
@@ -117,13 +119,14 @@ def _made(place: Path, name: str, make: Callable[[Path], Path]) -> Path:
 
 def _clean(place: Path) -> None:
     """Removes what compilers that were killed have left: nobody has their locks any more."""
-    for each in place.glob(f"{_BUILDING}*.*"):
+    for each in set(place.glob(f"{_BUILDING}*.*")) - _made_now:
         name = each.name.removeprefix(_BUILDING).rpartition(".")[0]
         with suppress(OSError), _locked(place / f"{name}.lock", wait=False):
             shutil.rmtree(each)
 
 
 _held: set[Path] = set()  # the locks of this process, which it may take again
+_made_now: set[Path] = set()  # the folders that it is building in, which are no leftovers
 
 
 @contextmanager

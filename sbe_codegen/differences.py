@@ -255,8 +255,10 @@ def _field(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
     if _wire([old])[0][2:] != _wire([new])[0][2:]:
         before, after = type_of(old.encoding), type_of(new.encoding)
         sentence = f"was {before}, is {after}"
-        if before == after:
+        if before == after and old.encoding.composite is not None:
             sentence = f"the members of {before} changed"
+        elif before == after:
+            sentence = f"{before} is read in another way"
         yield Change("breaking", path, sentence)
     yield from _differs("cosmetic", path, "id", old.id, new.id)
     yield from _differs("breaking", path, "sinceVersion", old.since, new.since)

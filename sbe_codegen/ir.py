@@ -108,10 +108,14 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Exponent:
-    """Where a mantissa's exponent is: the field's name, in the same block or ``levels`` above."""
+    """Where a mantissa's exponent is: the field's name, in the same block or ``levels`` above.
+
+    ``is_null``: whether there are senders without one.
+    """
 
     field: str
     levels: int
+    is_null: bool = False
 
 
 @dataclass(frozen=True)

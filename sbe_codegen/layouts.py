@@ -53,10 +53,7 @@ def _level(level: ir.Message | ir.Group, base: int | None, indent: str) -> list[
     lines = _table(rows, indent)
     for group in level.groups:
         dims = group.dimension
-        parts = (
-            f"{type_of(dims.block_length.encoding)} blockLength at {dims.block_length.offset}, "
-            f"{type_of(dims.count.encoding)} numInGroup at {dims.count.offset}"
-        )
+        parts = ", ".join(map(_place_of, (dims.block_length, dims.count)))
         lines.append(
             f"{indent}group {group.schema_name}: {dims.size} bytes of dimensions ({parts}), then "
             f"entries with blocks of {group.block.length}{_notes(group.since, group.deprecated)}"
@@ -72,6 +69,12 @@ def _level(level: ir.Message | ir.Group, base: int | None, indent: str) -> list[
             f"{_notes(data.since, data.deprecated)}"
         )
     return lines
+
+
+def _place_of(member: ir.Field) -> str:
+    if member.is_constant:
+        return f"{member.schema_name} always {member.encoding.constant}"
+    return f"{type_of(member.encoding)} {member.schema_name} at {member.offset}"
 
 
 def _fields(

@@ -320,7 +320,8 @@ def _exponent(mantissa: ir.Field, wanted: str, scopes: _Scopes) -> ir.Exponent |
                 encoding = field.encoding
                 is_small = encoding.primitive.name in ("int8", "uint8")
                 is_number = encoding.kind == "number" and is_small
-                return ir.Exponent(field.name, levels) if is_number else None
+                is_null = field.optional or field.since > 0
+                return ir.Exponent(field.name, levels, is_null) if is_number else None
     return None
 
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 
+import pytest
+
+# Other random schemas: SCHEMA_SEEDS=31,32 make test PYTEST_ARGS="-k random"
+SEEDS = [
+    pytest.param(int(seed), marks=[pytest.mark.long] * (i >= 2))
+    for i, seed in enumerate(os.environ.get("SCHEMA_SEEDS", "1,4,2,3").split(","))
+]
 VERSION = 3
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _BITS = {"uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64}
@@ -11,6 +19,11 @@ _COUNTS = (
     '<type name="numGroups" primitiveType="uint16"/>'
     '<type name="numVarDataFields" primitiveType="uint16"/>'
 )
+
+
+def has_counts(seed: int) -> bool:
+    """Whether header and dimensions of this schema count groups and var data."""
+    return seed % 4 in (0, 3)
 
 
 def random_schema(seed: int, byte_order: str, messages: int = 14, counted: bool = False) -> str:

@@ -34,7 +34,8 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/test_fix.py tests/test_reuse.py tests/test_found.py tests/test_charsets.py \
     tests/test_columns.py tests/test_buffers.py tests/test_groups.py tests/test_stats.py tests/test_sequencer.py \
     tests/test_book.py tests/test_overflow.py tests/test_inbox.py \
-    tests/test_fuzz.py \
+    tests/test_full.py tests/test_decode_errors.py tests/test_unknown_elements.py \
+    tests/test_nested_columns.py tests/test_runtime_memory.py tests/test_fuzz.py \
     -q -p no:cacheprovider "$@"
 # the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/test_transports.py tests/test_client.py tests/test_recovery.py \

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import vectors
-from binance_sbe.feed.transport.lookout import Lookout
 from raw_server import (
     BINARY,
     CLOSE,
@@ -37,7 +36,9 @@ from rss import memory
 import binance_sbe
 from binance_sbe import FeedError, connect
 from binance_sbe.commands import doctor
+from binance_sbe.feed.engine import Engine
 from binance_sbe.feed.protocol.supervisor import Supervisor
+from binance_sbe.feed.remarks import Remarks
 from binance_sbe.feed.transport import dialing
 from binance_sbe.feed.transport.connections import Connections
 from binance_sbe.feed.transport.websocket import Transport
@@ -224,17 +225,17 @@ def test_a_close_that_is_cancelled_leaves_nothing_behind() -> None:
 
 ERRORS: dict[str, tuple[Any, str]] = {
     "opening": (Transport, "open"),
-    "text": (Connections, "_on_text"),
-    "pings": (Connections, "_on_sign"),
+    "text": (Engine, "text"),
+    "pings": (Engine, "sign"),
     "the end of a connection": (Connections, "_on_lost"),
-    "what is drained": (Connections, "_on_drained"),
-    "actions": (Connections, "_do"),
+    "what is drained": (Engine, "drained"),
+    "actions": (Engine, "_do"),
     "sending": (Transport, "send"),
-    "the look at the lines": (Lookout, "look"),
+    "remarks": (Remarks, "look"),
     "the clock": (Supervisor, "tick"),
     "deadlines": (Supervisor, "deadline"),
-    "what waits": (Connections, "_release"),
-    "an ended connection": (Connections, "_leave"),
+    "what waits": (Engine, "release"),
+    "an ended connection": (Engine, "_leave"),
     "closing": (Transport, "close"),
 }
 
@@ -273,7 +274,7 @@ def test_an_error_in_any_task_or_callback_is_told_and_ends_or_is_mended(
             if where != "closing":
                 assert calls[0] >= 1
                 assert any("an error of the test's" in str(r.exc_info[1]) for r in said)
-            if feed._connections.is_over:
+            if feed._connections.engine.is_over:
                 with pytest.raises(FeedError, match="an error of the test's"):
                     _ = [message async for message in feed]
             broken[0] = False
@@ -417,7 +418,7 @@ def test_an_error_of_ours_ends_a_connection_whatever_it_says(
             cause = feed.ledger.connections[0].cause
             assert str(cause).startswith("the connection was lost: ValueError: ")
 
-    monkeypatch.setattr(Connections, "_on_sign", fails)
+    monkeypatch.setattr(Engine, "sign", fails)
     asyncio.run(work())
     assert ends == [b"\x03\xf3an error of the client's"]
 
@@ -738,7 +739,7 @@ def test_messages_go_on_though_rows_that_nobody_takes_are_left_over() -> None:
             assert len(await anext(batches)) == 5
             await asyncio.sleep(0.1)
             await batches.aclose()
-            left = feed._backlog.rows_held
+            left = feed._backlog.batches.rows
             assert left >= 15
             for _ in range(200 - 5 - left):
                 assert (await anext(feed)).symbol == "BTCUSDT"

@@ -24,7 +24,7 @@ from binance_sbe import (
     decode_many,
     spot_stream,
 )
-from sbe_codegen.runtime import batch
+from sbe_codegen.runtime.tables import batch
 
 
 def with_header(frame: bytes, at: int, value: int) -> bytes:

@@ -352,7 +352,7 @@ def test_no_route_and_no_answer_are_unreachable() -> None:
                 await connect(
                     "a@trade", url=f"ws://127.0.0.1:{port}", api_key="k", open_timeout=0.2
                 ).__aenter__()
-        for host in ("no-such-host.invalid", "a" * 70):
+        for host in ("no-such-host.invalid", "x" * 70):
             with pytest.raises(Unreachable, match=host):
                 await connect("a@trade", url=f"ws://{host}", api_key="k").__aenter__()
 

@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 import pytest
 from small import body, module_of, plain, schema
 
-from sbe_codegen import builder, ir, names, parser, renderer, resolver
+from sbe_codegen import builder, ir, layouts, names, parser, renderer, resolver
 from sbe_codegen.conventions import Conventions
 
 STREAM = Path(__file__).parent.parent / "schemas" / "stream_1_0.xml"
@@ -94,13 +94,25 @@ def test_the_output_is_the_golden_output(
     schema: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Golden files show what a change of the generator does; `--update-golden` writes them."""
-    builder.generate(schema, tmp_path, schema.stem)
+    beside = schema.with_suffix(".toml")
+    conventions = Conventions.read(beside) if beside.exists() else None
+    builder.generate(schema, tmp_path, schema.stem, conventions)
     for ending in ("pxd", "pyx", "pyi"):
         made = (tmp_path / f"{schema.stem}.{ending}").read_text()
         golden = GOLDEN / f"{schema.stem}.{ending}.golden"
-        if request.config.getoption("--update-golden"):
-            golden.write_text(made)
-        assert made == golden.read_text(), f"{golden.name}: run pytest --update-golden"
+        check_golden(made, golden, request)
+
+
+@pytest.mark.parametrize("schema", sorted(GOLDEN.glob("*.xml")), ids=lambda path: path.stem)
+def test_the_layout_is_the_golden_layout(schema: Path, request: pytest.FixtureRequest) -> None:
+    made = layouts.of_module(resolver.resolve(parser.parse(schema))) + "\n"
+    check_golden(made, GOLDEN / f"{schema.stem}.layout.golden", request)
+
+
+def check_golden(made: str, golden: Path, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update-golden"):
+        golden.write_text(made)
+    assert made == golden.read_text(), f"{golden.name}: run pytest --update-golden"
 
 
 def test_output_is_the_same_each_time_and_names_its_source() -> None:
@@ -183,6 +195,16 @@ def test_names_of_classes_keep_off_what_is_taken() -> None:
     for name in taken:
         assert names.class_name(name) == f"{name}_"
     assert names.class_name("Trade") == "Trade"
+
+
+@pytest.mark.parametrize("verb", ["walk", "parse", "append", "open", "free", "write"])
+def test_accessors_keep_off_the_functions_of_messages(verb: str) -> None:
+    """``walk_quote`` is what walks message ``quote``, and no field of message ``walk``."""
+    text = schema(
+        f"<message name='quote' id='1'/><message name='{verb}' id='2'>{plain('quote', 1)}</message>"
+    )
+    made = renderer.render(module_of(text), "s.xml", "m")["m.pxd"]
+    assert f" {verb}_quote_(" in made
 
 
 def test_names_of_entries_are_singular() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 import vectors
 
 import binance_sbe
-from binance_sbe.simulator import Market
+from binance_sbe.simulator import Exchange, Market
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.rest import depth_response
 
@@ -137,3 +139,37 @@ def test_numba_reads_views_and_tables_as_numpy_does() -> None:
     for i in range(50):
         bid, ask = bids[i]["qty"].sum(), asks[i]["qty"].sum()
         assert found[i] == (bid - ask) / (bid + ask)
+
+
+def test_a_handler_in_c_gets_every_event_where_it_is_read(tmp_path: Path) -> None:
+    best_prices = built("run_handler", tmp_path).BestPrices
+
+    async def work() -> None:
+        async with Exchange(["btcusdt"], rate=500) as exchange:
+            last: list[bytes] = []
+            right = exchange.send
+
+            def send(stream: str, frame: bytes) -> None:
+                if stream.endswith("@bestBidAsk"):
+                    last.append(frame)
+                right(stream, frame)
+
+            exchange.send = send  # type: ignore[method-assign]
+            streams = ("btcusdt@bestBidAsk", "btcusdt@trade")
+            async with binance_sbe.connect(*streams, url=exchange.url, api_key="k") as feed:
+                first = await anext(feed)
+                while not isinstance(first, binance_sbe.BestBidAskStreamEvent):
+                    first = await anext(feed)
+                begin = last.index(bytes(first)) + 1
+                prices = best_prices(100)
+                async with asyncio.timeout(20):
+                    await feed.run(prices)  # it says itself when it has had enough
+                assert (prices.events, prices.others > 0) == (100, True)
+                message: Any = binance_sbe.decode(last[begin + 99])
+                assert (prices.bid, prices.ask) == (message.bid_price, message.ask_price)
+                assert abs(prices.received_ns - time.time_ns()) < 20e9
+                while not isinstance(after := await anext(feed), binance_sbe.BestBidAskStreamEvent):
+                    pass
+                assert bytes(after) == last[begin + 100]
+
+    asyncio.run(work())

@@ -177,7 +177,7 @@ class Consumers(RuleBasedStateMachine):
             return
         assert self.backlog.pending == len(self.frames) + len(self.rows) <= 2 * self.limit
         assert len(self.frames) <= self.limit
-        assert self.backlog.rows_held == len(self.rows)
+        assert self.backlog.batches.rows == len(self.rows)
         assert self.backlog.full == (self.used >= self.limit)
         assert self.stats.frames == self.given
         assert self.ledger.holes == []
@@ -235,7 +235,7 @@ def test_batches_of_another_size_are_cut_from_what_is_there() -> None:
         received = batch[binance_sbe.TradesStreamEvent].records["received_ns"].tolist()
         assert received == [each for each in found[-len(received) - len(batch.rejected) :] if each]
     assert sizes == [1, 3, 600, 396, 1, 400, 599]
-    while backlog.rows_held:
+    while backlog.batches.rows:
         found += ids_of(backlog.hand_over())
     assert found == [None if number % 7 == 0 else number for number in range(1, 3501)]
     with pytest.raises(ValueError, match="at least 1 frame, not 0"):

@@ -201,9 +201,11 @@ def everything(
 
 def state_of(feed: Any) -> list[str]:
     ledger = feed.ledger
-    objects = [feed, ledger, feed.stats, feed._connections, feed._connections.supervisor]
+    objects = [feed, ledger, feed.stats, feed._connections, feed._connections.engine.supervisor]
     objects += [*ledger.connections, *ledger.holes, *ledger.damaged]
-    objects += [each for c in feed._connections.supervisor.connections.values() for each in (c,)]
+    objects += [
+        each for c in feed._connections.engine.supervisor.connections.values() for each in (c,)
+    ]
     texts = [repr(each) for each in objects]
     texts += [repr(vars(each)) for each in objects if hasattr(each, "__dict__")]
     return [*texts, *health.plain_lines(feed), *map(repr, asyncio.all_tasks())]

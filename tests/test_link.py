@@ -156,11 +156,15 @@ def compare(
     ]
     streams = {name: SimpleNamespace(**each) for name, each in counters.items()}
     ledger = SimpleNamespace(holes=listed, streams=streams)
-    exchange: Any = SimpleNamespace(published=published, culled=set())
+    kinds = dict(zip((10000, 10001, 10002, 10003), STREAMS, strict=True))
+    heads: dict[str, int] = {}  # another process does not know when the feed has subscribed
+    for frame in frames:
+        name = kinds[binance_sbe.decode(frame).TEMPLATE_ID]
+        heads.setdefault(name, published[name].index(frame))
+    exchange: Any = SimpleNamespace(published=published, culled=set(), heads=heads)
     feed: Any = SimpleNamespace(ledger=ledger)
     check(exchange, feed, frames)
     came: dict[str, list[tuple[int, int]]] = {name: [] for name in STREAMS}
-    kinds = dict(zip((10000, 10001, 10002, 10003), STREAMS, strict=True))
     for frame in frames:
         message: Any = binance_sbe.decode(frame)
         came[kinds[message.TEMPLATE_ID]].append(ids_of(message))

@@ -596,7 +596,7 @@ def test_every_book_that_says_live_is_the_truth_at_its_update_id(seed: int, line
             audit_seconds=1.0,
             weight_limit=10**6,
         ) as books:
-            for slot in books.feed._connections.supervisor.shards.slots:
+            for slot in books.feed._connections.engine.supervisor.shards.slots:
                 slot.backoff.longest = 1.0
             end = time.monotonic() + 10
 

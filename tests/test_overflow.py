@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import tracemalloc
 import weakref
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from binance_sbe.feed.intake.directory import Directory
 from binance_sbe.feed.intake.frame_queue import POLICIES, FrameQueue, policies
+from binance_sbe.feed.intake.streams import Stream
 from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Trade, Trades
@@ -63,8 +66,15 @@ class Model:
         self.waiting.append((name, number))
 
 
+def put(queue: FrameQueue, frame: bytes, received: int, stream: Stream) -> None:
+    """With the ids that the frame has."""
+    queue.append(frame, received, stream, *Directory().ids(frame))
+
+
 STEPS = st.lists(
-    st.tuples(st.sampled_from([*KINDS, "", "take"]), st.sampled_from(["AB", "CDE"])), max_size=80
+    st.tuples(st.sampled_from([*KINDS, *KINDS, "", "take"]), st.sampled_from(["AB", "CDE"])),
+    min_size=20,
+    max_size=60,
 )
 
 
@@ -101,7 +111,7 @@ def test_what_waits_is_what_a_list_has(
             name = f"{symbol.lower()}@{kind}"
             frame = event(kind, symbol, number)
             frames[frame] = (name, number)
-            queue.append(frame, number, directory.stream(name), *directory.ids(frame))
+            put(queue, frame, number, directory.stream(name))
             model.append(name, number)
         assert len(queue) == len(model.waiting)
         assert queue.overflowed == model.overflowed
@@ -116,20 +126,66 @@ def test_what_waits_is_what_a_list_has(
         assert frames[frame] == model.waiting.pop(0)
 
 
-def test_dropped_frames_are_let_go() -> None:
-    """A conflated stream that nobody takes from does not fill memory with what was dropped."""
+@pytest.mark.parametrize("policy", ["conflate", "drop_oldest"])
+def test_dropped_frames_are_let_go(policy: str) -> None:
+    """A stream that nobody takes from fills memory neither with frames nor with their places."""
     ledger = Ledger()
-    queue = FrameQueue(1, policies("conflate"), ledger)
+    queue = FrameQueue(1, policies(policy), ledger)
     stream = Directory().stream("ab@bestBidAsk")
-    for number in range(5000):
-        queue.append(event("bestBidAsk", "AB", number), number, stream, number, number)
+    frames = [event("bestBidAsk", "AB", number) for number in range(12_000)]
+    used, known = [], [sys.getrefcount(frame) for frame in frames]
+    tracemalloc.start()
+    try:
+        for number, frame in enumerate(frames):
+            put(queue, frame, number, stream)
+            if number % 1000 == 999:
+                used.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(used[2:]) - used[1] < 150_000  # of 2,000 places at most; all of them take 1 MB
+    del frame
+    assert [sys.getrefcount(each) for each in frames] == [*known[:-1], known[-1] + 1]
     assert len(queue) == 1
-    assert ledger.dropped == 4999
-    assert queue.popleft()[1] == 4999
+    assert ledger.dropped == 11_999
+    assert queue.popleft()[1] == 11_999
     gone = weakref.ref(ledger)
     del ledger, queue, stream
     gc.collect()
     assert gone() is None
+
+
+def test_what_is_dropped_after_something_was_taken_makes_a_hole_of_its_own() -> None:
+    ledger = Ledger()
+    stream = Directory().stream("ab@trade")
+    queue = FrameQueue(2, policies("drop_oldest"), ledger)
+    for number in (1, 2, 3):
+        put(queue, event("trade", "AB", number), number, stream)
+    assert queue.popleft()[1] == 2
+    assert not ledger.is_growing(ledger.holes[0])
+    for number in (4, 5, 6):
+        put(queue, event("trade", "AB", number), number, stream)
+    holes = [(h.last_before, h.first_after, h.started_ns, h.ended_ns) for h in ledger.holes]
+    assert holes == [(0, 2, 1, 1), (2, 5, 3, 4)]
+    assert [queue.popleft()[1] for _ in range(2)] == [5, 6]
+
+
+def test_a_stream_that_is_conflated_takes_no_place_of_another() -> None:
+    """It has none of its own that wait: there is one frame more than the limit then."""
+    ledger = Ledger()
+    queue = FrameQueue(2, policies({"bestBidAsk": "conflate", "trade": "drop_oldest"}), ledger)
+    directory = Directory()
+    quotes, others, trades = (
+        directory.stream(name) for name in ("ab@bestBidAsk", "cd@bestBidAsk", "ab@trade")
+    )
+    put(queue, event("bestBidAsk", "AB", 1), 1, quotes)
+    put(queue, event("bestBidAsk", "AB", 2), 2, quotes)
+    put(queue, event("bestBidAsk", "CD", 3), 3, others)
+    assert (len(queue), ledger.dropped) == (3, 0)
+    put(queue, event("bestBidAsk", "AB", 4), 4, quotes)  # in the place of both
+    assert (len(queue), quotes.dropped, others.dropped) == (2, 2, 0)
+    put(queue, event("trade", "AB", 5), 5, trades)  # none of its own: the oldest of another
+    assert (len(queue), others.dropped) == (2, 1)
+    assert [queue.popleft()[1] for _ in range(2)] == [4, 5]
 
 
 @pytest.mark.parametrize(
@@ -160,8 +216,7 @@ def dropped(*events: tuple[int, tuple[int, ...]]) -> list[tuple[int, int]]:
     queue = FrameQueue(1, policies("drop_oldest"), ledger)
     for time, numbers in [*events, (10_000, (10_000,))]:
         trades = tuple(Trade(number, 100, 1, False) for number in numbers)
-        frame = encode(Trades("BTCUSDT", -2, -8, time, time, trades))
-        queue.append(frame, 1, stream, *Directory().ids(frame))
+        put(queue, encode(Trades("BTCUSDT", -2, -8, time, time, trades)), 1, stream)
     assert ledger.dropped == stream.dropped == len(events)
     return [(hole.last_before, hole.first_after) for hole in ledger.holes]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -266,7 +265,11 @@ def test_the_local_exchange_answers_others_by_http_too() -> None:
                 assert answer.status == 200
                 assert answer.headers["Content-Type"] == "application/sbe"
                 assert spot_sbe.decode(await answer.read()).server_time > 0
-            with contextlib.suppress(aiohttp.ClientError):
-                await session.get(f"{url}/ws")
+            async with session.get(f"{url}/ws") as answer:  # which is for WebSocket
+                assert answer.status == 401
+            key = {"X-MBX-APIKEY": "k"}
+            for path, status in (("/ws", 426), ("/nowhere", 404), ("/ws/x@trade", 400)):
+                async with session.get(url + path, headers=key) as answer:
+                    assert (path, answer.status) == (path, status)
 
     asyncio.run(work())

@@ -97,6 +97,61 @@ def test_shapes_kinds_and_nothing() -> None:
 def test_what_is_no_number_is_refused(mantissa: Any, exponent: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         to_float(mantissa, exponent)
+    if error is not OverflowError:  # a Decimal may be as large as it likes
+        with pytest.raises(error):
+            to_decimal(mantissa, exponent)
+
+
+LARGEST = np.iinfo(np.int64).max
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.array, lambda n: np.array([n]),
+                                  lambda n: np.array([[n, 0]])])  # fmt: skip
+@pytest.mark.parametrize("exponent", [-1001, -1000, 1000, 1001])
+@pytest.mark.parametrize("function", [to_float, to_decimal])
+def test_exponents_go_from_minus_a_thousand_to_a_thousand(
+    function: Any, kind: Any, exponent: int
+) -> None:
+    """Of both signs, as one number and as many, for one mantissa and for many."""
+    for mantissa in (0, np.array([0]), np.array(0), np.zeros((2, 2), np.int64)):
+        if abs(exponent) > 1000:
+            with pytest.raises(ValueError, match=f"exponent {exponent} is not from -1000 to 1000"):
+                function(mantissa, kind(exponent))
+        else:
+            function(mantissa, kind(exponent))
+
+
+@pytest.mark.parametrize(
+    ("mantissa", "exponent"),
+    [
+        (1, -323), (5, -324), (2, -324), (1, -1000), (17976931348623157, 292), (-1, -323),
+        (LARGEST, 289), (LARGEST, -342), (-LARGEST - 1, -343), (2**53 + 1, 0), (2**53 + 1, 22),
+        (2**53 - 1, 23), (2**53, -22), (2**53 + 1, -23), (9007199254740993, -1), (2**64 - 1, -19),
+        (10**40, -60), (-(10**40), -60),
+    ],
+)  # fmt: skip
+def test_numbers_at_the_ends_of_the_scale_are_the_nearest(mantissa: int, exponent: int) -> None:
+    wanted = float(f"{mantissa}e{exponent}")
+    assert to_float(mantissa, exponent) == wanted
+    assert to_decimal(mantissa, exponent) == Decimal(f"{mantissa}e{exponent}")
+    for kind in (np.int64, np.uint64, ">i8", "<i4", np.uint8):
+        try:
+            array = np.array([mantissa, 0, mantissa], kind)
+        except OverflowError:
+            continue
+        assert to_float(array, exponent).tolist() == [wanted, 0.0, wanted]
+        powers = np.array([exponent] * 3, np.int16)
+        assert to_float(array, powers).tolist() == [wanted, 0.0, wanted]
+        assert to_float(array[::2], powers[::2]).tolist() == [wanted, wanted]
+        assert to_decimal(array, exponent).tolist()[0] == Decimal(f"{mantissa}e{exponent}")
+
+
+def test_what_is_too_large_for_a_float_is_said_for_arrays_too() -> None:
+    for array in (np.array([1, 2]), np.array([1, 2], np.uint64), np.array([[1], [2]])):
+        for exponent in (309, np.array(309)):
+            with pytest.raises(OverflowError):
+                to_float(array, exponent)
+    assert to_float(np.array([0, 0]), 309).tolist() == [0.0, 0.0]
 
 
 def test_an_array_that_lies_about_itself_is_read_as_it_is() -> None:

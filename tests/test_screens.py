@@ -450,10 +450,11 @@ def test_a_lost_connection_is_told_in_plain_words() -> None:
     with simulated("btcusdt") as url:
         child = subprocess.Popen(
             [*COMMAND, "watch", "btcusdt", "--url", url, "--give-up", "1", "--json"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=os.environ | {"BINANCE_API_KEY": "any"},
         )  # fmt: skip
-        time.sleep(1.5)
+        assert child.stdout is not None
+        child.stdout.readline()  # it is connected
     _, err = child.communicate(timeout=30)
     assert child.returncode == 1
     assert re.search(r"connection lost, trying again in \d+\.\d s \(attempt 1\): ", err), err

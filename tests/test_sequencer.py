@@ -558,7 +558,7 @@ def test_streams_that_nobody_wants_are_counted_together() -> None:
     assert ledger.strays_count == 2000
     assert len(ledger.strays) == MOST_STRAYS
     assert ledger.strays["s0@trade"] == 2
-    arbiter.is_wanted = None
+    arbiter.directory.is_wanted = None
     arbiter.enter(line, ["s5@trade"])
     frame = encode(Trades("S5", -2, -8, 1, 1, (Trade(1, 1, 1, True),)))
     arbiter.arrive(line, frame, 1)

@@ -8,6 +8,8 @@ what was published while it runs, so that memory stays as it is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import random
 import sys
@@ -17,13 +19,14 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from recorded import streams
+from recorded import plain, streams
 from rss import memory
-from test_recovery import frame_of, ids_of, plain
+from test_recovery import frame_of, ids_of
 
 import binance_sbe
 from binance_sbe.feed.ledger import Ledger
 from binance_sbe.feed.protocol import shards
+from binance_sbe.feed.transport.websocket import Transport
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.faults import KINDS
 
@@ -41,12 +44,13 @@ class Account(Exchange):
     def __init__(self, **options: Any) -> None:
         super().__init__(SYMBOLS, **options)
         for market in self.markets.values():
-            market.history = deque(maxlen=1000)  # memory is to be that of the feed
+            market.history = deque(maxlen=100)  # memory is to be that of the feed
         self.open: dict[bytes, tuple[float, str, bool]] = {}  # published, and not come yet
         self.latest: dict[str, float] = {}  # by stream, when the latest that came was published
         self.settled: dict[bytes, tuple[str, int, float, str]] = {}  # counted as missing, lately
         self.missing: Counter[str] = Counter()  # ids
         self.came = 0
+        self.pauses = True  # of the consumer's
 
     def send(self, stream: str, frame: bytes) -> None:
         now = time.monotonic()
@@ -99,6 +103,20 @@ class Account(Exchange):
                 del self.settled[next(iter(self.settled))]
 
 
+async def blocks(feed: binance_sbe.Feed, exchange: Account) -> tuple[int, int]:
+    """Events that came, and blocks of Python's memory, at a moment when little is under way."""
+    exchange.pauses = False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            while len(exchange.open) > 20 or feed.waiting > 20:
+                await asyncio.sleep(0.01)
+    gc.collect()
+    exchange.pauses = True
+    return exchange.came, sys.getallocatedblocks() - 3 * len(exchange.open) - 4 * len(
+        exchange.settled
+    )
+
+
 @pytest.mark.long
 @pytest.mark.timeout(int(SECONDS) + 240)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -120,15 +138,19 @@ def test_a_long_run_loses_nothing_that_the_ledger_does_not_list(
             async with feed:
                 began = time.monotonic()
                 sizes: list[int] = []
+                early: tuple[int, int] | None = None
                 task = asyncio.create_task(take_all(feed, exchange))
                 while (passed := time.monotonic() - began) < SECONDS:
                     await asyncio.sleep(min(5.0, SECONDS - passed))
                     exchange.settle(feed.ledger, SETTLED)
                     assert not task.done() or task.result()
                     sizes.append(memory())
+                    early = early or await blocks(feed, exchange)
                 exchange.fault_schedule.names = []
                 exchange._next_reply = ""
                 await asyncio.sleep(12.0)
+                late = await blocks(feed, exchange)
+                alive = sum(isinstance(each, Transport) for each in gc.get_objects())
                 exchange.rate = 1e-9
                 await asyncio.sleep(3.0)
                 await feed.close()
@@ -146,10 +168,15 @@ def test_a_long_run_loses_nothing_that_the_ledger_does_not_list(
         assert causes.count("renewed") >= 2
         done = Counter(name for _, name in exchange.fault_schedule.done)
         print(f"{exchange.came:,} events, {len(causes)} connections, {done}, {ledger}")
+        assert early is not None
+        events, growth = (after - before for before, after in zip(early, late, strict=True))
+        print(f"memory: {growth:,} blocks more after {events:,} events; {alive} transports")
+        assert alive <= 3 * 4  # two shards of two lines, each with its successor and the one before
+        assert growth < 4000 + events // 4  # of less than a block for each event
         if SECONDS >= 120:
-            early = sizes[len(sizes) // 3]
-            print(f"memory: {early / 2**20:.0f} MiB, then {sizes[-1] / 2**20:.0f} MiB")
-            assert sizes[-1] - early < GROWTH
+            settled = sizes[len(sizes) // 3]
+            print(f"memory: {settled / 2**20:.0f} MiB, then {sizes[-1] / 2**20:.0f} MiB")
+            assert sizes[-1] - settled < GROWTH
 
     asyncio.run(work())
 
@@ -160,7 +187,7 @@ async def take_all(feed: binance_sbe.Feed, exchange: Account) -> None:
     while True:
         turn = [0]
         # Rows that are left over are for batches only, and would come after later messages.
-        if chance.random() < 0.5 and not feed._backlog.rows_held:
+        if chance.random() < 0.5 and not feed._backlog.batches.rows:
             until = chance.randrange(1, 300)
             async for message in feed:
                 exchange.take(plain(bytes(message)))
@@ -182,7 +209,8 @@ async def take_all(feed: binance_sbe.Feed, exchange: Account) -> None:
                     turn[0] += 1
                     if turn[0] == until:
                         break
-        if feed._connections.is_over and not feed.waiting:
+        if feed._connections.engine.is_over and not feed.waiting:
             return
-        if chance.random() < 0.2 and not feed._connections.is_over:
+        is_over = feed._connections.engine.is_over
+        if chance.random() < 0.2 and exchange.pauses and not is_over:
             await asyncio.sleep(chance.choice([0.05, 0.5, 2.0]))

@@ -79,6 +79,15 @@ def test_includes_that_can_not_be_are_explained(tmp_path: Path, href: str, said:
     assert "\n" not in caught.value.errors[0]._text()
 
 
+@pytest.mark.timeout(20)
+def test_the_file_of_an_entity_is_never_opened(tmp_path: Path) -> None:
+    """A pipe that somebody opened to read from would be waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    doctype = f'<!DOCTYPE x [<!ENTITY e SYSTEM "{tmp_path / "pipe"}">]>'
+    with pytest.raises(SchemaError, match="a schema has none"):
+        parser.parse_bytes((doctype + schema().replace(">B<", ">&e;<")).encode())
+
+
 # what is no file of the schema's folder
 
 

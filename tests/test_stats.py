@@ -266,10 +266,10 @@ def test_an_inbox_keeps_frames_or_makes_rows() -> None:
     frames = [vectors.next_trade() for _ in range(13)]
     for frame in frames[:4]:
         backlog.put(frame, 5, line)
-    assert (backlog.pending, backlog.rows_held, backlog.full) == (4, 0, False)
+    assert (backlog.pending, backlog.batches.rows, backlog.full) == (4, 0, False)
     assert woken
     backlog.gather(6)
-    assert (backlog.pending, backlog.rows_held, stats.frames) == (4, 4, 4)
+    assert (backlog.pending, backlog.batches.rows, stats.frames) == (4, 4, 4)
     for frame in frames[4:12]:
         backlog.put(frame, 7, line)
     assert backlog.full
@@ -311,11 +311,11 @@ def test_frames_count_for_the_connection_that_brought_them_whatever_comes_betwee
 
 def test_the_ledger_forgets_the_oldest_connections_that_ended() -> None:
     from binance_sbe.feed.intake.streams import Source
-    from binance_sbe.feed.ledger import MOST_CONNECTIONS, Connection, Ledger
+    from binance_sbe.feed.ledger import MOST_CONNECTIONS, ConnectionRecord, Ledger
 
     ledger = Ledger()
     for number in range(MOST_CONNECTIONS + 20):
-        connection = Connection(f"connection {number}", Source(), number)
+        connection = ConnectionRecord(f"connection {number}", Source(), number)
         ledger.note_connection(connection)
         if number:
             ledger.note_end(connection, number, "lost")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from itertools import pairwise
 from typing import Any
@@ -12,128 +11,11 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from shell import Shell
 
 from binance_sbe.errors import ConnectionLost, ConnectionRefused, SubscriptionRefused, Unreachable
-from binance_sbe.feed.protocol.actions import (
-    Answer,
-    Ask,
-    Close,
-    Entered,
-    Failed,
-    Finish,
-    Forgotten,
-    Left,
-    Log,
-    Open,
-    Send,
-)  # fmt: skip
-from binance_sbe.feed.protocol.pacing import Backoff, Window
-from binance_sbe.feed.protocol.supervisor import Supervisor
+from binance_sbe.feed.protocol.actions import Left
 from binance_sbe.feed.settings import Settings
-
-
-class Shell:
-    """Does what a supervisor says, with an exchange that the test plays."""
-
-    def __init__(self, **options: Any) -> None:
-        self.supervisor = Supervisor(Settings(**options), chance=random.Random(1))
-        self.now = 0.0
-        self.open: list[int] = []
-        self.lines: dict[int, Any] = {}
-        self.requests: list[tuple[int, dict[str, Any], float]] = []
-        self.answers: dict[int, Any] = {}
-        self.logs: list[str] = []
-        self.closed: list[int] = []
-        self.asked: list[tuple[int, float]] = []
-        self.finishing: list[int] = []
-        self.failed: Any = None
-        self.left: list[Any] = []
-        self.forgotten: list[str] = []
-        self.answering = True
-
-    def act(self) -> None:
-        while self.supervisor.actions:
-            actions, self.supervisor.actions = self.supervisor.actions, []
-            for action in actions:
-                self.do(action)
-
-    def do(self, action: Any) -> None:
-        match action:
-            case Open(number, line):
-                self.open.append(number)
-                self.lines[number] = line
-            case Send(number, text):
-                self.requests.append((number, json.loads(text), self.now))
-            case Close(number, _):
-                self.closed.append(number)
-            case Ask(number):
-                self.asked.append((number, self.now))
-            case Finish(number):
-                self.finishing.append(number)
-            case Answer(ticket, error):
-                self.answers[ticket] = error
-            case Log(_, text):
-                self.logs.append(text)
-            case Failed(error):
-                self.failed = error
-            case Left():
-                self.left.append(action)
-            case Forgotten(names):
-                self.forgotten += names
-            case Entered():
-                pass
-
-    def reply(self) -> None:
-        """Acknowledges all requests that are open."""
-        while self.requests and self.answering:
-            number, body, _ = self.requests.pop(0)
-            reply = json.dumps({"result": None, "id": body["id"]})
-            self.supervisor.text(number, reply, self.now)
-            self.act()
-
-    def finish(self) -> None:
-        """The exchange ends the connections that are to end."""
-        while self.finishing and self.answering:
-            self.supervisor.closed(self.finishing.pop(0), 1000, "", self.now)
-            self.act()
-
-    def run(self, seconds: float, is_up: bool = True) -> None:
-        """Time passes; connections that are to be opened are, or are refused."""
-        end = self.now + seconds
-        while True:
-            self.supervisor.tick(self.now)
-            self.act()
-            opening, self.open = self.open, []
-            for number in opening:
-                if is_up:
-                    self.supervisor.opened(number, self.now)
-                else:
-                    self.supervisor.failed(number, Unreachable("no route"), self.now)
-            self.act()
-            self.reply()
-            self.finish()
-            if self.now >= end:
-                return
-            self.now = min(max(self.supervisor.deadline(self.now), self.now + 0.001), end)
-
-    def started(self, *names: str) -> Shell:
-        ticket = self.supervisor.subscribe(names or ("a@trade",), self.now)
-        self.run(0.1)
-        assert self.answers == {ticket: None}
-        assert self.supervisor.is_whole
-        return self
-
-    @property
-    def numbers(self) -> list[int]:
-        return list(self.supervisor.connections)
-
-    def hear(self, seconds: float) -> None:
-        """Time passes, and something is heard of all connections."""
-        end = self.now + seconds
-        while self.now < end:
-            for number in self.numbers:
-                self.supervisor.heard(number, self.now)
-            self.run(min(5.0, end - self.now))
 
 
 def test_a_stream_that_is_wanted_again_is_not_forgotten_by_a_late_answer() -> None:
@@ -303,7 +185,7 @@ def test_a_renewal_drops_the_old_connection_when_the_new_one_delivers(how: str) 
         shell.supervisor.text(old, '{"e": "serverShutdown", "E": 1}', shell.now)
     shell.run(0.1)
     (_, new) = shell.numbers
-    assert shell.lines[old] is not shell.lines[new]
+    assert shell.lines[old] != shell.lines[new]
     assert shell.left == []
     assert shell.supervisor.fresh(new) == {"a@trade", "b@trade"}
     shell.supervisor.came(new, ["a@trade"])
@@ -317,7 +199,7 @@ def test_a_renewal_drops_the_old_connection_when_the_new_one_delivers(how: str) 
     shell.answering = True
     shell.run(0.1)
     assert shell.numbers == [new]
-    assert shell.left == [Left(shell.lines[old], "renewed", whole=True)]
+    assert shell.left == [Left(old, "renewed", whole=True)]
     assert old not in shell.closed
 
 
@@ -528,7 +410,7 @@ def test_a_connection_that_is_to_end_and_does_not_is_ended() -> None:
         shell.supervisor.heard(new, shell.now)
         shell.run(1.0)
     assert shell.closed == [old]
-    assert shell.left == [Left(shell.lines[old], "renewed", whole=False)]
+    assert shell.left == [Left(old, "renewed", whole=False)]
 
 
 def test_a_refused_stream_is_found_among_many_after_a_reconnect() -> None:
@@ -577,19 +459,6 @@ def test_attempts_stay_within_the_limit_of_the_exchange() -> None:
     before = shell.supervisor.reconnects
     shell.run(299.0, is_up=False)
     assert 200 < shell.supervisor.reconnects - before < 300
-
-
-def test_pauses_and_windows() -> None:
-    window = Window(2, 1.0)
-    window.note(0.0)
-    window.note(0.5)
-    assert window.wait(0.6) == pytest.approx(0.4)
-    assert window.wait(1.0) == 0.0
-    backoff = Backoff(1.0, 8.0, random.Random(1))
-    assert backoff.pause() == 0.0
-    for failures, low, high in ((1, 0.5, 1.5), (3, 2.0, 6.0), (1000, 4.0, 12.0)):
-        backoff.failures = failures
-        assert low <= backoff.pause() <= high
 
 
 @pytest.mark.parametrize(
@@ -662,4 +531,4 @@ class Chaos(RuleBasedStateMachine):
 
 
 TestChaos = Chaos.TestCase
-TestChaos.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestChaos.settings = hypothesis_settings(max_examples=20, stateful_step_count=30, deadline=None)

@@ -28,7 +28,7 @@ from binance_sbe.books.keeper import UP, LiveBook
 from binance_sbe.commands import display, health, ladder, recap
 from binance_sbe.commands.display import Market
 from binance_sbe.feed.intake.stats import Stats
-from binance_sbe.feed.ledger import Connection, Hole
+from binance_sbe.feed.ledger import ConnectionRecord, Hole
 from binance_sbe.metrics import label_of, serve
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
@@ -121,7 +121,7 @@ def test_causes_and_holes_are_shown_as_text() -> None:
             assert printable(shown)
             assert "[red]X[/red]" in shown
             assert KEY not in shown
-            assert isinstance(feed.ledger.connections[0], Connection)
+            assert isinstance(feed.ledger.connections[0], ConnectionRecord)
 
     asyncio.run(work())
 

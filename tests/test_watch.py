@@ -14,8 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
-from datetime import time as time_of_day
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ import binance_sbe
 from binance_sbe.commands import health, watching
 from binance_sbe.commands.display import Market
 from binance_sbe.feed.ledger import Hole
-from binance_sbe.feed.transport import lookout
 from binance_sbe.metrics import serve
 from binance_sbe.simulator import Exchange
 
@@ -116,16 +114,30 @@ def test_the_view_without_a_terminal_has_connections_and_ledger(exchange: str) -
 
 def test_the_view_goes_on_while_nothing_comes() -> None:
     """By the clock: that is when one looks at it."""
-    with simulated("btcusdt", "--faults", "silence@1.5") as url:
-        done = run("btcusdt", "--url", url, "--seconds", "5.5")
-    assert done.returncode == 0, done.stderr
-    rates = [
-        float(rate.replace(",", "")) for rate in re.findall(r"\] ([\d,]+) messages/s", done.stdout)
-    ]
-    assert len(rates) >= 4
-    assert rates[0] > 0
-    assert rates[-1] == 0
-    assert re.findall(r"last read ([\d.]+) s ago", done.stdout)
+
+    async def work() -> int | None:
+        async with Exchange(["btcusdt"]) as exchange:
+            watch = await asyncio.create_subprocess_exec(
+                *COMMAND, "btcusdt", "--url", exchange.url, stdout=subprocess.PIPE,
+                env=os.environ | {"BINANCE_API_KEY": "any"},
+            )  # fmt: skip
+            assert watch.stdout is not None
+
+            async def until(pattern: str) -> None:
+                assert watch.stdout is not None
+                while not re.search(pattern, (await watch.stdout.readline()).decode()):
+                    pass
+
+            async with asyncio.timeout(60):
+                await until(r"\] [1-9][\d,]* messages/s")
+                assert exchange.inflict("silence")
+                await until(r"\] 0 messages/s")
+                await until(r"last read [\d.]+ s ago")
+                watch.terminate()
+                await watch.communicate()
+            return watch.returncode
+
+    assert asyncio.run(work()) == 0
 
 
 def test_a_view_that_nobody_reads_any_more_ends_though_nothing_comes() -> None:
@@ -258,13 +270,7 @@ def test_prometheus_gets_the_counters_of_the_feed() -> None:
 # renewal at a time of day
 
 
-def test_the_next_time_of_day_is_found_in_its_zone() -> None:
-    now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-    assert lookout._next(None, now) is None
-    assert lookout._next(time_of_day(12, 30), now) == datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
-    assert lookout._next(time_of_day(12, 0), now) == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-    there = time_of_day(22, 30, tzinfo=timezone(timedelta(hours=10)))
-    assert lookout._next(there, now) == datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+def test_a_text_is_no_time_of_day() -> None:
     with pytest.raises(ValueError, match=r"renew_at is a datetime\.time, not '04:30'"):
         binance_sbe.connect("btcusdt@trade", renew_at="04:30")  # type: ignore[arg-type]
 

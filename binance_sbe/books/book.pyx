@@ -297,8 +297,8 @@ cdef class Book:
         self.waiting.diffs.clear()
         for i, held in enumerate(after):
             code = replay(&self.core, held)
-            if code > BOOK_WAITS:
-                self.waiting.diffs.extend(after[i + (not is_kept(code)):])
+            if code > BOOK_WAITS:       # a check failed: what waits has no gaps
+                self.waiting.diffs.extend(after[i + 1:])
                 break
         if self.core.state != BOOK_LIVE:
             self.took(self.core.failure)

@@ -74,7 +74,7 @@ async def _inspect(options: argparse.Namespace) -> int:
     except ValueError as error:
         complain(f"{given}: {error}")
         return 1
-    module = import_module(f".{options.schema}", __package__) if options.schema else None
+    module = import_module(f"..{options.schema}", __package__) if options.schema else None
     lines, is_whole = inspector.inspect(content, module)
     say(*lines)
     return 0 if is_whole else 1

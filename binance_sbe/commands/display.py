@@ -218,10 +218,18 @@ class Rates:
         return rates
 
 
+def decode_times(stats: Stats, **percents: float) -> str:
+    """How long decoding one took, such as "median 0.50 us"; each name with its percentile."""
+    if not stats.decoding.count:
+        return "none yet"
+    times = (f"{name} {stats.decode_ns(p) / 1e3:.2f} us" for name, p in percents.items())
+    return ", ".join(times)
+
+
 def status(stats: Stats, rates: tuple[float, float]) -> str:
     return (
         f"{rates[0]:,.0f} messages/s, {rates[1] / 1e6:.2f} MB/s; decode per message: "
-        f"median {stats.decode_ns(50) / 1e3:.2f} us, p99 {stats.decode_ns(99) / 1e3:.2f} us; "
+        f"{decode_times(stats, median=50, p99=99)}; "
         f"{stats.frames:,} frames, {stats.rejected} rejected"
     )
 
@@ -230,10 +238,11 @@ def plain_lines(market: Market, text: str, old: Collection[str] = ()) -> list[st
     """The same as `rich_table`, for a pipe."""
     lines = [f"[{time.monotonic() - market.started:5.1f} s] {text}"]
     for symbol, line in sorted(market.lines.items()):
-        top = f"bid {line.bid_qty} at {line.bid}, ask {line.ask_qty} at {line.ask}, "
+        sides = (("bid", line.bid_qty, line.bid), ("ask", line.ask_qty, line.ask))
+        top = "".join(f"{side} {qty} at {price}, " for side, qty, price in sides if price)
         mark = f"(old, of {_ago(line)} ago) " if symbol in old else ""
         lines.append(
-            f"  {symbol:<10} {mark}{top if line.bid or line.ask else ''}"
+            f"  {symbol:<10} {mark}{top}"
             f"last {line.trade or 'none yet'} ({line.messages:,} messages)"
         )
     return lines + notes(market, ())

@@ -245,14 +245,16 @@ async def _schema(patient: Patient) -> str:
         raise Unknown(f"{streams}, REST {name}; which is current is not known: {error}") from None
     release = known.of(spot_sbe.SCHEMA_ID, spot_sbe.SCHEMA_VERSION)
     newest = known.releases[0]
-    if release is None or release.state == "latest":
+    if release is None:
+        is_latest = (newest.id, newest.version) < (spot_sbe.SCHEMA_ID, spot_sbe.SCHEMA_VERSION)
+        state = "no release any more"
+    else:
+        is_latest = release.state == "latest"
+        state = f"{release.state} since {release.retired or release.deprecated}"
+    if is_latest:
         return f"{streams}, REST {name}, which is the latest"
-    since = release.retired or release.deprecated
-    raise Trouble(
-        OUTDATED,
-        f"REST {name} is {release.state} since {since}: {newest.id}:{newest.version} is current; "
-        "update binance-sbe",
-    )
+    current = f"{newest.id}:{newest.version}"
+    raise Trouble(OUTDATED, f"REST {name} is {state}: {current} is current; update binance-sbe")
 
 
 async def _read(where: str) -> str:

@@ -178,8 +178,7 @@ class _Walk:
             if "constant" in facts:
                 header[element.name] = facts["constant"]
                 continue
-            self.position = at
-            self.take(facts["offset"] + _size(facts))
+            self.take(at + facts["offset"] + _size(facts) - self.position)
             values: dict[str, Any] = {}
             yield from self.field(facts, at, "", values, ())
             header[element.name] = values.get(element.name)
@@ -207,8 +206,9 @@ class _Walk:
             if "kind" not in facts or "constant" in facts or facts["since"] > version:
                 continue
             offset = at + facts["offset"]
-            if offset > end:
-                yield Row(end, min(offset, at + length), f"{path}(padding)", "")
+            begin = min(offset, at + length)
+            if begin > end:
+                yield Row(end, begin, f"{path}(padding)", "")
             end = offset + _size(facts)
             if end > at + length:
                 return
@@ -271,9 +271,15 @@ class _Walk:
         offset, size = at + facts["offset"], _size(facts)
         name = f"{path}{facts['schema_name']}"
         if facts["kind"] == "composite":
+            end = offset
             for member in facts["elements"]:
-                if "constant" not in member.facts:
-                    yield from self.field(member.facts, offset, f"{name}.", {}, ())
+                if "constant" in member.facts:
+                    continue
+                begin = offset + member.facts["offset"]
+                if begin > end:
+                    yield Row(end, begin, f"{name}.(padding)", "")
+                end = begin + _size(member.facts)
+                yield from self.field(member.facts, offset, f"{name}.", {}, ())
             return
         value = self.value(facts, self.content[offset : offset + size])
         values[facts["name"]] = value
@@ -325,7 +331,7 @@ def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any],
     unit = time_unit(facts)
     if unit is not None:
         return f"{value} ({_date(value, unit)})"
-    if "exponent" in facts and len(scopes) > facts["exponent"]["levels"]:
+    if "exponent" in facts:
         exponent = scopes[facts["exponent"]["levels"]].get(facts["exponent"]["field"])
         if exponent is not None and abs(exponent) < 128:
             return f"{value} ({Decimal(value).scaleb(exponent):f})"

@@ -227,9 +227,8 @@ def panel(
         lines = sum(-(-len(text) // width) for text in texts)
         levels = max(1, min(levels, (height - _AROUND - lines) // 2))
     rows = rows_of(book, levels)
-    cells = max(
-        (len(price) + len(qty) + len(total) for _, price, qty, total, _, _ in rows), default=0
-    )
+    columns = zip(("price", "qty", "total"), *(row[1:4] for row in rows), strict=True)
+    cells = sum(max(map(len, column)) for column in columns)
     has_total, has_bar = cells + 10 <= width, cells + _BAR + 13 <= width
     state = f"{book.state}: these prices are old" if is_old(book) else book.state
     table = Table(title=cell(f"{book.symbol}  {state}", color), title_justify="left")

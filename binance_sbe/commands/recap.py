@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..feed.intake.stats import Stats
 from ..spot_stream import MESSAGES
-from .display import Market, total
+from .display import Market, decode_times, total
 
 _NEXT = (
     ("watch --simulate btcusdt", "the same until Ctrl-C"),
@@ -37,7 +37,7 @@ def summary(market: Market, stats: Stats, width: int = 80) -> list[str]:
             initial_indent="  ", subsequent_indent="  ",
         )  # fmt: skip
     rejected = f"rejected frames: {market.rejected}; left-over bytes: {stats.left_over_bytes}"
-    out.append(f"{rejected}; decoding one: median {stats.decode_ns(50) / 1e3:.2f} us")
+    out.append(f"{rejected}; decoding one: {decode_times(stats, median=50)}")
     return out
 
 

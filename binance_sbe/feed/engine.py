@@ -314,6 +314,7 @@ class Engine:
                 self._left(number, action)
             case Forgotten(names):
                 self._backlog.hand_in(self._arbiter.forget(names))
+                self._silence.forgotten(names)
             case Answer(ticket, error):
                 self._shell.answer(ticket, error)
             case Log(event, text, fields):

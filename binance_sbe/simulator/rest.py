@@ -114,7 +114,7 @@ class Rest:
 
     def _depth(self, asked: dict[str, str], now: float) -> bytes:
         market = self._market(asked)
-        limit = min(_number(asked, "limit", 100), 5000)
+        limit = _number(asked, "limit", 100)
         depth = market.depth(0, 5000)
         before, self._before[market.symbol] = self._before.get(market.symbol, depth), depth
         if self.next_is_old:

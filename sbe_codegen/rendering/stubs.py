@@ -37,7 +37,9 @@ def _float_types(elements: list[ir.Field | ir.Data]) -> Source:
 
 
 def _scaled_type(name: str, field: ir.Field) -> Source:
+    assert field.exponent is not None
     is_null = field.optional or field.since or field.encoding.kind == "mantissa"
+    is_null = is_null or field.exponent.is_null
     return code("{} | None" if is_null else "{}", name)
 
 

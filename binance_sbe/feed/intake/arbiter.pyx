@@ -78,7 +78,6 @@ cdef class Arbiter:
         cdef int64_t before = INT64_MIN
         if stream.is_stray:
             self.stray_frames += 1
-            stream.frames += 1
             return HAND_OVER
         if event.last == INT64_MIN or event.first > event.last:     # no ids, or none that can be
             stream.frames += 1
@@ -93,7 +92,8 @@ cdef class Arbiter:
                 stream.out_of_order += 1
                 return DROP
             leg.behind = False
-        if leg.at != INT64_MIN:
+        # Where it is only known that it has left nothing out, what it brings first may be older.
+        if leg.at != INT64_MIN and (leg.time != INT64_MIN or event.last > leg.at):
             if event.last < leg.at or event.last == leg.at and (
                 stream.number != DEPTH20 or event.time <= leg.time
             ):

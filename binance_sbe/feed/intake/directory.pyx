@@ -117,11 +117,11 @@ cdef class Directory:
 
     cdef Stream stream_of_text(self, int kind, const char* text, size_t length):
         """`stream_of`, without a Python object where the symbol was seen before."""
-        cdef uint64_t number = 1469598103934665603
+        cdef uint64_t number = 1469598103934665603ULL
         cdef size_t i
         cdef sbe_symbol* known
         for i in range(length):
-            number = (number ^ <uint8_t>text[i]) * 1099511628211
+            number = (number ^ <uint8_t>text[i]) * 1099511628211ULL
         i = (number >> 32) % SYMBOLS
         known = &self.found[kind][i]
         if known.stream != NULL and known.length == length and not memcmp(known.text, text, length):

@@ -2,7 +2,6 @@
 
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
 
@@ -35,11 +34,6 @@ cdef class Histogram:
     Durations below zero (between two clocks that differ) are in ``count``, counted in ``negative``,
     and taken as 0 otherwise. Not a copy: it goes on counting.
     """
-
-    def __cinit__(self):
-        memset(self.buckets, 0, sizeof(self.buckets))
-        self.count = self.negative = self.max = 0
-        self.total = 0.0
 
     def add(self, int64_t ns, int64_t times=1):
         """Counts a duration, ``times`` times. ValueError for a negative number of times."""

@@ -125,7 +125,7 @@ cdef class Stream:
             leg = &self.legs[i]
             if whole and leg.covers and leg.at == INT64_MIN and self.last != INT64_MIN:
                 leg.begin = leg.at = self.last
-                leg.time = self.last_time
+                leg.time = INT64_MIN        # none of that was brought by itself
                 leg.epoch = (<Source>leg.source).epochs[self.number]
             stands = stands or leg.at != INT64_MIN and leg.begin <= self.last
         if not stands and self.cause is None:

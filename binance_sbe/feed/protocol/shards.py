@@ -63,7 +63,6 @@ class Slot:
     retiring: list[Connection] = field(default_factory=list)  # those before the current
     attempts: int = 0  # since it was up
     attempt_at: float | None = None  # when the next connection is to be opened
-    renewing: str | None = None  # why there is to be a successor
     down_since: float | None = None
 
 

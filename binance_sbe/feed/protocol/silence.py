@@ -27,6 +27,12 @@ class Silence:
         """These streams have been acknowledged."""
         self._entered.update(dict.fromkeys(names, now))
 
+    def forgotten(self, names: Iterable[str]) -> None:
+        """These streams are not wanted any more."""
+        for name in names:
+            self._entered.pop(name, None)
+            self._told.pop(name, None)
+
     def quiet(
         self, names: Iterable[str], heard: Callable[[str], float], now: float, is_read: bool
     ) -> list[str]:
@@ -39,9 +45,10 @@ class Silence:
             timeout = self._timeout.get(name.rpartition("@")[2])
             if timeout is None:
                 continue
-            since = max(self._entered.get(name, now), heard(name))
-            if now - since < timeout or not is_read:
+            came = heard(name)
+            if now - came < timeout:
                 self._told.pop(name, None)
+            if now - max(self._entered.get(name, now), came) < timeout or not is_read:
                 continue
             pause, until = self._told.get(name, (timeout, 0.0))
             if now >= until:

@@ -53,7 +53,7 @@ class Succession:
             if not successor.fresh or settled:
                 self.take_over(slot, now)
         if slot.attempt_at is not None and now >= slot.attempt_at:
-            wait = self._attempts.wait(now)
+            wait = max(self._attempts.wait(now), self._not_before - now)
             if wait > 0:
                 slot.attempt_at = now + wait
             else:
@@ -77,7 +77,6 @@ class Succession:
         if slot.down_since is None:
             slot.down_since = now
         pause = max(slot.backoff.pause(), self._not_before - now)
-        slot.renewing = None
         slot.backoff.failures += 1
         slot.attempts += 1
         slot.attempt_at = now + pause
@@ -91,7 +90,6 @@ class Succession:
             return
         if slot.current.phase is not Phase.LIVE or slot.attempt_at is not None:
             return
-        slot.renewing = cause
         slot.current.renew_at = float("inf")
         slot.attempt_at = max(now, self._not_before)
         self._say("renewing", f"renewed, as {cause}", slot.current, cause=cause)
@@ -108,7 +106,7 @@ class Succession:
     def take_over(self, slot: Slot, now: float) -> None:
         """The successor delivers. The connection before it ends when all it has sent was taken."""
         old, new = slot.current, slot.successor
-        slot.current, slot.successor, slot.renewing = new, None, None
+        slot.current, slot.successor = new, None
         slot.renewals.failures = 0
         if old is not None and new is not None:
             self._say("renewed", f"has taken over from {old.name}", new, predecessor=old.name)

@@ -14,7 +14,7 @@ from ...errors import ConnectionLost, ConnectionRefused, FeedError, reason_of
 from ...venue.streams import stream_names
 from ..settings import Settings
 from .actions import Action, Ask, Close, Failed, Left, logged
-from .session import Accepted, Refused, ServerShutdown, UnknownText
+from .session import Accepted, Refused, Request, ServerShutdown, UnknownText
 from .shards import CONTROL_FRAMES, Connection, Phase, Shards, Slot
 from .subscriptions import NAMES_A_REQUEST, Subscriptions
 from .succession import Succession
@@ -41,7 +41,7 @@ class Supervisor:
             settings, self._chance, self.connections, self.shards, self._tell
         )
         self._subscriptions = Subscriptions(settings, self.shards, self._chance, self._tell)
-        self._started = False  # whether all was well once
+        self._started = False  # whether each stream has had a connection
         self._ticked: float | None = None
 
     # what others may look at
@@ -75,6 +75,8 @@ class Supervisor:
 
     def deadline(self, now: float) -> float:
         """When `tick` is to be called at the latest."""
+        if self.closing:
+            return now + 1.0  # there is nothing to do any more
         is_renewing = any(slot.successor is not None for slot in self.shards.slots)
         times = [now + (0.05 if is_renewing else 1.0)]
         times += self._subscriptions.tickets.deadlines()
@@ -87,7 +89,7 @@ class Supervisor:
                 silence = self.settings.silence_timeout
                 times.append(connection.heard + silence)
                 times.append(max(connection.heard, connection.asked_at) + silence / 2)
-            if connection.phase is Phase.LIVE:
+            if connection.phase is Phase.LIVE and connection is connection.slot.current:
                 times.append(connection.renew_at)
         times += [slot.attempt_at for slot in self.shards.slots if slot.attempt_at is not None]
         return max(now, min(times))
@@ -102,6 +104,7 @@ class Supervisor:
     def unsubscribe(self, streams: Iterable[str], now: float) -> int:
         """Removes streams; the Answer has the number that is returned."""
         names = stream_names(streams)
+        self._subscriptions.tickets.settle("SUBSCRIBE", names)  # nobody waits for these any more
         return self._asked("UNSUBSCRIBE", names, self.shards.remove(names), now)
 
     def renew(self, now: float, cause: str = "asked for") -> None:
@@ -167,15 +170,17 @@ class Supervisor:
             case Accepted(request, _):
                 self._subscriptions.accepted(connection, request)
                 self._check_ready(connection, now)
-            case Refused(request, code, reason):
-                if request is None:
-                    self._log("refused", f"the exchange refuses: {text[:200]}", connection)
-                    return
+            case Refused(Request() as request, code, reason):
                 self._subscriptions.refused(connection, request, code, reason, now)
                 self._check_ready(connection, now)
+            case Refused():
+                self._log("refused", f"the exchange refuses: {text[:200]}", connection)
             case ServerShutdown():
                 self._log("shutdown", "the exchange is about to close the connection", connection)
-                self._succession.renew(connection.slot, "the exchange shuts down", now)
+                if connection is connection.slot.current and connection.phase is Phase.LIVE:
+                    self._succession.renew(connection.slot, "the exchange shuts down", now)
+                else:
+                    connection.renew_at = now  # as soon as that may be
             case UnknownText():
                 self._log("unknown_text", f"an answer to no request: {text[:200]}", connection)
         self._pump(now)
@@ -219,7 +224,6 @@ class Supervisor:
         slot.current = None
         if slot.successor is not None:  # which takes over at once
             slot.current, slot.successor = slot.successor, None
-            slot.renewing = None
             if slot.current.phase is not Phase.LIVE:
                 slot.down_since = now
             self._log("lost", f"{lost}; {slot.current.name} takes over", connection)
@@ -310,10 +314,9 @@ class Supervisor:
             }
 
     def _give_up(self, slot: Slot, now: float) -> None:
-        limit = self.settings.give_up_after
-        if slot.down_since is not None and limit is not None and now - slot.down_since >= limit:
-            down = now - slot.down_since
-            self._fail(ConnectionLost(None, f"no connection for {down:.0f} s: given up"))
+        limit, since = self.settings.give_up_after, slot.down_since
+        if limit is not None and since is not None and now - since >= limit:
+            self._fail(ConnectionLost(None, f"no connection for {now - since:.0f} s: given up"))
 
     def _lose(self, connection: Connection, cause: str, now: float) -> None:
         """We end a connection that is of no use, and make another."""
@@ -329,7 +332,6 @@ class Supervisor:
 
     def _left(self, connection: Connection, cause: str, whole: bool = False) -> None:
         self.actions.append(Left(connection.number, cause, whole))
-        connection.entered.clear()
         if not self.closing:
             self._subscriptions.ended(connection)
 
@@ -347,7 +349,7 @@ class Supervisor:
                 self._log("up", f"up, after {down:.1f} s", connection, seconds=down)
             slot.down_since = None
             slot.attempts = 0
-        if self.is_whole:
+        if not self.shards.cut_off():
             self._started = True
 
     # streams and their shards

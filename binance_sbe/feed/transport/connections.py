@@ -46,8 +46,9 @@ class Connections:
 
     async def _keep(self) -> None:
         while not self.engine.closing:
-            self._poked.clear()
-            await arrives(self._poked, self.engine.tick())
+            seconds = self.engine.tick()
+            self._poked.clear()  # by what has just been done
+            await arrives(self._poked, seconds)
 
     def _kept(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()

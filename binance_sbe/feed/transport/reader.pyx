@@ -145,7 +145,6 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         """What came in one read with the answer to the handshake."""
         cdef Py_ssize_t at = 0, part, size = len(data)
         while at < size and not self.over:
-            self.compact()
             part = min(size - at, BUFFER - self.filled)
             if part == 0:       # no room in the backlog: a handshake came with more than the buffer holds
                 self.shell.refuse(1008, "more than a buffer of frames came with the handshake")

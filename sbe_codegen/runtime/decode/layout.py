@@ -27,7 +27,6 @@ class CompositeTable:
     """A composite as fields have it: ``kind`` is the class of its values."""
 
     def __init__(self, spec: Spec) -> None:
-        self.name: str = spec["name"]
         self.size: int = spec["size"]
         self.fields: list[Spec] = spec["fields"]
         self.kind: Any = None

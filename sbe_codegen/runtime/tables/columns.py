@@ -105,7 +105,7 @@ def _columns(
     copies: list[tuple[Array, Array]] = []
     scales: list[Any] = []
     for name in records.dtype.names or ():
-        if name in ("frame", "received_ns") and name not in _names(layout):
+        if name in ("frame", "received_ns"):  # which no field is called
             facts[name] = Fact("ns" if name == "received_ns" else None)
             copies.append((records[name], _new(arrays, name, records[name])))
     for path, spec, column in _leaves(layout.block.fields, records, layout.block.formats.types):
@@ -119,9 +119,7 @@ def _columns(
         power, power_null = _power(exponent, ((table, None), *outer))
         may = spec["kind"] == "mantissa" or (null, power_null) != (None, None)
         facts[path] = Fact(null=np.nan if may else None)
-        if power is None:
-            target[:] = np.nan
-        elif spec["kind"] == "mantissa":
+        if spec["kind"] == "mantissa":
             order = layout.block.formats.order
             target[:] = list(wide(spec, column, power, power_null, order))
         else:
@@ -169,10 +167,6 @@ def _around(
     return [(table, here), *((each, rows[here]) for each, rows in outer)]
 
 
-def _names(layout: Any) -> set[str]:
-    return {field["name"] for field in layout.block.fields}
-
-
 def _new(arrays: dict[str, Array], name: str, like: Array) -> Array:
     made = arrays[name] = np.empty(like.shape, like.dtype)
     return made
@@ -193,7 +187,7 @@ def _leaves(
 
 def _power(
     exponent: Mapping[str, Any], scopes: Sequence[tuple[Any, Array | None]]
-) -> tuple[Array | int | None, Any]:
+) -> tuple[Array | int, Any]:
     """The exponent of each row, and which number of them is null."""
     table, rows = scopes[exponent["levels"]]
     name = exponent["field"]

@@ -32,8 +32,6 @@ def as_run(frames: Any) -> tuple[Any, Any] | None:
 
 def _is_offsets(value: Any) -> bool:
     """Whether ``value`` is meant as offsets: an array of numbers that are not bytes."""
-    if isinstance(value, (bytes, bytearray)):
-        return False
     if isinstance(value, list):
         return all(isinstance(item, int) for item in value)
     try:

@@ -1,0 +1,178 @@
+"""When order books are shown: once, at every change, once a second, or drawn anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import re
+import sys
+import time
+import types
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from test_book import diff, snapshot
+from test_ladder_texts import NOW, PANEL, a_book, drawn, stale
+
+from binance_sbe.books.keeper import UP, Audit, LiveBook
+from binance_sbe.commands import ladder
+from binance_sbe.errors import FeedError
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: NOW)
+
+
+class Kept(dict[str, Any]):
+    """What `books` gives: books by symbol, and the time that is asked of it."""
+
+    def __init__(self, *kept: LiveBook) -> None:
+        super().__init__({book.symbol: book for book in kept})
+        self.feed = types.SimpleNamespace()
+        self.asked: dict[str, Any] = {}
+        self.looks: list[Callable[[], object]] = []  # what happens at each look
+        self.is_late = False
+
+    async def wait(self, timeout: float) -> None:
+        if self.is_late:
+            raise TimeoutError(f"not live within {timeout:g} s")
+
+    def check(self) -> None:
+        if self.looks:
+            self.looks.pop(0)()
+
+
+class Clock:
+    """Sleeps pass at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 50.0
+        self.slept: list[float] = []
+        monkeypatch.setattr(ladder.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(ladder.asyncio, "sleep", self.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def shown(kept: Kept, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[str]:
+    @contextlib.asynccontextmanager
+    async def books(*symbols: str, **given: Any) -> AsyncIterator[Kept]:
+        kept.asked = given | {"symbols": symbols}
+        yield kept
+
+    out = io.StringIO()
+    monkeypatch.setattr(ladder, "books", books)
+    monkeypatch.setattr(sys, "stdout", out)
+    assert asyncio.run(ladder.show(list(kept), **options)) == 0
+    return out.getvalue().splitlines()
+
+
+def test_once_waits_for_the_first_audit_a_little(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = a_book()
+    lines = shown(Kept(book), monkeypatch, once=True, levels=1, limit=5, url="u", lines=2)
+    assert lines == ladder.plain_lines(book, 1)
+    assert 1.9 < sum(clock.slept) < 2.1
+    clock.slept.clear()
+    kept = Kept(a_book(audit=Audit(last_ns=1)), a_book("ethusdt", Audit(last_ns=1)))
+    lines = shown(kept, monkeypatch, once=True, as_json=True, levels=2, limit=7, url="u")
+    assert [json.loads(line)["symbol"] for line in lines] == ["BTCUSDT", "ETHUSDT"]
+    assert [len(json.loads(line)["bids"]) for line in lines] == [2, 2]
+    assert clock.slept == []
+    assert kept.asked == {"symbols": ("BTCUSDT", "ETHUSDT"), "limit": 7, "url": "u"}
+
+
+def test_ten_levels_are_shown_where_nothing_else_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    book = LiveBook("btcusdt", lambda _: UP)
+    book.apply_snapshot(snapshot(1, [(90 - n, 1) for n in range(20)], [(100, 1)]))
+    book.audit = Audit(last_ns=1)
+    (line,) = shown(Kept(book), monkeypatch, once=True, as_json=True)
+    assert len(json.loads(line)["bids"]) == 10
+
+
+def test_once_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept(a_book())
+    kept.is_late = True
+    with pytest.raises(FeedError, match="not live within 60 s"):
+        shown(kept, monkeypatch, once=True)
+
+
+def ids(lines: list[str]) -> list[str]:
+    return [found[1] for line in lines if (found := re.search(r"update id ([\d,]+), ", line))]
+
+
+def test_json_is_a_line_for_every_change(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = a_book()
+    kept = Kept(book)
+    kept.looks = [
+        lambda: None,
+        lambda: None,
+        lambda: book.apply(diff(1102, 1102)),
+        lambda: None,
+        lambda: stale(book),
+    ]
+    lines = shown(kept, monkeypatch, as_json=True, seconds=2.0)
+    told = [json.loads(line) for line in lines]
+    assert [(each["update_id"], each["state"]) for each in told] == [
+        (1101, "live"), (1102, "live"), (1102, "stale"),
+    ]  # fmt: skip
+    assert (clock.now, len(clock.slept)) == (52.0, 8)
+
+
+def test_lines_are_told_once_a_second_if_there_is_news(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = a_book()
+    kept = Kept(book)
+    ids_told = iter(range(1102, 2000))
+    kept.looks = [lambda: book.apply(diff(n := next(ids_told), n)) for _ in range(9)]
+    lines = shown(kept, monkeypatch, seconds=4.1, levels=1)
+    assert ids(lines) == ["1,102", "1,106", "1,110"]
+    assert clock.slept[-1] == pytest.approx(0.1)
+
+
+def test_the_end_of_json_says_which_book_is_not_live(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books = a_book(), stale(a_book("ethusdt"))
+    shown(Kept(*books), monkeypatch, as_json=True, seconds=0.1)
+    assert capsys.readouterr().err == f"binance-sbe: {ladder.state_lines(books[1])[0]}\n"
+    shown(Kept(*books), monkeypatch, seconds=0.1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_the_ladder_drawn_anew(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Screen:
+        console = types.SimpleNamespace(size=(90, 40))
+        drawn: list[Any]
+
+        def __enter__(self) -> Screen:
+            self.drawn = []
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def update(self, renderable: Any, refresh: bool) -> None:
+            self.drawn.append((drawn(renderable, 90), refresh))
+
+    screen = Screen()
+    monkeypatch.setattr("binance_sbe.commands.watching.live_display", lambda: screen)
+    assert shown(Kept(a_book()), monkeypatch, seconds=1.0, levels=3) == []
+    assert screen.drawn == [(PANEL.splitlines(), True)] * 4

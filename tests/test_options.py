@@ -1,0 +1,256 @@
+"""Every option of every command, where it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import time as time_of_day
+from typing import Any
+
+import pytest
+
+from binance_sbe.commands import doctor, ladder, serving, watching
+from binance_sbe.commands.cli import main
+from binance_sbe.simulator import faults
+from binance_sbe.venue.streams import KINDS
+
+DEMO = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
+URL = "ws://h:9"
+
+
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BINANCE_API_KEY", raising=False)
+
+
+class Arrived:
+    """What the commands start, and with what; nothing is started."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.code = 0
+        monkeypatch.setattr(watching, "show", self._noting("watching"))
+        monkeypatch.setattr(ladder, "show", self._noting("ladder"))
+        monkeypatch.setattr(serving, "serve", self._noting("serve"))
+        monkeypatch.setattr(serving, "exchange_process", self._exchange)
+        monkeypatch.setattr(doctor, "examine", self._examined)
+
+    def _noting(self, name: str) -> Any:
+        async def note(*given: Any, **named: Any) -> int:
+            self.calls.append((name, given, named))
+            return self.code
+
+        return note
+
+    @contextlib.asynccontextmanager
+    async def _exchange(self, *given: Any, **named: Any) -> AsyncIterator[str]:
+        self.calls.append(("exchange", given, named))
+        yield URL
+        self.calls.append(("exchange ends", (), {}))
+
+    async def _examined(self, patient: doctor.Patient) -> AsyncIterator[doctor.Finding]:
+        self.calls.append(("doctor", (patient,), {}))
+        yield doctor.Finding("build", "is well")
+        yield doctor.Finding("clock", "is off", self.code or None)
+
+    def of(self, *command: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What a command gave to that which does its work."""
+        self.calls.clear()
+        assert main(command) == self.code
+        (call,) = (call for call in self.calls if not call[0].startswith("exchange"))
+        return call[1], call[2]
+
+    @property
+    def exchanges(self) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        return [call[1:] for call in self.calls if call[0] == "exchange"]
+
+
+@pytest.fixture
+def arrived(monkeypatch: pytest.MonkeyPatch) -> Arrived:
+    return Arrived(monkeypatch)
+
+
+FEED: dict[str, Any] = {
+    "seconds": None, "metrics_port": None, "metrics_host": "127.0.0.1", "lines": 1,
+    "renew_at": None, "give_up_after": 60.0,
+}  # fmt: skip
+PROD = {"url": None, "environment": "prod"}
+LOCAL = {"url": URL, "api_key": "any"}
+WATCH = {"once": False, "as_json": False} | FEED
+BOOK = {"levels": 10, "limit": 1000, "once": False, "as_json": False} | FEED
+# One option, and what it changes.
+OF_FEED: list[tuple[list[str], dict[str, Any]]] = [
+    (["--seconds", "2.5"], {"seconds": 2.5}),
+    (["--lines", "3"], {"lines": 3}),
+    (["--renew-at", "04:30"], {"renew_at": time_of_day(4, 30)}),
+    (["--renew-at", "04:30:10+01:00"], {"renew_at": time_of_day.fromisoformat("04:30:10+01:00")}),
+    (["--give-up", "7"], {"give_up_after": 7.0}),
+    (["--metrics-port", "9100"], {"metrics_port": 9100}),
+    (["--metrics-port", "0"], {"metrics_port": 0}),
+    (["--host", "::1"], {"metrics_host": "::1"}),
+]
+WHERE: list[tuple[list[str], dict[str, Any]]] = [
+    (["--environment", "testnet"], {"environment": "testnet"}),
+    (["--url", "wss://h:9"], {"url": "wss://h:9"}),
+]
+FORMS: list[tuple[list[str], dict[str, Any]]] = [
+    (["--once"], {"once": True}),
+    (["--json"], {"as_json": True}),
+    (["--once", "--json"], {"once": True, "as_json": True}),
+]
+
+
+@pytest.mark.parametrize(("given", "changed"), [([], {}), *OF_FEED, *WHERE, *FORMS])
+def test_options_of_watch_and_book_arrive(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    (streams, title), named = arrived.of("watch", "btcusdt", *given)
+    assert named == WATCH | PROD | changed
+    assert streams == [f"btcusdt@{kind}" for kind in KINDS]
+    assert title == (changed.get("url") or changed.get("environment") or "prod")
+    (symbols,), named = arrived.of("book", "btcusdt", *given)
+    assert named == BOOK | PROD | changed
+    assert symbols == ["btcusdt"]
+    assert arrived.exchanges == []
+
+
+@pytest.mark.parametrize(("given", "changed"), [([], {}), *OF_FEED])
+def test_options_of_a_demo_arrive(
+    given: list[str], changed: dict[str, Any], arrived: Arrived, capsys: Any
+) -> None:
+    (streams, title), named = arrived.of("demo", "btcusdt", "ETHUSDT", *given)
+    assert named == FEED | {"seconds": 10.0, "is_demo": True} | LOCAL | changed
+    assert (len(streams), title) == (2 * len(KINDS), "local exchange")
+    assert arrived.exchanges == [((["btcusdt", "ethusdt"],), {"rate": 1000.0, "seed": 0})]
+    assert arrived.calls[-1][0] == "exchange ends"
+    assert capsys.readouterr().out == f"local exchange on {URL}, 8 streams\n"
+
+
+def test_a_demo_is_of_the_market_that_is_asked_for(arrived: Arrived) -> None:
+    arrived.of("demo", "--rate", "5", "--seed", "7", "--simulate")
+    assert arrived.exchanges == [((DEMO,), {"rate": 5.0, "seed": 7})]
+
+
+@pytest.mark.parametrize(
+    ("given", "streams"),
+    [
+        ([], [f"{symbol}@{kind}" for symbol in DEMO for kind in KINDS]),
+        (["btcusdt", "--streams", "depth"], ["btcusdt@depth"]),
+        (["btcusdt", "--streams", "depth,trade"], ["btcusdt@depth", "btcusdt@trade"]),
+        (["btcusdt", "--streams", "depth", "--streams", "trade,depth"],
+         ["btcusdt@depth", "btcusdt@trade"]),
+        (["btcusdt", "--streams", ","], [f"btcusdt@{kind}" for kind in KINDS]),
+        (["BTCUSDT", "ethusdt", "--streams", "trade"], ["btcusdt@trade", "ethusdt@trade"]),
+    ],
+)  # fmt: skip
+def test_the_streams_of_a_watch(given: list[str], streams: list[str], arrived: Arrived) -> None:
+    (found, _), _ = arrived.of("watch", *given)
+    assert found == streams
+
+
+def test_levels_and_limit_of_a_book_arrive(arrived: Arrived) -> None:
+    (symbols,), named = arrived.of("book", "--levels", "3", "--limit", "5000")
+    assert (symbols, named) == (("btcusdt",), BOOK | PROD | {"levels": 3, "limit": 5000})
+
+
+@pytest.mark.parametrize("command", ["watch", "book", "doctor"])
+def test_a_local_exchange_serves_the_symbols_and_ends_with_the_command(
+    command: str, arrived: Arrived
+) -> None:
+    given, named = arrived.of(command, "btcusdt", "ethusdt", "--simulate")
+    assert arrived.exchanges == [((["btcusdt", "ethusdt"],), {})]
+    assert [call[0] for call in arrived.calls][1:] == [
+        {"watch": "watching", "book": "ladder"}.get(command, command), "exchange ends",
+    ]  # fmt: skip
+    if command == "doctor":
+        assert given == (doctor.Patient(url=URL, api_key="any", symbols=("btcusdt", "ethusdt")),)
+    else:
+        assert {name: named[name] for name in LOCAL} == LOCAL
+        assert "environment" not in named
+    if command == "watch":
+        assert given[1] == "local exchange"
+
+
+@pytest.mark.parametrize(
+    ("given", "patient"),
+    [
+        ([], {}),
+        (["ethusdt", "btcusdt"], {"symbols": ("ethusdt", "btcusdt")}),
+        (["--symbol", "ethusdt", "--symbol", "xrpusdt"], {"symbols": ("ethusdt", "xrpusdt")}),
+        (["--environment", "demo"], {"environment": "demo"}),
+        (["--url", URL], {"url": URL}),
+        (["--lifecycle", "some/file"], {"lifecycle": "some/file"}),
+    ],
+)
+def test_options_of_doctor_arrive(
+    given: list[str], patient: dict[str, Any], arrived: Arrived, capsys: Any
+) -> None:
+    (found,), _ = arrived.of("doctor", *given)
+    assert found == doctor.Patient(**({"environment": "prod", "symbols": ("btcusdt",)} | patient))
+    assert capsys.readouterr().out == "ok    build   is well\nok    clock   is off\n"
+    arrived.code = 5
+    arrived.of("doctor")
+    assert capsys.readouterr().out.splitlines()[1] == "FAIL  clock   is off"
+
+
+SERVE: dict[str, Any] = {
+    "with_parent": False, "rate": 1000.0, "seed": 0, "api_keys": None, "host": "127.0.0.1",
+    "port": 9443, "faults": [], "fault_seconds": 10.0, "lifetime": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ([], {}),
+        (["--with-parent"], {"with_parent": True}),
+        (["--rate", "0.5"], {"rate": 0.5}),
+        (["--seed", "-3"], {"seed": -3}),
+        (["--key", "one", "--key", "two"], {"api_keys": ["one", "two"]}),
+        (["--host", "0.0.0.0"], {"host": "0.0.0.0"}),
+        (["--port", "0"], {"port": 0}),
+        (["--port", "65535"], {"port": 65535}),
+        (["--faults", "cut,,close@2.5"], {"faults": ["cut", "close@2.5"]}),
+        (["--faults", "all"], {"faults": list(faults.KINDS)}),
+        (["--faults", "cut", "--every", "2"], {"faults": ["cut"], "fault_seconds": 2.0}),
+        (["--lifetime", "30"], {"lifetime": 30.0}),
+    ],
+)
+def test_options_of_simulate_arrive(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    assert arrived.of("simulate", *given) == ((DEMO,), SERVE | changed)
+    assert arrived.of("simulate", "ETHUSDT", *given) == ((["ethusdt"],), SERVE | changed)
+
+
+def test_the_exit_code_of_what_was_started_is_that_of_the_command(arrived: Arrived) -> None:
+    arrived.code = 7
+    for command in ("demo", "watch", "book", "simulate", "doctor"):
+        arrived.of(command)
+
+
+# further inside: what a view gives to the feed
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("view", [watching, ladder])
+def test_a_view_gives_its_connections_all_it_is_told(
+    view: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Any] = []
+
+    def stop(*streams: str, **given: Any) -> Any:
+        taken.extend((streams, given))
+        raise Stop
+
+    monkeypatch.setattr(view, "connect" if view is watching else "books", stop)
+    where = LOCAL | {"lines": 2, "renew_at": None, "give_up_after": 5.0}
+    given: Any = (["a@trade"], "title") if view is watching else (["a"],)
+    with pytest.raises(Stop):
+        asyncio.run(view.show(*given, seconds=1.0, metrics_port=0, **where))
+    limit = {} if view is watching else {"limit": 1000}
+    assert taken == [(given[0][0],), where | limit]

@@ -1,0 +1,335 @@
+"""The views of a feed: what they print, when, and how they end. The feed is a fake one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from feeds import Hand, best, trade
+
+from binance_sbe import spot_stream
+from binance_sbe.commands import health, watching
+from binance_sbe.errors import FeedError
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
+
+
+def batch_of(*frames: bytes) -> Any:
+    return spot_stream.decode_many(list(frames), on_error="collect")
+
+
+EVENTS = [
+    Trades("BTCUSDT", -2, -8, 5, 4, (Trade(1, 9412345, 10**8, True), Trade(2, 5, 5, False))),
+    BestBidAsk("ETHUSDT", -2, -8, 6, 7, (330001, 10**8), (330002, 5)),
+    Depth("BTCUSDT", -2, -8, 8, 9, ((100, 1), (99, 2)), ((101, 3),)),
+    Diff("BTCUSDT", 0, 1, 8, 9, 10, ((100, 0),), ()),
+]
+
+
+def test_events_are_plain_objects_in_the_order_of_their_arrival() -> None:
+    order = [1, 3, 0, 2]
+    batch = batch_of(*(encode(EVENTS[i]) for i in order), b"x")
+    found = watching.events_of(batch)
+    for event in found:
+        assert event.pop("received_ns", 0) == 0
+    expected: list[dict[str, Any]] = [
+        {"stream": "btcusdt@trade", "symbol": "BTCUSDT", "event_time": 5, "transact_time": 4,
+         "trades": [
+             {"id": 1, "price": "94123.45", "qty": "1.00000000", "is_buyer_maker": True},
+             {"id": 2, "price": "0.05", "qty": "0.00000005", "is_buyer_maker": False}]},
+        {"stream": "ethusdt@bestBidAsk", "symbol": "ETHUSDT", "event_time": 6,
+         "book_update_id": 7, "bid_price": "3300.01", "bid_qty": "1.00000000",
+         "ask_price": "3300.02", "ask_qty": "0.00000005"},
+        {"stream": "btcusdt@depth20", "symbol": "BTCUSDT", "event_time": 8,
+         "book_update_id": 9, "bids": [["1.00", "0.00000001"], ["0.99", "0.00000002"]],
+         "asks": [["1.01", "0.00000003"]]},
+        {"stream": "btcusdt@depth", "symbol": "BTCUSDT", "event_time": 8,
+         "first_book_update_id": 9, "last_book_update_id": 10, "bids": [["100", "0"]],
+         "asks": []},
+    ]  # fmt: skip
+    assert found == [expected[i] for i in order]
+
+
+@pytest.mark.parametrize(("value", "plain"), [(0, False), (1, True), (255, None), (7, 7)])
+def test_an_enum_is_plain_where_there_is_a_word_for_it(value: int, plain: Any) -> None:
+    frame = bytearray(trade(5))
+    frame[8 + 18 + 6 + 24] = value
+    (event,) = watching.events_of(batch_of(bytes(frame)))
+    found = event["trades"][0]["is_buyer_maker"]
+    assert (found, type(found)) == (plain, type(plain))
+
+
+def test_the_streams_of_symbols() -> None:
+    assert watching.streams_of(["a", "B"], ["trade", "depth"]) == [
+        "a@trade", "a@depth", "b@trade", "b@depth",
+    ]  # fmt: skip
+
+
+# views
+
+
+class Fake:
+    """A feed that gives these batches and then waits to be closed, and what was asked of it."""
+
+    def __init__(self, *batches: Any, hand: Hand | None = None) -> None:
+        self.hand = hand or Hand("btcusdt@trade", "btcusdt@bestBidAsk")
+        self.streams = list(self.hand.names)
+        self.stats, self.ledger = self.hand.feed.stats, self.hand.feed.ledger
+        self._connections = self.hand.feed._connections
+        self.given = batches
+        self.delays: list[float] = []
+        self.closed = asyncio.Event()
+        self.asked: Any = None
+        self.breaks: Exception | None = None
+
+    def __call__(self, *streams: str, **where: Any) -> Fake:
+        self.asked = streams, where
+        return self
+
+    async def __aenter__(self) -> Fake:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closed.set()
+
+    async def close(self) -> None:
+        self.closed.set()
+
+    async def batches(self, max_delay: float) -> AsyncIterator[Any]:
+        self.delays.append(max_delay)
+        for each in self.given:
+            yield each
+            await asyncio.sleep(0)
+        if self.breaks is not None:
+            raise self.breaks
+        await self.closed.wait()
+
+
+def shown(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, seconds: float | None = 0.05, **options: Any
+) -> tuple[list[str], list[str]]:
+    """The lines of a view on standard output and on standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(watching, "connect", fake)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    try:
+        code = asyncio.run(
+            watching.show(fake.streams, "the title", seconds=seconds, **options, url="u")
+        )
+        assert code == 0
+    finally:
+        monkeypatch.undo()
+    assert fake.asked == (tuple(fake.streams), {"url": "u"})
+    assert fake.closed.is_set()
+    return out.getvalue().splitlines(), err.getvalue().splitlines()
+
+
+def test_json_is_an_event_a_line_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(batch_of(trade(1), best(2)), batch_of(trade(3)))
+    out, err = shown(fake, monkeypatch, as_json=True)
+    assert [json.loads(line)["stream"] for line in out] == [
+        "btcusdt@trade", "btcusdt@bestBidAsk", "btcusdt@trade",
+    ]  # fmt: skip
+    assert err == []
+    assert fake.delays == [0.02]
+    lossy = Fake()
+    lossy.hand.put(b"xx")
+    assert shown(lossy, monkeypatch, as_json=True) == ([], ["binance-sbe: ledger: damaged 1"])
+
+
+def test_once_is_the_latest_of_every_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = batch_of(trade(1), trade(2)), batch_of(best(3)), batch_of(trade(4))
+    fake = Fake(*batches)
+    out, _ = shown(fake, monkeypatch, None, once=True, as_json=True)
+    told = [json.loads(line) for line in out]
+    assert [each["stream"] for each in told] == ["btcusdt@bestBidAsk", "btcusdt@trade"]
+    assert told[1]["trades"][0]["id"] == 2  # it ended before the next batch
+    assert fake.delays == [0.05]
+    out, _ = shown(Fake(*batches), monkeypatch, None, once=True)
+    assert re.fullmatch(r"\[  0\.\d s\] 0 messages/s, .*; 0 frames, 0 rejected", out[0])
+    assert out[1] == (
+        "  BTCUSDT    bid 1.0000000 at 0.99, ask 2.0000000 at 1.01, last buy 0.5000000 at 1.00 "
+        "(3 messages)"
+    )
+    assert out[2:4] == [f"  {line.strip()}" for line in health.plain_lines(fake)[:2]]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_once_says_what_has_not_come(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"s{n}usdt@trade" for n in range(6)]
+    for streams, said in (
+        (names[:2], "nothing came within 0.05 s of s0usdt@trade, s1usdt@trade"),
+        (names, "nothing came within 0.05 s of s0usdt@trade, s1usdt@trade, s2usdt@trade, "
+                "s3usdt@trade, s4usdt@trade, ..."),
+        (names[:5], "of s0usdt@trade, s1usdt@trade, s2usdt@trade, s3usdt@trade, s4usdt@trade"),
+    ):  # fmt: skip
+        with monkeypatch.context() as patched:
+            patched.setattr(watching, "_ONCE_SECONDS", 0.05)
+            fake = Fake(batch_of(trade(1)), hand=Hand(*streams, "btcusdt@trade"))
+            with pytest.raises(FeedError, match=f"{re.escape(said)}$"):
+                shown(fake, patched, None, once=True, as_json=as_json)
+
+
+def test_a_pipe_is_told_once_a_second_and_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(batch_of(trade(1), best(2)), batch_of(trade(3)))
+    out, err = shown(fake, monkeypatch, 1.3)
+    assert err == []
+    assert fake.delays == [0.25]
+    starts = [i for i, line in enumerate(out) if line.startswith("[")]
+    assert starts == [0]
+    assert out[1].startswith("  BTCUSDT    bid 1.0000000 at 0.99, ask ")
+    assert out[2].startswith("  lag: ")
+    assert re.fullmatch(r"3 messages in 2 batches, 1\.\d s", out[-2])
+    assert out[-1] == "ledger: nothing lost, nothing odd"
+
+
+def test_a_demo_ends_with_what_came_and_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, _ = shown(Fake(batch_of(trade(1))), monkeypatch, is_demo=True)
+    assert out[0].startswith("1 messages in 1 batches, 0.")
+    assert out[0].endswith("as record arrays (feed.batches):")
+    at = out.index("ledger: nothing lost, nothing odd")
+    assert out[at - 1].startswith("rejected frames: 0; ")
+    assert out[at + 1] == "try next:"
+
+
+class Screen:
+    """A terminal's live table."""
+
+    def __init__(self) -> None:
+        self.console = SimpleNamespace(width=100)
+        self.drawn: list[Any] = []
+        self.depth = 0
+
+    def __enter__(self) -> Screen:
+        self.depth += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+
+    def update(self, renderable: Any, refresh: bool) -> None:
+        assert self.depth == 1
+        self.drawn.append((renderable, refresh))
+
+
+@pytest.mark.parametrize("is_demo", [False, True])
+def test_a_terminal_is_drawn_by_the_clock(is_demo: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    made: list[bool] = []
+
+    def live(vanishes: bool = False) -> Screen:
+        made.append(vanishes)
+        return screen
+
+    monkeypatch.setattr(watching, "live_display", live)
+    monkeypatch.setattr(watching, "_REFRESH", 0.01)
+    monkeypatch.setattr(watching, "screen", lambda feed, market, text, title, console: title)
+    out, _ = shown(Fake(batch_of(trade(1))), monkeypatch, 0.3, is_demo=is_demo)
+    assert made == [is_demo]
+    assert len(screen.drawn) > 5
+    assert set(screen.drawn) == {("Binance SBE, the title", True)}
+    assert screen.depth == 0
+    assert not any(line.startswith("[") for line in out)
+
+
+def test_nothing_is_drawn_while_a_feed_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Fake):
+        drawn_then = drawn_after = 0
+
+        async def close(self) -> None:
+            self.drawn_then = len(screen.drawn)
+            await asyncio.sleep(0.2)
+            self.drawn_after = len(screen.drawn)
+            await super().close()
+
+    screen, fake = Screen(), Slow()
+    monkeypatch.setattr(watching, "live_display", lambda vanishes: screen)
+    monkeypatch.setattr(watching, "_REFRESH", 0.01)
+    monkeypatch.setattr(watching, "screen", lambda *_: "")
+    shown(fake, monkeypatch, 0.1)
+    assert fake.drawn_then > 0
+    assert fake.drawn_after <= fake.drawn_then + 1
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_feed_that_breaks_breaks_the_view(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(batch_of(trade(1)))
+    fake.breaks = FeedError("it broke")
+    with pytest.raises(FeedError, match="it broke"):
+        shown(fake, monkeypatch, None, as_json=as_json)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "term", "is_live"),
+    [
+        (True, "xterm", True), (False, "xterm", False), (True, "dumb", False), (True, "", False),
+        (True, "Dumb", False), (True, "unknown", False),
+    ],
+)  # fmt: skip
+def test_a_live_table_needs_a_terminal_that_moves_its_cursor(
+    terminal: bool, term: str, is_live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    out.isatty = lambda: terminal  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("TERM", term)
+    live = watching.live_display(True)
+    assert (live is not None) == is_live
+    if is_live:
+        assert (live.auto_refresh, live.transient) == (False, True)
+        assert watching.live_display().transient is False
+        before = sys.stdout
+        with live:
+            assert sys.stdout is before
+
+
+# metrics
+
+
+@pytest.mark.parametrize(
+    ("host", "place", "more"),
+    [
+        ("127.0.0.1", "127.0.0.1", ""), ("localhost", "localhost", ""), ("::1", "[::1]", ""),
+        ("0.0.0.0", "0.0.0.0", ", open to other machines"),
+    ],
+)  # fmt: skip
+def test_where_metrics_are_served_is_told(
+    host: str, place: str, more: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    asked: list[Any] = []
+
+    @contextlib.contextmanager
+    def serve(*given: Any) -> Any:
+        asked.append(given)
+        yield 9100
+
+    monkeypatch.setattr("binance_sbe.feed.metrics.serve", serve)
+    feed: Any = object()
+    with watching.metrics_of(feed, 5, host):
+        assert asked == [(feed, 5, host)]
+    assert capsys.readouterr().err == f"metrics at http://{place}:9100/metrics{more}\n"
+    with watching.metrics_of(feed, None, host):
+        assert len(asked) == 1
+
+
+def test_metrics_of_a_view_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Any] = []
+
+    @contextlib.contextmanager
+    def of(*given: Any) -> Any:
+        taken.append(given[1:])
+        yield
+
+    monkeypatch.setattr(watching, "metrics_of", of)
+    shown(Fake(), monkeypatch, 0.01, as_json=True, metrics_port=5, metrics_host="h")
+    assert taken == [(5, "h")]
