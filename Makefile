@@ -31,7 +31,7 @@ fuzz: build
 # A feed and a local exchange that fails, for so many seconds.
 SOAK_SECONDS ?= 300
 soak: build
-	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -q -s tests/test_soak.py
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -q -s tests/slow/test_soak.py
 
 # Small faults put into the code, one at a time, and which of them no test notices.
 # MUTANTS="--sample 100 --seed 7 --of binance_sbe/feed" make mutants

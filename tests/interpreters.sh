@@ -56,8 +56,8 @@ setup(
 BUILD
     echo "$(venv/bin/python -VV)"
     venv/bin/python -c "from sbe_codegen.runtime.decode.values import reuses; assert reuses(), 'no reuse'"
-    venv/bin/python -m pytest -q -p no:cacheprovider tests/test_reuse.py tests/test_found.py \
-        tests/test_message.py tests/test_scaling.py
+    venv/bin/python -m pytest -q -p no:cacheprovider tests/runtime/decode/test_reuse.py tests/runtime/decode/test_found.py \
+        tests/runtime/decode/test_message.py tests/runtime/decode/test_scaling.py
 }
 
 missing= tried=

@@ -28,16 +28,16 @@ export LD_PRELOAD="$runtime $undefined" PYTHONPATH="$PWD" PYTHONMALLOC=malloc
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 "$python" -c "import binance_sbe.spot_stream as m; assert 'sanitized' in m.__file__, m.__file__"
 export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
-"$python" -m pytest tests/test_properties.py tests/test_memory.py tests/test_message.py \
-    tests/test_bad_input.py tests/test_tables.py tests/test_scaling.py tests/test_language.py \
-    tests/test_hostile.py tests/test_random_schemas.py tests/test_binance_schemas.py \
-    tests/test_fix.py tests/test_reuse.py tests/test_found.py tests/test_charsets.py \
-    tests/test_columns.py tests/test_buffers.py tests/test_groups.py tests/test_stats.py tests/test_sequencer.py \
-    tests/test_book.py tests/test_overflow.py tests/test_inbox.py \
-    tests/test_full.py tests/test_decode_errors.py tests/test_unknown_elements.py \
-    tests/test_nested_columns.py tests/test_runtime_memory.py tests/test_fuzz.py \
+"$python" -m pytest tests/runtime/decode/test_properties.py tests/runtime/decode/test_memory.py tests/runtime/decode/test_message.py \
+    tests/runtime/decode/test_bad_input.py tests/runtime/tables/test_tables.py tests/runtime/decode/test_scaling.py tests/codegen/test_language.py \
+    tests/runtime/decode/test_hostile.py tests/slow/test_random_schemas.py tests/venue/test_binance_schemas.py \
+    tests/api/test_fix.py tests/runtime/decode/test_reuse.py tests/runtime/decode/test_found.py tests/codegen/test_charsets.py \
+    tests/runtime/tables/test_columns.py tests/runtime/decode/test_buffers.py tests/runtime/tables/test_groups.py tests/feed/intake/test_stats.py tests/feed/intake/test_arbiter.py \
+    tests/books/test_book.py tests/feed/intake/test_frame_queue.py tests/feed/intake/test_backlog.py \
+    tests/runtime/decode/test_full.py tests/runtime/decode/test_decode_errors.py tests/runtime/decode/test_unknown_elements.py \
+    tests/runtime/tables/test_nested_columns.py tests/runtime/decode/test_runtime_memory.py tests/runtime/decode/test_fuzz.py \
     -q -p no:cacheprovider "$@"
 # the reader and the inbox, on real sockets
-exec "$python" -m pytest tests/test_transports.py tests/test_client.py tests/test_recovery.py \
-    tests/test_attacks.py -q -p no:cacheprovider \
+exec "$python" -m pytest tests/feed/transport/test_websocket.py tests/feed/test_feed.py tests/slow/test_recovery.py \
+    tests/feed/transport/test_attacks.py -q -p no:cacheprovider \
     -k "not whatever and not renewal and not half and not shard and not bounded and not 300_000"

@@ -1,0 +1,131 @@
+"""Packages that only some need: one error, one command, and extras that bring them."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import binance_sbe
+from binance_sbe import MissingPackage
+from sbe_codegen import extras
+
+ROOT = Path(__file__).parent.parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+FRAME = "32001127010000007b600cba992a06007940e51700000000fef8f99e8f0000000000103adc0100000000fa9e8f0000000000206c6c02000000000742544355534454"  # noqa: E501
+TABLE = f"b.decode_many([bytes.fromhex('{FRAME}')])[b.BestBidAskStreamEvent]"
+
+# What is asked for, the package that is missing, and the extra that has it.
+NEEDS = {
+    "to_arrow": (f"{TABLE}.to_arrow()", "pyarrow", "pyarrow"),
+    "to_polars": (f"{TABLE}.to_polars()", "polars", "polars"),
+    "to_polars without pyarrow": (f"{TABLE}.to_polars()", "pyarrow", "polars"),
+    "to_pandas": (f"{TABLE}.to_pandas()", "pandas", "pandas"),
+    "rest.Client": ("asyncio.run(b.rest.Client().__aenter__())", "aiohttp", "rest"),
+    "books": (
+        "asyncio.run(b.books('btcusdt', url='ws://h:1', api_key='k').__aenter__())", "aiohttp",
+        "rest",
+    ),
+    "metrics": ("metrics.serve(None, 0).__enter__()", "prometheus_client", "metrics"),
+    "doctor": ("asyncio.run(doctor._read('https://h/x'))", "aiohttp", "rest"),
+    "load": ("sbe_codegen.load", "lxml", "codegen"),
+}  # fmt: skip
+
+
+def without(package: str, code: str) -> str:
+    """What the error of this code says where a package is not installed."""
+    program = f"""
+import asyncio, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {package!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+import binance_sbe as b, sbe_codegen
+from binance_sbe import metrics
+from binance_sbe.commands import doctor
+try:
+    {code}
+except b.MissingPackage as error:
+    assert isinstance(error, ImportError) and isinstance(error, b.SbeError)
+    print(error.package, error.extra, error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("wanted", NEEDS)
+def test_a_missing_package_is_one_kind_of_error(wanted: str) -> None:
+    code, package, extra = NEEDS[wanted]
+    said = without(package, code)
+    assert said.startswith(f"{package} {extra} ")
+    assert f"needs {package.replace('_', '-')}: " in said
+    assert said.endswith(f"{extras.install_command(extra)}\n")
+
+
+@pytest.mark.parametrize("extra", sorted({extra for _, _, extra in NEEDS.values()}))
+def test_the_extra_that_is_named_has_the_package(extra: str) -> None:
+    named = " ".join(EXTRAS[extra])
+    for _, package, of in NEEDS.values():
+        if of == extra:
+            assert package.replace("_", "-").lower() in named.lower()
+
+
+def test_what_is_broken_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_peer.py").write_text("import a_package_that_there_is_not")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="a_package_that_there_is_not") as caught:
+        extras.imported("broken_peer", "a test", "rest")
+    assert not isinstance(caught.value, MissingPackage)
+
+
+def test_the_command_is_that_of_how_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = Path(sys.executable)
+    monkeypatch.setenv("PATH", str(python.parent))
+    has_pip = (python.parent / "pip").exists()
+    pip = "pip" if has_pip else f"{python} -m pip"
+    assert extras.install_command("rest") == f"{pip} install -e '{ROOT}[rest]'"
+    assert extras.install_command("rest", tmp_path) == f"{pip} install 'binance-sbe[rest]'"
+    monkeypatch.setenv("PATH", str(tmp_path))  # where the pip that is found is another's, or none
+    assert extras.install_command("all", tmp_path) == (
+        f"{python} -m pip install 'binance-sbe[all]'"
+    )
+
+
+def test_the_command_is_made_in_one_place() -> None:
+    for path in [*ROOT.glob("binance_sbe/**/*.py*"), *ROOT.glob("sbe_codegen/**/*.py*")]:
+        if path.suffix in (".py", ".pyx") and path.name != "extras.py":
+            assert "pip install" not in path.read_text(encoding="utf-8"), path
+
+
+def test_all_has_what_every_other_extra_for_users_has() -> None:
+    users = set(EXTRAS) - {"all", "bench", "test"}
+    (found,) = EXTRAS["all"]
+    assert set(re.findall(r"\w+", found.partition("[")[2])) == users
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| extra |")[2].partition("\n\n")[0]
+    rows = {row.split("`")[1]: row for row in table.splitlines() if row.startswith("| `")}
+    assert set(rows) == users | {"all"}
+    for extra in users:
+        for package in EXTRAS[extra]:
+            name = re.split(r"[>=\[]", package)[0]
+            assert name in rows[extra], (extra, name)
+
+
+def test_the_error_pickles_with_all_that_it_says() -> None:
+    error = extras.missing("prometheus_client", "metrics.serve", "metrics")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.package, again.extra) == (str(error), "prometheus_client", "metrics")
+    assert error.name == "prometheus_client"
+    assert binance_sbe.MissingPackage is MissingPackage

@@ -1,0 +1,149 @@
+"""What a build leaves to the next one: setup.py with a compiler that does as it is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+
+# In place of the compiler of schemas: C files that are there, and a note of what was asked for.
+BUILDER = """
+import os
+from pathlib import Path
+from setuptools import Extension
+
+def switches():
+    return frozenset(filter(None, os.environ.get("SBE_BUILD", "").split(",")))
+
+def runtime_sources():
+    return {"sbe_codegen.runtime.decode.cursor": Path("sbe_codegen/runtime/cursor.pyx")}
+
+def generate(schema, directory, name, conventions):
+    return Path(directory) / f"{name}.pyx"
+
+def cythonized(sources, root, force=False):
+    with open("asked", "a") as asked:
+        asked.write("anew\\n" if force else "as needed\\n")
+    made = []
+    for name in sources:
+        path = Path(name.replace(".", "/") + ".c")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if force or not path.exists():
+            path.write_text("")
+        made.append(Extension(name, [str(path)], extra_compile_args=["-O3"]))
+    return made
+"""
+# In place of the compiler of C: notes what it makes, unless it ends who asked for it.
+COMPILER = """#!/bin/sh
+case $HOW in kill) kill -9 $PPID; exit 1 ;; esac
+for each in "$@"; do case $each in -O?) level=$each ;; esac; done
+while [ $# -gt 1 ]; do
+    [ "$1" = -o ] && echo "$SBE_BUILD" > "$2" && echo "$2 $level" >> made
+    shift
+done
+"""
+
+
+class Tree:
+    """A copy of setup.py, with what it asks replaced."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copy(ROOT / "setup.py", root)
+        (root / "sbe_codegen").mkdir()
+        (root / "sbe_codegen" / "__init__.py").touch()
+        (root / "sbe_codegen" / "builder.py").write_text(BUILDER)
+        (root / "sbe_codegen" / "conventions.py").write_text("class Conventions: pass\n")
+        (root / "binance_sbe").mkdir()
+        (root / "cc").write_text(COMPILER)
+        (root / "cc").chmod(0o755)
+
+    def build(self, switches: str = "", how: str = "well", modules: str = "all") -> tuple[int, str]:
+        """Its exit code, and how it asked for the modules."""
+        compiler = str(self.root / "cc")
+        given = {"SBE_BUILD": switches, "SBE_MODULES": modules, "HOW": how}
+        done = subprocess.run(
+            [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
+            cwd=self.root, env=os.environ | given | {"CC": compiler, "LDSHARED": compiler},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        asked = self.root / "asked"
+        said = asked.read_text().split("\n")[-2] if asked.exists() else done.stderr
+        asked.unlink(missing_ok=True)
+        return done.returncode, said
+
+    @property
+    def stamp(self) -> str | None:
+        path = self.root / "build" / "switches"
+        return path.read_text() if path.exists() else None
+
+    def switches_of(self, module: str) -> str | None:
+        """With which the module that lies there was compiled, None where there is none."""
+        path = self.root / f"{module.replace('.', '/')}{SUFFIX}"
+        return path.read_text().strip() if path.exists() else None
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+def test_a_build_with_the_switches_of_the_last_makes_what_is_needed(tree: Tree) -> None:
+    assert tree.build() == (0, "as needed")
+    assert tree.stamp == ""
+    assert tree.build() == (0, "as needed")
+    assert tree.build("sanitize,debug") == (0, "anew")
+    assert tree.stamp == "debug,sanitize"
+    assert tree.build("debug,sanitize") == (0, "as needed")
+    assert tree.build() == (0, "anew")
+    assert tree.switches_of("binance_sbe.books.book") == ""
+
+
+def test_after_a_build_that_did_not_end_all_is_built_anew(tree: Tree) -> None:
+    """Or what it made with other switches would pass for what the next one would make."""
+    assert tree.build() == (0, "as needed")
+    code, asked = tree.build("sanitize", how="kill")
+    assert (code == 0, asked) == (False, "anew")
+    assert tree.stamp is None
+    assert tree.build() == (0, "anew")
+    assert (tree.stamp, tree.switches_of("binance_sbe.books.book")) == ("", "")
+
+
+def test_modules_of_other_switches_do_not_stay_beside_those_of_these(tree: Tree) -> None:
+    assert tree.build("sanitize") == (0, "as needed")
+    assert tree.build(modules="live") == (0, "anew")
+    assert tree.switches_of("binance_sbe.spot_stream") == ""
+    assert tree.switches_of("binance_sbe.spot_sbe") is None
+    assert tree.build() == (0, "as needed")
+    assert tree.switches_of("binance_sbe.spot_sbe") == tree.stamp == ""
+
+
+def test_a_build_of_nothing_leaves_what_is_there(tree: Tree) -> None:
+    assert tree.build() == (0, "as needed")
+    assert tree.build("sanitize", modules="none")[0] == 0
+    assert (tree.stamp, tree.switches_of("binance_sbe.books.book")) == ("", "")
+    assert tree.build() == (0, "as needed")
+
+
+def test_which_modules_are_built_is_chosen(tree: Tree) -> None:
+    code, said = tree.build(modules="some")
+    assert (code == 0, "SBE_MODULES is all, live, none, not 'some'" in said) == (False, True)
+    assert tree.build(modules="live")[0] == 0
+    assert tree.switches_of("binance_sbe.spot_stream") == ""
+    assert tree.switches_of("binance_sbe.fix_sbe") is None
+    assert tree.build()[0] == 0
+    made = (tree.root / "made").read_text()
+    levels = {Path(line.split()[0]).stem: line.split()[1] for line in made.splitlines()
+              if line.split()[0].endswith(".o")}  # fmt: skip
+    assert {name: level for name, level in levels.items() if level == "-O2"} == {
+        "spot_sbe": "-O2", "fix_sbe": "-O2",
+    }  # fmt: skip
+    assert (levels["spot_stream"], levels["arbiter"], levels["cursor"]) == ("-O3",) * 3
