@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-HERE = Path(__file__).resolve().parent
 # The helpers are here; some test files have helpers for others.
-for _folder in (HERE, *sorted(path for path in HERE.rglob("*") if path.is_dir())):
-    if not {"__pycache__", "golden", "corpus"} & set(_folder.parts):
-        sys.path.append(str(_folder))
+sys.path += [
+    str(path)
+    for path in (Path(__file__).parent, *sorted(Path(__file__).parent.rglob("*/")))
+    if not {"__pycache__", "golden", "corpus"} & set(path.parts)
+]
 
 from oracle import Schema
 from random_schema import SEEDS, has_counts, random_schema

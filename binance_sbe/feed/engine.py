@@ -189,7 +189,7 @@ class Engine:
             self.error = error
             self.supervisor.close()
             self.act()
-        self._backlog.wake_consumer()
+        self._backlog.wake()
 
     def broken(self, error: BaseException) -> None:
         """An error of ours ends the feed, and is told."""
@@ -323,7 +323,7 @@ class Engine:
             case Failed(error):
                 self.error = error
                 self.release(everything=True)
-                self._backlog.wake_consumer()
+                self._backlog.wake()
 
     def _up(self, number: int) -> Transport | None:
         peer = self._peers.get(number)

@@ -13,6 +13,7 @@ from recorded import Recorded
 
 import binance_sbe
 from binance_sbe import rest, spot_sbe
+from binance_sbe.api import rest as api_rest
 from binance_sbe.errors import BinanceError, FeedError, NotSbe, RateLimited, Unreachable
 from binance_sbe.feed.backfill import FilledTrades, fill
 from binance_sbe.feed.ledger import Hole
@@ -61,7 +62,7 @@ def test_errors_of_the_exchange_are_raised_as_such() -> None:
         with pytest.raises(NotSbe):
             await client.get("/nowhere")
         with pytest.raises(FeedError, match="asked for a TradesResponse, and got a D"):
-            rest._expected(
+            api_rest._expected(
                 await client.get("/api/v3/depth", symbol="BTCUSDT"), spot_sbe.TradesResponse
             )
 

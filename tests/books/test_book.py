@@ -410,22 +410,22 @@ def test_levels_that_are_gone_are_not_in_the_way() -> None:
 
 def test_content_that_no_book_has_is_refused() -> None:
     book = live()
-    numbers, sides, touched, bids, marked, buffer = book.content()
+    (numbers, sides, touched, bids), own = book.content()
     (edge, levels), asks = sides
     for content in (
-        (numbers, sides, b"x" * 15, 0, marked, buffer),
-        (numbers, sides, b"x" * 16, 2, marked, buffer),
-        (numbers, sides, b"", -1, marked, buffer),
-        (numbers, [(edge, levels[:31]), asks], touched, bids, marked, buffer),
-        (numbers, [(edge, levels[16:] + levels[:16]), asks], touched, bids, marked, buffer),
-        (numbers, [(edge, levels[:8] + bytes(8)), asks], touched, bids, marked, buffer),
-        ((*numbers[:4], 7, *numbers[5:]), sides, touched, bids, marked, buffer),
-        ((*numbers[:5], 99, *numbers[6:]), sides, touched, bids, marked, buffer),
+        (numbers, sides, b"x" * 15, 0),
+        (numbers, sides, b"x" * 16, 2),
+        (numbers, sides, b"", -1),
+        (numbers, [(edge, levels[:31]), asks], touched, bids),
+        (numbers, [(edge, levels[16:] + levels[:16]), asks], touched, bids),
+        (numbers, [(edge, levels[:8] + bytes(8)), asks], touched, bids),
+        ((*numbers[:4], 7, *numbers[5:]), sides, touched, bids),
+        ((*numbers[:5], 99, *numbers[6:]), sides, touched, bids),
     ):
         with pytest.raises(ValueError, match="not the content of a book"):
-            OrderBook("btcusdt").restore(content)
+            OrderBook("btcusdt").restore((content, own))
     with pytest.raises(TypeError):
-        OrderBook("btcusdt").restore((numbers, sides, bytearray(16), 0, marked, buffer))
+        OrderBook("btcusdt").restore(((numbers, sides, bytearray(16), 0), own))
 
     odd: Any = SimpleNamespace(
         last_update_id=1,

@@ -472,8 +472,9 @@ def test_which_of_several_connections_was_lost_is_told() -> None:
 def test_no_word_of_the_inside_is_shown() -> None:
     """What users read on screens is explained there, or said in plain words."""
     inside = re.compile(r"\b(culled|proven|unproven|shard|up to here)\b")
-    for name in ("health", "ladder", "display", "recap", "succession", "options", "watching"):
-        path = Path(binance_sbe.__file__).with_name(f"{name}.py")
+    package = Path(binance_sbe.__file__).parent
+    protocol = package / "feed" / "protocol"
+    for path in (*(package / "commands").glob("*.py"), protocol / "succession.py"):
         for text in re.findall(r'f?"([^"\n]*)"', path.read_text(encoding="utf-8")):
             said = re.sub(r"\{[^}]*\}", "", text)
             if " " in said:

@@ -48,7 +48,7 @@ def test_every_counter_has_its_value() -> None:
     ledger, stats = hand.feed.ledger, hand.feed.stats
     holes = ledger.holes_count
     ledger._add(Hole("btcusdt@trade", 5, 8, 0, 1, "a test"))
-    ledger.note_dropped(ledger.arbiter.stream("btcusdt@trade"), 3, 3, NOW)
+    ledger.note_dropped(hand.feed._backlog.arbiter.directory.stream("btcusdt@trade"), 3, 3, NOW)
     hand.end(2, "gone")
     stats.rejected, stats.left_over_bytes = 5, 6
     hand.feed._connections.engine.supervisor._succession.reconnects = 4

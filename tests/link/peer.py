@@ -40,7 +40,7 @@ async def feed(url: str, lines: int, path: Path) -> None:
         *STREAMS, silence_timeout=2.0, open_timeout=2.0, reply_timeout=4.0, give_up_after=None,
         **options,
     ) as feed:  # fmt: skip
-        for slot in feed._connections.supervisor.shards.slots:
+        for slot in feed._connections.engine.supervisor.shards.slots:
             slot.backoff.longest = 1.0
 
         async def consume() -> None:
@@ -52,7 +52,7 @@ async def feed(url: str, lines: int, path: Path) -> None:
         while (said := await line_of_input()) not in ("", "end"):
             count = len(frames)
             if said == "flows":  # something has come of every line since
-                while not feed._connections.supervisor.is_whole or len(frames) == count:
+                while not feed._connections.engine.supervisor.is_whole or len(frames) == count:
                     await asyncio.sleep(0.05)
             print(len(frames), flush=True)
         await feed.close()

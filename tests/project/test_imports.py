@@ -46,15 +46,15 @@ FLOORS = (
 )
 # Public names of the package that point into rooms.
 NAMES = {
-    "binance_sbe", "binance_sbe.__main__", "binance_sbe.books.book", "binance_sbe.books.book_core",
-    "binance_sbe.fix", "binance_sbe.books.levels", "binance_sbe.lifecycle", "binance_sbe.metrics",
-    "binance_sbe.rest", "binance_sbe.websocket_api",
+    "binance_sbe",
+    *(
+        f"binance_sbe.{name}"
+        for name in (
+            "__main__", "book", "book_core", "fix", "levels", "lifecycle", "metrics", "rest",
+            "websocket_api",
+        )
+    ),
 }  # fmt: skip
-RUNTIME = (
-    {"sbe_codegen.runtime.errors"},
-    {"sbe_codegen.runtime.decode"},
-    {"sbe_codegen.runtime.tables.tables"},
-)
 
 
 class Import(NamedTuple):

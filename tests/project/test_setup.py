@@ -62,7 +62,8 @@ class Tree:
         (root / "sbe_codegen" / "__init__.py").touch()
         (root / "sbe_codegen" / "builder.py").write_text(BUILDER)
         (root / "sbe_codegen" / "conventions.py").write_text("class Conventions: pass\n")
-        (root / "binance_sbe").mkdir()
+        (root / "binance_sbe" / "books").mkdir(parents=True)
+        (root / "binance_sbe" / "books" / "book.pyx").touch()
         (root / "cc").write_text(COMPILER)
         (root / "cc").chmod(0o755)
 

@@ -1,7 +1,6 @@
 """What lies between the transports and the consumer of a feed: frames, or the rows made of them.
 
-A transport puts frames in, on the event loop's thread. Where batches are wanted they become rows at
-once, from wherever the transport has them, and no Python object is made.
+A transport puts frames in. Where batches are wanted they become rows at once, without a Python object.
 """
 
 cimport cython
@@ -55,13 +54,10 @@ cdef inline int count_row(Backlog backlog, int64_t event_time, int64_t received)
 cdef class Backlog:
     """``wake()`` is called when there is something that the consumer may be waiting for.
 
-    ``account`` is told what is missing, and given this to read the counters of: it has ``note_hole``,
-    ``note_late`` (see `Arbiter`) and ``follow(backlog)``.
-
-    ``queue`` is the FrameQueue, whose ``limit`` is the number of frames to hold, and as many rows. The
-    connections are to stop at it where ``stops`` is set, else when the queue has as many frames that are
-    not to be dropped. Frames that wait for another connection's count as well, half of the limit at most;
-    rows that are left over count while rows are wanted.
+    ``account`` is told what is missing (see `account.Account`). ``queue`` is the FrameQueue, whose ``limit`` is
+    the number of frames to hold, and as many rows. The connections are to stop at it where ``stops`` is set,
+    else when the queue has as many frames that are not to be dropped. Frames that wait for another connection's
+    count as well, half of the limit at most; rows that are left over count while rows are wanted.
     """
 
     def __cinit__(self, Stats stats not None, account, FrameQueue queue not None, bint stops, wake):
@@ -96,8 +92,7 @@ cdef class Backlog:
     cdef Py_ssize_t room(self) except -1:
         """How many frames may be added.
 
-        Rows that are left over when messages are wanted do not count: nobody takes them meanwhile, and messages
-        would never come.
+        Rows that are left over when messages are wanted do not count: nobody takes them meanwhile.
         """
         cdef Py_ssize_t used = self.arbiter.held_count
         if self.stops:
@@ -109,14 +104,10 @@ cdef class Backlog:
         return max(self.limit - used, <Py_ssize_t>0)
 
     def put(self, bytes frame not None, int64_t received, Source source not None):
-        """One frame that came through a connection at a time (ns since 1970)."""
+        """One frame, that came at a time (ns since 1970)."""
         cdef sbe_span span = sbe_span(<const uint8_t*>(<char*>frame), len(frame))
         self.add_frames(source, &span, 1, received, monotonic_ns())
         self.end_read(source)
-
-    def wake_consumer(self):
-        """There is news: the end, perhaps."""
-        self.wake()
 
     def hand_in(self, frames):
         """Frames, as (frame, received), that were held back and counted before."""
@@ -228,17 +219,14 @@ cdef class Backlog:
     def call(self, Calls calls not None):
         """From now on frames go to a handler where they are read; those that wait go first.
 
-        Until `stop_calling`, or until the handler has had enough or has raised: then ``calls`` says so, and the
-        consumer is woken.
+        Until `stop_calling`, or until the handler has had enough or has raised, as ``calls`` says then.
         """
         cdef Waiting waiting
-        cdef sbe_event event
         self.gathering = False
         self.calls = calls
         while self.frames.count() and self.calls is calls:
             waiting = self.frames.take()
-            event.first, event.last = waiting.first, waiting.last
-            self.deliver(waiting.frame, waiting.received, waiting.stream, &event)
+            self.deliver(waiting.frame, waiting.received, waiting.stream, NULL)
 
     def stop_calling(self):
         """From now on frames wait for a consumer."""
@@ -250,8 +238,6 @@ cdef class Backlog:
         if self.damaged.add(data, size, self.received, source, kind):
             self.arbiter.damage(source, kind, self.received)
         return 0
-
-    # rows
 
     cdef Py_ssize_t add_rows(self, Source source, const sbe_span* spans, Py_ssize_t count) except -1:
         """Makes rows of frames up to the first that takes more than that; returns how many are done."""

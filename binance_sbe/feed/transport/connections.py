@@ -61,7 +61,7 @@ class Connections:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self.engine.release(everything=True)
-        self._backlog.wake_consumer()
+        self._backlog.wake()
 
     def _end(self) -> None:
         self.engine.close()
