@@ -147,4 +147,4 @@ def test_which_modules_are_built_is_chosen(tree: Tree) -> None:
     assert {name: level for name, level in levels.items() if level == "-O2"} == {
         "spot_sbe": "-O2", "fix_sbe": "-O2",
     }  # fmt: skip
-    assert (levels["spot_stream"], levels["arbiter"], levels["cursor"]) == ("-O3",) * 3
+    assert (levels["spot_stream"], levels["book"], levels["cursor"]) == ("-O3",) * 3

@@ -1,6 +1,6 @@
 """What lies between the transports and the consumer of a feed: frames, or the rows made of them.
 
-A transport puts frames in. Where batches are wanted they become rows at once, without a Python object.
+A transport puts frames in; where batches are wanted they become rows at once, without an object.
 """
 
 cimport cython
