@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from datetime import time as time_of_day
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from .books.live import Books
 from .feed import feed
 from .feed.intake.frame_queue import policies
 from .feed.settings import Settings, warn_of_transport
 from .venue import environments
 from .venue.streams import KINDS, STREAM_TIMEOUT, stream_names
+
+if TYPE_CHECKING:
+    from .books.live import Books
 
 
 class Feed(feed.Feed):
@@ -25,6 +27,8 @@ class Feed(feed.Feed):
         ``options`` see `books`; ``client`` is an open `rest.Client`, by default one of the same
         environment. The feed stays open.
         """
+        from .books.live import Books  # which needs the decoders of REST: feeds do not
+
         self._opened()
         return Books(self, symbols, **options)
 
@@ -123,6 +127,8 @@ def books(
     and ``max_buffer`` (diffs that wait for a snapshot) are those of `OrderBook`, ``options`` those
     of `connect`. Needs aiohttp, the extra ``rest``.
     """
+    from .books.live import Books
+
     if unknown := set(options) - set(inspect.signature(connect).parameters):
         raise TypeError(f"books() got an unexpected keyword argument '{min(unknown)}'")
     feed = connect(**{"on_error": "collect", **options})

@@ -299,3 +299,19 @@ def test_an_unknown_fault_is_refused() -> None:
     done = run("simulate", "--faults", "cut,fire")
     assert done.returncode == 2
     assert "there is no fault 'fire'; there are cut, close, silence" in done.stderr
+
+
+def test_the_demo_needs_the_decoders_of_the_streams_only() -> None:
+    """`make demo` builds no others, which take minutes."""
+    code = """
+import runpy, sys
+for name in ("spot_sbe", "fix_sbe"):
+    sys.modules[f"binance_sbe.{name}"] = None
+sys.argv = ["binance-sbe", "demo", "--seconds", "2"]
+runpy.run_module("binance_sbe", run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "DepthDiffStreamEvent: " in done.stdout
