@@ -65,6 +65,16 @@ def must_build_anew() -> bool:
     return there and not (STAMP.exists() and STAMP.read_text() == switches())
 
 
+def remove_orphans() -> None:
+    """Removes modules whose source has moved: they could be imported from where they were."""
+    for package in ("binance_sbe", "sbe_codegen"):
+        for path in (HERE / package).rglob("*.so"):
+            source = path.with_name(f"{path.name.partition('.')[0]}.pyx")
+            if not source.exists():
+                path.unlink()
+                source.with_suffix(".c").unlink(missing_ok=True)
+
+
 class Build(build_ext):
     """Says what it compiles, and notes the switches once all is built."""
 
@@ -72,6 +82,7 @@ class Build(build_ext):
         if not self.extensions:
             return  # what is there stays what it is
         STAMP.unlink(missing_ok=True)
+        remove_orphans()
         if self.force:  # what is not built now must not pass for what is
             for name in OTHERS.keys() - {each.name for each in self.extensions}:
                 package, _, stem = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""A live feed: connections, an backlog, and iteration over what arrives."""
+"""A live feed: connections, a backlog, and iteration over what arrives."""
 
 from __future__ import annotations
 

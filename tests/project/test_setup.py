@@ -38,6 +38,7 @@ def cythonized(sources, root, force=False):
         path.parent.mkdir(parents=True, exist_ok=True)
         if force or not path.exists():
             path.write_text("")
+            path.with_suffix(".pyx").touch()
         made.append(Extension(name, [str(path)], extra_compile_args=["-O3"]))
     return made
 """
@@ -132,6 +133,19 @@ def test_a_build_of_nothing_leaves_what_is_there(tree: Tree) -> None:
     assert tree.build("sanitize", modules="none")[0] == 0
     assert (tree.stamp, tree.switches_of("binance_sbe.books.book")) == ("", "")
     assert tree.build() == (0, "as needed")
+
+
+def test_a_module_whose_source_is_gone_is_removed(tree: Tree) -> None:
+    assert tree.build()[0] == 0
+    for ending in (".pyx", ".c"):
+        shutil.copy(tree.root / "binance_sbe/books/book.c", tree.root / f"binance_sbe/old{ending}")
+    (tree.root / f"binance_sbe/old{SUFFIX}").touch()
+    assert tree.build()[0] == 0
+    assert (tree.root / f"binance_sbe/old{SUFFIX}").exists()
+    (tree.root / "binance_sbe/old.pyx").unlink()
+    assert tree.build()[0] == 0
+    assert [path.name for path in (tree.root / "binance_sbe").glob("old*")] == []
+    assert tree.switches_of("binance_sbe.books.book") == ""
 
 
 def test_which_modules_are_built_is_chosen(tree: Tree) -> None:

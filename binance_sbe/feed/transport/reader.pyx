@@ -1,7 +1,7 @@
 """The frames of one connection: plain binary ones go from the receive buffer into the backlog, in C.
 
 A `FrameReader` is the protocol of a socket whose WebSocket handshake is over. It reads binary messages of one
-frame itself. All other frames, which are rare, go to the connection's shell (`transports.Transport`), which has
+frame itself. All other frames, which are rare, go to the connection's shell (`websocket.Transport`), which has
 websockets' protocol read them: text, pings and the end, messages in several frames, long ones, and
 whatever breaks the rules. Section numbers are those of RFC 6455.
 """
