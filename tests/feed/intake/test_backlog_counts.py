@@ -149,7 +149,7 @@ def test_every_frame_and_every_batch_wakes_the_consumer() -> None:
     assert woken == [True, False, True, False, False, True]
     assert ready == [False, False, True, True, True, True]
     before = box.woken
-    box.backlog.wake_consumer()
+    box.backlog.wake()
     assert box.woken == before + 1
 
 
