@@ -93,7 +93,7 @@ def test_instructions_per_message_are_as_committed(instructions: Any) -> None:
 
 
 def off_by_the_table(instructions: Any, table: dict[str, float]) -> dict[str, str]:
-    """What takes more, or much less, than it says; of some runs, as an allocator may have to grow."""
+    """What takes more, or much less, than it says; the least of some runs is taken."""
     least: dict[str, float] = {}
     off: dict[str, str] = {}
     for _ in range(3):
@@ -103,7 +103,7 @@ def off_by_the_table(instructions: Any, table: dict[str, float]) -> dict[str, st
         off = {
             name: f"{now:,.0f}, and {table[name]:,.0f} in the table"
             for name, now in least.items()
-            # Slower is what is looked for; where the allocator grows in place, lists take 10 % less.
+            # Slower is looked for; where the allocator grows in place, lists take 10 % less.
             if not -0.15 <= now / table[name] - 1 <= instructions.TOLERANCE
         }
         if not off:
