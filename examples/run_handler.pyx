@@ -29,7 +29,7 @@ cdef struct best_prices:
 cdef bint note(
     void* context, int kind, const sbe_parsed* frame, int64_t received
 ) noexcept nogil:
-    """Called where a frame was read, without the GIL; False: no more is wanted."""
+    """Called where a frame was read; False: no more is wanted."""
     cdef best_prices* state = <best_prices*>context
     state.received = received
     if kind != BEST_BID_ASK:

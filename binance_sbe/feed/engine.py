@@ -105,6 +105,7 @@ class Engine:
         self._silence = Silence(settings.stream_timeout)
         self._daily = Daily(settings.renew_at, datetime.now(UTC))
         self._clocks = Clocks(time.time(), time.monotonic())
+        self._acting = False
         self._read_since = 0  # ns, monotonic: there was no room in the backlog until then
         self._arbiter.directory.is_wanted = self.supervisor.wants
 
@@ -274,7 +275,20 @@ class Engine:
     # what the supervisor says
 
     def act(self) -> None:
-        """Does what the supervisor wants."""
+        """Does what the supervisor wants.
+
+        What an action brings about, or a handler, may want more: that comes after the rest.
+        """
+        if self._acting:
+            return
+        self._acting = True
+        try:
+            self._act()
+        finally:
+            self._acting = False
+        self._shell.poke()
+
+    def _act(self) -> None:
         actions = self.supervisor.actions
         while actions:
             self.supervisor.actions = []
@@ -284,7 +298,6 @@ class Engine:
                 except Exception as error:
                     self.broken(error)
             actions = self.supervisor.actions
-        self._shell.poke()
 
     def _do(self, action: object) -> None:
         match action:

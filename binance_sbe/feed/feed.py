@@ -280,6 +280,7 @@ class Feed(Asynchronous):
         calls = Calls(_checked(handler), reuse, self._refused)
         self._begin()
         self._alone()
+        self._check_overflow()
         self._is_waited = True
         engine, backlog = self._connections.engine, self._backlog
         try:
@@ -290,15 +291,23 @@ class Feed(Asynchronous):
                 self._arrived.clear()
                 self._consumed()
                 await self._arrived.wait()
-                self._check_overflow()
-            if engine.is_over and not calls.ended:
-                backlog.call(calls)  # what was handed in at the end
+            if not calls.ended:
+                self._consumed()  # what connections that have ended had read, and had no room for
+        except BaseException as error:
+            if error.__context__ is None:  # a handler's error in the same turn is not lost
+                error.__context__ = calls.failure
+            raise
         finally:
             backlog.stop_calling()
             self._is_waited = False
-        if calls.failure is not None:
-            raise calls.failure
-        if not calls.ended:
+        failure, ended = calls.failure, calls.ended
+        del calls
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # which refers to this frame
+        if not ended:
             self._end()
 
     def _refused(self, error: DecodeError) -> None:
@@ -362,10 +371,16 @@ def _checked(handler: Any) -> Any:
         return handler
     if not callable(handler):
         raise TypeError(f"a handler is a function of one message, not {type(handler).__name__}")
+    if isinstance(handler, type) and issubclass(handler, FrameHandler):
+        raise TypeError(f"a handler is an object of {handler.__name__}, not the class: call it")
     call = getattr(type(handler), "__call__", None)  # noqa: B004 - an object may be called
-    if any(map(inspect.iscoroutinefunction, (handler, call))):
-        raise TypeError(
-            "the handler is a coroutine function, and nobody could wait for it where frames are "
-            "read: write 'async for message in feed', or a plain function that starts a task"
-        )
+    for kind in (
+        inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction,
+    ):  # fmt: skip
+        if kind(handler) or kind(call):
+            what = "coroutine" if kind is inspect.iscoroutinefunction else "generator"
+            raise TypeError(
+                f"the handler is a {what} function, and nobody could wait for it where frames are "
+                "read: write 'async for message in feed', or a plain function that starts a task"
+            )
     return handler

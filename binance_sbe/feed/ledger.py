@@ -254,6 +254,10 @@ class Ledger:
         """Whether what is dropped next may still come to this hole."""
         return self._dropping.get(hole.stream) is hole
 
+    def note_all_taken(self) -> None:
+        """The same of all streams: what comes next is handed over past the queue."""
+        self._dropping.clear()
+
     def note_taken(self, stream: Stream) -> None:
         """An event was handed over: what is dropped after it makes a hole of its own."""
         self._dropping.pop(stream.name, None)

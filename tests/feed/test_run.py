@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,9 +19,11 @@ from raw_server import BINARY, accept, for_ever, scripted, wire
 
 import binance_sbe
 from binance_sbe import DecodeError, connect
-from binance_sbe.feed.intake.handlers import Calls
+from binance_sbe.feed.intake.handlers import Calls, FrameHandler
 from binance_sbe.feed.intake.streams import Source
 from binance_sbe.simulator import Exchange
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import BestBidAsk
 
 STREAMS = [f"btcusdt@{kind}" for kind in ("trade", "bestBidAsk", "depth20", "depth")]
 
@@ -165,6 +171,10 @@ async def _coroutine(message: Any) -> None:
     pass
 
 
+def _generator(message: Any) -> Any:
+    yield message
+
+
 class _Object:
     async def __call__(self, message: Any) -> None:
         pass
@@ -175,6 +185,8 @@ class _Object:
     [
         (_coroutine, "the handler is a coroutine function, and nobody could wait for it"),
         (_Object(), "the handler is a coroutine function"),
+        (_generator, "the handler is a generator function"),
+        (FrameHandler, "a handler is an object of FrameHandler, not the class"),
         (None, "a handler is a function of one message, not NoneType"),
         ("print", "a handler is a function of one message, not str"),
     ],
@@ -240,6 +252,197 @@ def test_a_slow_handler_holds_up_the_loop_and_loses_nothing() -> None:
             assert feed.ledger.holes == []
 
     run(work)
+
+
+def hundred_and_the_end(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> Awaitable[None]:
+    async def script() -> None:
+        await accept(reader, writer)
+        writer.write(b"".join(wire(BINARY, trade(number)) for number in range(1, 101)))
+        await writer.drain()
+        writer.close()
+
+    return script()
+
+
+def hundred(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pause: float = 0.0
+) -> Awaitable[None]:
+    async def script() -> None:
+        await accept(reader, writer)
+        await asyncio.sleep(pause)
+        writer.write(b"".join(wire(BINARY, trade(number)) for number in range(1, 101)))
+        await for_ever()
+
+    return script()
+
+
+@pytest.mark.parametrize("fails_every", [1000, 10])
+def test_what_a_lost_connection_has_read_still_comes(fails_every: int) -> None:
+    """Where the queue was full the rest waits in the reader, also after the connection's end."""
+
+    async def work() -> None:
+        options: Any = {"api_key": "k", "max_queue": 5, "reconnect": False}
+        async with (
+            scripted(hundred_and_the_end) as url,
+            connect("btcusdt@trade", url=url, **options) as feed,
+        ):
+            await asyncio.sleep(0.3)
+            got: list[bytes] = []
+
+            def handler(message: Any) -> None:
+                got.append(bytes(message))
+                if len(got) % fails_every == 0:
+                    raise Enough
+
+            async def all_of_it() -> None:
+                while True:
+                    with contextlib.suppress(Enough):
+                        await feed.run(handler)
+
+            with pytest.raises(binance_sbe.ConnectionLost):
+                await all_of_it()
+            assert trade_ids(got) == list(range(1, 101))
+            assert feed.ledger.holes == []
+
+    asyncio.run(asyncio.wait_for(work(), 20))
+
+
+def test_an_overflow_is_told_before_anything_is_handed_over() -> None:
+    async def work() -> None:
+        options: Any = {"api_key": "k", "max_queue": 5, "on_overflow": "raise"}
+        async with (
+            scripted(hundred) as url,
+            connect("btcusdt@trade", url=url, **options) as feed,
+        ):
+            await asyncio.sleep(0.3)
+            taker = Taker()
+            with pytest.raises(binance_sbe.SlowConsumer):
+                await feed.run(taker)
+            assert taker.frames == []
+
+    asyncio.run(asyncio.wait_for(work(), 20))
+
+
+def test_what_a_handler_raises_is_raised_whatever_its_end_brings_about() -> None:
+    async def work() -> None:
+        options: Any = {"api_key": "k", "max_queue": 5, "on_overflow": "raise"}
+        async with (
+            scripted(partial(hundred, pause=0.3)) as url,
+            connect("btcusdt@trade", url=url, **options) as feed,
+        ):
+            taker = Taker(1)
+            with pytest.raises(Enough):  # the rest of the read has no room, which is told next
+                await feed.run(taker)
+            with pytest.raises(binance_sbe.SlowConsumer):
+                await feed.run(taker)
+        async with scripted(hundred) as url, connect("a@trade", url=url, api_key="k") as feed:
+            tasks: list[asyncio.Task[None]] = []
+
+            def cancels(message: Any) -> None:
+                tasks[0].cancel()
+                raise Enough
+
+            tasks.append(asyncio.create_task(feed.run(cancels)))
+            with pytest.raises((Enough, asyncio.CancelledError)) as caught:
+                await tasks[0]
+            found = {type(caught.value), type(caught.value.__context__)}
+            assert Enough in found
+
+    asyncio.run(asyncio.wait_for(work(), 20))
+
+
+def test_an_error_of_a_handler_is_freed_with_its_last_reference() -> None:
+    async def work(exchange: Exchange) -> None:
+        async with connect("btcusdt@trade", url=exchange.url, api_key="k") as feed:
+            gc.disable()
+            try:
+                try:
+                    await feed.run(Taker(1))
+                except Enough as error:
+                    known = weakref.ref(error)
+                assert known() is None
+            finally:
+                gc.enable()
+
+    run(work)
+
+
+def test_a_queue_of_one_holds_nothing_back_for_ever() -> None:
+    """A frame that waits for another connection's would leave no room for that one."""
+    ledger, backlog = intake(limit=1)
+    lines = [Source(i, f"connection {i}") for i in range(2)]
+    for line in lines:
+        backlog.arbiter.enter(line, ["btcusdt@trade"])
+    calls = Calls(taker := Taker(), False, print)
+    backlog.call(calls)
+    for number in (1, 2, 3):
+        for line in lines:
+            backlog.put(trade(number), 1, line)
+    backlog.put(trade(5), 1, lines[0])
+    assert not backlog.full
+    for number in (4, 5, 6):
+        backlog.put(trade(number), 1, lines[1])
+    assert sorted(trade_ids(taker.frames)) == [1, 2, 3, 4, 5, 6]
+    assert ledger.holes == []
+
+
+def test_what_is_dropped_before_and_after_a_handler_is_in_holes_of_their_own() -> None:
+    def best(number: int) -> bytes:
+        return encode(BestBidAsk("BTCUSDT", -2, -8, number, number, (1, 1), (2, 1)))
+
+    ledger, backlog = intake(limit=2, policy="drop_oldest")
+    line = Source(1, "connection 1")
+    backlog.arbiter.enter(line, ["btcusdt@bestBidAsk", "ethusdt@trade"])
+    for number in (1, 2, 3, 4):  # the first two are dropped
+        backlog.put(best(number), 1, line)
+    calls = Calls(taker := Taker(), False, print)
+    backlog.call(calls)
+    for number in range(5, 9):
+        backlog.put(best(number), 1, line)
+    backlog.stop_calling()
+    for number in range(9, 13):
+        backlog.put(best(number), 1, line)
+    assert len(taker.frames) == 6
+    assert [(hole.last_before, hole.first_after) for hole in ledger.holes] == [(0, 3), (8, 11)]
+
+
+def test_calls_that_a_handler_ends_are_not_used_after_that() -> None:
+    """It drops the last reference to them, makes others in their place, and raises."""
+    _, backlog = intake()
+    line = Source(1, "connection 1")
+    backlog.arbiter.enter(line, ["btcusdt@trade"])
+    others: list[Calls] = []
+    held: list[Calls] = []
+
+    def handler(message: Any) -> None:
+        backlog.stop_calling()
+        held.clear()
+        others.extend(Calls(print, False, print) for _ in range(50))
+        raise Enough
+
+    held.append(Calls(handler, False, print))
+    backlog.call(held[0])
+    backlog.put(trade(1), 1, line)
+    assert len(others) == 50
+    assert not any(each.ended or each.failure for each in others)
+
+
+def test_strays_are_counted_once_each_in_every_form() -> None:
+    for form in ("messages", "rows", "called"):
+        ledger, backlog = intake()
+        backlog.arbiter.directory.is_wanted = lambda name: False
+        line = Source(1, "connection 1")
+        if form == "rows":
+            backlog.gather(5)
+        if form == "called":
+            backlog.call(Calls(lambda message: None, False, print))
+        for number in range(10):
+            backlog.put(trade(number), 1, line)
+        if form == "messages":
+            backlog.gather(100)
+        assert (ledger.strays, ledger.strays_count) == ({"btcusdt@trade": 10}, 10), form
 
 
 STEPS = st.lists(

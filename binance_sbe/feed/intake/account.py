@@ -28,3 +28,6 @@ class Account(Protocol):
 
     def note_taken(self, stream: Stream) -> None:
         """An event was handed over, after some were dropped."""
+
+    def note_all_taken(self) -> None:
+        """What waited was handed over, of all streams, and what comes next does not wait."""

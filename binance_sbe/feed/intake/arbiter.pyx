@@ -78,6 +78,7 @@ cdef class Arbiter:
         cdef int64_t before = INT64_MIN
         if stream.is_stray:
             self.stray_frames += 1
+            stream.frames += 1
             return HAND_OVER
         if event.last == INT64_MIN or event.first > event.last:     # no ids, or none that can be
             stream.frames += 1

@@ -56,6 +56,7 @@ cdef class Backlog:
         self, bytes frame, int64_t received, Stream stream, const sbe_event* event
     ) except -1
     cdef int check_calls(self) except -1
+    cpdef int stop_calling(self) except -1
     cdef int note_damaged(self, Source source, const uint8_t* data, Py_ssize_t size) except -1
     cdef int settle_row(
         self, int verdict, Stream stream, Source source, const sbe_event* event, sbe_cursor* cursor

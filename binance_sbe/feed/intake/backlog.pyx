@@ -68,7 +68,7 @@ cdef class Backlog:
         self.damaged = DamagedFrames()
         self.newer_versions = Counter()
         self.limit = queue.limit
-        self.arbiter.most_held = max(self.limit // 2, 1)
+        self.arbiter.most_held = min(max(self.limit // 2, 1), self.limit - 1)
         self.batch_size = 1
         self.stops = stops
         self.wake = wake
@@ -171,6 +171,7 @@ cdef class Backlog:
         cdef sbe_event event
         cdef sbe_parsed parsed
         cdef Stream stream = self.arbiter.directory.event_of(data, size, &event, &parsed)
+        cdef Calls calls = self.calls           # which the handler may end
         cdef int verdict
         cdef bytes frame
         if stream is None:
@@ -186,8 +187,8 @@ cdef class Backlog:
             frame = PyBytes_FromStringAndSize(<const char*>data, size)
             ready = self.arbiter.hold(stream, source, &event, self.received, self.moment, frame)
         else:
-            if self.calls is not None and self.calls.in_c is not None:
-                self.calls.give_parsed(stream.number, &parsed, event.time, self.received, self.stats)
+            if calls is not None and calls.in_c is not None:
+                calls.give_parsed(stream.number, &parsed, size, event.time, self.received, self.stats)
                 self.check_calls()
             else:
                 frame = PyBytes_FromStringAndSize(<const char*>data, size)
@@ -203,35 +204,33 @@ cdef class Backlog:
         self, bytes frame, int64_t received, Stream stream, const sbe_event* event
     ) except -1:
         """A frame that is handed on: to the handler, or it waits. ``stream`` is None where it is no message."""
-        if self.calls is None:
+        cdef Calls calls = self.calls           # the handler may end them
+        if calls is None:
             self.frames.add(frame, received, stream, event)
             self.wake()
             return 0
-        self.calls.give(frame, received, self.stats, self.arbiter.directory)
+        calls.give(frame, received, self.stats, self.arbiter.directory)
         return self.check_calls()
 
     cdef int check_calls(self) except -1:
         """Ends the calls where the handler wants no more; it may have ended them itself."""
-        if self.calls is not None and self.calls.ended:
-            self.stop_calling()
-        return 0
+        return self.stop_calling() if self.calls is not None and self.calls.ended else 0
 
     def call(self, Calls calls not None):
-        """From now on frames go to a handler where they are read; those that wait go first.
-
-        Until `stop_calling`, or until the handler has had enough or has raised, as ``calls`` says then.
-        """
+        """Frames go to a handler from now on, those that wait first, until it has ``ended``."""
         cdef Waiting waiting
         self.gathering = False
         self.calls = calls
         while self.frames.count() and self.calls is calls:
             waiting = self.frames.take()
             self.deliver(waiting.frame, waiting.received, waiting.stream, NULL)
+        self.frames.note_emptied()
 
-    def stop_calling(self):
+    cpdef int stop_calling(self) except -1:
         """From now on frames wait for a consumer."""
         self.calls = None
         self.wake()
+        return 0
 
     cdef int note_damaged(self, Source source, const uint8_t* data, Py_ssize_t size) except -1:
         cdef int kind = kind_of(data, size)
@@ -352,6 +351,7 @@ cdef class Backlog:
                 break
             waiting = self.frames.take()
             self.add_known(waiting.frame, waiting.received)
+        self.frames.note_emptied()
         if self.unmarked:
             self.mark()
         return 0

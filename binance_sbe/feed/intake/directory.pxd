@@ -34,11 +34,11 @@ cdef struct sbe_symbol:
 cdef class Directory:
     cdef readonly dict streams          # by name
     cdef public object is_wanted        # asked with the name of a stream that is new
-    cdef readonly dict strays           # frames by the names of streams nobody wants; the first of them
+    cdef dict stray_by_name             # streams that nobody wants; the first of them
     cdef list symbols                   # by kind: bytes of the symbol -> Stream
     cdef sbe_symbol[KINDS][SYMBOLS] found   # by a hash of the symbol
     cdef list texts                     # of these
-    cdef list stray_streams             # by kind
+    cdef list stray_streams             # by kind: stand for all others that nobody wants
     cdef list odd_ids                   # of the event that was looked at last, where it is odd
     cdef PyObject** known[KINDS]        # by kind and by the symbol's code in the rows
     cdef uint32_t known_count[KINDS]

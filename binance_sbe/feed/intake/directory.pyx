@@ -35,7 +35,7 @@ cdef class Directory:
     """The streams of a feed, by name, by symbol and by the symbol's code in the rows.
 
     ``is_wanted(name)`` says whether anybody has subscribed to a stream that is new; events of others are
-    counted in ``strays``, and belong to a stream that stands for all of these.
+    counted in ``strays``, and are of a stream that is no part of arbitration.
     """
 
     def __cinit__(self):
@@ -44,7 +44,7 @@ cdef class Directory:
         self.stray_streams = [Stream(f"*@{kind}", kind) for kind in NAMES]
         for each in self.stray_streams:
             (<Stream>each).is_stray = True
-        self.strays = {}
+        self.stray_by_name = {}
         self.texts = [None] * (KINDS * SYMBOLS)
 
     def __dealloc__(self):
@@ -64,10 +64,19 @@ cdef class Directory:
         return <Stream>stream
 
     cdef Stream stray(self, int kind, str name):
-        """Stands for a stream that nobody wants; the first hundred are counted by name as well."""
-        if name in self.strays or len(self.strays) < MOST_STRAYS:
-            self.strays[name] = self.strays.get(name, 0) + 1
-        return <Stream>self.stray_streams[kind]
+        """A stream that nobody wants: one of the first hundred, or what stands for the others."""
+        stream = self.stray_by_name.get(name)
+        if stream is None:
+            if len(self.stray_by_name) >= MOST_STRAYS:
+                return <Stream>self.stray_streams[kind]
+            stream = self.stray_by_name[name] = Stream(name, NAMES[kind])
+            (<Stream>stream).is_stray = True
+        return <Stream>stream
+
+    @property
+    def strays(self):
+        """How many events came of streams that nobody has subscribed to: of the first hundred, by name."""
+        return {name: stream.frames for name, stream in self.stray_by_name.items()}
 
     def stream(self, str name):
         """The stream of that name, which is new where nothing was known of it."""

@@ -30,6 +30,7 @@ cdef class FrameQueue:
         self, bytes frame, int64_t received, Stream stream, const sbe_event* event
     ) except -1
     cdef Waiting take(self)
+    cdef int note_emptied(self) except -1
     cdef object queue_of(self, Stream stream)
     cdef int make_room(self, Stream stream, str policy) except -1
     cdef object oldest_queue(self)

@@ -45,7 +45,7 @@ cdef class FrameQueue:
     """In the order of arrival. ``limit`` is where the policies begin to act.
 
     ``account`` is told of each frame that is dropped, by ``note_dropped(stream, first, last, received)``, and of
-    those that are handed over after that, by ``note_taken(stream)``.
+    those that are handed over after that, by ``note_taken(stream)`` or, of all, ``note_all_taken()``.
 
     ``blocking`` is how many wait that are never dropped. ``overflowed`` is the name of the stream
     that had no room, under the policy ``raise``: from then on its frames are not kept.
@@ -118,6 +118,12 @@ cdef class FrameQueue:
         if self.has_dropped:
             self.account.note_taken(waiting.stream)
         return waiting
+
+    cdef int note_emptied(self) except -1:
+        """What comes next does not wait here: what is dropped after that makes holes of its own."""
+        if self.has_dropped and self.count() == 0:
+            self.account.note_all_taken()
+        return 0
 
     cdef object queue_of(self, Stream stream):
         """Those that wait, of one stream."""

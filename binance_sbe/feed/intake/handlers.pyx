@@ -5,15 +5,21 @@ and judged, and nothing of ours is half done. What it raises is kept here for `F
 come after that wait for the next consumer.
 """
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from ...venue.kinds cimport KINDS, kind_of
+from sbe_codegen.runtime.decode.cursor cimport sbe_root
+
 from .directory cimport Directory, sbe_parsed
 from .messages cimport measured_message
 from .stats cimport Stats, note, since
 from .streams cimport Stream, sbe_event
 
 from sbe_codegen.runtime.errors import DecodeError
+
+from ... import spot_stream
+
+cdef uint64_t SCHEMA_VERSION = spot_stream.SCHEMA_VERSION
 
 
 cdef class FrameHandler:
@@ -46,7 +52,9 @@ cdef class Calls:
         if self.in_c is not None:
             stream = directory.event_of(data, len(frame), &event, &parsed)
             if stream is not None:
-                return self.give_parsed(stream.number, &parsed, event.time, received, stats)
+                return self.give_parsed(
+                    stream.number, &parsed, len(frame), event.time, received, stats
+                )
         reused = None
         if self.reuses:
             kind = kind_of(data, len(frame))
@@ -60,16 +68,16 @@ cdef class Calls:
         return self.attempt(self.function, message)
 
     cdef int give_parsed(
-        self, int kind, const sbe_parsed* parsed, int64_t event_time, int64_t received, Stats stats
+        self, int kind, const sbe_parsed* parsed, size_t size, int64_t event_time,
+        int64_t received, Stats stats
     ) except -1:
         """The same to a handler in C, which gets the frame where it lies."""
-        cdef bint goes_on
-        cdef sbe_on_frame on_frame = self.in_c.on_frame
-        cdef void* context = self.in_c.context
+        cdef const sbe_root* root = &parsed.trades.root     # with which the structs of all kinds begin
         note(stats.event_to_received, since(event_time, received), 1)
-        with nogil:
-            goes_on = on_frame(context, kind, parsed, received)
-        self.ended = not goes_on
+        if root.block.version <= SCHEMA_VERSION:
+            stats.left_over_bytes += <int64_t>(size - root.encoded_length)
+        if not self.in_c.on_frame(self.in_c.context, kind, parsed, received):
+            self.ended = True
         return 0
 
     cdef int attempt(self, function, argument) except -1:
