@@ -39,5 +39,5 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     -q -p no:cacheprovider "$@"
 # the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/feed/transport/test_websocket.py tests/feed/test_feed.py tests/slow/test_recovery.py \
-    tests/feed/transport/test_attacks.py -q -p no:cacheprovider \
+    tests/feed/transport/test_attacks.py tests/feed/test_run.py -q -p no:cacheprovider \
     -k "not whatever and not renewal and not half and not shard and not bounded and not 300_000"

@@ -44,8 +44,8 @@ cdef class Waiting:
 cdef class FrameQueue:
     """In the order of arrival. ``limit`` is where the policies begin to act.
 
-    ``account`` is told of each frame that is dropped, by ``note_dropped(stream, first, last, received)``, and of
-    those that are handed over after that, by ``note_taken(stream)`` or, of all, ``note_all_taken()``.
+    ``account`` is told of each frame that is dropped, and of those that are handed over after
+    that (see `account.Account`).
 
     ``blocking`` is how many wait that are never dropped. ``overflowed`` is the name of the stream
     that had no room, under the policy ``raise``: from then on its frames are not kept.
