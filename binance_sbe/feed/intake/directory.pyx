@@ -75,7 +75,7 @@ cdef class Directory:
 
     @property
     def strays(self):
-        """How many events came of streams that nobody has subscribed to: of the first hundred, by name."""
+        """Events of streams that nobody has subscribed to, by name: of the first hundred."""
         return {name: stream.frames for name, stream in self.stray_by_name.items()}
 
     def stream(self, str name):

@@ -1,10 +1,10 @@
 """Who is called for each message, where the frame is read: a function of Python's, or one of C's.
 
-A handler in C is a subclass of `FrameHandler` that sets ``on_frame``. That is called for each event that is
-handed on, with the frame as it was parsed: ``frame.best_bid_ask`` where ``kind`` is BEST_BID_ASK, and so on
-(`binance_sbe.venue.kinds`). Frame and struct are good until it returns. No Python object is made; the GIL is
-held, since to release it for each frame costs more than most handlers do. Of the histograms of `Stats` such
-frames are in ``event_to_received`` only.
+A handler in C is a subclass of `FrameHandler` that sets ``on_frame``. That is called for each event
+that is handed on, with the frame as it was parsed: ``frame.best_bid_ask`` where ``kind`` is
+BEST_BID_ASK, and so on (`binance_sbe.venue.kinds`). Frame and struct are good until it returns. No
+Python object is made; the GIL is held, since to release it for each frame costs more than most
+handlers do. Of the histograms of `Stats` such frames are in ``event_to_received`` only.
 """
 
 from libc.stdint cimport int64_t, uint8_t

@@ -1,8 +1,8 @@
-"""Who is called for each message, where the frame is read. See the interface, `handlers.pxd`, for C.
+"""Who is called for each message, where the frame is read. See `handlers.pxd` for C.
 
-The handler is the user's code and may do anything, also raise: it is called when the frame has been counted
-and judged, and nothing of ours is half done. What it raises is kept here for `Feed.run`, and the frames that
-come after that wait for the next consumer.
+The handler is the user's code and may do anything, also raise: it is called when the frame has been
+counted and judged, and nothing of ours is half done. What it raises is kept here for `Feed.run`, and
+the frames that come after that wait for the next consumer.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t

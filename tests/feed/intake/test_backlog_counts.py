@@ -101,7 +101,7 @@ def test_where_frames_may_be_dropped_only_the_others_make_connections_stop() -> 
     assert (box.backlog.pending, box.backlog.full) == (6, True)
 
 
-@pytest.mark.parametrize("limit", [2, 2, 3, 7])
+@pytest.mark.parametrize("limit", [2, 3, 7])
 def test_of_the_limit_half_may_wait_for_another_connection(limit: int) -> None:
     box = Box(limit)
     box.put(trade(1))
