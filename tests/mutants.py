@@ -3,9 +3,10 @@
     python tests/mutants.py [--sample 40] [--seed 1] [--of PATH ...] [--list] [--whole]
 
 A mutant is the code with one small fault: a comparison that is off by one, a condition that is
-always true, a counter that is not counted. The tests of the module (those that import it or are
-named after it) are run on it. A mutant that they let pass shows a behaviour without a test, or a
-line without a use. With ``--whole``, those that get past them meet all that ``make test`` runs.
+always true, a counter that is not counted. The tests of the module (those named after it, and those
+in the folder of its room that import it) are run on it. A mutant that they let pass shows a
+behaviour without a test, or a line without a use. With ``--whole``, those that get past them meet
+all that ``make test`` runs; so do those of modules without such tests.
 
 The sample is drawn from a seed, so that a score can be repeated. Everything happens in a copy of
 the tree, in ``build/mutants``; Cython modules are compiled anew there, one at a time.
@@ -154,9 +155,10 @@ def sample(paths: list[Path], size: int, seed: int) -> list[Mutant]:
 
 
 def tests_of(path: Path) -> list[str]:
-    """The test files that name this module, those of its own name first."""
+    """The test files of its own name, and those in the folder of its room that import it."""
     stem = path.stem if path.stem != "__init__" else path.parent.name
     own, others = [], []
+    room = ROOT / "tests" / Path(*path.parent.parts[1:] or ("codegen",))
     for test in sorted((ROOT / "tests").rglob("test_*.py")):
         text = test.read_text(encoding="utf-8")
         names = "\n".join(
@@ -164,7 +166,7 @@ def tests_of(path: Path) -> list[str]:
         )
         if f"_{stem}_" in f"_{test.stem}_":  # `cli` is no part of `client`
             own.append(str(test.relative_to(ROOT)))
-        elif re.search(rf"\b{stem}\b", names):
+        elif room in test.parents and re.search(rf"\b{stem}\b", names):
             others.append(str(test.relative_to(ROOT)))
     return own + others
 
