@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import ssl as tls
 from collections.abc import Mapping
 from datetime import time as time_of_day
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .feed import feed
 from .feed.intake.frame_queue import policies
 from .feed.settings import Settings, warn_of_transport
+from .route import Route
 from .venue import environments
 from .venue.streams import KINDS, STREAM_TIMEOUT, stream_names
 
@@ -51,6 +53,10 @@ def connect(
     reply_timeout: float = 10.0,
     silence_timeout: float = 60.0,
     stream_timeout: Mapping[str, float | None] = STREAM_TIMEOUT,
+    proxy: str | Literal[True] | None = True,
+    ssl: tls.SSLContext | None = None,
+    local_addr: tuple[str, int] | None = None,
+    busy_poll: int | None = None,
 ) -> Feed:
     """A feed of SBE streams, to be used as ``async with connect("btcusdt@trade") as feed``.
 
@@ -72,6 +78,12 @@ def connect(
     A connection that is silent for ``silence_timeout``, pings included, or does not answer a
     request within ``reply_timeout``, is replaced; so is one whose stream is silent for longer than
     ``stream_timeout`` of its kind. All times are seconds.
+
+    ``proxy`` is the URL of one to go through (http://, socks5h://, socks5://, with user:password@
+    where it asks for that); True is that of the environment (HTTPS_PROXY, NO_PROXY) or the system,
+    None is none. ``ssl`` is a context of your own for wss://, ``local_addr`` the address and port
+    to come from (port 0: any), ``busy_poll`` the microseconds that the kernel polls the network
+    card for (SO_BUSY_POLL, Linux). The first address of the host that answers is taken (RFC 8305).
 
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
@@ -96,6 +108,7 @@ def connect(
         reply_timeout=reply_timeout,
         silence_timeout=silence_timeout,
         stream_timeout={**STREAM_TIMEOUT, **stream_timeout},
+        route=Route(proxy, ssl, local_addr, busy_poll),
     )
     return Feed(
         stream_names(streams),

@@ -63,13 +63,13 @@ class FakeTransport:
     def __init__(
         self,
         backlog: Backlog,
-        line: Any,
+        source: Any,
         on_text: Callable[[str], object],
         on_sign: Callable[[], object],
         on_lost: Callable[[int | None, str], object],
         on_drained: Callable[[], object],
     ) -> None:
-        self.backlog, self.line = backlog, line
+        self.backlog, self.line = backlog, source
         self.on_text, self.on_sign, self.on_lost = on_text, on_sign, on_lost
         self.on_drained = on_drained
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()

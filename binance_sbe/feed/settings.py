@@ -10,6 +10,7 @@ from datetime import time as time_of_day
 
 from ..errors import KEY_HELP, MissingKey
 from ..outside import remember_key
+from ..route import Route
 
 MOST_LINES = 3  # more would be of no use, and take connections of others
 
@@ -35,6 +36,7 @@ class Settings:
     first_pause: float = 0.25
     longest_pause: float = 30.0
     settle_timeout: float = 10.0
+    route: Route = field(default_factory=Route)
 
     def __post_init__(self) -> None:
         if self.renew_at is not None and not isinstance(self.renew_at, time_of_day):

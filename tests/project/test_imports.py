@@ -25,7 +25,7 @@ IMPORT = re.compile(
 
 # Floors of binance_sbe, from the ground up: a room imports rooms of floors below its own, only.
 FLOORS = (
-    {"outside", "asynchronous"},
+    {"outside", "asynchronous", "route"},
     {"errors"},
     {"logs"},
     {"generated"},

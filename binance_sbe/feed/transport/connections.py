@@ -133,7 +133,8 @@ class Connections:
             engine.guarded(engine.drained, number),
         )
         try:
-            await transport.open(self.url, self._key, self._settings.open_timeout)
+            settings = self._settings
+            await transport.open(self.url, self._key, settings.open_timeout, settings.route)
         except Exception as error:
             if not isinstance(error, FeedError):
                 LOG.error("%s: no connection", self.url, exc_info=error)

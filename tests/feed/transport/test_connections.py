@@ -10,6 +10,7 @@ import pytest
 from played import FakeTransport, Played, playing, turns
 
 from binance_sbe.errors import FeedError, SubscriptionRefused, Unreachable
+from binance_sbe.route import Route
 
 Patch = pytest.MonkeyPatch
 Log = pytest.LogCaptureFixture
@@ -25,7 +26,7 @@ def test_a_connection_is_opened_with_what_it_needs_and_is_in_the_ledger(
         await turns()
         assert played.connections.has_streams  # something may come
         (transport,) = played.transports
-        assert transport.asked == ("ws://x/ws", "the key", 7.0)
+        assert transport.asked == ("ws://x/ws", "the key", 7.0, Route())
         assert transport.line.name == "connection 1 (line 1)"
         assert played.ledger.connections == []
         played.clock.now += 1.0
@@ -381,4 +382,4 @@ def test_transports_of_the_test_are_like_those_of_the_package() -> None:
         assert list(mine.parameters) == list(right.parameters), name
     for name in ("is_drained", "is_whole"):
         assert isinstance(getattr(Transport, name), property)
-    assert list(signature(Transport.open).parameters)[1:] == ["url", "key", "timeout"]
+    assert list(signature(Transport.open).parameters)[1:] == ["url", "key", "timeout", "route"]

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import socket
 import urllib.request
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from binance_sbe.feed.transport import dialing
-from binance_sbe.feed.transport.dialing import NEXT_ADDRESS_SECONDS, dialed, has_proxy, in_turns
+from binance_sbe.feed.transport.dialing import NEXT_ADDRESS_SECONDS, dialed, in_turns
+from binance_sbe.route import system_proxy
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -61,6 +62,10 @@ class Loop:
         class Socket:
             closed = False
             blocking = True
+            options: ClassVar[list[Any]] = []
+
+            def setsockopt(self, *option: int) -> None:
+                self.options.append(option)
 
             def setblocking(self, blocks: bool) -> None:
                 self.blocking = blocks
@@ -177,6 +182,6 @@ def test_a_proxy_is_for_some_connections(
 
     monkeypatch.setattr(urllib.request, "getproxies", lambda: proxies)
     monkeypatch.setattr(urllib.request, "proxy_bypass", bypass)
-    assert has_proxy("host", 7, is_secure) is has
+    assert (system_proxy("host", 7, is_secure) is not None) is has
     assert asked == ["host:7"] * has
-    assert not has_proxy("inside", 1, is_secure)
+    assert system_proxy("inside", 1, is_secure) is None

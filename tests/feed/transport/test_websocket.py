@@ -362,9 +362,9 @@ def test_an_error_of_who_hears_text_ends_the_connection(limit: int) -> None:
 
 
 def test_what_was_too_long_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from binance_sbe.feed.transport import websocket
+    from binance_sbe.feed.transport import upgrade
 
-    monkeypatch.setattr(websocket, "_MAX_FRAME", 100_000)
+    monkeypatch.setattr(upgrade, "_MAX_FRAME", 100_000)
     chunks = [GOOD, wire(BINARY, bytes(100_001)) + GOOD, GOOD, wire(TEXT, b"late")]
     got = asyncio.run(receive(chunks))
     assert (got.frames, got.texts) == ([b"before"], [])
