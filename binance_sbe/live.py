@@ -6,9 +6,10 @@ import inspect
 import ssl as tls
 from collections.abc import Mapping
 from datetime import time as time_of_day
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .feed import feed
+from .feed.base import Plan
 from .feed.intake.frame_queue import policies
 from .feed.settings import Settings, warn_of_transport
 from .route import Route
@@ -35,29 +36,32 @@ class Feed(feed.Feed):
         return Books(self, symbols, **options)
 
 
-def connect(
-    *streams: str,
-    api_key: str | None = None,
-    environment: Literal["prod", "testnet", "demo"] = "prod",
-    url: str | None = None,
-    transport: str | None = None,
-    on_error: Literal["raise", "collect"] = "raise",
-    on_overflow: str | Mapping[str, str] = "block",
-    max_queue: int = 65536,
-    lines: int = 1,
-    reconnect: bool = True,
-    give_up_after: float | None = 900.0,
-    renew_after: float = 23.5 * 3600.0,
-    renew_at: time_of_day | None = None,
-    open_timeout: float = 10.0,
-    reply_timeout: float = 10.0,
-    silence_timeout: float = 60.0,
-    stream_timeout: Mapping[str, float | None] = STREAM_TIMEOUT,
-    proxy: str | Literal[True] | None = True,
-    ssl: tls.SSLContext | None = None,
-    local_addr: tuple[str, int] | None = None,
-    busy_poll: int | None = None,
-) -> Feed:
+class ConnectOptions(TypedDict, total=False):
+    """What `connect` may be given beside streams: see there."""
+
+    api_key: str | None
+    environment: Literal["prod", "testnet", "demo"]
+    url: str | None
+    transport: str | None
+    on_error: Literal["raise", "collect"]
+    on_overflow: str | Mapping[str, str]
+    max_queue: int
+    lines: int
+    reconnect: bool
+    give_up_after: float | None
+    renew_after: float
+    renew_at: time_of_day | None
+    open_timeout: float
+    reply_timeout: float
+    silence_timeout: float
+    stream_timeout: Mapping[str, float | None]
+    proxy: str | Literal[True] | None
+    ssl: tls.SSLContext | None
+    local_addr: tuple[str, int] | None
+    busy_poll: int | None
+
+
+def connect(*streams: str, **options: Unpack[ConnectOptions]) -> Feed:
     """A feed of SBE streams, to be used as ``async with connect("btcusdt@trade") as feed``.
 
     ``api_key`` is an Ed25519 key's id; None reads BINANCE_API_KEY. ``url`` (ws:// or wss://, host
@@ -88,6 +92,34 @@ def connect(
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
     """
+    check_options("connect", options)
+    return Feed(planned(*streams, **options))
+
+
+def planned(
+    *streams: str,
+    api_key: str | None = None,
+    environment: Literal["prod", "testnet", "demo"] = "prod",
+    url: str | None = None,
+    transport: str | None = None,
+    on_error: Literal["raise", "collect"] = "raise",
+    on_overflow: str | Mapping[str, str] = "block",
+    max_queue: int = 65536,
+    lines: int = 1,
+    reconnect: bool = True,
+    give_up_after: float | None = 900.0,
+    renew_after: float = 23.5 * 3600.0,
+    renew_at: time_of_day | None = None,
+    open_timeout: float = 10.0,
+    reply_timeout: float = 10.0,
+    silence_timeout: float = 60.0,
+    stream_timeout: Mapping[str, float | None] = STREAM_TIMEOUT,
+    proxy: str | Literal[True] | None = True,
+    ssl: tls.SSLContext | None = None,
+    local_addr: tuple[str, int] | None = None,
+    busy_poll: int | None = None,
+) -> Plan:
+    """What `connect` was asked for; ValueError and TypeError as it says."""
     where = environments.stream_url(environment, url)
     if on_error not in ("raise", "collect"):
         raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
@@ -110,7 +142,7 @@ def connect(
         stream_timeout={**STREAM_TIMEOUT, **stream_timeout},
         route=Route(proxy, ssl, local_addr, busy_poll),
     )
-    return Feed(
+    return Plan(
         stream_names(streams),
         where,
         environments.rest_url(environment, url),
@@ -122,6 +154,16 @@ def connect(
     )
 
 
+def check_options(function: str, options: Mapping[str, Any]) -> None:
+    """TypeError, as Python's own, for an option that neither `connect` nor this function has."""
+    if unknown := set(options) - set(ConnectOptions.__annotations__):
+        raise TypeError(f"{function}() got an unexpected keyword argument '{min(unknown)}'")
+
+
+# For help() and editors: the options one by one, with what they are by default.
+connect.__signature__ = inspect.signature(planned).replace(return_annotation="Feed")  # type: ignore[attr-defined]
+
+
 def books(
     *symbols: str,
     limit: int = 1000,
@@ -129,7 +171,7 @@ def books(
     weight_limit: int = 6000,
     max_levels: int = 10_000,
     max_buffer: int = 3000,
-    **options: Any,
+    **options: Unpack[ConnectOptions],
 ) -> Books:
     """Order books of these symbols, over a feed of their own: ``async with books("btcusdt")``.
 
@@ -142,9 +184,9 @@ def books(
     """
     from .books.live import Books
 
-    if unknown := set(options) - set(inspect.signature(connect).parameters):
-        raise TypeError(f"books() got an unexpected keyword argument '{min(unknown)}'")
-    feed = connect(**{"on_error": "collect", **options})
+    check_options("books", options)
+    options.setdefault("on_error", "collect")
+    feed = Feed(planned(**options))
     return Books(
         feed,
         symbols,

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import time
 import warnings
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, NoReturn
 
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.tables.results import Batch
 
 from ..asynchronous import Asynchronous
-from ..errors import SlowConsumer, again
-from ..outside import remember_key
 from ..venue.streams import Message, stream_names
-from .intake.backlog import Backlog
-from .intake.frame_queue import FrameQueue
+from .base import BaseFeed, Plan, checked_handler, no_streams
 from .intake.handlers import Calls, FrameHandler
-from .intake.stats import Stats
-from .ledger import Ledger
-from .settings import Settings, checked_key
+from .settings import checked_key
 from .transport.connections import Connections
 from .transport.websocket import arrives
 
@@ -32,61 +25,18 @@ if TYPE_CHECKING:
     from .backfill import FilledTrades
 
 
-class Feed(Asynchronous):
+class Feed(Asynchronous, BaseFeed):
     """Open streams. Made by `connect`; one consumer iterates over it, or over its batches."""
 
     _usage = "async with connect(...) as feed:"
 
-    def __init__(
-        self,
-        streams: list[str],
-        url: str,
-        rest_url: str,
-        api_key: str | None,
-        on_error: str,
-        policy: Mapping[str, str],
-        max_queue: int,
-        settings: Settings,
-    ) -> None:
-        self.url = url
-        self.errors: deque[DecodeError] = deque(maxlen=1000)
-        self.stats = Stats()
-        self.ledger = Ledger()
-        self.rest_url = rest_url
-        self._wanted = streams
-        self._key = None if api_key is None else remember_key(api_key)
-        self._on_error = on_error
+    def __init__(self, plan: Plan) -> None:
         self._arrived = asyncio.Event()
-        stops = set(policy.values()) == {"block"}
-        queue = FrameQueue(max_queue, policy, self.ledger)
-        self._backlog = Backlog(self.stats, self.ledger, queue, stops, self._arrived.set)
-        self._connections = Connections(f"{url}/ws", self._backlog, self.ledger, settings)
-        self._is_open = self._is_left = self._has_told = False
+        super().__init__(plan, self._arrived.set)
+        self._connections = Connections(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings)
+        self._engine = self._connections.engine
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_waited = False  # somebody waits for frames now
-
-    def __repr__(self) -> str:
-        state = "open" if self._is_open else "not open"
-        if self._connections.engine.is_over:
-            state = "closed"
-        count = len(self.streams)
-        streams = f"{count} stream" + "s" * (count != 1)
-        return f"<Feed {self.url}, {state}, {streams}, {self.stats.frames} frames>"
-
-    @property
-    def streams(self) -> list[str]:
-        """The streams that the exchange has acknowledged, in the order they were asked for."""
-        return self._connections.engine.supervisor.streams
-
-    @property
-    def waiting(self) -> int:
-        """Frames that have arrived and were not handed over."""
-        return self._backlog.pending
-
-    @property
-    def reconnects(self) -> int:
-        """How often a connection was lost, or could not be made, and another attempt followed."""
-        return self._connections.engine.supervisor.reconnects
 
     # opening and closing
 
@@ -110,7 +60,7 @@ class Feed(Asynchronous):
         self._is_left = True
 
     def __del__(self) -> None:
-        if not getattr(self, "_is_open", False) or self._connections.engine.is_over:
+        if not getattr(self, "_is_open", False) or self._engine.is_over:
             return
         text = f"{self!r} was dropped and not closed"
         warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
@@ -141,14 +91,6 @@ class Feed(Asynchronous):
             self._opened()
             await self._connections.unsubscribe(stream_names(streams))
 
-    def renew(self) -> None:
-        """Has a new connection take the place of each, without a hole: at a quiet time, say.
-
-        Returns at once; the new ones are in ``ledger.connections`` once they are there.
-        """
-        self._opened()
-        self._connections.engine.renew()
-
     async def fill_trades(self, client: rest.Client | None = None) -> AsyncIterator[FilledTrades]:
         """The trades of holes, those that are in the ledger and those to come, by REST.
 
@@ -167,28 +109,8 @@ class Feed(Asynchronous):
             if own is not None:
                 client = await stack.enter_async_context(own)
             assert client is not None
-            async for filled in fill_all(
-                client, self.ledger, lambda: self._connections.engine.is_over
-            ):
+            async for filled in fill_all(client, self.ledger, lambda: self._engine.is_over):
                 yield filled
-
-    def _opened(self) -> None:
-        if not self._is_open:
-            raise self._not_open()
-
-    def _begin(self) -> None:
-        """An iteration begins: refused where one has ended before, or the block was left."""
-        self._opened()
-        is_over = self._connections.engine.is_over and self._connections.engine.closing
-        if is_over and not self.waiting and (self._is_left or self._has_told):
-            raise self._closed()
-
-    def _end(self) -> None:
-        """What happens when the last frame is consumed."""
-        self._has_told = True
-        error = self._connections.engine.error
-        if error is not None and not self._connections.engine.closing:
-            raise again(error)
 
     # frames
 
@@ -197,21 +119,13 @@ class Feed(Asynchronous):
         self._opened()
         connections = self._connections
         while not there_is():
-            if connections.engine.is_over:
+            if self._engine.is_over:
                 return False
             if not connections.has_streams:
-                raise RuntimeError("the feed has no streams: subscribe to some")
+                raise no_streams()
             await self._news(None)
         self._check_overflow()
         return True
-
-    def _check_overflow(self) -> None:
-        """Ends the feed where a stream had no room under the policy ``raise``."""
-        queue, engine = self._backlog.frames, self._connections.engine
-        if queue.overflowed is not None and not engine.is_over:
-            error = SlowConsumer(queue.overflowed, len(queue))
-            engine.fail(error)
-            raise error
 
     def _alone(self) -> None:
         """Refuses a second consumer, who would take what the first is waiting for."""
@@ -235,7 +149,7 @@ class Feed(Asynchronous):
     def _consumed(self) -> None:
         """Lets the transports go on, once half of what they may hold is taken."""
         if self._backlog.has_much_room:
-            self._connections.engine.resume()
+            self._engine.resume()
 
     def __iter__(self) -> NoReturn:
         raise TypeError("messages come one by one: write 'async for message in feed:'")
@@ -254,9 +168,7 @@ class Feed(Asynchronous):
             try:
                 return backlog.next_message()
             except DecodeError as error:
-                if self._on_error == "raise":
-                    raise
-                self.errors.append(error)
+                self._refused(error)
             finally:
                 self._consumed()
         self._end()
@@ -277,17 +189,17 @@ class Feed(Asynchronous):
         ``on_error`` is "raise". TypeError for a handler that can't be called, or that is a
         coroutine function: nobody could wait for it here.
         """
-        calls = Calls(_checked(handler), reuse, self._refused)
+        calls = Calls(checked_handler(handler), reuse, self._refused)
         self._begin()
         self._alone()
         self._check_overflow()
         self._is_waited = True
-        engine, backlog = self._connections.engine, self._backlog
+        engine, backlog = self._engine, self._backlog
         try:
             backlog.call(calls)
             while not calls.ended and not engine.is_over:
                 if not self._connections.has_streams:
-                    raise RuntimeError("the feed has no streams: subscribe to some")
+                    raise no_streams()
                 self._arrived.clear()
                 self._consumed()
                 await self._arrived.wait()
@@ -310,12 +222,6 @@ class Feed(Asynchronous):
         if not ended:
             self._end()
 
-    def _refused(self, error: DecodeError) -> None:
-        """A frame that is no message came to a handler."""
-        if self._on_error == "raise":
-            raise error
-        self.errors.append(error)
-
     async def batches(
         self, max_messages: int = 10_000, max_delay: float = 0.1
     ) -> AsyncIterator[Batch]:
@@ -329,13 +235,9 @@ class Feed(Asynchronous):
         While this runs frames become rows as they arrive. Rows that were not handed over when
         iteration stops are in the first batch of the next `batches`; messages are not made of them.
         """
-        if max_messages < 1:
-            raise ValueError(f"max_messages is at least 1, not {max_messages}")
-        if not max_delay >= 0:
-            raise ValueError(f"max_delay is a number of seconds, not {max_delay}")
+        size = self._batch_size(max_messages, max_delay)
         self._begin()
-        stats, backlog = self.stats, self._backlog
-        size = min(max_messages, backlog.limit)
+        backlog = self._backlog
 
         def there_are_rows() -> int:
             self._alone()
@@ -347,11 +249,8 @@ class Feed(Asynchronous):
                 until = time.monotonic() + max_delay
                 while not backlog.rows_ready and await self._wait_more(until):
                     pass
-                batch = backlog.hand_over()
+                batch = self._hand_over()
                 self._consumed()
-                stats.rejected += len(batch.rejected)
-                stats.left_over_bytes += batch.left_over_bytes
-                self.errors.extend(batch.errors)
                 yield batch
         finally:
             backlog.stop_gathering()
@@ -360,27 +259,6 @@ class Feed(Asynchronous):
     async def _wait_more(self, until: float) -> bool:
         """Waits for news; False where ``until`` or the end comes first."""
         left = until - time.monotonic()
-        if left <= 0 or self._connections.engine.is_over:
+        if left <= 0 or self._engine.is_over:
             return False
         return await self._news(left)
-
-
-def _checked(handler: Any) -> Any:
-    """TypeError for what can't be called where a frame is read."""
-    if isinstance(handler, FrameHandler):
-        return handler
-    if not callable(handler):
-        raise TypeError(f"a handler is a function of one message, not {type(handler).__name__}")
-    if isinstance(handler, type) and issubclass(handler, FrameHandler):
-        raise TypeError(f"a handler is an object of {handler.__name__}, not the class: call it")
-    call = getattr(type(handler), "__call__", None)  # noqa: B004 - an object may be called
-    for kind in (
-        inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction,
-    ):  # fmt: skip
-        if kind(handler) or kind(call):
-            what = "coroutine" if kind is inspect.iscoroutinefunction else "generator"
-            raise TypeError(
-                f"the handler is a {what} function, and nobody could wait for it where frames are "
-                "read: write 'async for message in feed', or a plain function that starts a task"
-            )
-    return handler

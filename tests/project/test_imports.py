@@ -40,6 +40,7 @@ FLOORS = (
     {"feed"},
     {"books"},
     {"live"},
+    {"sync"},
     {"simulator"},
     {"commands"},
     {"names"},
