@@ -10,7 +10,7 @@ import ssl as tls
 import sys
 import urllib.request
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 _PORTS = {"http": 80, "socks5h": 1080, "socks5": 1080, "socks4a": 1080, "socks4": 1080}
@@ -121,6 +121,10 @@ class Route:
         """The proxy to go through. ValueError where the environment names one that can't be."""
         given = system_proxy(host, port, is_secure) if self.proxy is True else self.proxy
         return None if given is None else parsed_proxy(given)
+
+    def for_rest(self) -> dict[str, Any]:
+        """The options of `rest.Client` that mean the same."""
+        return {"proxy": self.proxy, "ssl": self.ssl, "local_addr": self.local_addr}
 
     def context(self) -> tls.SSLContext:
         """What TLS is made with."""

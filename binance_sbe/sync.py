@@ -6,12 +6,30 @@ all that `binance_sbe.connect` has: several connections, renewal, retries, the l
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from .feed.blocking import Feed as Feed
+from .feed import blocking
 from .live import ConnectOptions, check_options, planned
 
-__all__ = ["Feed", "connect"]
+if TYPE_CHECKING:
+    from .books.blocking import Books
+
+__all__ = ["Feed", "books", "connect"]
+
+
+class Feed(blocking.Feed):
+    __doc__ = blocking.Feed.__doc__
+
+    def books(self, *symbols: str, **options: Any) -> Books:
+        """Order books of these symbols over this feed, which is open: ``with feed.books()``.
+
+        Their streams are added to those of the feed, and nobody else iterates over it. For
+        ``options`` see `books`. The feed stays open.
+        """
+        from .books.blocking import Books  # which needs the decoders of REST: feeds do not
+
+        self._opened()
+        return Books(self, symbols, **options)
 
 
 def connect(
@@ -38,3 +56,33 @@ def connect(
     if cpu is not None and not (isinstance(cpu, int) and cpu >= 0):
         raise ValueError(f"cpu is the number of a CPU, not {cpu!r}")
     return Feed(planned(*streams, **options), timeout, bool(spin), cpu)
+
+
+def books(
+    *symbols: str,
+    limit: int = 1000,
+    audit_seconds: float | None = 3600.0,
+    weight_limit: int = 6000,
+    max_levels: int = 10_000,
+    max_buffer: int = 3000,
+    **options: Unpack[ConnectOptions],
+) -> Books:
+    """Order books of these symbols, over a feed of their own: ``with sync.books("btcusdt")``.
+
+    Everything is as for `binance_sbe.books`, but that the books move while somebody iterates over
+    their ``events()``, or is in ``wait()`` or ``keep()``. Snapshots are asked for by a thread.
+    """
+    from .books.blocking import Books
+
+    check_options("books", options)
+    options.setdefault("on_error", "collect")
+    return Books(
+        Feed(planned(**options), None, False, None),
+        symbols,
+        limit=limit,
+        audit_seconds=audit_seconds,
+        weight_limit=weight_limit,
+        max_levels=max_levels,
+        max_buffer=max_buffer,
+        owns_feed=True,
+    )

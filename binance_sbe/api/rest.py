@@ -5,8 +5,10 @@ The client is for market data: it signs nothing. aiohttp is the extra ``rest``.
 
 from __future__ import annotations
 
+import ssl as tls
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from sbe_codegen.extras import imported
 
@@ -22,6 +24,7 @@ from ..errors import (
     Unreachable,
 )
 from ..outside import KEY_HEADER, number, remember_key, retry_after
+from ..route import Route
 from ..venue import environments
 from . import bodies
 
@@ -82,7 +85,8 @@ class Client(Asynchronous):
     ``environment`` is "prod", "testnet" or "demo"; ``url`` (http, https, ws or wss, host and port)
     overrides it. ``api_key`` is sent where it is given; market data needs none. It goes to this
     host only: a redirect is not followed. ``timeout`` is in seconds, for one answer; ``max_size``
-    is what one may have at most, in bytes after decompression.
+    is what one may have at most, in bytes after decompression. ``proxy``, ``ssl`` and
+    ``local_addr`` are as for `connect`; SOCKS needs aiohttp-socks, the extra ``socks``.
 
     ``used_weight`` is what the exchange has said was used of the minute's weight, at ``used_at``
     (seconds since 1970); None before it has said so. When it refuses with HTTP 429 or 418, that is
@@ -100,6 +104,9 @@ class Client(Asynchronous):
         api_key: str | None = None,
         timeout: float = 10.0,
         max_size: int = 64 << 20,
+        proxy: str | Literal[True] | None = True,
+        ssl: tls.SSLContext | None = None,
+        local_addr: tuple[str, int] | None = None,
     ) -> None:
         if not (isinstance(max_size, int) and max_size > 0):
             raise ValueError(f"max_size is a positive number of bytes, not {max_size!r}")
@@ -109,12 +116,14 @@ class Client(Asynchronous):
         self.used_weight: int | None = None
         self.used_at = 0.0
         self.blocked_until = 0.0
+        self._route = Route(proxy, ssl, local_addr)
         self._timeout = timeout
         self._max_size = max_size
         self._headers = HEADERS | bodies.ACCEPTED
         if api_key:
             self._headers[KEY_HEADER] = _checked(api_key)
         self._session: aiohttp.ClientSession | None = None
+        self._proxy: dict[str, Any] = {}  # what each request is to be given
 
     def __repr__(self) -> str:
         return f"<rest.Client {self.url}, weight used: {self.used_weight}>"
@@ -122,12 +131,44 @@ class Client(Asynchronous):
     async def __aenter__(self) -> Client:
         aiohttp = imported("aiohttp", "rest.Client", "rest")
         self._session = aiohttp.ClientSession(
+            connector=self._connector(aiohttp),
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=self._timeout),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),  # nothing that a server says is sent back to it
         )
         return self
+
+    def _connector(self, aiohttp: Any) -> Any:
+        """How its connections are made."""
+        route, place = self._route, urlsplit(self.url)
+        is_secure = place.scheme == "https"
+        try:
+            port = place.port or (443 if is_secure else 80)
+            proxy = route.proxy_for(str(place.hostname), port, is_secure)
+        except ValueError as error:
+            raise Unreachable(f"{self.url}: {error}") from None
+        options: dict[str, Any] = {"ssl": route.context() if is_secure else True}
+        if route.local_addr is not None:
+            options["local_addr"] = route.local_addr
+        if proxy is None:
+            return aiohttp.TCPConnector(**options)
+        if proxy.is_socks:
+            socks = imported("aiohttp_socks", "rest.Client through a SOCKS proxy", "socks")
+            kind = socks.ProxyType.SOCKS5 if proxy.scheme[5] == "5" else socks.ProxyType.SOCKS4
+            return socks.ProxyConnector(
+                proxy.host,
+                proxy.port,
+                kind,
+                proxy.user,
+                proxy.password or None,
+                proxy.scheme in ("socks5h", "socks4a"),  # whose side resolves the host
+                **options,
+            )
+        self._proxy = {"proxy": str(proxy)}
+        if proxy.user is not None:
+            self._proxy["proxy_auth"] = aiohttp.BasicAuth(proxy.user, proxy.password)
+        return aiohttp.TCPConnector(**options)
 
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
@@ -150,13 +191,15 @@ class Client(Asynchronous):
             raise RateLimited(self.url, 429, left)
         query = {name: str(value) for name, value in parameters.items()}
         try:
-            asked = self._session.get(self.url + path, params=query, allow_redirects=False)
+            asked = self._session.get(
+                self.url + path, params=query, allow_redirects=False, **self._proxy
+            )
             async with asked as answer:
                 self._note_limits(answer.status, answer.headers)
                 body = await bodies.read(answer, self.url, self._max_size)
         except TimeoutError:
             failure = Unreachable(f"{self.url}: no answer within {self._timeout:g} s")
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             failure = Unreachable(f"{self.url}: {error or type(error).__name__}")
         else:
             return decode_response(answer.headers.get("Content-Type"), body)

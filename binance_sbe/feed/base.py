@@ -47,6 +47,7 @@ class BaseFeed:
         self.stats = Stats()
         self.ledger = Ledger()
         self.rest_url = plan.rest_url
+        self.route = plan.settings.route
         self._wanted = plan.streams
         self._key = None if plan.api_key is None else remember_key(plan.api_key)
         self._on_error = plan.on_error

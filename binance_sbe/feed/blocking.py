@@ -116,10 +116,9 @@ class Feed(BaseFeed):
             return
         self._closes = True
         self._loop.wake()
-        if self._mover == threading.get_ident():
-            return
-        with self._lock:
-            self._finish_closing()
+        if self._mover != threading.get_ident():
+            with self._lock:
+                self._finish_closing()
 
     def _finish_closing(self) -> None:
         self._mover = threading.get_ident()
@@ -244,15 +243,15 @@ class Feed(BaseFeed):
             raise no_streams()
         return True
 
-    def _until(self) -> float:
+    def _until(self, timeout: float | None) -> float:
         """When the consumer's patience ends."""
-        return time.monotonic() + (_LONGEST_WAIT if self.timeout is None else self.timeout)
+        return time.monotonic() + (_LONGEST_WAIT if timeout is None else timeout)
 
-    def _wait(self, until: float) -> None:
+    def _wait(self, until: float, timeout: float | None) -> None:
         """A turn. TimeoutError where the time is over; the feed stays open."""
         left = until - time.monotonic()
-        if left <= 0 and self.timeout is not None:
-            raise TimeoutError(f"nothing came for {self.timeout:g} s")
+        if left <= 0 and timeout is not None:
+            raise TimeoutError(f"nothing came for {timeout:g} s")
         self._turn(max(left, 0.0))
 
     # frames
@@ -263,31 +262,45 @@ class Feed(BaseFeed):
 
     def __next__(self) -> Message:
         """The next message. Raises ConnectionLost when there is no connection any more."""
+        message = self.receive(self.timeout)
+        if message is None:
+            self._end()
+            raise StopIteration
+        return message
+
+    def receive(self, timeout: float | None = None) -> Message | None:
+        """The next message; None when the feed has ended, whatever with: iteration tells.
+
+        TimeoutError where none comes within ``timeout`` seconds (None: no limit).
+        """
         self._take()
         try:
             backlog, frames = self._backlog, self._backlog.frames
             backlog.stop_gathering()
             until = None
             while True:
-                if frames and frames.overflowed is None:
+                self._check_overflow()
+                if frames:
                     if time.monotonic() > self._look_at and not self._closes:
                         self._turn(0.0)  # who is always late answers pings all the same
                     try:
                         return backlog.next_message()
                     except DecodeError as error:
                         self._refused(error)
-                        continue
-                if not self._goes_on():
-                    break
-                until = until or self._until()
-                self._wait(until)
-                self._check_overflow()
+                elif self._goes_on():
+                    if until is None:
+                        until = self._until(timeout)
+                        self._turn(max(until - time.monotonic(), 0.0))
+                    else:
+                        self._wait(until, timeout)
+                elif self._closes:
+                    self._finish_closing()
+                    if not frames:  # nothing was held until the end
+                        return None
+                else:
+                    return None
         finally:
             self._let_go()
-        if self._backlog.frames:  # of the last moment
-            return self.__next__()
-        self._end()
-        raise StopIteration
 
     def batches(self, max_messages: int = 10_000, max_delay: float = 0.1) -> Iterator[Batch]:
         """Batches of frames as tables, each with a ``received_ns`` column (time.time_ns()).
@@ -322,12 +335,13 @@ class Feed(BaseFeed):
     def _next_batch(self, size: int, max_delay: float) -> Batch | None:
         backlog = self._backlog
         backlog.gather(size)
-        until = self._until()
+        timeout = self.timeout
+        until = self._until(timeout)
         while not backlog.batches.rows:
             if not self._goes_on():
                 return None
-            self._wait(until)
-            self._check_overflow()
+            self._wait(until, timeout)
+        self._check_overflow()
         until = time.monotonic() + max_delay
         while not backlog.rows_ready and not self._closes and not self._engine.is_over:
             left = until - time.monotonic()
@@ -348,9 +362,8 @@ class Feed(BaseFeed):
         pointed at one frame after the other: keep nothing of it. A handler in C is a
         `FrameHandler`, which also says when it has had enough (see ``handlers.pxd``).
 
-        Ends when the feed is closed, by the handler too. Raises as iteration does, DecodeError
-        included where ``on_error`` is "raise", and TimeoutError where nothing came for ``timeout``
-        seconds. TypeError for a handler that can't be called, or that is a coroutine function.
+        Ends when the feed is closed, by the handler too. Raises as iteration does, and TypeError
+        for a handler that can't be called, or that is a coroutine function.
         """
         calls = Calls(checked_handler(handler), reuse, self._refused)
         self._begin()
@@ -376,12 +389,12 @@ class Feed(BaseFeed):
             self._end()
 
     def _run(self, calls: Calls) -> None:
-        stats = self.stats
+        stats, timeout = self.stats, self.timeout
         self._backlog.call(calls)
-        seen, until = stats.frames, self._until()
+        seen, until = stats.frames, self._until(timeout)
         while not calls.ended and self._goes_on():
-            self._wait(until)
+            self._wait(until, timeout)
             if stats.frames != seen:
-                seen, until = stats.frames, self._until()
+                seen, until = stats.frames, self._until(timeout)
         if not calls.ended:
             self._engine.resume()  # what connections that have ended had read, and had no room for

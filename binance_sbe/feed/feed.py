@@ -104,7 +104,7 @@ class Feed(Asynchronous, BaseFeed):
         from .backfill import fill_all
 
         self._opened()
-        own = rest.Client(url=self.rest_url) if client is None else None
+        own = rest.Client(url=self.rest_url, **self.route.for_rest()) if client is None else None
         async with contextlib.AsyncExitStack() as stack:
             if own is not None:
                 client = await stack.enter_async_context(own)

@@ -16,8 +16,9 @@ from test_book import depth20, diff, snapshot
 
 import binance_sbe
 from binance_sbe import OrderBook
+from binance_sbe.books.base import Budget
 from binance_sbe.books.keeper import UP, Keeper, Link, LiveBook
-from binance_sbe.books.live import Books, Budget
+from binance_sbe.books.live import Books
 from binance_sbe.errors import BinanceError, ConnectionLost
 from binance_sbe.rest import depth_weight
 from binance_sbe.simulator import Exchange

@@ -13,7 +13,8 @@ from intake import intake
 from test_book import diff, snapshot
 
 import binance_sbe
-from binance_sbe.books.live import Books, Budget
+from binance_sbe.books.base import Budget
+from binance_sbe.books.live import Books
 from binance_sbe.errors import ConnectionLost, RateLimited
 from binance_sbe.feed.intake.streams import Source
 from binance_sbe.rest import depth_weight
