@@ -87,8 +87,8 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     on. Texts and pings that come behind such frames are heard at once, as far as the buffer goes: so that the
     exchange's replies are understood, and it gets its pongs, whatever the consumer does.
 
-    ``shell`` has ``take(bytes)`` for other frames, or parts of them, as they came;
-    ``refuse(code, reason)`` for what breaks the rules;
+    ``shell`` has ``take(bytes)`` for other frames, or parts of them, as they came; ``cut_off()`` before
+    a close frame amid a message; ``refuse(code, reason)`` for what breaks the rules;
     ``socket_lost(error)``; ``drained()`` when all that came before the end has been taken;
     ``fail(error)`` for errors of ours.
     """
@@ -311,6 +311,8 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         elif length == OVER_63_BITS:
             self.shell.refuse(1002, "a length of more than 63 bits")
         else:
+            if self.amid and first & OPCODE == CLOSE:
+                self.shell.cut_off()
             self.foreign = length
             if first & OPCODE <= BINARY:
                 self.amid = not first & FIN

@@ -378,6 +378,18 @@ def test_codes_that_there_are_not_break_the_rules(code: int) -> None:
     assert got.lost[0][0] is None
 
 
+@pytest.mark.parametrize("kind", [BINARY, TEXT])
+def test_a_close_amid_a_message_is_answered_as_any_other(kind: int) -> None:
+    """It is no fault (5.4), but what was cut off has not come whole."""
+    begun = wire(kind, b"begun", fin=False)
+    got = asyncio.run(receive([GOOD, begun + END + wire(CONTINUATION, b"late") + GOOD]))
+    assert (got.frames, got.texts) == ([b"before"], [])
+    assert code_of(got.answers) == 1001
+    assert got.lost == [(None, "the other side closed amid a message")]
+    got = asyncio.run(receive([GOOD, begun + wire(CLOSE, b"\0\5")]))
+    assert code_of(got.answers) == 1002
+
+
 def test_a_close_without_a_code_is_1005() -> None:
     got = asyncio.run(receive([GOOD, wire(CLOSE, b"")]))
     assert got.frames == [b"before"]
