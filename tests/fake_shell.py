@@ -68,6 +68,9 @@ class Shell:
             message, self.parts = self.parts, b""
             self.reader.put(message)
 
+    def cut_off(self) -> None:
+        self.calls.append("cut off")
+
     def refuse(self, code: int, reason: str) -> None:
         self.calls.append((code, reason))
         self.reader.over = True

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -67,7 +68,7 @@ async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @contextlib.asynccontextmanager
-async def scripted(*scripts: Script) -> AsyncIterator[str]:
+async def scripted(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """The URL of a server whose first connection gets the first script, and so on.
 
     Those beyond the last get the last. All end with the block.
@@ -89,9 +90,9 @@ async def scripted(*scripts: Script) -> AsyncIterator[str]:
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"{'wss' if tls else 'ws'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in list(tasks):

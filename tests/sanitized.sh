@@ -36,8 +36,9 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/books/test_book.py tests/feed/intake/test_frame_queue.py tests/feed/intake/test_backlog.py \
     tests/runtime/decode/test_full.py tests/runtime/decode/test_decode_errors.py tests/runtime/decode/test_unknown_elements.py \
     tests/runtime/tables/test_nested_columns.py tests/runtime/decode/test_runtime_memory.py tests/runtime/decode/test_fuzz.py \
+    tests/feed/transport/test_reader.py tests/feed/transport/test_reader_ends.py tests/feed/transport/test_rfc6455_fuzz.py \
     -q -p no:cacheprovider "$@"
 # the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/feed/transport/test_websocket.py tests/feed/test_feed.py tests/slow/test_recovery.py \
-    tests/feed/transport/test_attacks.py tests/feed/test_run.py -q -p no:cacheprovider \
+    tests/feed/transport/test_attacks.py tests/feed/test_run.py tests/feed/transport/test_rfc6455.py -q -p no:cacheprovider \
     -k "not whatever and not renewal and not half and not shard and not bounded and not 300_000"

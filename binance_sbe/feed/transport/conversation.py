@@ -23,6 +23,7 @@ from .reader import FrameReader
 CLOSE_SECONDS = 2.0  # for the other side to end what was agreed to be over
 _MOST_FRAGMENTS = 16_384  # of one message
 _MOST_UNSENT = 256 * 1024  # bytes of pongs and requests that the other side does not read
+_LAST_FRAGMENT = b"\x80\x00"
 
 OnText = Callable[[str], object]
 OnSign = Callable[[], object]
@@ -134,6 +135,14 @@ class Conversation(ABC):
             reader.over = True
             self._end_soon()
         self._write()
+
+    def cut_off(self) -> None:
+        """A close frame comes amid a message (5.4): it is an end, and not of all."""
+        assert self._protocol is not None
+        self._failure = self._failure or "the other side closed amid a message"
+        # websockets takes such a close for a fault.
+        self._protocol.receive_data(_LAST_FRAGMENT)
+        self._protocol.events_received()
 
     def _hear(self, frame: Any) -> None:
         assert isinstance(frame, Frame)

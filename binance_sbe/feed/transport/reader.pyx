@@ -9,6 +9,7 @@ whatever breaks the rules. Section numbers are those of RFC 6455.
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memmove
 
@@ -30,6 +31,9 @@ cdef enum:
     MASKED = 0x80               # in the second byte
     LENGTH = 0x7F
     CLOSE = 0x8
+    MOST_CONTROL = 125          # bytes of a control frame's payload (5.5)
+    NOT_MINIMAL = -1            # in the place of a length
+    OVER_63_BITS = -2
     BUFFER = 256 * 1024
     MOST_PLAIN = 65535          # bytes of a frame that is read here: it has room in the buffer
     MOST_OTHERS = 10_000        # frames of other kinds in a second: more is an attack
@@ -39,7 +43,7 @@ cdef Py_ssize_t EVER = 1 << 62
 
 
 cdef Py_ssize_t frame_length(const uint8_t* frame, Py_ssize_t size, Py_ssize_t* header) noexcept:
-    """Of header and payload (5.2), 0 where too little is there to know, -1 where it is not minimal."""
+    """Of header and payload (5.2), 0 where too little is there to know, less where it is wrong."""
     cdef Py_ssize_t length, i
     if size < 2:
         return 0
@@ -52,13 +56,23 @@ cdef Py_ssize_t frame_length(const uint8_t* frame, Py_ssize_t size, Py_ssize_t* 
         return 0
     if length == 126:
         length = frame[2] << 8 | frame[3]
-        return -1 if length < 126 else header[0] + length
+        return NOT_MINIMAL if length < 126 else header[0] + length
+    if frame[2] & 0x80:
+        return OVER_63_BITS
     length = 0
     for i in range(2, 10):
         if length >> 40:        # websockets will not have it
             return EVER
         length = length << 8 | frame[i]
-    return -1 if length < 65536 else header[0] + length
+    return NOT_MINIMAL if length < 65536 else header[0] + length
+
+
+cdef bint is_text(const uint8_t* payload, Py_ssize_t size) except -1:
+    try:
+        PyUnicode_DecodeUTF8(<const char*>payload, size, NULL)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 cdef class Base:        # a cdef class derives from a Python class beside another cdef class only
@@ -73,9 +87,10 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     on. Texts and pings that come behind such frames are heard at once, as far as the buffer goes: so that the
     exchange's replies are understood, and it gets its pongs, whatever the consumer does.
 
-    ``shell`` has ``take(bytes)`` for other frames, or parts of them, as they came; ``refuse(code,
-    reason)`` for what breaks the rules; ``socket_lost(error)``; ``drained()`` when all that came before
-    the end has been taken; ``fail(error)`` for errors of ours.
+    ``shell`` has ``take(bytes)`` for other frames, or parts of them, as they came; ``cut_off()`` before
+    a close frame amid a message; ``refuse(code, reason)`` for what breaks the rules;
+    ``socket_lost(error)``; ``drained()`` when all that came before the end has been taken;
+    ``fail(error)`` for errors of ours.
     """
 
     cdef Backlog backlog
@@ -291,9 +306,13 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         self.others += 1
         if self.others > MOST_OTHERS:
             self.shell.refuse(1008, f"more than {MOST_OTHERS:,} control frames and fragments in a second")
-        elif length < 0:
+        elif length == NOT_MINIMAL:
             self.shell.refuse(1002, "a length that is not in its shortest form")
+        elif length == OVER_63_BITS:
+            self.shell.refuse(1002, "a length of more than 63 bits")
         else:
+            if self.amid and first & OPCODE == CLOSE:
+                self.shell.cut_off()
             self.foreign = length
             if first & OPCODE <= BINARY:
                 self.amid = not first & FIN
@@ -311,7 +330,10 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         return 0
 
     cdef int look_ahead(self) except -1:
-        """Hears the texts and pings that came behind messages for which there is no room."""
+        """Hears the texts and pings that came behind messages for which there is no room.
+
+        What breaks the rules is left for later: what waits comes before that end.
+        """
         cdef Py_ssize_t header = 0, length, at = max(self.at, self.looked)
         cdef int64_t moment = monotonic_ns()
         cdef uint8_t first
@@ -322,6 +344,10 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
             if length <= 0 or length > self.filled - at or self.data[at + 1] & MASKED:
                 break
             first = self.data[at]
+            if first & OPCODE >= CLOSE and length - header > MOST_CONTROL:
+                break
+            if first == FIN | TEXT and not is_text(self.data + at + header, length - header):
+                break
             if first == FIN | TEXT or first == FIN | PING or first == FIN | PONG:
                 part = PyBytes_FromStringAndSize(<const char*>self.data + at, length)
                 memmove(self.data + at, self.data + at + length, self.filled - at - length)

@@ -118,7 +118,6 @@ class Transport(Conversation):
     async def open(self, url: str, key: str, timeout: float, route: Route | None = None) -> None:
         """Raises Unreachable or ConnectionRefused. No redirect is followed."""
         self._url = url
-        self._ended = asyncio.Event()
         route = route or Route()
         place = urlsplit(url)
         is_secure = place.scheme == "wss"
@@ -153,6 +152,7 @@ class Transport(Conversation):
                     found.close()
 
     def take_over(self, protocol: ClientProtocol, socket: Socket, rest: bytes) -> None:
+        self._ended = asyncio.Event()
         retry = getattr(socket, "_retry_ssl_read", None)
         super().take_over(protocol, socket if retry is None else Retrying(socket, retry), rest)
 

@@ -95,7 +95,7 @@ def test_a_length_is_in_its_shortest_form(kind: int, size: int, form: int, is_go
     assert shell.taken()[-1:] == ([b"after"] if is_good else [])
 
 
-@pytest.mark.parametrize("length", [1 << 20, (1 << 40) - 1, 1 << 40, 1 << 55, (1 << 64) - 1])
+@pytest.mark.parametrize("length", [1 << 20, (1 << 40) - 1, 1 << 40, 1 << 55, (1 << 63) - 1])
 def test_all_that_follows_a_length_that_nobody_has_is_the_shells(length: int) -> None:
     """It refuses such a frame; none of its bytes may be taken for frames meanwhile."""
     shell = Shell(100)
@@ -105,6 +105,14 @@ def test_all_that_follows_a_length_that_nobody_has_is_the_shells(length: int) ->
         shell.bring(data[i : i + 3])
     assert shell.given == data
     assert (shell.backlog.stats.frames, shell.calls) == (0, [])
+
+
+@pytest.mark.parametrize("length", [1 << 63, (1 << 64) - 1])
+def test_a_length_has_63_bits(length: int) -> None:
+    shell = Shell(100)
+    shell.bring(wire(BINARY, b"before") + b"\x82\x7f" + length.to_bytes(8, "big"))
+    assert shell.taken() == [b"before"]
+    assert (shell.given, shell.calls) == (b"", [(1002, "a length of more than 63 bits")])
 
 
 def test_a_message_in_several_frames_is_the_shells_and_what_follows_is_not() -> None:
@@ -165,9 +173,13 @@ LINE = b"b" * 200
         (wire(PING, b"a", fin=False) + wire(PING, b"b"), []),
         (wire(PING, b"a", bits=1), []),
         (wire(CLOSE, b"\x03\xe8") + wire(PING, b"a"), []),
+        (wire(CLOSE, b"\x03\xe8" + bytes(124)) + wire(PING, b"a"), []),
         (wire(PING, b"a", mask=b"\0\0\0\0"), []),
         (wire(BINARY, b"a", mask=b"\0\0\0\0") + wire(PING, b"b"), []),
         (wire(PING, b"a", form=126), []),
+        (wire(PING, bytes(126)) + wire(PING, b"a"), []),
+        (wire(PONG, bytes(126)) + wire(PING, b"a"), []),
+        (wire(TEXT, b"\xff") + wire(PING, b"a"), []),
         (wire(PING, b"abc")[:-1], []),
         (wire(BINARY, b"abc")[:-1], []),
         (wire(TEXT, b"x" * 200)[:3], []),
@@ -178,7 +190,7 @@ def test_what_is_heard_though_there_is_no_room(behind: bytes, heard: list[bytes]
     shell = Shell(1)
     shell.bring(wire(BINARY, b"first") + WAITING + behind)
     assert [payload for _, payload in shell.heard] == heard
-    words = b"\x03\xe8" if behind[:1] == b"\x88" else None
+    words = b"\x03\xe8" if behind[:2] == b"\x88\x02" else None
     assert shell.reader.last_words == words
     assert shell.reader.blocked
     assert shell.taken() == [b"first"]

@@ -139,3 +139,15 @@ def test_what_is_no_flood_may_go_on_for_ever() -> None:
         time.sleep(1.01)  # the reader's clock is the machine's
     shell.bring(wire(PING, b"") * 9000)
     assert (shell.calls, len(shell.heard)) == ([], 27_000)
+
+
+def test_a_close_amid_a_message_is_told_before_it_is_given() -> None:
+    """It may come there (RFC 6455, 5.4), and of the message nothing more does."""
+    shell = Shell(9)
+    shell.bring(wire(BINARY, b"a", fin=False) + wire(PING, b""))
+    assert shell.calls == []
+    shell.bring(wire(CLOSE, b"\x03\xe8") + wire(CONTINUATION, b"b"))
+    assert shell.calls == ["cut off"]
+    whole = Shell(9)
+    whole.bring(wire(BINARY, b"a", fin=False) + wire(CONTINUATION, b"b") + wire(CLOSE, b""))
+    assert whole.calls == []
