@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterable
 from datetime import time
 
+from ..route import parsed_proxy
 from ..venue.environments import stream_url
 from ..venue.streams import KINDS, symbol_name
 
@@ -85,6 +86,17 @@ def symbol(text: str) -> str:
 def url(text: str) -> str:
     try:
         stream_url("prod", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def proxy(text: str) -> str | None:
+    """The URL of one, or None for none."""
+    if text == "none":
+        return None
+    try:
+        parsed_proxy(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

@@ -86,11 +86,11 @@ async def _exchange(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]
     from .serving import exchange_process
 
     if not options.simulate:
-        yield {"url": options.url, "environment": options.environment}
+        yield {"url": options.url, "environment": options.environment, "proxy": options.proxy}
         return
     market = {name: getattr(options, name) for name in ("rate", "seed") if name in options}
     async with exchange_process(options.symbols, **market) as url:
-        yield {"url": url, "api_key": "any"}
+        yield {"url": url, "api_key": "any", "proxy": None}
 
 
 def _title(options: argparse.Namespace) -> str:

@@ -13,8 +13,9 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -32,13 +33,15 @@ from ..errors import (
     OUTDATED,
     FeedError,
     MissingKey,
+    Unreachable,
     exit_code,
 )
 from ..feed.settings import checked_key
-from ..feed.transport.dialing import dialed
+from ..feed.transport.dialing import connected
 from ..feed.transport.websocket import unreachable
 from ..live import connect
 from ..outside import remember_key, shown
+from ..route import Proxy, Route
 from ..spot_stream import BestBidAskStreamEvent
 from ..venue import environments, lifecycle
 from ..venue.streams import BEST_BID_ASK
@@ -84,10 +87,15 @@ class Patient:
     symbols: tuple[str, ...] = ("btcusdt",)
     api_key: str | None = None
     lifecycle: str | None = None
+    proxy: str | Literal[True] | None = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
         if self.api_key is not None:
             object.__setattr__(self, "api_key", remember_key(self.api_key))
+
+    @property
+    def route(self) -> Route:
+        return Route(self.proxy)
 
     @property
     def stream_url(self) -> str:
@@ -103,6 +111,7 @@ async def examine(patient: Patient) -> AsyncIterator[Finding]:
     steps: list[tuple[str, Callable[[Patient], Awaitable[str]]]] = [
         ("build", _build),
         ("key", _key),
+        ("proxy", _proxy),
         ("host", _host),
         ("TLS", _tls),
         ("clock", _clock),
@@ -143,6 +152,38 @@ def _place_of(patient: Patient) -> tuple[str, int]:
     return place.hostname, place.port or (443 if place.scheme == "wss" else 80)
 
 
+def _proxy_of(patient: Patient) -> Proxy | None:
+    """What the streams are reached through. Trouble where it can't be one."""
+    host, port = _place_of(patient)
+    try:
+        return patient.route.proxy_for(host, port, patient.stream_url.startswith("wss://"))
+    except ValueError as error:
+        raise Trouble(ARGUMENTS, f"{error} (HTTPS_PROXY, or --proxy)", is_fatal=True) from None
+
+
+async def _proxy(patient: Patient) -> str:
+    """Tries the proxy, if there is one: a feed goes through it."""
+    proxy = _proxy_of(patient)
+    if proxy is None:
+        given = "neither --proxy nor HTTPS_PROXY names one"
+        return "not used" if patient.proxy is None else f"not used: {given}"
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(_SECONDS):
+            (await _connected(patient)).close()
+    except (OSError, Unreachable) as error:
+        text = str(error) or f"the proxy {proxy} gives no answer within {_SECONDS:g} s"
+        raise Trouble(NO_ROUTE, text, is_fatal=True) from None
+    took = (time.monotonic() - started) * 1e3
+    host, port = _place_of(patient)
+    return f"{proxy} connects to {host}, port {port}, in {took:.0f} ms"
+
+
+async def _connected(patient: Patient) -> socket.socket:
+    host, port = _place_of(patient)
+    return await connected(host, port, patient.stream_url.startswith("wss://"), patient.route)
+
+
 def _no_route(patient: Patient, error: BaseException, late: str) -> Trouble:
     """``late`` tells of an answer that did not come in time."""
     text = str(unreachable(patient.stream_url, error))
@@ -152,7 +193,19 @@ def _no_route(patient: Patient, error: BaseException, late: str) -> Trouble:
 
 
 async def _host(patient: Patient) -> str:
-    """Tries every address of the host: a feed takes the first that answers."""
+    """Tries every address of the host: a feed takes the first that answers.
+
+    Where there is a proxy none of them has to: the proxy goes there.
+    """
+    try:
+        return await _addresses(patient)
+    except Trouble as trouble:
+        if _proxy_of(patient) is None:
+            raise
+        raise Unknown(f"not without the proxy: {trouble}") from None
+
+
+async def _addresses(patient: Patient) -> str:
     host, port = _place_of(patient)
     late = f"no answer within {_ADDRESS_SECONDS:g} s: is there a firewall between?"
     try:
@@ -198,9 +251,11 @@ async def _tls(patient: Patient) -> str:
     late = f"no TLS handshake within {_SECONDS:g} s: is it a server of TLS?"
     try:
         async with asyncio.timeout(_SECONDS):
-            host, port = _place_of(patient)
-            found = await dialed(host, port)
+            host, _ = _place_of(patient)
+            found = await _connected(patient)
             _, writer = await asyncio.open_connection(sock=found, ssl=context, server_hostname=host)
+    except Unreachable as error:
+        raise Trouble(NO_ROUTE, str(error), is_fatal=True) from None
     except (OSError, EOFError) as error:
         raise _no_route(patient, error, late) from None
     version = writer.get_extra_info("ssl_object").version()
@@ -214,7 +269,7 @@ async def _clock(patient: Patient) -> str:
     from ..api.rest import Client
 
     try:
-        async with Client(url=patient.rest_url, timeout=_SECONDS) as client:
+        async with Client(url=patient.rest_url, timeout=_SECONDS, proxy=patient.proxy) as client:
             await client.server_time()  # opens the connection
             before = time.time()
             theirs = await client.server_time() / 1e6
@@ -282,7 +337,9 @@ async def _stream(patient: Patient) -> str:
         raise Unknown("not tried, without a key") from None
     names = [f"{symbol}@{BEST_BID_ASK}" for symbol in patient.symbols]
     started = time.monotonic()
-    feed = connect(*names, api_key=key, url=patient.stream_url, reconnect=False)
+    feed = connect(
+        *names, api_key=key, url=patient.stream_url, reconnect=False, proxy=patient.proxy
+    )
     told: dict[str, str] = {}
     try:
         async with asyncio.timeout(_SECONDS), feed:

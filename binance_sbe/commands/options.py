@@ -97,6 +97,10 @@ def _where(command: Parser) -> None:
     where.add_argument(
         "--simulate", action="store_true", help="a local exchange of its own, which needs no key"
     )
+    command.add_argument(
+        "--proxy", type=arguments.proxy, default=True, metavar="URL|none",
+        help="such as http://host:port or socks5h://host:port (default: that of HTTPS_PROXY)",
+    )  # fmt: skip
 
 
 def _feed(command: Parser, seconds: float | None = None) -> None:
