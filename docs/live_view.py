@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from binance_sbe import connect
-from binance_sbe.commands.display import Market, Rates, status
 from binance_sbe.commands.health import open_connections
-from binance_sbe.commands.watching import screen, streams_of
+from binance_sbe.commands.quotes import Market, Rates, status
+from binance_sbe.commands.watch import screen, streams_of
 from binance_sbe.simulator import Exchange
 
 

@@ -9,7 +9,7 @@ from ..feed.feed import Feed
 from ..feed.intake.stats import Histogram
 from ..feed.ledger import ConnectionRecord
 from ..feed.protocol.supervisor import WE_CLOSED
-from .display import cell
+from .quotes import cell
 
 
 def duration(seconds: float) -> str:

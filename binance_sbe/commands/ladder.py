@@ -15,8 +15,8 @@ from ..books.live import Books
 from ..errors import FeedError
 from ..live import books
 from ..outside import complain, json_text, say
-from .display import cell, decimal, short, wrapped
 from .health import duration
+from .quotes import cell, decimal, short, wrapped
 
 _REFRESH = 0.25
 _ONCE_SECONDS = 60.0
@@ -40,7 +40,7 @@ async def show(
     **where: Any,
 ) -> int:
     """Shows books in one of the three ways; ``where`` is for `connect`."""
-    from .watching import metrics_of
+    from .watch import metrics_of
 
     async with books(*symbols, limit=limit, **where) as kept:
         with metrics_of(kept.feed, metrics_port, metrics_host):
@@ -68,7 +68,7 @@ def _say(book: LiveBook, levels: int, as_json: bool) -> None:
 
 
 async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool) -> None:
-    from .watching import live_display
+    from .watch import live_display
 
     ends = time.monotonic() + (float("inf") if seconds is None else seconds)
     live = None if as_json else live_display()

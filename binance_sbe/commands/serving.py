@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import FeedError
 from ..outside import note, say
 from ..venue.environments import is_loopback
-from .endings import at_end_of_parent, at_signal
+from .signals import at_end_of_parent, at_signal
 
 _NO_SERVING = {
     errno.EADDRINUSE: "something serves there already; --port 0 takes a free port",

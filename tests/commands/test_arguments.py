@@ -17,7 +17,7 @@ from test_options import URL, Arrived
 
 import binance_sbe
 from binance_sbe import live
-from binance_sbe.commands import arguments, cli, options, watching
+from binance_sbe.commands import arguments, cli, options, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.errors import ConnectionRefused, FeedError, MissingKey, Unreachable
 from binance_sbe.venue.streams import KINDS
@@ -151,7 +151,7 @@ def test_an_error_is_a_sentence_and_an_exit_code(
     async def fail(*_: Any, **__: Any) -> int:
         raise error
 
-    monkeypatch.setattr(watching, "show", fail)
+    monkeypatch.setattr(watch, "show", fail)
     assert main(["watch"]) == code
     out, err = capsys.readouterr()
     assert (out, err) == ("", "" if said is None else f"binance-sbe: {said}\n")

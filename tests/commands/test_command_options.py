@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from binance_sbe.commands import cli, doctor, ladder, serving, watching
+from binance_sbe.commands import cli, doctor, ladder, serving, watch
 from binance_sbe.commands.options import DEMO_SYMBOLS, parsed
-from binance_sbe.commands.watching import streams_of
+from binance_sbe.commands.watch import streams_of
 
 FEED: dict[str, Any] = {
     "seconds": None, "metrics_port": None, "metrics_host": "127.0.0.1", "lines": 1,
@@ -52,7 +52,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...], d
         for code in (None, 0, 4, 5):
             yield doctor.Finding("clock", f"code {code}", code)
 
-    monkeypatch.setattr(watching, "show", noted("watch", 3))
+    monkeypatch.setattr(watch, "show", noted("watch", 3))
     monkeypatch.setattr(ladder, "show", noted("book", 4))
     monkeypatch.setattr(serving, "serve", noted("serve", 5))
     monkeypatch.setattr(serving, "exchange_process", exchange)
@@ -195,7 +195,7 @@ def test_what_can_not_be_is_told_by_the_command_that_was_meant(
 def test_edges_of_what_may_be_given() -> None:
     assert parsed(["watch", "--metrics-port", "65535"]).metrics_port == 65535
     assert parsed(["book", "--limit", "5000", "--levels", "1"]).limit == 5000
-    assert parsed(["watch", "--streams", ","]).streams == list(watching.KINDS)
+    assert parsed(["watch", "--streams", ","]).streams == list(watch.KINDS)
     assert parsed(["inspect", "-", "--schema", "fix_sbe"]).schema == "fix_sbe"
     assert parsed(["inspect", "x"]).schema is None
 

@@ -173,6 +173,6 @@ def test_a_terminal_gets_the_ladder_drawn_anew(
             self.drawn.append((drawn(renderable, 90), refresh))
 
     screen = Screen()
-    monkeypatch.setattr("binance_sbe.commands.watching.live_display", lambda: screen)
+    monkeypatch.setattr("binance_sbe.commands.watch.live_display", lambda: screen)
     assert shown(Kept(a_book()), monkeypatch, seconds=1.0, levels=3) == []
     assert screen.drawn == [(PANEL.splitlines(), True)] * 4

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from binance_sbe.commands import doctor, ladder, serving, watching
+from binance_sbe.commands import doctor, ladder, serving, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.simulator import faults
 from binance_sbe.venue.streams import KINDS
@@ -30,7 +30,7 @@ class Arrived:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.code = 0
-        monkeypatch.setattr(watching, "show", self._noting("watching"))
+        monkeypatch.setattr(watch, "show", self._noting("watching"))
         monkeypatch.setattr(ladder, "show", self._noting("ladder"))
         monkeypatch.setattr(serving, "serve", self._noting("serve"))
         monkeypatch.setattr(serving, "exchange_process", self._exchange)
@@ -237,7 +237,7 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("view", [watching, ladder])
+@pytest.mark.parametrize("view", [watch, ladder])
 def test_a_view_gives_its_connections_all_it_is_told(
     view: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,10 +247,10 @@ def test_a_view_gives_its_connections_all_it_is_told(
         taken.extend((streams, given))
         raise Stop
 
-    monkeypatch.setattr(view, "connect" if view is watching else "books", stop)
+    monkeypatch.setattr(view, "connect" if view is watch else "books", stop)
     where = LOCAL | {"lines": 2, "renew_at": None, "give_up_after": 5.0}
-    given: Any = (["a@trade"], "title") if view is watching else (["a"],)
+    given: Any = (["a@trade"], "title") if view is watch else (["a"],)
     with pytest.raises(Stop):
         asyncio.run(view.show(*given, seconds=1.0, metrics_port=0, **where))
-    limit = {} if view is watching else {"limit": 1000}
+    limit = {} if view is watch else {"limit": 1000}
     assert taken == [(given[0][0],), where | limit]

@@ -26,9 +26,9 @@ from test_watch import simulated
 import binance_sbe
 from binance_sbe import spot_stream
 from binance_sbe.books.keeper import UP, LiveBook
-from binance_sbe.commands import display, health, inspector, ladder, options, recap, watching
+from binance_sbe.commands import health, inspector, ladder, options, quotes, summary, watch
 from binance_sbe.commands.cli import main
-from binance_sbe.commands.display import DIFFS, SNAPSHOTS, TOP, Market
+from binance_sbe.commands.quotes import DIFFS, SNAPSHOTS, TOP, Market
 from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.protocol.shards import Connection, Phase, Shards
@@ -120,10 +120,10 @@ def test_words_are_not_broken_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
             return True
 
     lines = ["  BTCUSDT    bid 0.0827161 at 94066.08, ask 0.0358137 at 94075.82, last none", ""]
-    assert display.wrapped(lines) == lines  # a pipe
+    assert quotes.wrapped(lines) == lines  # a pipe
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "40")
-    wrapped = display.wrapped(lines)
+    wrapped = quotes.wrapped(lines)
     assert all(len(line) < 40 for line in wrapped)
     assert " ".join(" ".join(wrapped).split()) == " ".join(lines[0].split())
     assert {word for line in wrapped for word in line.split()} == set(lines[0].split())
@@ -164,13 +164,13 @@ def test_the_command_is_named_as_it_was_started(
     started: str, found: str | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [started])
-    monkeypatch.setattr(recap.shutil, "which", lambda _: found)
-    monkeypatch.setattr(recap.Path, "cwd", lambda: Path("/here"))
-    assert recap.command_name() == said
+    monkeypatch.setattr(summary.shutil, "which", lambda _: found)
+    monkeypatch.setattr(summary.Path, "cwd", lambda: Path("/here"))
+    assert summary.command_name() == said
 
 
 def test_a_class_of_which_none_came_is_named() -> None:
-    lines = recap.summary(Market(), Stats())
+    lines = summary.summary(Market(), Stats())
     assert [line for line in lines if "none arrived" in line] == [
         f"{message.__name__}: none arrived" for message in spot_stream.MESSAGES.values()
     ]
@@ -189,7 +189,7 @@ def test_prices_are_dimmed_and_marked_while_no_connection_brings_them() -> None:
     async def work() -> tuple[str, list[str], str, list[str]]:
         exchange = Exchange(["btcusdt", "ethusdt"])
         await exchange.__aenter__()
-        streams = watching.streams_of(["btcusdt", "ethusdt"])
+        streams = watch.streams_of(["btcusdt", "ethusdt"])
         async with binance_sbe.connect(*streams, url=exchange.url, api_key="k") as feed:
             market = Market()
             async for batch in feed.batches(max_delay=0.3):
@@ -198,14 +198,14 @@ def test_prices_are_dimmed_and_marked_while_no_connection_brings_them() -> None:
                     break
             console = Console(width=100)
             assert health.old_symbols(feed) == set()
-            before = drawn(watching.screen(feed, market, "status", "title", console), styles=True)
-            lines_before = display.plain_lines(market, "x", health.old_symbols(feed))
+            before = drawn(watch.screen(feed, market, "status", "title", console), styles=True)
+            lines_before = quotes.plain_lines(market, "x", health.old_symbols(feed))
             await exchange.__aexit__(None, None, None)
             while health.open_connections(feed):
                 await asyncio.sleep(0.01)
             assert health.old_symbols(feed) == {"BTCUSDT", "ETHUSDT"}
-            after = drawn(watching.screen(feed, market, "status", "title", console), styles=True)
-            lines = display.plain_lines(market, "x", health.old_symbols(feed))
+            after = drawn(watch.screen(feed, market, "status", "title", console), styles=True)
+            lines = quotes.plain_lines(market, "x", health.old_symbols(feed))
             assert any("no connection is open" in line for line in health.plain_lines(feed))
             return before, lines_before, after, lines
 
@@ -271,8 +271,8 @@ def test_diffs_alone_have_best_prices() -> None:
     line = market.lines["BTCUSDT"]
     assert (line.bid, line.ask, line.source) == ("0.99", "1.03", DIFFS)
     assert (line.bid_qty, line.ask_qty) == ("0.0000000", "0.0000000")
-    assert display.plain_lines(market, "x")[-1] == display.OF_DIFFS
-    assert display.OF_DIFFS in " ".join(drawn(display.rich_table(market, "x", "t", 120)).split())
+    assert quotes.plain_lines(market, "x")[-1] == quotes.OF_DIFFS
+    assert quotes.OF_DIFFS in " ".join(drawn(quotes.rich_table(market, "x", "t", 120)).split())
 
 
 def test_levels_of_before_a_gap_do_not_cross() -> None:
@@ -291,7 +291,7 @@ def test_levels_of_other_exponents_are_not_mixed() -> None:
 
 
 def test_levels_that_are_kept_are_bounded() -> None:
-    touched = display.Touched()
+    touched = quotes.Touched()
     for i in range(10):
         levels = [(1000 * i + n, 1) for n in range(1000)]
         touched.apply((-2, -8), levels, [(10**6 - price, 1) for price, _ in levels])

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from binance_sbe import simulator
-from binance_sbe.commands import recap, serving
-from binance_sbe.commands.display import Market
+from binance_sbe.commands import serving, summary
+from binance_sbe.commands.quotes import Market
 from binance_sbe.errors import FeedError
 from binance_sbe.simulator.faults import KINDS
 from binance_sbe.spot_stream import MESSAGES
@@ -265,7 +265,7 @@ def test_what_came_is_told_class_by_class(width: int, longest: int) -> None:
         decoding=SimpleNamespace(count=1),
         decode_ns=lambda percent: 1250.0 * percent / 50,
     )
-    lines = recap.summary(market, stats, width)
+    lines = summary.summary(market, stats, width)
     assert lines[0].endswith(", as record arrays (feed.batches):")
     assert lines[1] == f"{first.__name__}: 1,234 rows of 64 bytes, 6,789 trades"
     at = lines.index(f"{second.__name__}: 5 rows of 64 bytes")
@@ -282,7 +282,7 @@ def test_what_came_is_told_class_by_class(width: int, longest: int) -> None:
 
 def test_what_to_try_next_is_named_as_the_command_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/x/__main__.py"])
-    lines = recap.next_steps()
+    lines = summary.next_steps()
     assert lines[0] == "try next:"
     assert [line.split("binance_sbe ")[1].split("  ")[0] for line in lines if "-m" in line] == [
         "watch --simulate btcusdt", "book --simulate btcusdt", "doctor", "watch btcusdt",
@@ -290,6 +290,6 @@ def test_what_to_try_next_is_named_as_the_command_was(monkeypatch: pytest.Monkey
     assert lines.index("and with an API key in BINANCE_API_KEY (README.md has it all in Python, "
                        "too):") == 3  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["/opt/bin/thing"])
-    monkeypatch.setattr(recap.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(recap.Path, "cwd", lambda: Path("/nowhere"))
-    assert recap.command_name() == "/opt/bin/thing"
+    monkeypatch.setattr(summary.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(summary.Path, "cwd", lambda: Path("/nowhere"))
+    assert summary.command_name() == "/opt/bin/thing"

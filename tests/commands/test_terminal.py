@@ -25,8 +25,8 @@ from test_book import snapshot
 import binance_sbe
 from binance_sbe import spot_stream
 from binance_sbe.books.keeper import UP, LiveBook
-from binance_sbe.commands import display, health, ladder, recap
-from binance_sbe.commands.display import Market
+from binance_sbe.commands import health, ladder, quotes, summary
+from binance_sbe.commands.quotes import Market
 from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.ledger import ConnectionRecord, Hole
 from binance_sbe.metrics import label_of, serve
@@ -90,10 +90,10 @@ def market_of(symbol: str) -> Market:
 
 def test_nothing_of_others_is_markup_or_a_command_of_the_terminal() -> None:
     market = market_of(NASTY)
-    table = drawn(display.rich_table(market, f"status {NASTY}", f"title {NASTY}", 1000))
+    table = drawn(quotes.rich_table(market, f"status {NASTY}", f"title {NASTY}", 1000))
     assert printable(table)
     assert table.count("[red]X[/red]") == 3
-    lines = display.plain_lines(market, NASTY) + recap.summary(market, Stats())
+    lines = quotes.plain_lines(market, NASTY) + summary.summary(market, Stats())
     said = io.StringIO()
     binance_sbe.outside.say(*lines, stream=said)
     assert printable(said.getvalue())
@@ -132,7 +132,7 @@ def test_tables_and_ladders_fit_every_encoding(
 ) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
     monkeypatch.setattr(sys, "stdout", stream)
-    table = drawn(display.rich_table(market_of("币安"), "x", "t", 100), encoding)
+    table = drawn(quotes.rich_table(market_of("币安"), "x", "t", 100), encoding)
     assert ("币安" if encoding == "utf-8" else "\\u5e01\\u5b89") in table
     book = LiveBook("btcusdt", lambda _: UP)
     book.apply_snapshot(snapshot(100, [(99, 50)], [(101, 25)]))
@@ -143,7 +143,7 @@ def test_tables_and_ladders_fit_every_encoding(
 
 
 def test_a_cell_is_text() -> None:
-    cell = display.cell("[bold]x[/bold]", "red")
+    cell = quotes.cell("[bold]x[/bold]", "red")
     assert isinstance(cell, Text)
     assert (cell.plain, str(cell.style)) == ("[bold]x[/bold]", "red")
 

@@ -21,8 +21,8 @@ import pytest
 from rich.console import Console
 
 import binance_sbe
-from binance_sbe.commands import health, watching
-from binance_sbe.commands.display import Market
+from binance_sbe.commands import health, watch
+from binance_sbe.commands.quotes import Market
 from binance_sbe.feed.ledger import Hole
 from binance_sbe.metrics import serve
 from binance_sbe.simulator import Exchange
@@ -89,12 +89,12 @@ def test_once_shows_each_symbol_and_ends(exchange: str) -> None:
 
 
 def test_once_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(watching, "_ONCE_SECONDS", 0.5)
+    monkeypatch.setattr(watch, "_ONCE_SECONDS", 0.5)
 
     async def work() -> None:
         async with Exchange(["btcusdt"], rate=1e-9) as quiet:
-            streams = watching.streams_of(["btcusdt"], ["trade", "depth20"])
-            await watching.show(streams, "x", once=True, url=quiet.url, api_key="k")
+            streams = watch.streams_of(["btcusdt"], ["trade", "depth20"])
+            await watch.show(streams, "x", once=True, url=quiet.url, api_key="k")
 
     with pytest.raises(binance_sbe.errors.FeedError, match=r"within 0.5 s of btcusdt@trade$"):
         asyncio.run(work())
@@ -157,13 +157,13 @@ def test_a_view_without_a_connection_says_so() -> None:
     async def work() -> str:
         exchange = Exchange(["btcusdt"])
         await exchange.__aenter__()
-        streams = watching.streams_of(["btcusdt"])
+        streams = watch.streams_of(["btcusdt"])
         async with binance_sbe.connect(*streams, url=exchange.url, api_key="k") as feed:
             await exchange.__aexit__(None, None, None)
             while health.open_connections(feed):
                 await asyncio.sleep(0.01)
             console = Console(width=100, record=True, file=io.StringIO())
-            console.print(watching.screen(feed, Market(), "status", "title", console))
+            console.print(watch.screen(feed, Market(), "status", "title", console))
             return console.export_text()
 
     assert "no connection is open: the exchange closed with 1001" in asyncio.run(work())
@@ -196,7 +196,7 @@ def test_the_screen_fits_the_terminal(width: int) -> None:
         async with (
             Exchange(["btcusdt"]) as exchange,
             binance_sbe.connect(
-                *watching.streams_of(["btcusdt"]), url=exchange.url, api_key="k", lines=2
+                *watch.streams_of(["btcusdt"]), url=exchange.url, api_key="k", lines=2
             ) as feed,
         ):
             market = Market()
@@ -206,7 +206,7 @@ def test_the_screen_fits_the_terminal(width: int) -> None:
                     break
             feed.ledger._add(Hole("btcusdt@trade", 5, 8, 0, 1, "a test"))
             console = Console(width=width, record=True, file=io.StringIO())
-            console.print(watching.screen(feed, market, "status", "title", console))
+            console.print(watch.screen(feed, market, "status", "title", console))
             return console.export_text()
 
     text = asyncio.run(work())
@@ -235,7 +235,7 @@ def test_prometheus_gets_the_counters_of_the_feed() -> None:
         async with (
             Exchange(["btcusdt"]) as exchange,
             binance_sbe.connect(
-                *watching.streams_of(["btcusdt"]), url=exchange.url, api_key="secret"
+                *watch.streams_of(["btcusdt"]), url=exchange.url, api_key="secret"
             ) as feed,
         ):
             with serve(feed, 0) as port:

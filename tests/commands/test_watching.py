@@ -16,7 +16,7 @@ import pytest
 from feeds import Hand, best, trade
 
 from binance_sbe import spot_stream
-from binance_sbe.commands import health, watching
+from binance_sbe.commands import health, watch
 from binance_sbe.errors import FeedError
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
@@ -37,7 +37,7 @@ EVENTS = [
 def test_events_are_plain_objects_in_the_order_of_their_arrival() -> None:
     order = [1, 3, 0, 2]
     batch = batch_of(*(encode(EVENTS[i]) for i in order), b"x")
-    found = watching.events_of(batch)
+    found = watch.events_of(batch)
     for event in found:
         assert event.pop("received_ns", 0) == 0
     expected: list[dict[str, Any]] = [
@@ -62,13 +62,13 @@ def test_events_are_plain_objects_in_the_order_of_their_arrival() -> None:
 def test_an_enum_is_plain_where_there_is_a_word_for_it(value: int, plain: Any) -> None:
     frame = bytearray(trade(5))
     frame[8 + 18 + 6 + 24] = value
-    (event,) = watching.events_of(batch_of(bytes(frame)))
+    (event,) = watch.events_of(batch_of(bytes(frame)))
     found = event["trades"][0]["is_buyer_maker"]
     assert (found, type(found)) == (plain, type(plain))
 
 
 def test_the_streams_of_symbols() -> None:
-    assert watching.streams_of(["a", "B"], ["trade", "depth"]) == [
+    assert watch.streams_of(["a", "B"], ["trade", "depth"]) == [
         "a@trade", "a@depth", "b@trade", "b@depth",
     ]  # fmt: skip
 
@@ -118,12 +118,12 @@ def shown(
 ) -> tuple[list[str], list[str]]:
     """The lines of a view on standard output and on standard error."""
     out, err = io.StringIO(), io.StringIO()
-    monkeypatch.setattr(watching, "connect", fake)
+    monkeypatch.setattr(watch, "connect", fake)
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
     try:
         code = asyncio.run(
-            watching.show(fake.streams, "the title", seconds=seconds, **options, url="u")
+            watch.show(fake.streams, "the title", seconds=seconds, **options, url="u")
         )
         assert code == 0
     finally:
@@ -173,7 +173,7 @@ def test_once_says_what_has_not_come(as_json: bool, monkeypatch: pytest.MonkeyPa
         (names[:5], "of s0usdt@trade, s1usdt@trade, s2usdt@trade, s3usdt@trade, s4usdt@trade"),
     ):  # fmt: skip
         with monkeypatch.context() as patched:
-            patched.setattr(watching, "_ONCE_SECONDS", 0.05)
+            patched.setattr(watch, "_ONCE_SECONDS", 0.05)
             fake = Fake(batch_of(trade(1)), hand=Hand(*streams, "btcusdt@trade"))
             with pytest.raises(FeedError, match=f"{re.escape(said)}$"):
                 shown(fake, patched, None, once=True, as_json=as_json)
@@ -230,9 +230,9 @@ def test_a_terminal_is_drawn_by_the_clock(is_demo: bool, monkeypatch: pytest.Mon
         made.append(vanishes)
         return screen
 
-    monkeypatch.setattr(watching, "live_display", live)
-    monkeypatch.setattr(watching, "_REFRESH", 0.01)
-    monkeypatch.setattr(watching, "screen", lambda feed, market, text, title, console: title)
+    monkeypatch.setattr(watch, "live_display", live)
+    monkeypatch.setattr(watch, "_REFRESH", 0.01)
+    monkeypatch.setattr(watch, "screen", lambda feed, market, text, title, console: title)
     out, _ = shown(Fake(batch_of(trade(1))), monkeypatch, 0.3, is_demo=is_demo)
     assert made == [is_demo]
     assert len(screen.drawn) > 5
@@ -252,9 +252,9 @@ def test_nothing_is_drawn_while_a_feed_is_closed(monkeypatch: pytest.MonkeyPatch
             await super().close()
 
     screen, fake = Screen(), Slow()
-    monkeypatch.setattr(watching, "live_display", lambda vanishes: screen)
-    monkeypatch.setattr(watching, "_REFRESH", 0.01)
-    monkeypatch.setattr(watching, "screen", lambda *_: "")
+    monkeypatch.setattr(watch, "live_display", lambda vanishes: screen)
+    monkeypatch.setattr(watch, "_REFRESH", 0.01)
+    monkeypatch.setattr(watch, "screen", lambda *_: "")
     shown(fake, monkeypatch, 0.1)
     assert fake.drawn_then > 0
     assert fake.drawn_after <= fake.drawn_then + 1
@@ -282,11 +282,11 @@ def test_a_live_table_needs_a_terminal_that_moves_its_cursor(
     out.isatty = lambda: terminal  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setenv("TERM", term)
-    live = watching.live_display(True)
+    live = watch.live_display(True)
     assert (live is not None) == is_live
     if is_live:
         assert (live.auto_refresh, live.transient) == (False, True)
-        assert watching.live_display().transient is False
+        assert watch.live_display().transient is False
         before = sys.stdout
         with live:
             assert sys.stdout is before
@@ -315,10 +315,10 @@ def test_where_metrics_are_served_is_told(
 
     monkeypatch.setattr("binance_sbe.feed.metrics.serve", serve)
     feed: Any = object()
-    with watching.metrics_of(feed, 5, host):
+    with watch.metrics_of(feed, 5, host):
         assert asked == [(feed, 5, host)]
     assert capsys.readouterr().err == f"metrics at http://{place}:9100/metrics{more}\n"
-    with watching.metrics_of(feed, None, host):
+    with watch.metrics_of(feed, None, host):
         assert len(asked) == 1
 
 
@@ -330,6 +330,6 @@ def test_metrics_of_a_view_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         taken.append(given[1:])
         yield
 
-    monkeypatch.setattr(watching, "metrics_of", of)
+    monkeypatch.setattr(watch, "metrics_of", of)
     shown(Fake(), monkeypatch, 0.01, as_json=True, metrics_port=5, metrics_host="h")
     assert taken == [(5, "h")]

@@ -23,9 +23,9 @@ from ..outside import complain, note, say, say_json
 from ..venue.environments import is_loopback
 from ..venue.streams import KINDS, stream_name
 from . import health
-from .display import Market, Rates, decimal, plain_lines, rich_table, status, total, wrapped
-from .endings import at_signal
-from .recap import next_steps, summary
+from .quotes import Market, Rates, decimal, plain_lines, rich_table, status, total, wrapped
+from .signals import at_signal
+from .summary import next_steps, summary
 
 _REFRESH = 0.25
 _ONCE_SECONDS = 15.0

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from binance_sbe import spot_stream
-from binance_sbe.commands import display, recap
-from binance_sbe.commands.display import DIFFS, NOWHERE, SNAPSHOTS, TOP, Line, Market, Rates
+from binance_sbe.commands import quotes, summary
+from binance_sbe.commands.quotes import DIFFS, NOWHERE, SNAPSHOTS, TOP, Line, Market, Rates
 from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
@@ -73,16 +73,16 @@ def test_lines_for_a_pipe(clock: Clock) -> None:
         "last buy 2.5000000 at 94123.99 (2 messages)",
         "  ETHUSDT    bid 1.0000000 at 3300.01, last none yet (1 messages)",
         "  XRPUSDT    bid 10.0 at 2.1834, ask 1234567890 at 2.1840, last none yet (1 messages)",
-        display.OF_DIFFS,
+        quotes.OF_DIFFS,
     ]
-    assert display.plain_lines(market, STATUS) == lines
+    assert quotes.plain_lines(market, STATUS) == lines
     lines[2] = lines[2].replace("bid", "(old, of 7 s ago) bid")
-    assert display.plain_lines(market, STATUS, {"ETHUSDT"}) == lines
+    assert quotes.plain_lines(market, STATUS, {"ETHUSDT"}) == lines
     only_trades = market_of(trades((100, 10**8, True)))
-    assert display.plain_lines(only_trades, STATUS)[1:] == [
+    assert quotes.plain_lines(only_trades, STATUS)[1:] == [
         "  BTCUSDT    last sell 1.0000000 at 1.00 (1 messages)"
     ]
-    assert display.total(market) == "4 messages in 1 batches, 7.2 s"
+    assert quotes.total(market) == "4 messages in 1 batches, 7.2 s"
 
 
 TABLE = """\
@@ -102,7 +102,7 @@ the status
 
 def drawn(market: Market, width: int, old: Any = (), styles: bool = False) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO(), force_terminal=styles)
-    console.print(display.rich_table(market, STATUS, "TITLE", width, old))
+    console.print(quotes.rich_table(market, STATUS, "TITLE", width, old))
     return [line.rstrip() for line in console.export_text(styles=styles).splitlines()]
 
 
@@ -141,7 +141,7 @@ def test_colors_say_which_side_and_what_is_old(clock: Clock) -> None:
         *pairs("32 buy 2.5000000 at 94123.99", "2 ETHUSDT (old)", "2 1.0000000", "2 3300.01"),
         *pairs("2 ", "2 ", "2 ", "2 1", "1 XRPUSDT", "32 10.0", "1;32 2.1834", "1;31 2.1840"),
         *pairs("31 1234567890", "31 sell 1.0000000 at 0.05"),
-        *(("1;31", note) for note in display.notes(market, {"ETHUSDT"})),
+        *(("1;31", note) for note in quotes.notes(market, {"ETHUSDT"})),
     ]
 
 
@@ -151,9 +151,9 @@ def test_of_several_that_are_old_the_latest_is_told(clock: Clock) -> None:
     market.update(batch_of(everything()[3]))
     clock.now = 150.0
     old = {"ETHUSDT", "XRPUSDT", "NOSUCH"}
-    assert display.notes(market, old)[0].endswith("it is of 20 s ago")
-    assert display.notes(market, {"ETHUSDT"})[0].endswith("it is of 50 s ago")
-    assert display.notes(market, {"NOSUCH"}) == [display.OF_DIFFS]
+    assert quotes.notes(market, old)[0].endswith("it is of 20 s ago")
+    assert quotes.notes(market, {"ETHUSDT"})[0].endswith("it is of 50 s ago")
+    assert quotes.notes(market, {"NOSUCH"}) == [quotes.OF_DIFFS]
 
 
 def test_what_came_is_counted() -> None:
@@ -176,7 +176,7 @@ def test_what_came_is_counted() -> None:
 def test_the_demo_ends_with_what_came(clock: Clock) -> None:
     market = market_of(*everything())
     clock.now = 110.0
-    lines = recap.summary(market, Stats(), 60)
+    lines = summary.summary(market, Stats(), 60)
     assert lines[0] == "4 messages in 1 batches, 10.0 s, as record arrays (feed.batches):"
     assert [line for line in lines if line.split(":")[0].endswith("Event")] == [
         "TradesStreamEvent: 1 rows of 32 bytes, 2 trades",
@@ -187,11 +187,11 @@ def test_the_demo_ends_with_what_came(clock: Clock) -> None:
     assert lines[-1] == "rejected frames: 1; left-over bytes: 0; decoding one: none yet"
     stats = Stats()
     stats.decoding.add(2000)
-    assert recap.summary(market, stats)[-1].endswith("; decoding one: median 2.00 us")
+    assert summary.summary(market, stats)[-1].endswith("; decoding one: median 2.00 us")
     for width in (20, *range(41, 100)):  # narrower than 40 nothing is made
-        columns = [each for each in recap.summary(market, Stats(), width) if each[:2] == "  "]
+        columns = [each for each in summary.summary(market, Stats(), width) if each[:2] == "  "]
         assert max(map(len, columns)) <= max(width - 1, 40)
-    columns = recap.summary(market, Stats(), 20)[2:4]
+    columns = summary.summary(market, Stats(), 20)[2:4]
     assert columns == [
         "  frame, event_time, transact_time,",
         "  price_exponent, qty_exponent, symbol",
@@ -249,7 +249,7 @@ def test_a_source_gives_way_to_a_better_one_alone(held: int, source: int) -> Non
 
 
 def test_the_levels_that_are_kept_are_the_best() -> None:
-    touched = display.Touched()
+    touched = quotes.Touched()
     bids, asks = [(n, 1) for n in range(1, 2001)], [(n, 1) for n in range(5001, 7001)]
     touched.apply((-2, -8), bids, asks)
     assert (len(touched.bids), len(touched.asks)) == (2000, 2000)
@@ -271,8 +271,8 @@ def test_the_levels_that_are_kept_are_the_best() -> None:
     ],
 )  # fmt: skip
 def test_numbers_are_shown_in_digits(mantissa: int, exponent: int, whole: str, cut: str) -> None:
-    assert display.decimal(mantissa, exponent) == whole
-    assert display.short(mantissa, exponent) == cut
+    assert quotes.decimal(mantissa, exponent) == whole
+    assert quotes.short(mantissa, exponent) == cut
 
 
 def test_rates_are_between_two_looks(clock: Clock) -> None:
@@ -282,13 +282,13 @@ def test_rates_are_between_two_looks(clock: Clock) -> None:
     clock.now, stats.frames, stats.bytes = 106.0, 4100, 8_000_500
     assert rates.since(stats) == (50.0, 250.0)
     assert rates.since(stats) == (0.0, 0.0)
-    assert display.status(Stats(), (0.0, 0.0)) == (
+    assert quotes.status(Stats(), (0.0, 0.0)) == (
         "0 messages/s, 0.00 MB/s; decode per message: none yet; 0 frames, 0 rejected"
     )
     stats.rejected = 7
     for ns in (2000, 2000, 9000):
         stats.decoding.add(ns)
-    assert display.status(stats, (1234.4, 2_345_000.0)) == (
+    assert quotes.status(stats, (1234.4, 2_345_000.0)) == (
         "1,234 messages/s, 2.35 MB/s; decode per message: median 2.00 us, p99 "
         f"{stats.decode_ns(99) / 1e3:.2f} us; 4,100 frames, 7 rejected"
     )
@@ -304,15 +304,15 @@ def test_lines_are_broken_between_words_and_go_on_indented(
 
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "31")
-    assert display.wrapped(["  one two three-four five six seven", "", "short"]) == [
+    assert quotes.wrapped(["  one two three-four five six seven", "", "short"]) == [
         "  one two three-four five six", "      seven", "", "short",
     ]  # fmt: skip
     monkeypatch.setenv("COLUMNS", "30")
-    assert display.wrapped(["  one two three-four five six"]) == ["  one two three-four five six"]
+    assert quotes.wrapped(["  one two three-four five six"]) == ["  one two three-four five six"]
     monkeypatch.setenv("COLUMNS", "5")  # narrower than can be
-    assert display.wrapped(["one two three four five"]) == ["one two three four", "    five"]
+    assert quotes.wrapped(["one two three four five"]) == ["one two three four", "    five"]
 
 
 def test_a_cell_is_cut_where_it_is_too_long() -> None:
-    assert display.cell("x" * 2000).plain == "x" * 2000
-    assert display.cell("x" * 2001).plain.endswith("x... (2,001 characters)")
+    assert quotes.cell("x" * 2000).plain == "x" * 2000
+    assert quotes.cell("x" * 2001).plain.endswith("x... (2,001 characters)")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from binance_sbe.commands.endings import SIGNALS, at_end_of_parent, at_signal
+from binance_sbe.commands.signals import SIGNALS, at_end_of_parent, at_signal
 
 
 async def turn() -> None:

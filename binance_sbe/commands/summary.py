@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..feed.intake.stats import Stats
 from ..spot_stream import MESSAGES
-from .display import Market, decode_times, total
+from .quotes import Market, decode_times, total
 
 _NEXT = (
     ("watch --simulate btcusdt", "the same until Ctrl-C"),
