@@ -136,7 +136,7 @@ async def _watch(options: argparse.Namespace) -> int:
 
 
 async def _book(options: argparse.Namespace) -> int:
-    from .ladder import show
+    from .book import show
 
     async with _exchange(options) as where:
         return await show(
@@ -152,7 +152,7 @@ async def _book(options: argparse.Namespace) -> int:
 
 async def _doctor(options: argparse.Namespace) -> int:
     from . import doctor
-    from .quotes import wrapped
+    from .lines import say_wrapped
 
     options.symbols = options.symbol or options.symbols
     async with _exchange(options) as where:
@@ -162,7 +162,7 @@ async def _doctor(options: argparse.Namespace) -> int:
         findings = []
         async for finding in doctor.examine(patient):
             findings.append(finding)
-            say(*wrapped([doctor.line_of(finding)]))
+            say_wrapped([doctor.line_of(finding)])
         return doctor.code_of(findings)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from binance_sbe.commands import cli, doctor, ladder, serving, watch
+from binance_sbe.commands import book, cli, doctor, serving, watch
 from binance_sbe.commands.options import DEMO_SYMBOLS, parsed
 from binance_sbe.commands.watch import streams_of
 
@@ -53,7 +53,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...], d
             yield doctor.Finding("clock", f"code {code}", code)
 
     monkeypatch.setattr(watch, "show", noted("watch", 3))
-    monkeypatch.setattr(ladder, "show", noted("book", 4))
+    monkeypatch.setattr(book, "show", noted("book", 4))
     monkeypatch.setattr(serving, "serve", noted("serve", 5))
     monkeypatch.setattr(serving, "exchange_process", exchange)
     monkeypatch.setattr(doctor, "examine", examine)

@@ -12,7 +12,7 @@ import pytest
 from feeds import NOW, SECOND, Hand, best, trade
 from rich.console import Console
 
-from binance_sbe.commands import health
+from binance_sbe.commands import health, numbers
 from binance_sbe.feed.ledger import Hole
 from binance_sbe.feed.protocol.supervisor import WE_CLOSED
 from binance_sbe.simulator.faults import newer, unknown
@@ -38,17 +38,17 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_a_duration_has_three_digits_in_its_unit(seconds: float, said: str) -> None:
-    assert health.duration(seconds) == said
+    assert numbers.duration(seconds) == said
 
 
 def test_percentiles_are_named() -> None:
     hand = Hand()
     histogram = hand.feed.stats.event_to_received
-    assert health.percentiles(histogram) == "none yet"
+    assert numbers.percentiles(histogram) == "none yet"
     for ns, times in ((2 * MS, 980), (40 * MS, 15), (700 * MS, 5)):
         histogram.add(ns, times)
     for part, ns in (("p50", 2 * MS), ("p99", 40 * MS), ("p99.9", 700 * MS)):
-        told = dict(each.rsplit(" ", 2)[:2] for each in health.percentiles(histogram).split(", "))
+        told = dict(each.rsplit(" ", 2)[:2] for each in numbers.percentiles(histogram).split(", "))
         assert float(told[part]) == pytest.approx(ns / MS, rel=0.02)
 
 

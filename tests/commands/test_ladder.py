@@ -89,7 +89,7 @@ def test_what_can_not_be_is_said(arguments: list[str], code: int, reason: str) -
 
 def shown(book: LiveBook, levels: int = 3, width: int = 90, height: int | None = None) -> str:
     console = Console(width=width, file=StringIO(), record=True)
-    console.print(ladder.panel(book, levels, width, height))
+    console.print(ladder.rich_panel(book, levels, width, height))
     return console.export_text()
 
 

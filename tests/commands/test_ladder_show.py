@@ -18,6 +18,7 @@ from test_book import diff, snapshot
 from test_ladder_texts import NOW, PANEL, a_book, drawn, stale
 
 from binance_sbe.books.keeper import UP, Audit, LiveBook
+from binance_sbe.commands import book as command
 from binance_sbe.commands import ladder
 from binance_sbe.errors import FeedError
 
@@ -52,8 +53,8 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 50.0
         self.slept: list[float] = []
-        monkeypatch.setattr(ladder.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(ladder.asyncio, "sleep", self.sleep)
+        monkeypatch.setattr(command.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(command.asyncio, "sleep", self.sleep)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -72,9 +73,9 @@ def shown(kept: Kept, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[s
         yield kept
 
     out = io.StringIO()
-    monkeypatch.setattr(ladder, "books", books)
+    monkeypatch.setattr(command, "books", books)
     monkeypatch.setattr(sys, "stdout", out)
-    assert asyncio.run(ladder.show(list(kept), **options)) == 0
+    assert asyncio.run(command.show(list(kept), **options)) == 0
     return out.getvalue().splitlines()
 
 
@@ -173,6 +174,6 @@ def test_a_terminal_gets_the_ladder_drawn_anew(
             self.drawn.append((drawn(renderable, 90), refresh))
 
     screen = Screen()
-    monkeypatch.setattr("binance_sbe.commands.watch.live_display", lambda: screen)
+    monkeypatch.setattr("binance_sbe.commands.screen.live_display", lambda vanishes: screen)
     assert shown(Kept(a_book()), monkeypatch, seconds=1.0, levels=3) == []
     assert screen.drawn == [(PANEL.splitlines(), True)] * 4

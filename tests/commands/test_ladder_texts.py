@@ -177,8 +177,8 @@ def drawn(renderable: Any, width: int, styles: bool = False) -> list[str]:
 
 
 def test_the_ladder_of_a_terminal() -> None:
-    assert drawn(ladder.panel(a_book(), 3, 90), 90) == PANEL.splitlines()
-    brief = drawn(ladder.panel(a_book(), 3, 90, is_brief=True), 90)
+    assert drawn(ladder.rich_panel(a_book(), 3, 90), 90) == PANEL.splitlines()
+    brief = drawn(ladder.rich_panel(a_book(), 3, 90, is_brief=True), 90)
     assert brief == PANEL.splitlines()[:10] + PANEL.splitlines()[12:13]
 
 
@@ -189,7 +189,7 @@ def test_a_line_is_between_the_sides_and_nowhere_else() -> None:
     ):  # fmt: skip
         book = LiveBook("btcusdt", lambda _: UP)
         book.apply_snapshot(snapshot(1100, bids, asks))
-        lines = drawn(ladder.panel(book, 3, 90), 90)
+        lines = drawn(ladder.rich_panel(book, 3, 90), 90)
         assert [i for i, line in enumerate(lines) if line.startswith("├")] == places
 
 
@@ -197,7 +197,7 @@ def test_bars_are_as_long_as_the_totals_and_one_at_least() -> None:
     book = LiveBook("btcusdt", lambda _: UP)
     bids = [(99, QTY), (98, 23 * QTY), (97, 24 * QTY)]
     book.apply_snapshot(snapshot(1100, bids, [(101, 1)]))
-    lines = drawn(ladder.panel(book, 3, 90), 90)
+    lines = drawn(ladder.rich_panel(book, 3, 90), 90)
     assert [line.count("█") for line in lines if "█" in line] == [1, 1, 12, 24]
 
 
@@ -206,7 +206,7 @@ def test_bars_are_as_long_as_the_totals_and_one_at_least() -> None:
     [(61, 4), (60, 4), (59, 3), (33, 3), (32, 2), (21, 2)],
 )
 def test_columns_are_left_out_where_it_is_narrow(width: int, columns: int) -> None:
-    head = drawn(ladder.panel(a_book(), 3, width), width)[2]
+    head = drawn(ladder.rich_panel(a_book(), 3, width), width)[2]
     names = ["price", "qty", "total", "total as a bar"]
     assert [cell.strip() for cell in head.strip("┃").split("┃")] == names[:columns]
 
@@ -219,25 +219,25 @@ def test_as_many_levels_as_fit_the_height(height: int | None, levels: int) -> No
     book.apply_snapshot(
         snapshot(1, [(90 - n, QTY) for n in range(20)], [(100 + n, QTY) for n in range(20)])
     )
-    lines = drawn(ladder.panel(book, 9, 100, height), 100)
+    lines = drawn(ladder.rich_panel(book, 9, 100, height), 100)
     assert sum(line.startswith("│") for line in lines) == 2 * levels
     assert height is None or len(lines) < height or levels == 1
 
 
 def test_colors_tell_the_state_and_what_is_sure() -> None:
-    text = "\n".join(drawn(ladder.panel(a_book(), 3, 90), 90, styles=True))
+    text = "\n".join(drawn(ladder.rich_panel(a_book(), 3, 90), 90, styles=True))
     found = re.findall(r"\x1b\[([\d;]+)m *([^\x1b]*?) *\x1b\[0m", text)
     assert [each for each in found if each[0] != "1"] == [
         ("1;32", "BTCUSDT  live"),
         ("1;31", "1.01"), ("31", "█████"), ("1;32", "0.99"), ("32", "███"),
         ("1;32", "0.98"), ("32", "█████"), ("2", "0.90"), ("2", "unsure"),
     ]  # fmt: skip
-    text = "\n".join(drawn(ladder.panel(stale(a_book()), 3, 90), 90, styles=True))
+    text = "\n".join(drawn(ladder.rich_panel(stale(a_book()), 3, 90), 90, styles=True))
     found = re.findall(r"\x1b\[([\d;]+)m *([^\x1b]*?) *\x1b\[0m", text)
     assert found[0] == ("1;31", "BTCUSDT  stale: these prices are old")
     assert len([style for style, _ in found if style == "2"]) == 4 * 4
     assert {style for style, _ in found[1:]} == {"1", "2"}
-    syncing = drawn(ladder.panel(LiveBook("btcusdt", lambda _: UP), 3, 90), 90, styles=True)
+    syncing = drawn(ladder.rich_panel(LiveBook("btcusdt", lambda _: UP), 3, 90), 90, styles=True)
     assert syncing[0].strip().startswith("\x1b[1;33mBTCUSDT  syncing")
 
 
@@ -253,7 +253,7 @@ def test_several_ladders_share_the_height(books: int, height: int, shown: int, l
             snapshot(1, [(90 - n, QTY) for n in range(40)], [(100 + n, QTY) for n in range(40)])
         )
         kept.append(book)
-    text = drawn(ladder.panels(kept, 40, 100, height), 100)
+    text = drawn(ladder.rich_panels(kept, 40, 100, height), 100)
     assert [line.split()[0] for line in text if line.endswith("  live")] == [
         book.symbol for book in kept[:shown]
     ]

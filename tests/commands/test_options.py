@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from binance_sbe.commands import doctor, ladder, serving, watch
+from binance_sbe.commands import book, doctor, serving, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.simulator import faults
 from binance_sbe.venue.streams import KINDS
@@ -30,8 +30,8 @@ class Arrived:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.code = 0
-        monkeypatch.setattr(watch, "show", self._noting("watching"))
-        monkeypatch.setattr(ladder, "show", self._noting("ladder"))
+        monkeypatch.setattr(watch, "show", self._noting("watch"))
+        monkeypatch.setattr(book, "show", self._noting("book"))
         monkeypatch.setattr(serving, "serve", self._noting("serve"))
         monkeypatch.setattr(serving, "exchange_process", self._exchange)
         monkeypatch.setattr(doctor, "examine", self._examined)
@@ -161,7 +161,7 @@ def test_a_local_exchange_serves_the_symbols_and_ends_with_the_command(
     given, named = arrived.of(command, "btcusdt", "ethusdt", "--simulate")
     assert arrived.exchanges == [((["btcusdt", "ethusdt"],), {})]
     assert [call[0] for call in arrived.calls][1:] == [
-        {"watch": "watching", "book": "ladder"}.get(command, command), "exchange ends",
+        command, "exchange ends",
     ]  # fmt: skip
     if command == "doctor":
         assert given == (doctor.Patient(url=URL, api_key="any", symbols=("btcusdt", "ethusdt")),)
@@ -237,7 +237,7 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("view", [watch, ladder])
+@pytest.mark.parametrize("view", [watch, book])
 def test_a_view_gives_its_connections_all_it_is_told(
     view: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

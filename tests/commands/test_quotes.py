@@ -12,8 +12,10 @@ import pytest
 from rich.console import Console
 
 from binance_sbe import spot_stream
-from binance_sbe.commands import quotes, summary
-from binance_sbe.commands.quotes import DIFFS, NOWHERE, SNAPSHOTS, TOP, Line, Market, Rates
+from binance_sbe.commands import lines as lines_of_text
+from binance_sbe.commands import numbers, quotes, screen, summary, watchlist
+from binance_sbe.commands.quotes import DIFFS, NOWHERE, SNAPSHOTS, TOP, Market, Quote
+from binance_sbe.commands.watchlist import Rates
 from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
@@ -73,16 +75,16 @@ def test_lines_for_a_pipe(clock: Clock) -> None:
         "last buy 2.5000000 at 94123.99 (2 messages)",
         "  ETHUSDT    bid 1.0000000 at 3300.01, last none yet (1 messages)",
         "  XRPUSDT    bid 10.0 at 2.1834, ask 1234567890 at 2.1840, last none yet (1 messages)",
-        quotes.OF_DIFFS,
+        watchlist.OF_DIFFS,
     ]
-    assert quotes.plain_lines(market, STATUS) == lines
+    assert watchlist.plain_lines(market, STATUS) == lines
     lines[2] = lines[2].replace("bid", "(old, of 7 s ago) bid")
-    assert quotes.plain_lines(market, STATUS, {"ETHUSDT"}) == lines
+    assert watchlist.plain_lines(market, STATUS, {"ETHUSDT"}) == lines
     only_trades = market_of(trades((100, 10**8, True)))
-    assert quotes.plain_lines(only_trades, STATUS)[1:] == [
+    assert watchlist.plain_lines(only_trades, STATUS)[1:] == [
         "  BTCUSDT    last sell 1.0000000 at 1.00 (1 messages)"
     ]
-    assert quotes.total(market) == "4 messages in 1 batches, 7.2 s"
+    assert summary.total(market) == "4 messages in 1 batches, 7.2 s"
 
 
 TABLE = """\
@@ -102,7 +104,7 @@ the status
 
 def drawn(market: Market, width: int, old: Any = (), styles: bool = False) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO(), force_terminal=styles)
-    console.print(quotes.rich_table(market, STATUS, "TITLE", width, old))
+    console.print(watchlist.rich_panel(market, STATUS, "TITLE", width, old))
     return [line.rstrip() for line in console.export_text(styles=styles).splitlines()]
 
 
@@ -141,7 +143,7 @@ def test_colors_say_which_side_and_what_is_old(clock: Clock) -> None:
         *pairs("32 buy 2.5000000 at 94123.99", "2 ETHUSDT (old)", "2 1.0000000", "2 3300.01"),
         *pairs("2 ", "2 ", "2 ", "2 1", "1 XRPUSDT", "32 10.0", "1;32 2.1834", "1;31 2.1840"),
         *pairs("31 1234567890", "31 sell 1.0000000 at 0.05"),
-        *(("1;31", note) for note in quotes.notes(market, {"ETHUSDT"})),
+        *(("1;31", note) for note in watchlist.notes(market, {"ETHUSDT"})),
     ]
 
 
@@ -151,9 +153,9 @@ def test_of_several_that_are_old_the_latest_is_told(clock: Clock) -> None:
     market.update(batch_of(everything()[3]))
     clock.now = 150.0
     old = {"ETHUSDT", "XRPUSDT", "NOSUCH"}
-    assert quotes.notes(market, old)[0].endswith("it is of 20 s ago")
-    assert quotes.notes(market, {"ETHUSDT"})[0].endswith("it is of 50 s ago")
-    assert quotes.notes(market, {"NOSUCH"}) == [quotes.OF_DIFFS]
+    assert watchlist.notes(market, old)[0].endswith("it is of 20 s ago")
+    assert watchlist.notes(market, {"ETHUSDT"})[0].endswith("it is of 50 s ago")
+    assert watchlist.notes(market, {"NOSUCH"}) == [watchlist.OF_DIFFS]
 
 
 def test_what_came_is_counted() -> None:
@@ -166,7 +168,7 @@ def test_what_came_is_counted() -> None:
         "DepthDiffStreamEvent": 2, "DepthSnapshotStreamEvent": 2,
     }  # fmt: skip
     assert {name: n for (_, name), n in market.entries.items() if name == "trades"} == {"trades": 6}
-    assert {symbol: line.messages for symbol, line in market.lines.items()} == {
+    assert {symbol: line.messages for symbol, line in market.quotes.items()} == {
         "BTCUSDT": 5, "ETHUSDT": 2, "XRPUSDT": 2,
     }  # fmt: skip
     first = market.first[spot_stream.TradesStreamEvent]
@@ -176,7 +178,7 @@ def test_what_came_is_counted() -> None:
 def test_the_demo_ends_with_what_came(clock: Clock) -> None:
     market = market_of(*everything())
     clock.now = 110.0
-    lines = summary.summary(market, Stats(), 60)
+    lines = summary.came(market, Stats(), 60)
     assert lines[0] == "4 messages in 1 batches, 10.0 s, as record arrays (feed.batches):"
     assert [line for line in lines if line.split(":")[0].endswith("Event")] == [
         "TradesStreamEvent: 1 rows of 32 bytes, 2 trades",
@@ -187,11 +189,11 @@ def test_the_demo_ends_with_what_came(clock: Clock) -> None:
     assert lines[-1] == "rejected frames: 1; left-over bytes: 0; decoding one: none yet"
     stats = Stats()
     stats.decoding.add(2000)
-    assert summary.summary(market, stats)[-1].endswith("; decoding one: median 2.00 us")
+    assert summary.came(market, stats)[-1].endswith("; decoding one: median 2.00 us")
     for width in (20, *range(41, 100)):  # narrower than 40 nothing is made
-        columns = [each for each in summary.summary(market, Stats(), width) if each[:2] == "  "]
+        columns = [each for each in summary.came(market, Stats(), width) if each[:2] == "  "]
         assert max(map(len, columns)) <= max(width - 1, 40)
-    columns = summary.summary(market, Stats(), 20)[2:4]
+    columns = summary.came(market, Stats(), 20)[2:4]
     assert columns == [
         "  frame, event_time, transact_time,",
         "  price_exponent, qty_exponent, symbol",
@@ -227,7 +229,7 @@ def test_the_demo_ends_with_what_came(clock: Clock) -> None:
     ],
 )  # fmt: skip
 def test_a_line_shows_the_last_of_what_came(events: list[Any], shown: tuple[str, ...]) -> None:
-    line = market_of(*events).lines["BTCUSDT"]
+    line = market_of(*events).quotes["BTCUSDT"]
     assert (line.bid, line.ask, line.trade) == shown
     assert (bool(line.bid_qty), bool(line.ask_qty)) == (bool(line.bid), bool(line.ask))
 
@@ -241,9 +243,9 @@ def test_a_source_gives_way_to_a_better_one_alone(held: int, source: int) -> Non
         TOP: BestBidAsk("BTCUSDT", -2, -8, 1, 1, (9, 1), (11, 1)),
     }[source]
     market = Market()
-    market.lines["BTCUSDT"] = Line(bid="1", ask="2", source=held)
+    market.quotes["BTCUSDT"] = Quote(bid="1", ask="2", source=held)
     market.update(batch_of(event))
-    line = market.lines["BTCUSDT"]
+    line = market.quotes["BTCUSDT"]
     is_taken = source >= held
     assert (line.bid, line.source) == (("0.09", source) if is_taken else ("1", held))
 
@@ -271,8 +273,8 @@ def test_the_levels_that_are_kept_are_the_best() -> None:
     ],
 )  # fmt: skip
 def test_numbers_are_shown_in_digits(mantissa: int, exponent: int, whole: str, cut: str) -> None:
-    assert quotes.decimal(mantissa, exponent) == whole
-    assert quotes.short(mantissa, exponent) == cut
+    assert numbers.decimal(mantissa, exponent) == whole
+    assert numbers.short(mantissa, exponent) == cut
 
 
 def test_rates_are_between_two_looks(clock: Clock) -> None:
@@ -282,13 +284,13 @@ def test_rates_are_between_two_looks(clock: Clock) -> None:
     clock.now, stats.frames, stats.bytes = 106.0, 4100, 8_000_500
     assert rates.since(stats) == (50.0, 250.0)
     assert rates.since(stats) == (0.0, 0.0)
-    assert quotes.status(Stats(), (0.0, 0.0)) == (
+    assert watchlist.status(Stats(), (0.0, 0.0)) == (
         "0 messages/s, 0.00 MB/s; decode per message: none yet; 0 frames, 0 rejected"
     )
     stats.rejected = 7
     for ns in (2000, 2000, 9000):
         stats.decoding.add(ns)
-    assert quotes.status(stats, (1234.4, 2_345_000.0)) == (
+    assert watchlist.status(stats, (1234.4, 2_345_000.0)) == (
         "1,234 messages/s, 2.35 MB/s; decode per message: median 2.00 us, p99 "
         f"{stats.decode_ns(99) / 1e3:.2f} us; 4,100 frames, 7 rejected"
     )
@@ -304,15 +306,18 @@ def test_lines_are_broken_between_words_and_go_on_indented(
 
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "31")
-    assert quotes.wrapped(["  one two three-four five six seven", "", "short"]) == [
+    assert lines_of_text.wrapped(["  one two three-four five six seven", "", "short"]) == [
         "  one two three-four five six", "      seven", "", "short",
     ]  # fmt: skip
     monkeypatch.setenv("COLUMNS", "30")
-    assert quotes.wrapped(["  one two three-four five six"]) == ["  one two three-four five six"]
+    assert lines_of_text.wrapped(["  one two three-four five six"]) == [
+        "  one two three-four five six"
+    ]
     monkeypatch.setenv("COLUMNS", "5")  # narrower than can be
-    assert quotes.wrapped(["one two three four five"]) == ["one two three four", "    five"]
+    assert lines_of_text.wrapped(["one two three four five"]) == ["one two three four", "    five"]
 
 
 def test_a_cell_is_cut_where_it_is_too_long() -> None:
-    assert quotes.cell("x" * 2000).plain == "x" * 2000
-    assert quotes.cell("x" * 2001).plain.endswith("x... (2,001 characters)")
+    text = "word " * 400  # which is no key that another test has used
+    assert screen.cell(text).plain == text
+    assert screen.cell(f"{text}x").plain == f"{text}... (2,001 characters)"

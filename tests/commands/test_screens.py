@@ -26,9 +26,12 @@ from test_watch import simulated
 import binance_sbe
 from binance_sbe import spot_stream
 from binance_sbe.books.keeper import UP, LiveBook
-from binance_sbe.commands import health, inspector, ladder, options, quotes, summary, watch
+from binance_sbe.commands import health, inspector, ladder, options, quotes, summary, watchlist
+from binance_sbe.commands import lines as lines_of_text
 from binance_sbe.commands.cli import main
 from binance_sbe.commands.quotes import DIFFS, SNAPSHOTS, TOP, Market
+from binance_sbe.commands.watch import streams_of
+from binance_sbe.commands.watchlist import Watchlist
 from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.protocol.shards import Connection, Phase, Shards
@@ -120,10 +123,10 @@ def test_words_are_not_broken_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
             return True
 
     lines = ["  BTCUSDT    bid 0.0827161 at 94066.08, ask 0.0358137 at 94075.82, last none", ""]
-    assert quotes.wrapped(lines) == lines  # a pipe
+    assert lines_of_text.wrapped(lines) == lines  # a pipe
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "40")
-    wrapped = quotes.wrapped(lines)
+    wrapped = lines_of_text.wrapped(lines)
     assert all(len(line) < 40 for line in wrapped)
     assert " ".join(" ".join(wrapped).split()) == " ".join(lines[0].split())
     assert {word for line in wrapped for word in line.split()} == set(lines[0].split())
@@ -170,7 +173,7 @@ def test_the_command_is_named_as_it_was_started(
 
 
 def test_a_class_of_which_none_came_is_named() -> None:
-    lines = summary.summary(Market(), Stats())
+    lines = summary.came(Market(), Stats())
     assert [line for line in lines if "none arrived" in line] == [
         f"{message.__name__}: none arrived" for message in spot_stream.MESSAGES.values()
     ]
@@ -189,23 +192,23 @@ def test_prices_are_dimmed_and_marked_while_no_connection_brings_them() -> None:
     async def work() -> tuple[str, list[str], str, list[str]]:
         exchange = Exchange(["btcusdt", "ethusdt"])
         await exchange.__aenter__()
-        streams = watch.streams_of(["btcusdt", "ethusdt"])
+        streams = streams_of(["btcusdt", "ethusdt"])
         async with binance_sbe.connect(*streams, url=exchange.url, api_key="k") as feed:
-            market = Market()
+            view = Watchlist(feed, "title")
+            market = view.market
             async for batch in feed.batches(max_delay=0.3):
                 market.update(batch)
-                if len(market.lines) == 2:
+                if len(market.quotes) == 2:
                     break
-            console = Console(width=100)
             assert health.old_symbols(feed) == set()
-            before = drawn(watch.screen(feed, market, "status", "title", console), styles=True)
-            lines_before = quotes.plain_lines(market, "x", health.old_symbols(feed))
+            before = drawn(view.panel(100, 24), styles=True)
+            lines_before = watchlist.plain_lines(market, "x", health.old_symbols(feed))
             await exchange.__aexit__(None, None, None)
             while health.open_connections(feed):
                 await asyncio.sleep(0.01)
             assert health.old_symbols(feed) == {"BTCUSDT", "ETHUSDT"}
-            after = drawn(watch.screen(feed, market, "status", "title", console), styles=True)
-            lines = quotes.plain_lines(market, "x", health.old_symbols(feed))
+            after = drawn(view.panel(100, 24), styles=True)
+            lines = watchlist.plain_lines(market, "x", health.old_symbols(feed))
             assert any("no connection is open" in line for line in health.plain_lines(feed))
             return before, lines_before, after, lines
 
@@ -241,9 +244,9 @@ def test_a_stale_book_is_dimmed_and_marked() -> None:
     book = LiveBook("btcusdt", lambda _: UP)
     book.apply_snapshot(snapshot(100, [(99, 50)], [(101, 25)]))
     assert "old" not in ladder.plain_lines(book, 2)[2]
-    assert "\x1b[1;32m" in drawn(ladder.panel(book, 2), styles=True)
+    assert "\x1b[1;32m" in drawn(ladder.rich_panel(book, 2), styles=True)
     book.apply(diff(110, 111))
-    text = drawn(ladder.panel(book, 2), styles=True)
+    text = drawn(ladder.rich_panel(book, 2), styles=True)
     assert "BTCUSDT  stale: these prices are old" in text
     assert "\x1b[1;32m" not in text
     assert all(line.endswith("(old)") for line in ladder.plain_lines(book, 2) if " ask " in line)
@@ -268,11 +271,13 @@ def test_diffs_alone_have_best_prices() -> None:
         change(1, bids=((100, 5), (99, 6)), asks=((103, 7), (102, 8))),
         change(2, bids=((100, 0),), asks=((102, 0), (104, 1))),
     )
-    line = market.lines["BTCUSDT"]
+    line = market.quotes["BTCUSDT"]
     assert (line.bid, line.ask, line.source) == ("0.99", "1.03", DIFFS)
     assert (line.bid_qty, line.ask_qty) == ("0.0000000", "0.0000000")
-    assert quotes.plain_lines(market, "x")[-1] == quotes.OF_DIFFS
-    assert quotes.OF_DIFFS in " ".join(drawn(quotes.rich_table(market, "x", "t", 120)).split())
+    assert watchlist.plain_lines(market, "x")[-1] == watchlist.OF_DIFFS
+    assert watchlist.OF_DIFFS in " ".join(
+        drawn(watchlist.rich_panel(market, "x", "t", 120)).split()
+    )
 
 
 def test_levels_of_before_a_gap_do_not_cross() -> None:
@@ -281,13 +286,13 @@ def test_levels_of_before_a_gap_do_not_cross() -> None:
         change(9, bids=((110, 5),)),
         change(10, asks=((112, 5),)),
     )
-    line = market.lines["BTCUSDT"]
+    line = market.quotes["BTCUSDT"]
     assert (line.bid, line.ask) == ("1.10", "1.12")
 
 
 def test_levels_of_other_exponents_are_not_mixed() -> None:
     market = market_of(change(1, bids=((100, 5),)), change(2, bids=((900, 5),), exponent=-3))
-    assert market.lines["BTCUSDT"].bid == "0.900"
+    assert market.quotes["BTCUSDT"].bid == "0.900"
 
 
 def test_levels_that_are_kept_are_bounded() -> None:
@@ -308,7 +313,7 @@ def test_the_better_source_is_shown() -> None:
         BestBidAsk("BTCUSDT", -2, -8, 1, 3, (98, 1), (102, 1)),
         Depth("BTCUSDT", -2, -8, 1, 4, *levels),
     ]
-    shown = [market_of(*events[:n]).lines["BTCUSDT"] for n in range(1, 6)]
+    shown = [market_of(*events[:n]).quotes["BTCUSDT"] for n in range(1, 6)]
     assert [line.bid for line in shown] == ["0.90", "0.97", "0.97", "0.98", "0.98"]
     assert [line.source for line in shown] == [DIFFS, SNAPSHOTS, SNAPSHOTS, TOP, TOP]
 
@@ -374,7 +379,7 @@ def test_ladders_of_several_books_fit_the_terminal(height: int) -> None:
         bids, asks = (tuple((n, 1) for n in side) for side in (range(97, 77, -1), range(103, 123)))
         event = encode(Depth(book.symbol, -2, -8, 7_000, 5, bids, asks))
         book.show(spot_stream.decode(event))
-    lines = drawn(ladder.panels(books, 10, 80, height), 80).splitlines()
+    lines = drawn(ladder.rich_panels(books, 10, 80, height), 80).splitlines()
     assert len(lines) <= height
     assert "BTCUSDT" in lines[0]
     assert (height < 40) == any("the terminal is not high enough" in line for line in lines)

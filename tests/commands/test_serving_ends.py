@@ -265,7 +265,7 @@ def test_what_came_is_told_class_by_class(width: int, longest: int) -> None:
         decoding=SimpleNamespace(count=1),
         decode_ns=lambda percent: 1250.0 * percent / 50,
     )
-    lines = summary.summary(market, stats, width)
+    lines = summary.came(market, stats, width)
     assert lines[0].endswith(", as record arrays (feed.batches):")
     assert lines[1] == f"{first.__name__}: 1,234 rows of 64 bytes, 6,789 trades"
     at = lines.index(f"{second.__name__}: 5 rows of 64 bytes")

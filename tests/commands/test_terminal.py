@@ -25,7 +25,7 @@ from test_book import snapshot
 import binance_sbe
 from binance_sbe import spot_stream
 from binance_sbe.books.keeper import UP, LiveBook
-from binance_sbe.commands import health, ladder, quotes, summary
+from binance_sbe.commands import health, ladder, screen, summary, watchlist
 from binance_sbe.commands.quotes import Market
 from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.ledger import ConnectionRecord, Hole
@@ -54,10 +54,10 @@ def test_there_is_one_way_to_print() -> None:
 
 def test_there_is_one_way_to_show_text_with_rich() -> None:
     """Any str that rich is given is markup; Text is made in one place."""
-    for path in ROOT.glob("binance_sbe/*.py"):
+    for path in ROOT.glob("binance_sbe/**/*.py"):
         text = path.read_text(encoding="utf-8")
         count = text.count("import Text\n"), len(re.findall(r"(?<!\w)Text\(", text))
-        assert count == ((1, 1) if path.name == "display.py" else (0, 0)), path
+        assert count == ((1, 1) if path.name == "screen.py" else (0, 0)), path
         for call in re.findall(r"add_row\(([^)]*)", text):
             assert re.match(r"\s*\*(map\(cell|\(\s*cell|row)", call), (path, call)
         assert not re.search(r"title=(?!title|cell|argparse)", text.replace("title_justify", "")), (
@@ -90,18 +90,18 @@ def market_of(symbol: str) -> Market:
 
 def test_nothing_of_others_is_markup_or_a_command_of_the_terminal() -> None:
     market = market_of(NASTY)
-    table = drawn(quotes.rich_table(market, f"status {NASTY}", f"title {NASTY}", 1000))
+    table = drawn(watchlist.rich_panel(market, f"status {NASTY}", f"title {NASTY}", 1000))
     assert printable(table)
     assert table.count("[red]X[/red]") == 3
-    lines = quotes.plain_lines(market, NASTY) + summary.summary(market, Stats())
+    lines = watchlist.plain_lines(market, NASTY) + summary.came(market, Stats())
     said = io.StringIO()
     binance_sbe.outside.say(*lines, stream=said)
     assert printable(said.getvalue())
     assert len(said.getvalue().split("\n")) == len(lines) + 1
     book = LiveBook(NASTY, lambda _: UP)
     book.apply_snapshot(snapshot(100, [(99, 50)], [(101, 25)]))
-    assert printable(drawn(ladder.panel(book, 3)))
-    assert "[RED]X[/RED][/]" in drawn(ladder.panel(book, 3))
+    assert printable(drawn(ladder.rich_panel(book, 3)))
+    assert "[RED]X[/RED][/]" in drawn(ladder.rich_panel(book, 3))
 
 
 def test_causes_and_holes_are_shown_as_text() -> None:
@@ -132,18 +132,18 @@ def test_tables_and_ladders_fit_every_encoding(
 ) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
     monkeypatch.setattr(sys, "stdout", stream)
-    table = drawn(quotes.rich_table(market_of("币安"), "x", "t", 100), encoding)
+    table = drawn(watchlist.rich_panel(market_of("币安"), "x", "t", 100), encoding)
     assert ("币安" if encoding == "utf-8" else "\\u5e01\\u5b89") in table
     book = LiveBook("btcusdt", lambda _: UP)
     book.apply_snapshot(snapshot(100, [(99, 50)], [(101, 25)]))
-    text = drawn(ladder.panel(book, 3), encoding)
+    text = drawn(ladder.rich_panel(book, 3), encoding)
     assert ("█" if encoding == "utf-8" else "####") in text
     widths = {len(line) for line in text.split("\n") if line.startswith(("│", "|", "┃"))}
     assert len(widths) == 1
 
 
 def test_a_cell_is_text() -> None:
-    cell = quotes.cell("[bold]x[/bold]", "red")
+    cell = screen.cell("[bold]x[/bold]", "red")
     assert isinstance(cell, Text)
     assert (cell.plain, str(cell.style)) == ("[bold]x[/bold]", "red")
 

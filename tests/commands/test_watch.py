@@ -21,8 +21,8 @@ import pytest
 from rich.console import Console
 
 import binance_sbe
-from binance_sbe.commands import health, watch
-from binance_sbe.commands.quotes import Market
+from binance_sbe.commands import health, numbers, watch
+from binance_sbe.commands.watchlist import Watchlist
 from binance_sbe.feed.ledger import Hole
 from binance_sbe.metrics import serve
 from binance_sbe.simulator import Exchange
@@ -163,7 +163,7 @@ def test_a_view_without_a_connection_says_so() -> None:
             while health.open_connections(feed):
                 await asyncio.sleep(0.01)
             console = Console(width=100, record=True, file=io.StringIO())
-            console.print(watch.screen(feed, Market(), "status", "title", console))
+            console.print(Watchlist(feed, "title").panel(*console.size))
             return console.export_text()
 
     assert "no connection is open: the exchange closed with 1001" in asyncio.run(work())
@@ -199,14 +199,14 @@ def test_the_screen_fits_the_terminal(width: int) -> None:
                 *watch.streams_of(["btcusdt"]), url=exchange.url, api_key="k", lines=2
             ) as feed,
         ):
-            market = Market()
+            view = Watchlist(feed, "title")
             async for batch in feed.batches(max_delay=0.5):
-                market.update(batch)
+                view.market.update(batch)
                 if len(feed.ledger.connections) == 2:
                     break
             feed.ledger._add(Hole("btcusdt@trade", 5, 8, 0, 1, "a test"))
             console = Console(width=width, record=True, file=io.StringIO())
-            console.print(watch.screen(feed, market, "status", "title", console))
+            console.print(view.panel(*console.size))
             return console.export_text()
 
     text = asyncio.run(work())
@@ -216,7 +216,7 @@ def test_the_screen_fits_the_terminal(width: int) -> None:
 
 
 def test_durations_are_in_units_that_suit() -> None:
-    shown = [health.duration(each) for each in (2e-7, 8.5e-4, 0.0123, 0.85, 4.2, 150, 90000)]
+    shown = [numbers.duration(each) for each in (2e-7, 8.5e-4, 0.0123, 0.85, 4.2, 150, 90000)]
     assert shown == ["0.2 us", "850 us", "12.3 ms", "850 ms", "4.2 s", "2.5 min", "25.0 h"]
 
 

@@ -16,7 +16,9 @@ import pytest
 from feeds import Hand, best, trade
 
 from binance_sbe import spot_stream
-from binance_sbe.commands import health, watch
+from binance_sbe.commands import health, screen, serving, watch
+from binance_sbe.commands.events import events_of
+from binance_sbe.commands.watchlist import Watchlist
 from binance_sbe.errors import FeedError
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
@@ -37,7 +39,7 @@ EVENTS = [
 def test_events_are_plain_objects_in_the_order_of_their_arrival() -> None:
     order = [1, 3, 0, 2]
     batch = batch_of(*(encode(EVENTS[i]) for i in order), b"x")
-    found = watch.events_of(batch)
+    found = events_of(batch)
     for event in found:
         assert event.pop("received_ns", 0) == 0
     expected: list[dict[str, Any]] = [
@@ -62,7 +64,7 @@ def test_events_are_plain_objects_in_the_order_of_their_arrival() -> None:
 def test_an_enum_is_plain_where_there_is_a_word_for_it(value: int, plain: Any) -> None:
     frame = bytearray(trade(5))
     frame[8 + 18 + 6 + 24] = value
-    (event,) = watch.events_of(batch_of(bytes(frame)))
+    (event,) = events_of(batch_of(bytes(frame)))
     found = event["trades"][0]["is_buyer_maker"]
     assert (found, type(found)) == (plain, type(plain))
 
@@ -205,7 +207,7 @@ class Screen:
     """A terminal's live table."""
 
     def __init__(self) -> None:
-        self.console = SimpleNamespace(width=100)
+        self.console = SimpleNamespace(size=(100, 24))
         self.drawn: list[Any] = []
         self.depth = 0
 
@@ -223,21 +225,21 @@ class Screen:
 
 @pytest.mark.parametrize("is_demo", [False, True])
 def test_a_terminal_is_drawn_by_the_clock(is_demo: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = Screen()
+    terminal = Screen()
     made: list[bool] = []
 
-    def live(vanishes: bool = False) -> Screen:
+    def live(vanishes: bool) -> Screen:
         made.append(vanishes)
-        return screen
+        return terminal
 
-    monkeypatch.setattr(watch, "live_display", live)
-    monkeypatch.setattr(watch, "_REFRESH", 0.01)
-    monkeypatch.setattr(watch, "screen", lambda feed, market, text, title, console: title)
+    monkeypatch.setattr(screen, "live_display", live)
+    monkeypatch.setattr(watch, "REFRESH", 0.01)
+    monkeypatch.setattr(Watchlist, "panel", lambda view, *size: (view.title, size))
     out, _ = shown(Fake(batch_of(trade(1))), monkeypatch, 0.3, is_demo=is_demo)
     assert made == [is_demo]
-    assert len(screen.drawn) > 5
-    assert set(screen.drawn) == {("Binance SBE, the title", True)}
-    assert screen.depth == 0
+    assert len(terminal.drawn) > 5
+    assert set(terminal.drawn) == {(("Binance SBE, the title", (100, 24)), True)}
+    assert terminal.depth == 0
     assert not any(line.startswith("[") for line in out)
 
 
@@ -246,15 +248,15 @@ def test_nothing_is_drawn_while_a_feed_is_closed(monkeypatch: pytest.MonkeyPatch
         drawn_then = drawn_after = 0
 
         async def close(self) -> None:
-            self.drawn_then = len(screen.drawn)
+            self.drawn_then = len(terminal.drawn)
             await asyncio.sleep(0.2)
-            self.drawn_after = len(screen.drawn)
+            self.drawn_after = len(terminal.drawn)
             await super().close()
 
-    screen, fake = Screen(), Slow()
-    monkeypatch.setattr(watch, "live_display", lambda vanishes: screen)
-    monkeypatch.setattr(watch, "_REFRESH", 0.01)
-    monkeypatch.setattr(watch, "screen", lambda *_: "")
+    terminal, fake = Screen(), Slow()
+    monkeypatch.setattr(screen, "live_display", lambda vanishes: terminal)
+    monkeypatch.setattr(watch, "REFRESH", 0.01)
+    monkeypatch.setattr(Watchlist, "panel", lambda *_: "")
     shown(fake, monkeypatch, 0.1)
     assert fake.drawn_then > 0
     assert fake.drawn_after <= fake.drawn_then + 1
@@ -282,11 +284,11 @@ def test_a_live_table_needs_a_terminal_that_moves_its_cursor(
     out.isatty = lambda: terminal  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setenv("TERM", term)
-    live = watch.live_display(True)
+    live = screen.live_display(True)
     assert (live is not None) == is_live
     if is_live:
         assert (live.auto_refresh, live.transient) == (False, True)
-        assert watch.live_display().transient is False
+        assert screen.live_display(False).transient is False
         before = sys.stdout
         with live:
             assert sys.stdout is before
@@ -315,10 +317,10 @@ def test_where_metrics_are_served_is_told(
 
     monkeypatch.setattr("binance_sbe.feed.metrics.serve", serve)
     feed: Any = object()
-    with watch.metrics_of(feed, 5, host):
+    with serving.metrics_of(feed, 5, host):
         assert asked == [(feed, 5, host)]
     assert capsys.readouterr().err == f"metrics at http://{place}:9100/metrics{more}\n"
-    with watch.metrics_of(feed, None, host):
+    with serving.metrics_of(feed, None, host):
         assert len(asked) == 1
 
 
