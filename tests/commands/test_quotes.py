@@ -1,161 +1,20 @@
-"""What is shown of the market, word for word: lines for a pipe, and the table of a terminal."""
+"""What streams say of a market: best prices by their source, last trades, and counts."""
 
 from __future__ import annotations
 
-import io
-import re
-import sys
-import time
 from typing import Any
 
 import pytest
-from rich.console import Console
+from markets import batch_of, everything, market_of, trades
 
 from binance_sbe import spot_stream
-from binance_sbe.commands import lines as lines_of_text
-from binance_sbe.commands import numbers, quotes, screen, summary, watchlist
+from binance_sbe.commands import (
+    quotes,
+    watchlist,
+)
 from binance_sbe.commands.quotes import DIFFS, NOWHERE, SNAPSHOTS, TOP, Market, Quote
-from binance_sbe.commands.watchlist import Rates
-from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.simulator.encoder import encode
-from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
-
-
-def batch_of(*events: Any) -> Any:
-    frames = [each if isinstance(each, bytes) else encode(each) for each in events]
-    return spot_stream.decode_many(frames, on_error="collect")
-
-
-def market_of(*events: Any) -> Market:
-    """A market that began at 100 s, and has had these in one batch."""
-    market = Market(started=100.0)
-    market.update(batch_of(*events))
-    return market
-
-
-def trades(*entries: tuple[int, int, bool], symbol: str = "BTCUSDT") -> Trades:
-    made = tuple(Trade(1 + i, *entry) for i, entry in enumerate(entries))
-    return Trades(symbol, -2, -8, 1, 1, made)
-
-
-def everything() -> list[Any]:
-    return [
-        BestBidAsk("BTCUSDT", -2, -8, 1, 1, (9412345, 123456789), (9412399, 25 * 10**6)),
-        trades((9412345, 10**8, True), (9412399, 25 * 10**7, False)),
-        Diff("ETHUSDT", -2, -8, 1, 1, 1, ((330001, 10**8),), ()),
-        Depth("XRPUSDT", -4, -1, 1, 1, ((21834, 100), (1, 1)), ((21840, 12345678901),)),
-        b"x",
-    ]
-
-
-STATUS = "the status"
-
-
-def test_lines_for_a_pipe(clock: Clock) -> None:
-    market = market_of(*everything())
-    clock.now = 107.25
-    lines = [
-        "[  7.2 s] the status",
-        "  BTCUSDT    bid 1.2345678 at 94123.45, ask 0.2500000 at 94123.99, "
-        "last buy 2.5000000 at 94123.99 (2 messages)",
-        "  ETHUSDT    bid 1.0000000 at 3300.01, last none yet (1 messages)",
-        "  XRPUSDT    bid 10.0 at 2.1834, ask 1234567890 at 2.1840, last none yet (1 messages)",
-        watchlist.OF_DIFFS,
-    ]
-    assert watchlist.plain_lines(market, STATUS) == lines
-    lines[2] = lines[2].replace("bid", "(old, of 7 s ago) bid")
-    assert watchlist.plain_lines(market, STATUS, {"ETHUSDT"}) == lines
-    only_trades = market_of(trades((100, 10**8, True)))
-    assert watchlist.plain_lines(only_trades, STATUS)[1:] == [
-        "  BTCUSDT    last sell 1.0000000 at 1.00 (1 messages)"
-    ]
-    assert summary.total(market) == "4 messages in 1 batches, 7.2 s"
-
-
-TABLE = """\
-TITLE
-┏━━━━━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━┓
-┃ symbol        ┃   bid qty ┃      bid ┃      ask ┃    ask qty ┃ last trade                ┃ messages ┃
-┡━━━━━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━┩
-│ BTCUSDT       │ 1.2345678 │ 94123.45 │ 94123.99 │  0.2500000 │ buy 2.5000000 at 94123.99 │        2 │
-│ ETHUSDT (old) │ 1.0000000 │  3300.01 │          │            │                           │        1 │
-│ XRPUSDT       │      10.0 │   2.1834 │   2.1840 │ 1234567890 │                           │        1 │
-└───────────────┴───────────┴──────────┴──────────┴────────────┴───────────────────────────┴──────────┘
-no connection brings what is marked (old): it is of 7 s ago
-(best prices: of the levels that have changed since, as depth alone has no others)
-the status
-"""  # noqa: E501
-
-
-def drawn(market: Market, width: int, old: Any = (), styles: bool = False) -> list[str]:
-    console = Console(width=width, record=True, file=io.StringIO(), force_terminal=styles)
-    console.print(watchlist.rich_panel(market, STATUS, "TITLE", width, old))
-    return [line.rstrip() for line in console.export_text(styles=styles).splitlines()]
-
-
-def test_the_table_of_a_terminal(clock: Clock) -> None:
-    market = market_of(*everything())
-    clock.now = 107.25
-    assert drawn(market, 103, {"ETHUSDT"}) == TABLE.splitlines()
-
-
-def test_columns_are_left_out_until_the_table_fits(clock: Clock) -> None:
-    market = market_of(*everything())
-    heads = {}
-    for width in range(36, 110):
-        lines = drawn(market, width, {"ETHUSDT"})
-        assert all(len(line) <= width for line in lines), width
-        head = tuple(cell.strip() for cell in lines[2].strip("┃").split("┃"))
-        heads.setdefault(head, width)
-    assert heads == {
-        ("symbol", "bid", "ask"): 36,
-        ("symbol", "bid", "ask", "last trade"): 67,
-        ("symbol", "bid qty", "bid", "ask", "ask qty", "last trade"): 92,
-        ("symbol", "bid qty", "bid", "ask", "ask qty", "last trade", "messages"): 103,
-    }
-
-
-def pairs(*styled: str) -> list[tuple[str, str]]:
-    return [(style, text) for style, _, text in (each.partition(" ") for each in styled)]
-
-
-def test_colors_say_which_side_and_what_is_old(clock: Clock) -> None:
-    market = market_of(*everything(), trades((5, 10**8, True), symbol="XRPUSDT"))
-    text = "\n".join(drawn(market, 120, {"ETHUSDT"}, styles=True))
-    found = re.findall(r"\x1b\[([\d;]+)m *([^\x1b]*?) *\x1b\[0m", text)
-    assert found[found.index(("1", "BTCUSDT")) :] == [
-        *pairs("1 BTCUSDT", "32 1.2345678", "1;32 94123.45", "1;31 94123.99", "31 0.2500000"),
-        *pairs("32 buy 2.5000000 at 94123.99", "2 ETHUSDT (old)", "2 1.0000000", "2 3300.01"),
-        *pairs("2 ", "2 ", "2 ", "2 1", "1 XRPUSDT", "32 10.0", "1;32 2.1834", "1;31 2.1840"),
-        *pairs("31 1234567890", "31 sell 1.0000000 at 0.05"),
-        *(("1;31", note) for note in watchlist.notes(market, {"ETHUSDT"})),
-    ]
-
-
-def test_of_several_that_are_old_the_latest_is_told(clock: Clock) -> None:
-    market = market_of(everything()[2])
-    clock.now = 130.0
-    market.update(batch_of(everything()[3]))
-    clock.now = 150.0
-    old = {"ETHUSDT", "XRPUSDT", "NOSUCH"}
-    assert watchlist.notes(market, old)[0].endswith("it is of 20 s ago")
-    assert watchlist.notes(market, {"ETHUSDT"})[0].endswith("it is of 50 s ago")
-    assert watchlist.notes(market, {"NOSUCH"}) == [watchlist.OF_DIFFS]
+from binance_sbe.simulator.events import BestBidAsk, Depth, Diff
 
 
 def test_what_came_is_counted() -> None:
@@ -173,31 +32,6 @@ def test_what_came_is_counted() -> None:
     }  # fmt: skip
     first = market.first[spot_stream.TradesStreamEvent]
     assert len(first) == 2
-
-
-def test_the_demo_ends_with_what_came(clock: Clock) -> None:
-    market = market_of(*everything())
-    clock.now = 110.0
-    lines = summary.came(market, Stats(), 60)
-    assert lines[0] == "4 messages in 1 batches, 10.0 s, as record arrays (feed.batches):"
-    assert [line for line in lines if line.split(":")[0].endswith("Event")] == [
-        "TradesStreamEvent: 1 rows of 32 bytes, 2 trades",
-        "BestBidAskStreamEvent: 1 rows of 72 bytes",
-        "DepthSnapshotStreamEvent: 1 rows of 32 bytes, 2 bids, 1 asks",
-        "DepthDiffStreamEvent: 1 rows of 40 bytes, 1 bids, 0 asks",
-    ]
-    assert lines[-1] == "rejected frames: 1; left-over bytes: 0; decoding one: none yet"
-    stats = Stats()
-    stats.decoding.add(2000)
-    assert summary.came(market, stats)[-1].endswith("; decoding one: median 2.00 us")
-    for width in (20, *range(41, 100)):  # narrower than 40 nothing is made
-        columns = [each for each in summary.came(market, Stats(), width) if each[:2] == "  "]
-        assert max(map(len, columns)) <= max(width - 1, 40)
-    columns = summary.came(market, Stats(), 20)[2:4]
-    assert columns == [
-        "  frame, event_time, transact_time,",
-        "  price_exponent, qty_exponent, symbol",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -261,63 +95,62 @@ def test_the_levels_that_are_kept_are_the_best() -> None:
     assert touched.best() == ((2001, 1), (4000, 1))
 
 
-@pytest.mark.parametrize(
-    ("mantissa", "exponent", "whole", "cut"),
-    [
-        (0, -2, "0.00", "0.00"), (5, -2, "0.05", "0.05"), (-5, -2, "-0.05", "-0.05"),
-        (12345, -2, "123.45", "123.45"), (-12345, -4, "-1.2345", "-1.2345"), (7, 0, "7", "7"),
-        (7, 3, "7000", "7000"), (-7, 1, "-70", "-70"), (99, -2, "0.99", "0.99"),
-        (123456789, -8, "1.23456789", "1.2345678"), (1234567891, -2, "12345678.91", "12345678"),
-        (123456789, -1, "12345678.9", "12345678"), (123456789, -2, "1234567.89", "1234567.8"),
-        (12345678901, -1, "1234567890.1", "1234567890"),
-    ],
-)  # fmt: skip
-def test_numbers_are_shown_in_digits(mantissa: int, exponent: int, whole: str, cut: str) -> None:
-    assert numbers.decimal(mantissa, exponent) == whole
-    assert numbers.short(mantissa, exponent) == cut
+def fed(*events: Any) -> Market:
+    market = Market()
+    for event in events:
+        market.update(spot_stream.decode_many([encode(event)]))
+    return market
 
 
-def test_rates_are_between_two_looks(clock: Clock) -> None:
-    rates, stats = Rates(), Stats()
-    clock.now, stats.frames, stats.bytes = 104.0, 4000, 8_000_000
-    assert rates.since(stats) == (1000.0, 2_000_000.0)
-    clock.now, stats.frames, stats.bytes = 106.0, 4100, 8_000_500
-    assert rates.since(stats) == (50.0, 250.0)
-    assert rates.since(stats) == (0.0, 0.0)
-    assert watchlist.status(Stats(), (0.0, 0.0)) == (
-        "0 messages/s, 0.00 MB/s; decode per message: none yet; 0 frames, 0 rejected"
+def change(first: int, bids: Any = (), asks: Any = (), exponent: int = -2) -> Diff:
+    return Diff("BTCUSDT", exponent, -8, 1, first, first, bids=bids, asks=asks)
+
+
+def test_diffs_alone_have_best_prices() -> None:
+    market = fed(
+        change(1, bids=((100, 5), (99, 6)), asks=((103, 7), (102, 8))),
+        change(2, bids=((100, 0),), asks=((102, 0), (104, 1))),
     )
-    stats.rejected = 7
-    for ns in (2000, 2000, 9000):
-        stats.decoding.add(ns)
-    assert watchlist.status(stats, (1234.4, 2_345_000.0)) == (
-        "1,234 messages/s, 2.35 MB/s; decode per message: median 2.00 us, p99 "
-        f"{stats.decode_ns(99) / 1e3:.2f} us; 4,100 frames, 7 rejected"
+    line = market.quotes["BTCUSDT"]
+    assert (line.bid, line.ask, line.source) == ("0.99", "1.03", DIFFS)
+    assert (line.bid_qty, line.ask_qty) == ("0.0000000", "0.0000000")
+    assert watchlist.plain_lines(market, "x")[-1] == watchlist.OF_DIFFS
+    assert watchlist.OF_DIFFS in watchlist.notes(market, ())
+
+
+def test_levels_of_before_a_gap_do_not_cross() -> None:
+    market = fed(
+        change(1, bids=((100, 5),), asks=((103, 7),)),
+        change(9, bids=((110, 5),)),
+        change(10, asks=((112, 5),)),
     )
-    assert stats.decode_ns(99) == pytest.approx(9000, rel=0.02)
+    line = market.quotes["BTCUSDT"]
+    assert (line.bid, line.ask) == ("1.10", "1.12")
 
 
-def test_lines_are_broken_between_words_and_go_on_indented(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+def test_levels_of_other_exponents_are_not_mixed() -> None:
+    market = fed(change(1, bids=((100, 5),)), change(2, bids=((900, 5),), exponent=-3))
+    assert market.quotes["BTCUSDT"].bid == "0.900"
 
-    monkeypatch.setattr(sys, "stdout", Terminal())
-    monkeypatch.setenv("COLUMNS", "31")
-    assert lines_of_text.wrapped(["  one two three-four five six seven", "", "short"]) == [
-        "  one two three-four five six", "      seven", "", "short",
-    ]  # fmt: skip
-    monkeypatch.setenv("COLUMNS", "30")
-    assert lines_of_text.wrapped(["  one two three-four five six"]) == [
-        "  one two three-four five six"
+
+def test_levels_that_are_kept_are_bounded() -> None:
+    touched = quotes.Touched()
+    for i in range(10):
+        levels = [(1000 * i + n, 1) for n in range(1000)]
+        touched.apply((-2, -8), levels, [(10**6 - price, 1) for price, _ in levels])
+    assert max(len(touched.bids), len(touched.asks)) <= 2000
+    assert touched.best() == ((9999, 1), (10**6 - 9999, 1))
+
+
+def test_the_better_source_is_shown() -> None:
+    levels: Any = (((97, 1),), ((103, 1),))
+    events = [
+        change(1, bids=((90, 1),), asks=((110, 1),)),
+        Depth("BTCUSDT", -2, -8, 1, 2, *levels),
+        change(3, bids=((91, 1),)),
+        BestBidAsk("BTCUSDT", -2, -8, 1, 3, (98, 1), (102, 1)),
+        Depth("BTCUSDT", -2, -8, 1, 4, *levels),
     ]
-    monkeypatch.setenv("COLUMNS", "5")  # narrower than can be
-    assert lines_of_text.wrapped(["one two three four five"]) == ["one two three four", "    five"]
-
-
-def test_a_cell_is_cut_where_it_is_too_long() -> None:
-    text = "word " * 400  # which is no key that another test has used
-    assert screen.cell(text).plain == text
-    assert screen.cell(f"{text}x").plain == f"{text}... (2,001 characters)"
+    shown = [fed(*events[:n]).quotes["BTCUSDT"] for n in range(1, 6)]
+    assert [line.bid for line in shown] == ["0.90", "0.97", "0.97", "0.98", "0.98"]
+    assert [line.source for line in shown] == [DIFFS, SNAPSHOTS, SNAPSHOTS, TOP, TOP]

@@ -18,14 +18,13 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from rich.text import Text
 from small import body, plain
 from test_book import snapshot
 
 import binance_sbe
 from binance_sbe import spot_stream
 from binance_sbe.books.keeper import UP, LiveBook
-from binance_sbe.commands import health, ladder, screen, summary, watchlist
+from binance_sbe.commands import health, ladder, summary, watchlist
 from binance_sbe.commands.quotes import Market
 from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.ledger import ConnectionRecord, Hole
@@ -140,12 +139,6 @@ def test_tables_and_ladders_fit_every_encoding(
     assert ("█" if encoding == "utf-8" else "####") in text
     widths = {len(line) for line in text.split("\n") if line.startswith(("│", "|", "┃"))}
     assert len(widths) == 1
-
-
-def test_a_cell_is_text() -> None:
-    cell = screen.cell("[bold]x[/bold]", "red")
-    assert isinstance(cell, Text)
-    assert (cell.plain, str(cell.style)) == ("[bold]x[/bold]", "red")
 
 
 # commands
@@ -353,3 +346,16 @@ def test_metrics_say_where_they_are(exchange: str, host: str, said: str) -> None
     )  # fmt: skip
     assert done.returncode == 0
     assert re.fullmatch(said, done.stderr)
+
+
+def test_no_word_of_the_inside_is_shown() -> None:
+    """What users read on screens is explained there, or said in plain words."""
+    inside = re.compile(r"\b(culled|proven|unproven|shard|up to here)\b")
+    package = Path(binance_sbe.__file__).parent
+    protocol = package / "feed" / "protocol"
+    for path in (*(package / "commands").glob("*.py"), protocol / "succession.py"):
+        for text in re.findall(r'f?"([^"\n]*)"', path.read_text(encoding="utf-8")):
+            said = re.sub(r"\{[^}]*\}", "", text)
+            if " " in said:
+                assert not inside.search(said), (path.name, text)
+    assert "left out by the exchange" in str(health.counts.__code__.co_consts)
