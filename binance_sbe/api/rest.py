@@ -21,7 +21,8 @@ from ..errors import (
     RateLimited,
     Unreachable,
 )
-from ..outside import KEY_HEADER, number, remember_key, retry_after
+from ..headers import number, retry_after
+from ..keys import KEY_HEADER, remember_key
 from ..venue import environments
 from . import bodies
 

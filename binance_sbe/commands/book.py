@@ -11,7 +11,7 @@ from ..books.keeper import LiveBook
 from ..books.live import Books
 from ..errors import FeedError
 from ..live import books
-from ..outside import complain, say
+from ..output import complain, say
 from .ladder import line_of, plain_lines, rich_panels, state_lines
 from .lines import wrapped
 from .screen import REFRESH, Screen

@@ -20,7 +20,7 @@ from sbe_codegen.printing import close_output, open_streams
 from sbe_codegen.runtime.errors import SbeError
 
 from ..errors import exit_code
-from ..outside import complain, say
+from ..output import complain, say
 from .options import parsed
 from .signals import at_signal
 

@@ -9,7 +9,7 @@ from typing import Any
 from sbe_codegen.printing import fitting
 
 from ..books.keeper import LiveBook
-from ..outside import json_text
+from ..output import json_text
 from .numbers import decimal, duration, short
 from .screen import cell, fitted
 

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterable
 
-from ..outside import say
+from ..output import say
 
 
 def columns() -> int:

@@ -11,7 +11,7 @@ from sbe_codegen.extras import imported
 from sbe_codegen.printing import fitting
 from sbe_codegen.runtime.errors import MissingPackage
 
-from ..outside import note, say, shown
+from ..output import note, say, shown
 
 REFRESH = 0.25  # seconds between two looks at a view
 _LONGEST_CELL = 2000  # characters

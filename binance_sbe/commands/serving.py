@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FeedError
-from ..outside import note, say
+from ..output import note, say
 from ..venue.environments import is_loopback
 from .signals import at_end_of_parent, at_signal
 

@@ -11,7 +11,7 @@ from ..errors import FeedError
 from ..feed.feed import Feed
 from ..feed.transport.websocket import arrives
 from ..live import connect
-from ..outside import complain, say, say_json
+from ..output import complain, say, say_json
 from ..venue.streams import KINDS, stream_name
 from . import health, summary
 from .events import events_of

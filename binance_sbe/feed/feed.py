@@ -16,7 +16,7 @@ from sbe_codegen.runtime.tables.results import Batch
 
 from ..asynchronous import Asynchronous
 from ..errors import SlowConsumer, again
-from ..outside import remember_key
+from ..keys import remember_key
 from ..venue.streams import Message, stream_names
 from .intake.backlog import Backlog
 from .intake.frame_queue import FrameQueue

@@ -44,7 +44,7 @@ def printable(text: str) -> bool:
 
 
 def test_there_is_one_way_to_print() -> None:
-    allowed = {"outside.py", "printing.py", "__main__.py"}
+    allowed = {"output.py", "printing.py", "__main__.py"}
     for path in [*ROOT.glob("binance_sbe/**/*.py*"), *ROOT.glob("sbe_codegen/**/*.py*")]:
         if path.suffix in (".py", ".pyx") and path.name not in allowed:
             text = path.read_text(encoding="utf-8")
@@ -94,7 +94,7 @@ def test_nothing_of_others_is_markup_or_a_command_of_the_terminal() -> None:
     assert table.count("[red]X[/red]") == 3
     lines = watchlist.plain_lines(market, NASTY) + summary.came(market, Stats())
     said = io.StringIO()
-    binance_sbe.outside.say(*lines, stream=said)
+    binance_sbe.output.say(*lines, stream=said)
     assert printable(said.getvalue())
     assert len(said.getvalue().split("\n")) == len(lines) + 1
     book = LiveBook(NASTY, lambda _: UP)

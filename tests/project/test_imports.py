@@ -25,7 +25,8 @@ IMPORT = re.compile(
 
 # Floors of binance_sbe, from the ground up: a room imports rooms of floors below its own, only.
 FLOORS = (
-    {"outside", "asynchronous"},
+    {"keys", "headers", "asynchronous"},
+    {"output"},
     {"errors"},
     {"logs"},
     {"generated"},

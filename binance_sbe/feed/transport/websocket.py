@@ -18,8 +18,8 @@ from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 from ...errors import ConnectionLost, ConnectionRefused, Unreachable
+from ...headers import retry_after
 from ...logs import LOG, websocket_logger
-from ...outside import retry_after
 from ..intake.backlog import Backlog
 from ..intake.streams import Source
 from .dialing import dialed, has_proxy
