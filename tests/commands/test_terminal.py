@@ -292,11 +292,11 @@ def test_a_symbol_that_is_no_text_does_not_end_the_metrics() -> None:
             frame = frames_of("ABCDEF")[0]
             for symbol in (b"A\xff\xfeB", b"A\x1b[2J", b'A"\n\\', "\u202eA".encode()):
                 name = symbol.decode("utf-8", "surrogateescape").lower() + "@bestBidAsk"
-                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name], 1)
+                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name])
                 wrong = frame.replace(b"\x06ABCDEF", bytes([len(symbol)]) + symbol)
                 exchange.send("btcusdt@bestBidAsk", wrong)
             for name in ("a\udcff@depth", "a\\udcff@depth"):
-                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name], 1)
+                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name])
             await anext(feed)
             await asyncio.sleep(0.3)
             with serve(feed, 0) as port:

@@ -334,7 +334,7 @@ cdef class Arbiter:
 
     # connections that come and go
 
-    def enter(self, Source source not None, names, int64_t now=0):
+    def enter(self, Source source not None, names):
         """A connection brings these streams from now on: others' gaps may wait for it."""
         for name in names:
             (<Stream>self.directory.stream(name)).cover(source)

@@ -196,10 +196,3 @@ cdef class Directory:
         return self.event_of(
             <const uint8_t*>PyBytes_AS_STRING(frame), len(frame), event, &parsed
         )
-
-    def ids(self, bytes frame not None):
-        """The lowest and the highest id of a frame. ValueError where it is no message."""
-        cdef sbe_event event
-        if self.event_of_frame(frame, &event) is None:
-            raise ValueError("the frame is no message")
-        return event.first, event.last
