@@ -1,7 +1,7 @@
 """A local order book: snapshot, then diffs, each of which is checked. No I/O and no clock.
 
-How a book is kept is Binance's own procedure: a diff whose last id is not above the book's is old, one
-whose first id is more than one above it shows a loss, any other sets its levels absolutely.
+How a book is kept is Binance's own procedure: a diff whose last id is not above the book's is old,
+one whose first id is more than one above it shows a loss, any other sets its levels absolutely.
 """
 
 from libc.stdint cimport INT64_MIN, int64_t

@@ -39,10 +39,10 @@ cdef struct sbe_move:
 def move(list copies, list scales):
     """Moves whole columns.
 
-    ``copies`` are (source, target): arrays of one shape and itemsize, native or not, whose bytes are
-    copied. ``scales`` are (mantissas, exponents, target, null, exponent_null): integers, integers
-    (or one int), and float64 that becomes the nearest to mantissa x 10^exponent, NaN for a null (None where there
-    can be none). All columns have one length, and rows at any distance.
+    ``copies`` are (source, target): arrays of one shape and itemsize, native or not, whose bytes
+    are copied. ``scales`` are (mantissas, exponents, target, null, exponent_null): integers,
+    integers (or one int), and float64 that becomes the nearest to mantissa x 10^exponent, NaN for a
+    null (None where there can be none). All columns have one length, and rows at any distance.
     """
     cdef Py_ssize_t count, begin, i, total = len(copies) + len(scales)
     cdef sbe_move* moves = <sbe_move*>calloc(total + 1, sizeof(sbe_move))

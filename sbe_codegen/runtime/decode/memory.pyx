@@ -1,8 +1,8 @@
 """Memory of batches that are gone, for the next ones.
 
-A page that is touched for the first time costs a fault, which takes longer than writing the rows that go
-there. So up to four blocks of 64 KiB to 16 MiB are kept when the arrays over them are gone. Any thread
-may take or give at any time, with the GIL or without.
+A page that is touched for the first time costs a fault, which takes longer than writing the rows
+that go there. So up to four blocks of 64 KiB to 16 MiB are kept when the arrays over them are gone.
+Any thread may take or give at any time, with the GIL or without.
 """
 
 from libc.stdlib cimport free
@@ -13,7 +13,8 @@ cdef extern from *:
     #define SBE_MOST_SPARE ((size_t)1 << 24)
     #define SBE_SPARES 4
 
-    typedef struct { size_t capacity; } sbe_memory_block;      /* at the start of a block that is spare */
+    typedef struct { size_t capacity; } sbe_memory_block;      /* at the start of a block that is
+    spare */
 
     static sbe_memory_block *sbe_memory_blocks[SBE_SPARES];
 

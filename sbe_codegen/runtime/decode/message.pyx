@@ -86,8 +86,8 @@ cdef class Message(View):
 
     It holds the frame and copies nothing; attributes are read from the bytes when they are asked
     for. Messages are equal if they are of one class and their bytes are; they hash where the frame
-    is bytes, which can't change; a copy, deep copy or pickle owns its bytes. ``bytes(message)`` is the message
-    alone, header included.
+    is bytes, which can't change; a copy, deep copy or pickle owns its bytes. ``bytes(message)`` is
+    the message alone, header included.
     """
 
     def __init__(self, *args, **kwargs):

@@ -1,7 +1,8 @@
 """The descriptors behind blocks and flat groups: structured arrays over the frame.
 
-What a reader needs of a message it copies first: in the Python code that it runs, a finalizer or another
-thread may `wrap` the message, and then the message's C struct is about another frame than ``owner``.
+What a reader needs of a message it copies first: in the Python code that it runs, a finalizer or
+another thread may `wrap` the message, and then the message's C struct is about another frame than
+``owner``.
 """
 
 from libc.math cimport NAN
@@ -108,8 +109,8 @@ cdef enum:
 cdef class GroupFloats(Element):
     """A copy of a group in which the mantissas are the nearest float64.
 
-    Little-endian numbers that are scaled by exponents outside of the group are copied in one pass over
-    the entries; the rest, and values that need Python's integers, by `to_floats`.
+    Little-endian numbers that are scaled by exponents outside of the group are copied in one pass
+    over the entries; the rest, and values that need Python's integers, by `to_floats`.
     """
 
     cdef GroupView group

@@ -1,8 +1,8 @@
 """C values to Python objects, remembering what market data repeats: exponents and symbols.
 
-Making and freeing a Python object costs more than everything else that decoding a value does.
-(Ints and floats that the consumer has let go of are changed in place: see `reuse`. Remembering prices
-by their values was tried: it costs more than it saves.) The tables are used under the GIL only.
+Making and freeing a Python object costs more than everything else that decoding a value does. (Ints
+and floats that the consumer has let go of are changed in place: see `reuse`. Remembering prices by
+their values was tried: it costs more than it saves.) The tables are used under the GIL only.
 """
 
 from cpython.object cimport PyObject
