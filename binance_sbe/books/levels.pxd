@@ -18,7 +18,7 @@ cdef struct sbe_side:
     size_t count                # with those that were removed
     size_t room
     size_t live                 # without them
-    int64_t edge                # levels from here to the best are all known; INT64_MIN: all there are
+    int64_t edge                # levels from here to the best are all known; INT64_MIN: all of them
 
 
 cdef bint make_room(sbe_side* side, size_t more) noexcept nogil

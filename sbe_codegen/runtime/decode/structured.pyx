@@ -58,6 +58,7 @@ cdef class GroupView(Element):
 
     cdef object gathered(self, const sbe_group* group):
         """A copy of blocks that are not one after the other: a newer sender's entries have more."""
+        # ``group`` is the caller's copy: `blank` runs Python code, which may wrap the message.
         cdef np.ndarray result = self.layout.blank(group.count)
         cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
         cdef const uint8_t* entry = group.data
@@ -74,6 +75,8 @@ cdef class GroupView(Element):
         cdef sbe_root entry
         cdef Element element
         cdef uint64_t i
+        # What is needed of ``root`` is on this stack. What outlives the call, as `Entries` do, has
+        # copied what it found there.
         entry.frame = root.frame
         entry.outer = &outer
         entry.depth = root.depth
@@ -184,6 +187,8 @@ cdef class GroupFloats(Element):
     cdef object copied(self, const sbe_group* group, const int64_t* powers):
         """None where a value needs Python's integers."""
         cdef np.ndarray result = empty_array(self.to_floats.dtype, group.count)
+        # From here on no Python code runs. The frame is the owner's, which `read` holds; the array
+        # is nobody else's yet.
         cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
         cdef Py_ssize_t width = np.PyArray_ITEMSIZE(result)
         cdef const uint8_t* entry = group.data
