@@ -38,7 +38,8 @@ from typing import TypeVar
 from sbe_codegen.runtime.errors import SbeError
 from sbe_codegen.runtime.sofh import FramingError as FramingError
 
-from .outside import shown, stripped, stripped_bytes
+from .keys import stripped, stripped_bytes
+from .output import shown
 
 KEY_HELP = (
     "SBE market data needs an API key of type Ed25519, without permissions: create one at "

@@ -9,7 +9,8 @@ import logging
 from collections.abc import MutableMapping
 from typing import Any
 
-from .outside import shown, stripped
+from .keys import stripped
+from .output import shown
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _FORMATTER = logging.Formatter()

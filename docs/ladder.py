@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 import binance_sbe
-from binance_sbe.commands.ladder import panel
+from binance_sbe.commands.ladder import rich_panel
 from binance_sbe.simulator import Exchange
 
 
@@ -26,7 +26,7 @@ async def main() -> None:
     ):
         await books.wait()
         await asyncio.sleep(8.0)
-        console.print(panel(books["btcusdt"], 8))
+        console.print(rich_panel(books["btcusdt"], 8))
     svg = console.export_svg(title="binance-sbe book btcusdt --levels 8 --limit 20")
     Path(__file__).with_name("ladder.svg").write_text(svg)
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from intake import intake
 from raw_server import BINARY, CONTINUATION
 
-from binance_sbe.feed.intake.backlog import Backlog
-from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
-from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.intake.streams import Source
-from binance_sbe.feed.ledger import Ledger
 from binance_sbe.feed.transport.reader import FrameReader
 
 
@@ -18,10 +15,8 @@ class Shell:
     """In the place of `transports.Transport`: it puts messages together, and notes the rest."""
 
     def __init__(self, limit: int) -> None:
-        ledger = Ledger()
         self.line = Source(0, "one")
-        queue = FrameQueue(limit, policies("block"), ledger)
-        self.backlog = Backlog(Stats(), ledger, queue, True, lambda: None)
+        _, self.backlog = intake(limit)
         self.data = b""  # what it was given, from where it has understood it
         self.given = b""  # all of it
         self.parts = b""

@@ -10,13 +10,11 @@ from typing import Any
 
 import pytest
 import vectors
+from intake import intake
 
 from binance_sbe.errors import ConnectionLost
 from binance_sbe.feed import engine, remarks
 from binance_sbe.feed.intake.backlog import Backlog
-from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
-from binance_sbe.feed.intake.stats import Stats
-from binance_sbe.feed.ledger import Ledger
 from binance_sbe.feed.settings import Settings
 from binance_sbe.feed.transport import connections
 from binance_sbe.feed.transport.connections import Connections
@@ -146,9 +144,8 @@ class Played:
     def __init__(self, clock: Clock, max_queue: int = 1000, **options: Any) -> None:
         self.clock = clock
         self.woken = 0
-        self.ledger, self.stats = Ledger(), Stats()
-        queue = FrameQueue(max_queue, policies("block"), self.ledger)
-        self.backlog = Backlog(self.stats, self.ledger, queue, True, self.wake)
+        self.ledger, self.backlog = intake(max_queue, wake=self.wake)
+        self.stats = self.backlog.stats
         self.connections = Connections("ws://x/ws", self.backlog, self.ledger, Settings(**options))
         self.engine = self.connections.engine
         self.transports: list[FakeTransport] = []

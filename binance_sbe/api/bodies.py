@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FeedError
-from ..outside import shown
+from ..output import shown
 
 if TYPE_CHECKING:
     import aiohttp

@@ -23,7 +23,8 @@ from ..errors import (
     RateLimited,
     Unreachable,
 )
-from ..outside import KEY_HEADER, number, remember_key, retry_after
+from ..headers import number, retry_after
+from ..keys import KEY_HEADER, remember_key
 from ..route import Route
 from ..venue import environments
 from . import bodies

@@ -1,7 +1,7 @@
 """A local order book: snapshot, then diffs, each of which is checked. No I/O and no clock.
 
-How a book is kept is Binance's own procedure: a diff whose last id is not above the book's is old, one
-whose first id is more than one above it shows a loss, any other sets its levels absolutely.
+How a book is kept is Binance's own procedure: a diff whose last id is not above the book's is old,
+one whose first id is more than one above it shows a loss, any other sets its levels absolutely.
 """
 
 from libc.stdint cimport INT64_MIN, int64_t
@@ -165,11 +165,11 @@ cdef class Book:
         return None if self.core.asks.edge == INT64_MIN else -self.core.asks.edge
 
     def bids(self, n=None):
-        """The ``n`` best bids, or all: `Levels`, the highest first. ValueError for ``n`` below 0."""
+        """The ``n`` best bids, or all: `Levels`, highest first. ValueError for ``n`` below 0."""
         return levels_of(&self.core, &self.core.bids, n, 1)
 
     def asks(self, n=None):
-        """The ``n`` best asks, or all: `Levels`, the lowest first. ValueError for ``n`` below 0."""
+        """The ``n`` best asks, or all: `Levels`, lowest first. ValueError for ``n`` below 0."""
         return levels_of(&self.core, &self.core.asks, n, -1)
 
     # diffs
@@ -184,6 +184,7 @@ cdef class Book:
         cdef sbe_book_code code
         if event.symbol != self.symbol:
             raise ValueError(f"an event of {event.symbol}, and the book is of {self.symbol}")
+        # Borrowed until it is applied: its levels are copied, and no Python code runs before.
         code = apply_frame(&self.core, &event.frame)
         if code == BOOK_APPLIED:
             return True
@@ -216,6 +217,7 @@ cdef class Book:
         cdef bint has_failed = False
         for i in np.flatnonzero(records["symbol"] == table.symbols.index(self.symbol)).tolist():
             bid_count, ask_count = bid_ends[i + 1] - bid_ends[i], ask_ends[i + 1] - ask_ends[i]
+            # From here to `finish` no Python code runs: `touched` is this event's alone.
             code = begin(&self.core, firsts[i], lasts[i], times[i], bid_count, ask_count)
             if code == BOOK_APPLIED:
                 if bid_count:
@@ -289,7 +291,8 @@ cdef class Book:
             return self.refused(f"the snapshot {update_id}: {problem}")
         self.core.update_id = update_id
         self.core.event_time = 0        # a snapshot has none: the next diff is not compared with it
-        self.near_time = max([held[2] for held in self.waiting.diffs if held[1] <= update_id], default=0)
+        old_times = [held[2] for held in self.waiting.diffs if held[1] <= update_id]
+        self.near_time = max(old_times, default=0)
         forget_touched(&self.core)
         self.core.state = BOOK_LIVE
         self.snapshots += 1

@@ -1,8 +1,8 @@
 """A local order book without Python objects: every function here runs without the GIL.
 
 `begin` says whether a diff is the next; its levels go to ``touched``, as they are, bids and then
-asks; `finish` sets them. `apply_frame` does all of that for a frame that was parsed. What waits for a
-snapshot is the caller's to keep.
+asks; `finish` sets them. `apply_frame` does all of that for a frame that was parsed. What waits for
+a snapshot is the caller's to keep.
 """
 
 from libc.stdint cimport INT64_MIN, int64_t, uint8_t

@@ -45,7 +45,7 @@ cdef inline bint shifted(int64_t* value, int places) noexcept nogil:
 
 
 cdef void free_book(sbe_book* book) noexcept nogil:
-    free(book.bids.levels)
+    free(book.bids.levels)              # nobody borrows these: arrays of levels are copies
     free(book.asks.levels)
     free(book.touched)
 
@@ -70,6 +70,8 @@ cdef void forget_touched(sbe_book* book) noexcept nogil:
 
 cdef void copy_levels(const DepthDiffStreamEventFrame* frame, sbe_level* level) noexcept nogil:
     """The levels of a diff as they are, bids and then asks."""
+    # The frame is borrowed, and may be memory that somebody writes to: each level is read once, and
+    # what is checked and set after that is the copy. The counts are those for which there is room.
     cdef size_t i
     for i in range(frame.bids.count):
         level.price = DepthDiffStreamEvent_bids_price(frame, i)
@@ -95,7 +97,8 @@ cdef sbe_book_code apply_frame(
         return code
     copy_levels(frame, book.touched)
     return finish(
-        book, first, last, event_time, DepthDiffStreamEvent_price_exponent(frame), DepthDiffStreamEvent_qty_exponent(frame),
+        book, first, last, event_time, DepthDiffStreamEvent_price_exponent(frame),
+        DepthDiffStreamEvent_qty_exponent(frame),
     )
 
 
@@ -132,6 +135,7 @@ cdef sbe_book_code finish(
     cdef sbe_book_code code = normalise(book, price_exponent, qty_exponent)
     if code != BOOK_APPLIED:
         return fail(book, code)
+    # Nothing below can fail: an event is in the book as a whole, or not at all.
     if not (make_room(&book.bids, book.touched_bids) and make_room(&book.asks, book.touched_asks)):
         return fail(book, BOOK_NO_MEMORY)
     for i in range(book.touched_bids):
@@ -270,6 +274,7 @@ cdef const char* rebuild(sbe_book* book, int64_t limit) noexcept nogil:
             return b"the asks are not in order"
     if bids and asks and levels[0].price >= levels[bids].price:
         return b"the best bid is not below the best ask"
+    # Where this fails both sides are as they were: no level is written before both have room.
     if not (make_room(&book.bids, bids) and make_room(&book.asks, asks)):
         return b"there is no memory left"
     for i in range(bids):
@@ -350,11 +355,15 @@ cdef bint compare_side(
             break
         else:                                   # depth20 has fewer: there are no others
             other.price, other.qty = INT64_MIN, 0
-        if i < count and not (multiplied(&other.price, price_up) and multiplied(&other.qty, qty_up)):
+        if i < count and not (
+            multiplied(&other.price, price_up) and multiplied(&other.qty, qty_up)
+        ):
             return False
         while at > 0 and side.levels[at - 1].price > other.price:
             at -= 1                             # a level that depth20 does not have
-            if side.levels[at].qty and not (amid and is_touched(book, is_bid, side.levels[at].price)):
+            if side.levels[at].qty and not (
+                amid and is_touched(book, is_bid, side.levels[at].price)
+            ):
                 result.levels += 1
         if i == count or (amid and is_touched(book, is_bid, other.price)):
             continue

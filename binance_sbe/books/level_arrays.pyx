@@ -47,6 +47,7 @@ cdef levels_of(const sbe_book* book, const sbe_side* side, n, int64_t sign):
                 rows[i, 1] = level.qty
                 proven += level.price >= side.edge
                 i += 1
+    # A copy: the levels of the book move, and go, with the next event.
     found.proven = proven
     found.price_exponent, found.qty_exponent = book.price_exponent, book.qty_exponent
     return found

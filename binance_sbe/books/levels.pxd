@@ -1,9 +1,9 @@
 """One side of an order book: levels in one flat array, sorted, the best at the end.
 
-A level that is removed stays where it is, with the quantity 0, until a quarter are such: prices come and
-go at the same places, so that few changes move other levels. The best is never one of these. A search
-looks at the 64 best first, then at 1,024. Prices of asks are negated, which makes both sides ascend.
-Without Python objects, and without the GIL.
+A level that is removed stays where it is, with the quantity 0, until a quarter are such: prices
+come and go at the same places, so that few changes move other levels. The best is never one of
+these. A search looks at the 64 best first, then at 1,024. Prices of asks are negated, which makes
+both sides ascend. Without Python objects, and without the GIL.
 """
 
 from libc.stdint cimport INT64_MIN, int64_t
@@ -18,7 +18,7 @@ cdef struct sbe_side:
     size_t count                # with those that were removed
     size_t room
     size_t live                 # without them
-    int64_t edge                # levels from here to the best are all known; INT64_MIN: all there are
+    int64_t edge                # levels from here to the best are all known; INT64_MIN: all of them
 
 
 cdef bint make_room(sbe_side* side, size_t more) noexcept nogil

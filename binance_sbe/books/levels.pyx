@@ -6,6 +6,7 @@ from libc.string cimport memmove
 
 cdef bint make_room(sbe_side* side, size_t more) noexcept nogil:
     """Room for so many more levels; False where there is no memory."""
+    # The array moves here, and nowhere else.
     cdef size_t room
     cdef sbe_level* grown
     if side.room - side.count >= more:
@@ -27,7 +28,8 @@ cdef extern from *:
         while (count > 1) {
             size_t half = count / 2;
             const int64_t *middle = prices + 2 * half;
-            prices = __builtin_expect_with_probability(middle[-2] < price, 1, 0.5) ? middle : prices;
+            prices = __builtin_expect_with_probability(middle[-2] < price, 1, 0.5)
+                ? middle : prices;
             count -= half;
         }
         return count && *prices < price ? prices + 2 : prices;
@@ -49,6 +51,7 @@ cdef inline sbe_level* level_from(const sbe_side* side, int64_t price) noexcept 
 
 cdef bint set_level(sbe_side* side, int64_t price, int64_t qty) noexcept nogil:
     """Gives a level a quantity, or removes it at 0; there is room. False where it was not there."""
+    # There is room, so that the array stays where it is, and pointers into it are good to the end.
     cdef sbe_level* level = level_from(side, price)
     cdef sbe_level* end = side.levels + side.count
     cdef bint was_there

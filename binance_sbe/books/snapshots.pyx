@@ -11,6 +11,8 @@ import numpy as np
 cdef str fill_core(sbe_book* core, given, int64_t limit):
     """Makes the book that of a snapshot; or says what is wrong with it."""
     cdef const char* problem
+    # ``given`` may be anybody's object. All of it is asked for before the book is touched: Python
+    # code that runs here may read or change this very book, and from the loops on none runs.
     bid_levels, ask_levels = given.bids, given.asks         # over a frame: not aligned
     cdef const int64_t[:] bid_prices = np.array(bid_levels["price"])
     cdef const int64_t[:] bid_qtys = np.array(bid_levels["qty"])
@@ -27,6 +29,7 @@ cdef str fill_core(sbe_book* core, given, int64_t limit):
         core.touched[i] = sbe_level(bid_prices[i], bid_qtys[i])
     for i in range(asks):
         core.touched[bids + i] = sbe_level(ask_prices[i], ask_qtys[i])
+    # What is judged is the copy: a frame in shared memory may have changed meanwhile.
     problem = rebuild(core, limit)
     forget_touched(core)
     if problem != NULL:

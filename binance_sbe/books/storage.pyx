@@ -17,9 +17,10 @@ cdef tuple content_of(sbe_book* core):
     numbers = (
         core.price_exponent, core.qty_exponent, core.update_id, core.event_time, core.state,
         core.failure, core.fault.before, core.fault.first, core.fault.last, core.fault.price,
-        core.fault.qty, core.fault.is_bid, core.last_first, core.applied, core.ignored, core.overlaps,
-        core.absent, core.pruned,
+        core.fault.qty, core.fault.is_bid, core.last_first, core.applied, core.ignored,
+        core.overlaps, core.absent, core.pruned,
     )
+    # Without the levels that were removed, which `load` would refuse.
     compact(&core.bids)
     compact(&core.asks)
     sides = [stored(&core.bids), stored(&core.asks)]
@@ -43,6 +44,7 @@ cdef int restore_core(sbe_book* core, tuple content) except -1:
     load(&core.asks, sides[1])
     if not make_touched(core, bids, len(touched) // sizeof(sbe_level) - bids):
         raise MemoryError()
+    # There is room for all of it, whatever the numbers say: it is made for the bytes there are.
     if touched:
         memcpy(core.touched, PyBytes_AS_STRING(touched), len(touched))
     (
@@ -59,6 +61,7 @@ cdef int adopt_core(sbe_book* core, sbe_book* other) except -1:
     """Takes the levels, the id and the state of another book; counters stay."""
     compact(&other.bids)
     compact(&other.asks)
+    # By way of bytes: the other book may be this one, whose levels move when room is made.
     load(&core.bids, stored(&other.bids))
     load(&core.asks, stored(&other.asks))
     core.price_exponent, core.qty_exponent = other.price_exponent, other.qty_exponent
@@ -79,6 +82,7 @@ cdef int load(sbe_side* side, tuple content) except -1:
     cdef const sbe_level* level
     cdef size_t i, count
     edge, levels = content
+    # Borrowed from ``levels``, which is bytes of any content and a local until the copy is made.
     level = <const sbe_level*>PyBytes_AS_STRING(levels)
     count = len(levels) // sizeof(sbe_level)
     if len(levels) % sizeof(sbe_level):

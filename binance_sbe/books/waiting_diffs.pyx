@@ -27,6 +27,7 @@ cdef class WaitingDiffs:
     cdef bint add_event(self, DepthDiffStreamEvent event) except -1:
         """False where it is old: all of it is in those that wait."""
         cdef size_t bids = event.frame.bids.count, asks = event.frame.asks.count
+        # Bytes that nobody else has may be written to. They outlive the frame, which does not wait.
         cdef bytes levels = PyBytes_FromStringAndSize(NULL, (bids + asks) * sizeof(sbe_level))
         copy_levels(&event.frame, <sbe_level*>PyBytes_AS_STRING(levels))
         return self.add(
@@ -63,6 +64,8 @@ cdef sbe_book_code replay(sbe_book* core, tuple held) except *:
     cdef bytes bids, asks
     cdef sbe_book_code code
     first, last, event_time, price_exponent, qty_exponent, bids, asks = held
+    # What waits may come from a pickle: levels are counted by the bytes there are, and `begin`
+    # makes room for as many.
     cdef size_t count = len(bids) // sizeof(sbe_level)
     code = begin(
         core, first, last, event_time, count, len(asks) // sizeof(sbe_level)

@@ -20,9 +20,9 @@ from sbe_codegen.printing import close_output, open_streams
 from sbe_codegen.runtime.errors import SbeError
 
 from ..errors import exit_code
-from ..outside import complain, say
-from .endings import at_signal
+from ..output import complain, say
 from .options import parsed
+from .signals import at_signal
 
 LOCAL = "local exchange"
 
@@ -110,7 +110,7 @@ def _feed_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _demo(options: argparse.Namespace) -> int:
-    from .watching import show, streams_of
+    from .watch import show, streams_of
 
     options.simulate = True
     streams = streams_of(options.symbols)
@@ -120,7 +120,7 @@ async def _demo(options: argparse.Namespace) -> int:
 
 
 async def _watch(options: argparse.Namespace) -> int:
-    from .watching import show, streams_of
+    from .watch import show, streams_of
 
     kinds = dict.fromkeys(options.streams) if options.streams else None
     streams = streams_of(options.symbols, kinds) if kinds else streams_of(options.symbols)
@@ -136,7 +136,7 @@ async def _watch(options: argparse.Namespace) -> int:
 
 
 async def _book(options: argparse.Namespace) -> int:
-    from .ladder import show
+    from .book import show
 
     async with _exchange(options) as where:
         return await show(
@@ -152,7 +152,7 @@ async def _book(options: argparse.Namespace) -> int:
 
 async def _doctor(options: argparse.Namespace) -> int:
     from . import doctor
-    from .display import wrapped
+    from .lines import say_wrapped
 
     options.symbols = options.symbol or options.symbols
     async with _exchange(options) as where:
@@ -162,7 +162,7 @@ async def _doctor(options: argparse.Namespace) -> int:
         findings = []
         async for finding in doctor.examine(patient):
             findings.append(finding)
-            say(*wrapped([doctor.line_of(finding)]))
+            say_wrapped([doctor.line_of(finding)])
         return doctor.code_of(findings)
 
 

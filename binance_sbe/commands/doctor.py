@@ -39,8 +39,9 @@ from ..errors import (
 from ..feed.settings import checked_key
 from ..feed.transport.dialing import connected
 from ..feed.transport.websocket import unreachable
+from ..keys import remember_key
 from ..live import connect
-from ..outside import remember_key, shown
+from ..output import shown
 from ..route import Proxy, Route
 from ..spot_stream import BestBidAskStreamEvent
 from ..venue import environments, lifecycle

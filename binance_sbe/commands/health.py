@@ -6,28 +6,10 @@ import time
 from typing import Any
 
 from ..feed.feed import Feed
-from ..feed.intake.stats import Histogram
 from ..feed.ledger import ConnectionRecord
 from ..feed.protocol.supervisor import WE_CLOSED
-from .display import cell
-
-
-def duration(seconds: float) -> str:
-    """In the unit that suits it: 850 us, 12.3 ms, 4.2 s, 3 min, 5.1 h."""
-    for limit, unit, factor in (
-        (0.9995e-3, "us", 1e6), (0.9995, "ms", 1e3), (120.0, "s", 1.0), (7200.0, "min", 1 / 60),
-    ):  # fmt: skip
-        if abs(seconds) < limit:
-            value = seconds * factor
-            return f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}"
-    return f"{seconds / 3600:.1f} h"
-
-
-def percentiles(histogram: Histogram) -> str:
-    if not histogram.count:
-        return "none yet"
-    shown = (("p50", histogram.p50), ("p99", histogram.p99), ("p99.9", histogram.p999))
-    return ", ".join(f"{name} {duration(ns / 1e9)}" for name, ns in shown)
+from .numbers import duration, percentiles
+from .screen import cell, fitted
 
 
 def old_symbols(feed: Feed) -> set[str]:
@@ -127,23 +109,27 @@ def plain_lines(feed: Feed) -> list[str]:
 
 def rich_panel(feed: Feed, width: int) -> Any:
     """The same as a rich renderable."""
-    from rich.console import Console, Group
-    from rich.table import Table
+    from rich.console import Group
 
     now = time.time_ns()
     rows = [connection_cells(each, now) for each in open_connections(feed)]
-    has_rivals = any(row[-1] for row in rows)
-    for most in ((len(COLUMNS), len(COLUMNS) - 1) if has_rivals else (len(COLUMNS) - 2,)) + (4,):
-        table = Table(expand=False)
-        for i, name in enumerate(COLUMNS[:most]):
-            table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
-        for row in rows:
-            table.add_row(*map(cell, row[:most]))
-        if Console(width=10_000).measure(table).maximum <= width:
-            break
+    most = len(COLUMNS)
+    columns = (most, most - 1, 4) if any(row[-1] for row in rows) else (most - 2, 4)
+    table = fitted((_table(rows, count) for count in columns), width)
     lost = feed.ledger.holes_count or feed.ledger.damaged_count
     return Group(
         table if rows else cell(no_connection(feed), "bold red"),
         cell(lag_line(feed)),
         cell(ledger_line(feed), "yellow" if lost else ""),
     )
+
+
+def _table(rows: list[tuple[str, ...]], columns: int) -> Any:
+    from rich.table import Table
+
+    table = Table(expand=False)
+    for i, name in enumerate(COLUMNS[:columns]):
+        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(cell, row[:columns]))
+    return table

@@ -1,9 +1,7 @@
-"""`binance-sbe book`: the ladder of one book, on a terminal, as lines, or as JSON."""
+"""The ladder of a book: for a terminal, as lines, or as one line of JSON."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,96 +9,27 @@ from typing import Any
 from sbe_codegen.printing import fitting
 
 from ..books.keeper import LiveBook
-from ..books.live import Books
-from ..errors import FeedError
-from ..live import books
-from ..outside import complain, json_text, say
-from .display import cell, decimal, short, wrapped
-from .health import duration
+from ..output import json_text
+from .numbers import decimal, duration, short
+from .screen import cell, fitted
 
-_REFRESH = 0.25
-_ONCE_SECONDS = 60.0
-_AUDIT_SECONDS = 2.0  # that `--once` waits for the first
 _BAR = 24  # characters of the longest bar
 _LEAST = 11  # lines of the smallest ladder of several
 _AROUND = 7  # lines of the table that are not levels, and one below
 UNPROVEN = "unsure"  # of a level between which and the best some may be missing
+# Side, price, quantity, quantity up to there, its share of the largest, and if it is proven.
+Row = tuple[str, str, str, str, float, bool]
 
 
-async def show(
-    symbols: Sequence[str],
-    *,
-    levels: int = 10,
-    limit: int = 1000,
-    seconds: float | None = None,
-    once: bool = False,
-    as_json: bool = False,
-    metrics_port: int | None = None,
-    metrics_host: str = "127.0.0.1",
-    **where: Any,
-) -> int:
-    """Shows books in one of the three ways; ``where`` is for `connect`."""
-    from .watching import metrics_of
-
-    async with books(*symbols, limit=limit, **where) as kept:
-        with metrics_of(kept.feed, metrics_port, metrics_host):
-            if once:
-                return await _once(kept, levels, as_json)
-            await _follow(kept, levels, seconds, as_json)
-    return 0
-
-
-async def _once(kept: Books, levels: int, as_json: bool) -> int:
-    try:
-        await kept.wait(timeout=_ONCE_SECONDS)
-    except TimeoutError as error:
-        raise FeedError(str(error)) from None
-    until = time.monotonic() + _AUDIT_SECONDS
-    while any(book.audit.last_ns is None for book in kept.values()) and time.monotonic() < until:
-        await asyncio.sleep(0.01)
-    for book in kept.values():
-        _say(book, levels, as_json)
-    return 0
-
-
-def _say(book: LiveBook, levels: int, as_json: bool) -> None:
-    say(*([line_of(book, levels)] if as_json else wrapped(plain_lines(book, levels))))
-
-
-async def _follow(kept: Books, levels: int, seconds: float | None, as_json: bool) -> None:
-    from .watching import live_display
-
-    ends = time.monotonic() + (float("inf") if seconds is None else seconds)
-    live = None if as_json else live_display()
-    said: dict[str, tuple[object, ...]] = {}
-    shown = float("-inf")
-    with live if live is not None else contextlib.nullcontext():
-        while (now := time.monotonic()) < ends:
-            kept.check()
-            if live is not None:
-                live.update(panels(list(kept.values()), levels, *live.console.size), refresh=True)
-            elif as_json or now - shown >= 1.0:
-                for book in kept.values():
-                    news = book.update_id, book.state
-                    if news != said.get(book.symbol):
-                        said[book.symbol], shown = news, now
-                        _say(book, levels, as_json)
-            await asyncio.sleep(min(_REFRESH, max(ends - now, 0.0)))
-    if as_json:
-        for book in kept.values():
-            if book.state != "live":
-                complain(state_lines(book)[0])
-
-
-def panels(kept: Sequence[LiveBook], levels: int, width: int, height: int) -> Any:
+def rich_panels(kept: Sequence[LiveBook], levels: int, width: int, height: int) -> Any:
     """The ladders of several books, one below the other, as many as fit into ``height`` lines."""
     from rich.console import Group
 
     if len(kept) == 1:
-        return panel(kept[0], levels, width, height)
+        return rich_panel(kept[0], levels, width, height)
     most = max(1, (height - 2) // _LEAST)
     share = (height - 2) // min(len(kept), most)
-    found = [panel(book, levels, width, share, is_brief=True) for book in kept[:most]]
+    found = [rich_panel(book, levels, width, share, is_brief=True) for book in kept[:most]]
     names = ", ".join(book.symbol for book in kept[most:])
     more = [cell(f"for {names} the terminal is not high enough")] if names else []
     return Group(*found, *more)
@@ -157,11 +86,8 @@ def state_lines(book: LiveBook) -> list[str]:
     return [text, told]
 
 
-def rows_of(book: LiveBook, levels: int) -> list[tuple[str, str, str, str, float, bool]]:
-    """Side, price, quantity, quantity up to there, its share of the largest, and if it is proven.
-
-    The asks first, the highest of them on top; then the bids.
-    """
+def rows_of(book: LiveBook, levels: int) -> list[Row]:
+    """The asks first, the highest of them on top; then the bids."""
     found = []
     for side, held in (("ask", book.asks(levels)), ("bid", book.bids(levels))):
         total = 0
@@ -206,7 +132,7 @@ def plain_lines(book: LiveBook, levels: int) -> list[str]:
     return lines
 
 
-def panel(
+def rich_panel(
     book: LiveBook,
     levels: int,
     width: int = 100,
@@ -219,22 +145,25 @@ def panel(
     alone below it.
     """
     from rich.console import Group
-    from rich.table import Table
 
-    color = {"live": "bold green", "syncing": "bold yellow"}.get(book.state, "bold red")
     texts = state_lines(book)[:1] if is_brief else texts_of(book)
     if height is not None:
         lines = sum(-(-len(text) // width) for text in texts)
         levels = max(1, min(levels, (height - _AROUND - lines) // 2))
     rows = rows_of(book, levels)
-    columns = zip(("price", "qty", "total"), *(row[1:4] for row in rows), strict=True)
-    cells = sum(max(map(len, column)) for column in columns)
-    has_total, has_bar = cells + 10 <= width, cells + _BAR + 13 <= width
+    table = fitted((_table(book, rows, columns) for columns in (4, 3, 2)), width)
+    return Group(table, *map(cell, texts))
+
+
+def _table(book: LiveBook, rows: list[Row], columns: int) -> Any:
+    from rich.table import Table
+
+    color = {"live": "bold green", "syncing": "bold yellow"}.get(book.state, "bold red")
     state = f"{book.state}: these prices are old" if is_old(book) else book.state
     table = Table(title=cell(f"{book.symbol}  {state}", color), title_justify="left")
-    for name in ("price", "qty", "total")[: 3 if has_total else 2]:
+    for name in ("price", "qty", "total")[:columns]:
         table.add_column(name, justify="right", no_wrap=True)
-    if has_bar:
+    if columns > 3:
         table.add_column("total as a bar", width=_BAR, no_wrap=True)
     block = "█" if fitting("█") == "█" else "#"
     for i, (side, price, qty, total, share, is_proven) in enumerate(rows):
@@ -242,12 +171,15 @@ def panel(
         bar = block * max(1, round(share * _BAR))
         is_bright = is_proven and not is_old(book)
         plain = "dim" if is_old(book) else ""
-        row = [cell(price, f"bold {style}" if is_bright else "dim"), cell(qty, plain)]
-        row += [cell(total, plain)] if has_total else []
-        row += [cell(bar, style) if is_proven else cell(UNPROVEN, "dim")] if has_bar else []
+        row = [
+            cell(price, f"bold {style}" if is_bright else "dim"),
+            cell(qty, plain),
+            cell(total, plain),
+            cell(bar, style) if is_proven else cell(UNPROVEN, "dim"),
+        ]
         is_last_ask = side == "ask" and i + 1 < len(rows) and rows[i + 1][0] == "bid"
-        table.add_row(*row, end_section=is_last_ask)
-    return Group(table, *map(cell, texts))
+        table.add_row(*row[:columns], end_section=is_last_ask)
+    return table
 
 
 def texts_of(book: LiveBook) -> list[str]:

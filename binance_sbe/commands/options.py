@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from sbe_codegen.version import __version__
 
-from ..outside import shown
+from ..output import shown
 from ..venue.streams import KINDS
 from . import arguments
 from .arguments import did_you_mean

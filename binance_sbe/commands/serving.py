@@ -1,4 +1,4 @@
-"""The local exchange as a command, and as a child of another one."""
+"""What commands serve: the local exchange, here or as a child, and the metrics of a feed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FeedError
-from ..outside import note, say
+from ..output import note, say
 from ..venue.environments import is_loopback
-from .endings import at_end_of_parent, at_signal
+from .signals import at_end_of_parent, at_signal
+
+if TYPE_CHECKING:
+    from ..feed.feed import Feed
 
 _NO_SERVING = {
     errno.EADDRINUSE: "something serves there already; --port 0 takes a free port",
@@ -96,3 +99,18 @@ async def exchange_process(
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+@contextlib.contextmanager
+def metrics_of(feed: Feed, port: int | None, host: str) -> Iterator[None]:
+    """Serves them while the block runs, where there is a port, and says where."""
+    if port is None:
+        yield
+        return
+    from ..feed.metrics import serve
+
+    with serve(feed, port, host) as taken:
+        place = f"[{host}]" if ":" in host else host
+        reach = "" if is_loopback(host) else ", open to other machines"
+        note(f"metrics at http://{place}:{taken}/metrics{reach}")
+        yield

@@ -12,7 +12,7 @@ from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.tables.results import Batch
 
 from ..errors import SlowConsumer, again
-from ..outside import remember_key
+from ..keys import remember_key
 from .engine import Engine
 from .intake.backlog import Backlog
 from .intake.frame_queue import FrameQueue

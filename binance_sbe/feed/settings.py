@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import time as time_of_day
 
 from ..errors import KEY_HELP, MissingKey
-from ..outside import remember_key
+from ..keys import remember_key
 from ..route import Route
 
 MOST_LINES = 3  # more would be of no use, and take connections of others

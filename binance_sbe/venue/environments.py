@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ..outside import shown
+from ..output import shown
 
 STREAMS = {
     "prod": "wss://stream-sbe.binance.com:9443",

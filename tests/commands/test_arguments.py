@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import vectors
-from test_options import URL, Arrived
+from test_options import Arrived
 
 import binance_sbe
 from binance_sbe import live
-from binance_sbe.commands import arguments, cli, options, watching
+from binance_sbe.commands import arguments, cli, options, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.errors import ConnectionRefused, FeedError, MissingKey, Unreachable
 from binance_sbe.venue.streams import KINDS
@@ -71,44 +71,131 @@ def test_what_an_argument_may_not_be(kind: Any, text: str, said: str) -> None:
     assert str(caught.value) == said
 
 
-def refused(capsys: Any, *command: str) -> str:
+# wrong use
+
+
+def refused(given: str | list[str], capsys: Any) -> str:
+    """What is said of wrong arguments, after the usage."""
+    words = given if isinstance(given, list) else given.split(" ") if given else []
+    program = f"binance-sbe {words[0]}" if words and words[0] in cli._COMMANDS else "binance-sbe"
     with pytest.raises(SystemExit) as caught:
-        main(command)
+        main(words)
     assert caught.value.code == 2
-    said: str = capsys.readouterr().err
-    return said
+    text: str = capsys.readouterr().err
+    usage, _, said = text.partition(f"\n{program}: error: ")
+    assert usage.startswith(f"usage: {program} [-h]")
+    return f"{program}: error: {said}"
 
 
 @pytest.mark.parametrize(
-    ("command", "program", "said"),
+    ("given", "said"),
     [
-        ([], "", "a COMMAND is needed: one of demo, watch, book, doctor, simulate, inspect"),
-        (["wach"], "",
-         "invalid command: 'wach': did you mean 'watch'? (demo, watch, book, doctor, simulate, "
-         "inspect)"),
-        (["xyz"], "", "invalid command: 'xyz' (demo, watch"),
-        (["--json", "watch"], "", "unrecognized arguments: --json"),
-        (["watch", "--jsn"], " watch", "unrecognized arguments: --jsn: did you mean '--json'?"),
-        (["watch", "--secs=5"], " watch", "unrecognized arguments: --secs=5"),
-        (["watch", "--line=5"], " watch", "invalid choice: '5' (1, 2, 3)"),
-        (["doctor", "--json"], " doctor", "unrecognized arguments: --json"),
-        (["inspect", "x", "y"], " inspect", "unrecognized arguments: y"),
-        (["inspect", "x", "--schema", "spot"], " inspect", "invalid choice: 'spot'"),
-        (["watch", "--environment", "tesnet"], " watch",
-         "invalid choice: 'tesnet': did you mean 'testnet'? (prod, testnet, demo)"),
-        (["simulate", "--every", "5"], " simulate",
-         "--every: there are no --faults that it is about"),
-        (["book", "\x1b[2J"], " book", "'\\x1b[2J' is not a symbol"),
-        (["watch", "--url", URL, "--simulate"], " watch", "not allowed with argument --url"),
+        ("wacth", "invalid command: 'wacth': did you mean 'watch'? (demo, watch, book, doctor"),
+        ("", "a COMMAND is needed: one of demo, watch, book, doctor, simulate, inspect"),
+        (
+            "--verison watch",
+            "binance-sbe: error: unrecognized arguments: --verison: did you mean '--version'?",
+        ),
+        ("--verison", "binance-sbe: error: unrecognized arguments: --verison: did you mean"),
+        (
+            "wach",
+            "invalid command: 'wach': did you mean 'watch'? (demo, watch, book, doctor, simulate, "
+            "inspect)",
+        ),
+        ("xyz", "invalid command: 'xyz' (demo, watch"),
+        ("--json watch", "unrecognized arguments: --json"),
+        ("zzz", "invalid command: 'zzz' (demo, watch, book,"),
+        ("--verison", "--verison: did you mean '--version'?"),
+        ("--lines watch --lines 2", "unrecognized arguments: --lines"),
+        ("fly", "invalid command: 'fly'"),
+        ("demo --seconds 0", "'0' is not a positive number"),
+        ("demo --seconds x", "'x' is not a positive number"),
+        ("demo a/b", "'a/b' is not a symbol"),
+        ("watch --seconds 0", "watch: error: argument --seconds: '0' is not a positive number"),
+        ("watch --seconds nan", "'nan' is not a positive number"),
+        ("watch --seconds inf", "'inf' is not a positive number"),
+        ("watch --seconds x", "'x' is not a positive number"),
+        ("watch --lines 4", "argument --lines: invalid choice: '4' (1, 2, 3)"),
+        ("watch --environment prd", "invalid choice: 'prd': did you mean 'prod'? (prod, testnet"),
+        ("watch --environment prod --url ws://h", "not allowed with argument"),
+        ("watch --simulate --url ws://h", "not allowed with argument"),
+        ("watch --url http://h", "is not ws:// or wss://"),
+        (
+            "watch --streams trades",
+            "'trades' is none of trade, bestBidAsk, depth20, depth: did you mean 'trade'?",
+        ),
+        ("watch --renew-at 25:00", "'25:00' is not a time of day, such as 04:30"),
+        ("watch --metrics-port 65536", "'65536' is not a port: 0 to 65535"),
+        ("watch --metrics-port -1", "'-1' is not a port: 0 to 65535"),
+        ("watch b@c", "'b@c' is not a symbol, such as btcusdt"),
+        ("watch --host a\tb", "is not an address to serve on"),
+        (
+            "watch --secnds=3",
+            "watch: error: unrecognized arguments: --secnds=3: did you mean '--seconds'?",
+        ),
+        ("watch --jsn", "unrecognized arguments: --jsn: did you mean '--json'?"),
+        ("watch --secs=5", "unrecognized arguments: --secs=5"),
+        ("watch --line=5", "invalid choice: '5' (1, 2, 3)"),
+        (
+            "watch --environment tesnet",
+            "invalid choice: 'tesnet': did you mean 'testnet'? (prod, testnet, demo)",
+        ),
+        ("watch --url ws://h:9 --simulate", "not allowed with argument --url"),
+        ("watch --lnes 2", "--lnes: did you mean '--lines'?"),
+        ("watch btcusdt --environment moon", "invalid choice: 'moon'"),
+        ("watch btcusdt --url http://x", "url 'http://x' is not ws:// or wss://"),
+        ("watch btcusdt@trade", "'btcusdt@trade' is not a symbol"),
+        ("watch btcusdt --url ws://h:1/ws/x", "with a host and a port, and no more"),
+        ("watch btcusdt --fast", "unrecognized arguments: --fast"),
+        ("watch btc!", "'btc!' is not a symbol"),
+        ("watch btcusdt --url ws://h:1 --environment demo", "not allowed with"),
+        (
+            "watch btcusdt --streams trade,kline",
+            "'kline' is none of trade, bestBidAsk, depth20, depth",
+        ),
+        ("watch btcusdt --renew-at 25:00", "'25:00' is not a time of day, such as 04:30"),
+        ("watch btcusdt --metrics-port x", "'x' is not a port"),
+        ("watch btcusdt --lines 4", "invalid choice: '4'"),
+        (["watch", "btcusdt", "--host", ""], "is not an address to serve on"),
+        (["watch", "btcusdt", "--host", " "], "is not an address to serve on"),
+        (["watch", "btcusdt", "--host", "a b"], "is not an address to serve on"),
+        ("book --levels 0", "'0' is not a number of levels"),
+        ("book --levels 1.5", "'1.5' is not a number of levels"),
+        ("book --limit 5001", "'5001' is more than 5000 levels"),
+        ("book \x1b[2J", "'\\x1b[2J' is not a symbol"),
+        ("book --lnes=2", "--lnes=2: did you mean '--lines'?"),
+        (["book", "btc usdt"], "'btc usdt' is not a symbol"),
+        ("book btcusdt --levels 0", "'0' is not a number of levels"),
+        ("book btcusdt --limit 5001", "'5001' is more than 5000 levels"),
+        ("book btcusdt --limit ten", "'ten' is not a number of levels"),
+        ("book btcusdt --url ws://127.0.0.1:1 --simulate", "--simulate: not allowed with"),
+        ("doctor --json", "unrecognized arguments: --json"),
+        ("doctor a/b", "'a/b' is not a symbol"),
+        ("simulate --faults cuts", "cuts"),
+        ("simulate --every 3", "simulate: error: --every: there are no --faults that it is about"),
+        ("simulate --lifetime 0", "'0' is not a positive number"),
+        ("simulate --every 5", "--every: there are no --faults that it is about"),
+        ("simulate --port 70000", "'70000' is not a port"),
+        ("simulate --port abc", "'abc' is not a port"),
+        ("simulate --rate -5", "'-5' is not a positive number"),
+        (["simulate", "bad symbol"], "'bad symbol' is not a symbol"),
+        ("simulate --faults cut@-1", "'-1' is not a number of seconds from 0 up"),
+        (["simulate", "--host", ""], "is not an address to serve on"),
+        (["simulate", "--host", " "], "is not an address to serve on"),
+        (["simulate", "--host", "a b"], "is not an address to serve on"),
+        ("simulate --faults cut,fire", "there is no fault 'fire'; there are cut, close, silence"),
+        ("inspect a b", "inspect: error: unrecognized arguments: b"),
+        ("inspect", "the following arguments are required: FRAME"),
+        ("inspect a --schema spot", "invalid choice: 'spot'"),
+        ("inspect x y", "unrecognized arguments: y"),
+        ("inspect x --schema spot", "invalid choice: 'spot'"),
+        ("inspect - --schema spot_stram", "did you mean 'spot_stream'?"),
     ],
-)  # fmt: skip
-def test_wrong_use_is_told_with_the_usage_of_the_command(
-    command: list[str], program: str, said: str, capsys: Any
+)
+def test_wrong_use_is_told_by_the_command_that_was_meant(
+    given: str | list[str], said: str, capsys: Any
 ) -> None:
-    error = refused(capsys, *command)
-    assert error.startswith(f"usage: binance-sbe{program} [-h]")
-    assert f"\nbinance-sbe{program}: error: " in error
-    assert said in error
+    assert said in refused(given, capsys)
 
 
 def test_arguments_are_those_of_the_process_where_none_are_given(
@@ -151,7 +238,7 @@ def test_an_error_is_a_sentence_and_an_exit_code(
     async def fail(*_: Any, **__: Any) -> int:
         raise error
 
-    monkeypatch.setattr(watching, "show", fail)
+    monkeypatch.setattr(watch, "show", fail)
     assert main(["watch"]) == code
     out, err = capsys.readouterr()
     assert (out, err) == ("", "" if said is None else f"binance-sbe: {said}\n")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import binance_sbe
-from binance_sbe.commands import doctor
+from binance_sbe.commands import doctor, options
 from binance_sbe.errors import ConnectionRefused, MissingKey, Unreachable
 from binance_sbe.feed.transport.websocket import unreachable
 from binance_sbe.simulator import Exchange
@@ -238,3 +238,15 @@ def test_a_host_where_nothing_listens_is_explained() -> None:
 
     with pytest.raises(Unreachable, match="nothing listens there"):
         asyncio.run(work())
+
+
+def test_doctor_examines_a_local_exchange_and_every_symbol() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "binance_sbe", "doctor", "btcusdt", "ethusdt", "--simulate"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"stream .* BTCUSDT bid .*; after \d+ ms: ETHUSDT bid ", done.stdout) or (
+        re.search(r"stream .* ETHUSDT bid .*; after \d+ ms: BTCUSDT bid ", done.stdout)
+    )
+    assert options.parsed(["doctor", "--symbol", "ethusdt"]).symbol == ["ethusdt"]  # as it was

@@ -26,32 +26,6 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: NOW + 2 * SECOND)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.0, "0 us"), (1.234e-7, "0.123 us"), (-3e-6, "-3 us"), (99.94e-6, "99.9 us"),
-        (99.96e-6, "100 us"), (123.4e-6, "123 us"), (999.4e-6, "999 us"), (999.51e-6, "1 ms"),
-        (0.0123, "12.3 ms"), (0.1234, "123 ms"), (0.9994, "999 ms"), (0.9995, "1 s"),
-        (4.24, "4.24 s"), (100.0, "100 s"), (119.9, "120 s"), (120.0, "2 min"), (123.0, "2.05 min"),
-        (6100.0, "102 min"), (7199.0, "120 min"), (7200.0, "2.0 h"), (90000.0, "25.0 h"),
-        (-0.05, "-50 ms"), (-200.0, "-3.33 min"), (-9000.0, "-2.5 h"),
-    ],
-)  # fmt: skip
-def test_a_duration_has_three_digits_in_its_unit(seconds: float, said: str) -> None:
-    assert health.duration(seconds) == said
-
-
-def test_percentiles_are_named() -> None:
-    hand = Hand()
-    histogram = hand.feed.stats.event_to_received
-    assert health.percentiles(histogram) == "none yet"
-    for ns, times in ((2 * MS, 980), (40 * MS, 15), (700 * MS, 5)):
-        histogram.add(ns, times)
-    for part, ns in (("p50", 2 * MS), ("p99", 40 * MS), ("p99.9", 700 * MS)):
-        told = dict(each.rsplit(" ", 2)[:2] for each in health.percentiles(histogram).split(", "))
-        assert float(told[part]) == pytest.approx(ns / MS, rel=0.02)
-
-
 def test_nothing_is_said_of_what_did_not_happen() -> None:
     hand = Hand()
     assert health.is_well(hand.feed)

@@ -1,4 +1,4 @@
-"""Annotated hex dumps, line by line: each kind of element, and where a frame ends."""
+"""What is shown of frames, word for word."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from test_binance_schemas import FIX, SPOT, values_of
 
 from binance_sbe import fix, spot_sbe
 from binance_sbe.commands import inspector
+from binance_sbe.simulator.encoder import encode
+from binance_sbe.simulator.events import BestBidAsk
 
 TYPES = """<type name="letters" primitiveType="char" length="6"/>
 <type name="triple" primitiveType="int16" length="3"/>
@@ -264,9 +266,6 @@ def test_entries_without_bytes_are_told_in_one_line() -> None:
     assert len(lines) < 40
 
 
-# what a file holds
-
-
 @pytest.mark.parametrize(
     ("content", "frame"),
     [
@@ -308,9 +307,6 @@ def test_the_header_says_which_module_a_frame_is_for(
     frame = struct.pack("<HHHH", 0, template, schema_id, 0)
     assert inspector.module_of(frame).__name__ == f"binance_sbe.{name}"
     assert inspector.module_of(frame[:7]).__name__ == "binance_sbe.spot_stream"
-
-
-# FIX frames, and messages inside messages
 
 
 def fix_frame() -> bytes:
@@ -355,3 +351,28 @@ def test_a_message_inside_is_shown_inside() -> None:
     ]  # fmt: skip
     assert lines[at + 5][8:].startswith(b"tail".hex(" "))
     assert is_whole
+
+
+# times
+
+
+def test_times_are_dates() -> None:
+    frame = encode(BestBidAsk("BTCUSDT", -2, -8, 1_735_689_600_000_123, 7, (1, 1), (2, 1)))
+    lines, is_whole = inspector.inspect(frame)
+    assert is_whole
+    (line,) = (line for line in lines if "eventTime" in line)
+    assert line.endswith("1735689600000123 (2025-01-01 00:00:00.000123 UTC)")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (0, "s", "1970-01-01 00:00:00 UTC"),
+        (1_735_689_600_001, "ms", "2025-01-01 00:00:00.001 UTC"),
+        (1_735_689_600_000_000_009, "ns", "2025-01-01 00:00:00.000000009 UTC"),
+        (-1, "us", "1969-12-31 23:59:59.999999 UTC"),
+        (2**63 - 1, "us", "no date that there is"),
+    ],
+)
+def test_dates_have_all_digits_of_their_unit(value: int, unit: str, said: str) -> None:
+    assert inspector._date(value, unit) == said

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import sys
 from collections.abc import AsyncIterator
 from datetime import time as time_of_day
 from typing import Any
 
 import pytest
 
-from binance_sbe.commands import doctor, ladder, serving, watching
+from binance_sbe.commands import book, doctor, serving, watch
 from binance_sbe.commands.cli import main
+from binance_sbe.commands.options import parsed
 from binance_sbe.simulator import faults
 from binance_sbe.venue.streams import KINDS
 
@@ -30,8 +33,8 @@ class Arrived:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.code = 0
-        monkeypatch.setattr(watching, "show", self._noting("watching"))
-        monkeypatch.setattr(ladder, "show", self._noting("ladder"))
+        monkeypatch.setattr(watch, "show", self._noting("watch"))
+        monkeypatch.setattr(book, "show", self._noting("book"))
         monkeypatch.setattr(serving, "serve", self._noting("serve"))
         monkeypatch.setattr(serving, "exchange_process", self._exchange)
         monkeypatch.setattr(doctor, "examine", self._examined)
@@ -161,7 +164,7 @@ def test_a_local_exchange_serves_the_symbols_and_ends_with_the_command(
     given, named = arrived.of(command, "btcusdt", "ethusdt", "--simulate")
     assert arrived.exchanges == [((["btcusdt", "ethusdt"],), {})]
     assert [call[0] for call in arrived.calls][1:] == [
-        {"watch": "watching", "book": "ladder"}.get(command, command), "exchange ends",
+        command, "exchange ends",
     ]  # fmt: skip
     if command == "doctor":
         assert given == (doctor.Patient(url=URL, api_key="any", symbols=("btcusdt", "ethusdt")),)
@@ -230,6 +233,56 @@ def test_the_exit_code_of_what_was_started_is_that_of_the_command(arrived: Arriv
         arrived.of(command)
 
 
+GIVEN = [part for given, _ in OF_FEED[:3] + OF_FEED[4:6] + OF_FEED[7:] for part in given]
+ARRIVES: dict[str, Any] = {
+    "seconds": 2.5, "metrics_port": 9100, "metrics_host": "::1", "lines": 3,
+    "renew_at": time_of_day(4, 30), "give_up_after": 7.0,
+}  # fmt: skip
+
+
+def test_several_options_arrive_together(arrived: Arrived) -> None:
+    (streams, title), named = arrived.of(
+        "watch", "BTCUSDT", "--streams", "trade,depth", "--streams", "trade", *GIVEN,
+        "--once", "--json", "--environment", "demo",
+    )  # fmt: skip
+    assert (streams, title) == (["btcusdt@trade", "btcusdt@depth"], "demo")
+    where = {"url": None, "environment": "demo"}
+    assert named == {"once": True, "as_json": True, **ARRIVES, **where}
+    (symbols,), named = arrived.of(
+        "book", "ETHUSDT", "btcusdt", "--levels", "3", "--limit", "5000", "--once", "--json",
+        *GIVEN, "--environment", "testnet",
+    )  # fmt: skip
+    assert symbols == ["ethusdt", "btcusdt"]
+    form = {"levels": 3, "limit": 5000, "once": True, "as_json": True}
+    assert named == {**form, **ARRIVES, "url": None, "environment": "testnet"}
+    _, named = arrived.of("demo", "btcusdt", "--rate", "5", "--seed", "9", "--simulate", *GIVEN)
+    assert arrived.exchanges == [((["btcusdt"],), {"rate": 5.0, "seed": 9})]
+    assert named == {"is_demo": True, **ARRIVES, **LOCAL}
+    (symbols,), named = arrived.of(
+        "simulate", "btcusdt", "--host", "::1", "--port", "0", "--rate", "5", "--seed", "9",
+        "--key", "a", "--key", "b", "--faults", "cut,cut@2.5", "--every", "3", "--lifetime",
+        "60", "--with-parent",
+    )  # fmt: skip
+    assert symbols == ["btcusdt"]
+    assert named == {
+        "with_parent": True, "rate": 5.0, "seed": 9, "api_keys": ["a", "b"], "host": "::1",
+        "port": 0, "faults": ["cut", "cut@2.5"], "fault_seconds": 3.0, "lifetime": 60.0,
+    }  # fmt: skip
+
+
+def test_doctor_ends_with_the_code_of_the_first_trouble(
+    arrived: Arrived, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    async def examine(_: doctor.Patient) -> AsyncIterator[doctor.Finding]:
+        for code in (None, 0, 4, 5):
+            yield doctor.Finding("clock", f"code {code}", code)
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    assert main(["doctor"]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ok", "?", "FAIL", "FAIL"]
+
+
 # further inside: what a view gives to the feed
 
 
@@ -237,7 +290,7 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("view", [watching, ladder])
+@pytest.mark.parametrize("view", [watch, book])
 def test_a_view_gives_its_connections_all_it_is_told(
     view: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,10 +300,45 @@ def test_a_view_gives_its_connections_all_it_is_told(
         taken.extend((streams, given))
         raise Stop
 
-    monkeypatch.setattr(view, "connect" if view is watching else "books", stop)
+    monkeypatch.setattr(view, "connect" if view is watch else "books", stop)
     where = LOCAL | {"lines": 2, "renew_at": None, "give_up_after": 5.0}
-    given: Any = (["a@trade"], "title") if view is watching else (["a"],)
+    given: Any = (["a@trade"], "title") if view is watch else (["a"],)
     with pytest.raises(Stop):
         asyncio.run(view.show(*given, seconds=1.0, metrics_port=0, **where))
-    limit = {} if view is watching else {"limit": 1000}
+    limit = {} if view is watch else {"limit": 1000}
     assert taken == [(given[0][0],), where | limit]
+
+
+def test_edges_of_what_may_be_given() -> None:
+    assert parsed(["watch", "--metrics-port", "65535"]).metrics_port == 65535
+    assert parsed(["book", "--limit", "5000", "--levels", "1"]).limit == 5000
+    assert parsed(["watch", "--streams", ","]).streams == list(watch.KINDS)
+    assert parsed(["inspect", "-", "--schema", "fix_sbe"]).schema == "fix_sbe"
+    assert parsed(["inspect", "x"]).schema is None
+
+
+def test_arguments_of_the_process_may_ask_for_the_version(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["binance-sbe", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        parsed(None)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("binance-sbe ")
+
+
+def test_an_error_is_cut_where_it_is_too_long(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed(["watch", "--seconds", "9" * 5000 + "x"])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert 2000 < len(said) < 2100
+
+
+def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("demo", "watch", "book", "doctor", "simulate", "inspect"):
+        with pytest.raises(SystemExit):
+            parsed([command, "--help"])
+        text = capsys.readouterr().out
+        assert text.startswith(f"usage: binance-sbe {command} ")
+        for option in re.findall(r"^  (--[\w-]+.*)$", text, re.MULTILINE):
+            assert re.search(r"\S\s{2,}\S", option) or len(option) > 20, option

@@ -18,15 +18,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from rich.text import Text
 from small import body, plain
 from test_book import snapshot
 
 import binance_sbe
 from binance_sbe import spot_stream
 from binance_sbe.books.keeper import UP, LiveBook
-from binance_sbe.commands import display, health, ladder, recap
-from binance_sbe.commands.display import Market
+from binance_sbe.commands import health, ladder, summary, watchlist
+from binance_sbe.commands.quotes import Market
 from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.ledger import ConnectionRecord, Hole
 from binance_sbe.metrics import label_of, serve
@@ -45,7 +44,7 @@ def printable(text: str) -> bool:
 
 
 def test_there_is_one_way_to_print() -> None:
-    allowed = {"outside.py", "printing.py", "__main__.py"}
+    allowed = {"output.py", "printing.py", "__main__.py"}
     for path in [*ROOT.glob("binance_sbe/**/*.py*"), *ROOT.glob("sbe_codegen/**/*.py*")]:
         if path.suffix in (".py", ".pyx") and path.name not in allowed:
             text = path.read_text(encoding="utf-8")
@@ -54,10 +53,10 @@ def test_there_is_one_way_to_print() -> None:
 
 def test_there_is_one_way_to_show_text_with_rich() -> None:
     """Any str that rich is given is markup; Text is made in one place."""
-    for path in ROOT.glob("binance_sbe/*.py"):
+    for path in ROOT.glob("binance_sbe/**/*.py"):
         text = path.read_text(encoding="utf-8")
         count = text.count("import Text\n"), len(re.findall(r"(?<!\w)Text\(", text))
-        assert count == ((1, 1) if path.name == "display.py" else (0, 0)), path
+        assert count == ((1, 1) if path.name == "screen.py" else (0, 0)), path
         for call in re.findall(r"add_row\(([^)]*)", text):
             assert re.match(r"\s*\*(map\(cell|\(\s*cell|row)", call), (path, call)
         assert not re.search(r"title=(?!title|cell|argparse)", text.replace("title_justify", "")), (
@@ -90,18 +89,18 @@ def market_of(symbol: str) -> Market:
 
 def test_nothing_of_others_is_markup_or_a_command_of_the_terminal() -> None:
     market = market_of(NASTY)
-    table = drawn(display.rich_table(market, f"status {NASTY}", f"title {NASTY}", 1000))
+    table = drawn(watchlist.rich_panel(market, f"status {NASTY}", f"title {NASTY}", 1000))
     assert printable(table)
     assert table.count("[red]X[/red]") == 3
-    lines = display.plain_lines(market, NASTY) + recap.summary(market, Stats())
+    lines = watchlist.plain_lines(market, NASTY) + summary.came(market, Stats())
     said = io.StringIO()
-    binance_sbe.outside.say(*lines, stream=said)
+    binance_sbe.output.say(*lines, stream=said)
     assert printable(said.getvalue())
     assert len(said.getvalue().split("\n")) == len(lines) + 1
     book = LiveBook(NASTY, lambda _: UP)
     book.apply_snapshot(snapshot(100, [(99, 50)], [(101, 25)]))
-    assert printable(drawn(ladder.panel(book, 3)))
-    assert "[RED]X[/RED][/]" in drawn(ladder.panel(book, 3))
+    assert printable(drawn(ladder.rich_panel(book, 3)))
+    assert "[RED]X[/RED][/]" in drawn(ladder.rich_panel(book, 3))
 
 
 def test_causes_and_holes_are_shown_as_text() -> None:
@@ -132,20 +131,14 @@ def test_tables_and_ladders_fit_every_encoding(
 ) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
     monkeypatch.setattr(sys, "stdout", stream)
-    table = drawn(display.rich_table(market_of("币安"), "x", "t", 100), encoding)
+    table = drawn(watchlist.rich_panel(market_of("币安"), "x", "t", 100), encoding)
     assert ("币安" if encoding == "utf-8" else "\\u5e01\\u5b89") in table
     book = LiveBook("btcusdt", lambda _: UP)
     book.apply_snapshot(snapshot(100, [(99, 50)], [(101, 25)]))
-    text = drawn(ladder.panel(book, 3), encoding)
+    text = drawn(ladder.rich_panel(book, 3), encoding)
     assert ("█" if encoding == "utf-8" else "####") in text
     widths = {len(line) for line in text.split("\n") if line.startswith(("│", "|", "┃"))}
     assert len(widths) == 1
-
-
-def test_a_cell_is_text() -> None:
-    cell = display.cell("[bold]x[/bold]", "red")
-    assert isinstance(cell, Text)
-    assert (cell.plain, str(cell.style)) == ("[bold]x[/bold]", "red")
 
 
 # commands
@@ -299,11 +292,11 @@ def test_a_symbol_that_is_no_text_does_not_end_the_metrics() -> None:
             frame = frames_of("ABCDEF")[0]
             for symbol in (b"A\xff\xfeB", b"A\x1b[2J", b'A"\n\\', "\u202eA".encode()):
                 name = symbol.decode("utf-8", "surrogateescape").lower() + "@bestBidAsk"
-                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name], 1)
+                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name])
                 wrong = frame.replace(b"\x06ABCDEF", bytes([len(symbol)]) + symbol)
                 exchange.send("btcusdt@bestBidAsk", wrong)
             for name in ("a\udcff@depth", "a\\udcff@depth"):
-                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name], 1)
+                feed._backlog.arbiter.enter(feed.ledger.connections[0].source, [name])
             await anext(feed)
             await asyncio.sleep(0.3)
             with serve(feed, 0) as port:
@@ -353,3 +346,16 @@ def test_metrics_say_where_they_are(exchange: str, host: str, said: str) -> None
     )  # fmt: skip
     assert done.returncode == 0
     assert re.fullmatch(said, done.stderr)
+
+
+def test_no_word_of_the_inside_is_shown() -> None:
+    """What users read on screens is explained there, or said in plain words."""
+    inside = re.compile(r"\b(culled|proven|unproven|shard|up to here)\b")
+    package = Path(binance_sbe.__file__).parent
+    protocol = package / "feed" / "protocol"
+    for path in (*(package / "commands").glob("*.py"), protocol / "succession.py"):
+        for text in re.findall(r'f?"([^"\n]*)"', path.read_text(encoding="utf-8")):
+            said = re.sub(r"\{[^}]*\}", "", text)
+            if " " in said:
+                assert not inside.search(said), (path.name, text)
+    assert "left out by the exchange" in str(health.counts.__code__.co_consts)

@@ -1,4 +1,4 @@
-"""`binance-sbe watch` for pipes and screens, and the metrics of a feed."""
+"""`watch` and `demo`: what they print, when, and how they end. The feed is a fake one."""
 
 from __future__ import annotations
 
@@ -6,287 +6,227 @@ import asyncio
 import contextlib
 import io
 import json
-import os
 import re
-import subprocess
 import sys
-import threading
-import time
-import urllib.request
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
+from feeds import Hand, best, trade
+from test_events import batch_of
 
-import binance_sbe
-from binance_sbe.commands import health, watching
-from binance_sbe.commands.display import Market
-from binance_sbe.feed.ledger import Hole
-from binance_sbe.metrics import serve
-from binance_sbe.simulator import Exchange
-
-COMMAND = [sys.executable, "-m", "binance_sbe", "watch"]
+from binance_sbe.commands import health, screen, watch
+from binance_sbe.commands.watchlist import Watchlist
+from binance_sbe.errors import FeedError
 
 
-@contextlib.contextmanager
-def simulated(*arguments: str) -> Iterator[str]:
-    """The URL of `binance-sbe simulate` as a process."""
-    command = [sys.executable, "-m", "binance_sbe", "simulate", *arguments, "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().split()[-1]
-        server.terminate()
-
-
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[str]:
-    with simulated("btcusdt", "ethusdt") as url:
-        yield url
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"BINANCE_API_KEY": "any"}
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, env=environment, timeout=60,
-        check=False,
-    )  # fmt: skip
-
-
-def test_json_is_one_event_a_line_in_the_order_of_arrival(exchange: str) -> None:
-    done = run("btcusdt", "ethusdt", "--url", exchange, "--json", "--seconds", "2")
-    assert done.returncode == 0, done.stderr
-    events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len({event["stream"] for event in events}) == 8
-    arrived = [event["received_ns"] for event in events]
-    assert arrived == sorted(arrived)
-    for event in events:
-        symbol, kind = event["stream"].split("@")
-        assert event["symbol"] == symbol.upper()
-        if kind == "bestBidAsk":
-            assert float(event["bid_price"]) < float(event["ask_price"])
-        elif kind == "trade":
-            trade = event["trades"][0]
-            assert isinstance(trade["is_buyer_maker"], bool)
-            assert isinstance(trade["id"], int)
-            assert re.fullmatch(r"\d+\.\d+", trade["price"])
-        else:
-            assert all(len(level) == 2 for level in event["bids"] + event["asks"])
-    assert done.stderr == ""  # all is well, and nothing looks as if it were not
-
-
-def test_once_shows_each_symbol_and_ends(exchange: str) -> None:
-    done = run("btcusdt", "ethusdt", "--url", exchange, "--once")
-    assert done.returncode == 0, done.stderr
-    for said in ("  BTCUSDT", "  ETHUSDT", "lag: exchange to here p50", "connection 1 (line 1)"):
-        assert said in done.stdout
-    as_json = run("btcusdt", "--url", exchange, "--once", "--json")
-    events = [json.loads(line) for line in as_json.stdout.splitlines()]
-    assert [event["stream"].split("@")[1] for event in events] == [
-        "bestBidAsk", "depth", "depth20", "trade",
+def test_the_streams_of_symbols() -> None:
+    assert watch.streams_of(["a", "B"], ["trade", "depth"]) == [
+        "a@trade", "a@depth", "b@trade", "b@depth",
     ]  # fmt: skip
 
 
-def test_once_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(watching, "_ONCE_SECONDS", 0.5)
+class Fake:
+    """A feed that gives these batches and then waits to be closed, and what was asked of it."""
 
-    async def work() -> None:
-        async with Exchange(["btcusdt"], rate=1e-9) as quiet:
-            streams = watching.streams_of(["btcusdt"], ["trade", "depth20"])
-            await watching.show(streams, "x", once=True, url=quiet.url, api_key="k")
+    def __init__(self, *batches: Any, hand: Hand | None = None) -> None:
+        self.hand = hand or Hand("btcusdt@trade", "btcusdt@bestBidAsk")
+        self.streams = list(self.hand.names)
+        self.stats, self.ledger = self.hand.feed.stats, self.hand.feed.ledger
+        self._connections = self.hand.feed._connections
+        self.given = batches
+        self.delays: list[float] = []
+        self.closed = asyncio.Event()
+        self.asked: Any = None
+        self.breaks: Exception | None = None
 
-    with pytest.raises(binance_sbe.errors.FeedError, match=r"within 0.5 s of btcusdt@trade$"):
-        asyncio.run(work())
-    assert "BTCUSDT" in capsys.readouterr().out
+    def __call__(self, *streams: str, **where: Any) -> Fake:
+        self.asked = streams, where
+        return self
+
+    async def __aenter__(self) -> Fake:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closed.set()
+
+    async def close(self) -> None:
+        self.closed.set()
+
+    async def batches(self, max_delay: float) -> AsyncIterator[Any]:
+        self.delays.append(max_delay)
+        for each in self.given:
+            yield each
+            await asyncio.sleep(0)
+        if self.breaks is not None:
+            raise self.breaks
+        await self.closed.wait()
 
 
-def test_the_view_without_a_terminal_has_connections_and_ledger(exchange: str) -> None:
-    done = run(
-        "btcusdt", "--url", exchange, "--lines", "2", "--seconds", "2.5", "--streams", "trade"
+def shown(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, seconds: float | None = 0.05, **options: Any
+) -> tuple[list[str], list[str]]:
+    """The lines of a view on standard output and on standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(watch, "connect", fake)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    try:
+        code = asyncio.run(
+            watch.show(fake.streams, "the title", seconds=seconds, **options, url="u")
+        )
+        assert code == 0
+    finally:
+        monkeypatch.undo()
+    assert fake.asked == (tuple(fake.streams), {"url": "u"})
+    assert fake.closed.is_set()
+    return out.getvalue().splitlines(), err.getvalue().splitlines()
+
+
+def test_json_is_an_event_a_line_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(batch_of(trade(1), best(2)), batch_of(trade(3)))
+    out, err = shown(fake, monkeypatch, as_json=True)
+    assert [json.loads(line)["stream"] for line in out] == [
+        "btcusdt@trade", "btcusdt@bestBidAsk", "btcusdt@trade",
+    ]  # fmt: skip
+    assert err == []
+    assert fake.delays == [0.02]
+    lossy = Fake()
+    lossy.hand.put(b"xx")
+    assert shown(lossy, monkeypatch, as_json=True) == ([], ["binance-sbe: ledger: damaged 1"])
+
+
+def test_once_is_the_latest_of_every_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = batch_of(trade(1), trade(2)), batch_of(best(3)), batch_of(trade(4))
+    fake = Fake(*batches)
+    out, _ = shown(fake, monkeypatch, None, once=True, as_json=True)
+    told = [json.loads(line) for line in out]
+    assert [each["stream"] for each in told] == ["btcusdt@bestBidAsk", "btcusdt@trade"]
+    assert told[1]["trades"][0]["id"] == 2  # it ended before the next batch
+    assert fake.delays == [0.05]
+    out, _ = shown(Fake(*batches), monkeypatch, None, once=True)
+    assert re.fullmatch(r"\[  0\.\d s\] 0 messages/s, .*; 0 frames, 0 rejected", out[0])
+    assert out[1] == (
+        "  BTCUSDT    bid 1.0000000 at 0.99, ask 2.0000000 at 1.01, last buy 0.5000000 at 1.00 "
+        "(3 messages)"
     )
-    assert done.returncode == 0, done.stderr
-    assert "connection 1 (line 1): age" in done.stdout
-    assert "connection 2 (line 2): age" in done.stdout
-    assert re.search(r"ledger: .*duplicates \d", done.stdout)
-    assert "@depth" not in done.stdout
+    assert out[2:4] == [f"  {line.strip()}" for line in health.plain_lines(fake)[:2]]  # type: ignore[arg-type]
 
 
-def test_the_view_goes_on_while_nothing_comes() -> None:
-    """By the clock: that is when one looks at it."""
-
-    async def work() -> int | None:
-        async with Exchange(["btcusdt"]) as exchange:
-            watch = await asyncio.create_subprocess_exec(
-                *COMMAND, "btcusdt", "--url", exchange.url, stdout=subprocess.PIPE,
-                env=os.environ | {"BINANCE_API_KEY": "any"},
-            )  # fmt: skip
-            assert watch.stdout is not None
-
-            async def until(pattern: str) -> None:
-                assert watch.stdout is not None
-                while not re.search(pattern, (await watch.stdout.readline()).decode()):
-                    pass
-
-            async with asyncio.timeout(60):
-                await until(r"\] [1-9][\d,]* messages/s")
-                assert exchange.inflict("silence")
-                await until(r"\] 0 messages/s")
-                await until(r"last read [\d.]+ s ago")
-                watch.terminate()
-                await watch.communicate()
-            return watch.returncode
-
-    assert asyncio.run(work()) == 0
+@pytest.mark.parametrize("as_json", [False, True])
+def test_once_says_what_has_not_come(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"s{n}usdt@trade" for n in range(6)]
+    for streams, said in (
+        (names[:2], "nothing came within 0.05 s of s0usdt@trade, s1usdt@trade"),
+        (names, "nothing came within 0.05 s of s0usdt@trade, s1usdt@trade, s2usdt@trade, "
+                "s3usdt@trade, s4usdt@trade, ..."),
+        (names[:5], "of s0usdt@trade, s1usdt@trade, s2usdt@trade, s3usdt@trade, s4usdt@trade"),
+    ):  # fmt: skip
+        with monkeypatch.context() as patched:
+            patched.setattr(watch, "_ONCE_SECONDS", 0.05)
+            fake = Fake(batch_of(trade(1)), hand=Hand(*streams, "btcusdt@trade"))
+            with pytest.raises(FeedError, match=f"{re.escape(said)}$"):
+                shown(fake, patched, None, once=True, as_json=as_json)
 
 
-def test_a_view_that_nobody_reads_any_more_ends_though_nothing_comes() -> None:
-    """Nothing but the drawing notices it."""
-    with simulated("btcusdt", "--faults", "silence@0.5") as url:
-        command = f"{' '.join(COMMAND)} btcusdt --url {url} --seconds 40 | head -1"
-        started = time.monotonic()
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False,
-            env=os.environ | {"BINANCE_API_KEY": "any"},
-        )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - started < 30
+def test_a_pipe_is_told_once_a_second_and_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(batch_of(trade(1), best(2)), batch_of(trade(3)))
+    out, err = shown(fake, monkeypatch, 1.3)
+    assert err == []
+    assert fake.delays == [0.25]
+    starts = [i for i, line in enumerate(out) if line.startswith("[")]
+    assert starts == [0]
+    assert out[1].startswith("  BTCUSDT    bid 1.0000000 at 0.99, ask ")
+    assert out[2].startswith("  lag: ")
+    assert re.fullmatch(r"3 messages in 2 batches, 1\.\d s", out[-2])
+    assert out[-1] == "ledger: nothing lost, nothing odd"
 
 
-def test_a_view_without_a_connection_says_so() -> None:
-    async def work() -> str:
-        exchange = Exchange(["btcusdt"])
-        await exchange.__aenter__()
-        streams = watching.streams_of(["btcusdt"])
-        async with binance_sbe.connect(*streams, url=exchange.url, api_key="k") as feed:
-            await exchange.__aexit__(None, None, None)
-            while health.open_connections(feed):
-                await asyncio.sleep(0.01)
-            console = Console(width=100, record=True, file=io.StringIO())
-            console.print(watching.screen(feed, Market(), "status", "title", console))
-            return console.export_text()
-
-    assert "no connection is open: the exchange closed with 1001" in asyncio.run(work())
+def test_a_demo_ends_with_what_came_and_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, _ = shown(Fake(batch_of(trade(1))), monkeypatch, is_demo=True)
+    assert out[0].startswith("1 messages in 1 batches, 0.")
+    assert out[0].endswith("as record arrays (feed.batches):")
+    at = out.index("ledger: nothing lost, nothing odd")
+    assert out[at - 1].startswith("rejected frames: 0; ")
+    assert out[at + 1] == "try next:"
 
 
-def test_the_metrics_of_a_watch_are_served(exchange: str) -> None:
-    done = run("btcusdt", "--url", exchange, "--json", "--metrics-port", "0", "--seconds", "1")
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"metrics at http://127\.0\.0\.1:\d+/metrics", done.stderr)
+class Screen:
+    """A terminal's live table."""
+
+    def __init__(self) -> None:
+        self.console = SimpleNamespace(size=(100, 24))
+        self.drawn: list[Any] = []
+        self.depth = 0
+
+    def __enter__(self) -> Screen:
+        self.depth += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+
+    def update(self, renderable: Any, refresh: bool) -> None:
+        assert self.depth == 1
+        self.drawn.append((renderable, refresh))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--streams", "trade,kline"), "'kline' is none of trade, bestBidAsk, depth20, depth"),
-        (("--renew-at", "25:00"), "'25:00' is not a time of day, such as 04:30"),
-        (("--metrics-port", "x"), "'x' is not a port"),
-        (("--lines", "4"), "invalid choice: '4'"),
-    ],
-)
-def test_wrong_arguments_are_said_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
-    done = run("btcusdt", *arguments)
-    assert done.returncode == 2
-    assert said in done.stderr
+@pytest.mark.parametrize("is_demo", [False, True])
+def test_a_terminal_is_drawn_by_the_clock(is_demo: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Screen()
+    made: list[bool] = []
+
+    def live(vanishes: bool) -> Screen:
+        made.append(vanishes)
+        return terminal
+
+    monkeypatch.setattr(screen, "live_display", live)
+    monkeypatch.setattr(watch, "REFRESH", 0.01)
+    monkeypatch.setattr(Watchlist, "panel", lambda view, *size: (view.title, size))
+    out, _ = shown(Fake(batch_of(trade(1))), monkeypatch, 0.3, is_demo=is_demo)
+    assert made == [is_demo]
+    assert len(terminal.drawn) > 5
+    assert set(terminal.drawn) == {(("Binance SBE, the title", (100, 24)), True)}
+    assert terminal.depth == 0
+    assert not any(line.startswith("[") for line in out)
 
 
-@pytest.mark.parametrize("width", [60, 90, 140])
-def test_the_screen_fits_the_terminal(width: int) -> None:
-    async def work() -> str:
-        async with (
-            Exchange(["btcusdt"]) as exchange,
-            binance_sbe.connect(
-                *watching.streams_of(["btcusdt"]), url=exchange.url, api_key="k", lines=2
-            ) as feed,
-        ):
-            market = Market()
-            async for batch in feed.batches(max_delay=0.5):
-                market.update(batch)
-                if len(feed.ledger.connections) == 2:
-                    break
-            feed.ledger._add(Hole("btcusdt@trade", 5, 8, 0, 1, "a test"))
-            console = Console(width=width, record=True, file=io.StringIO())
-            console.print(watching.screen(feed, market, "status", "title", console))
-            return console.export_text()
+def test_nothing_is_drawn_while_a_feed_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Fake):
+        drawn_then = drawn_after = 0
 
-    text = asyncio.run(work())
-    assert all(len(line) <= width for line in text.splitlines())
-    for said in ("BTCUSDT", "connection 2 (line 2)", "holes 1", "btcusdt@trade, 2 ids"):
-        assert said in " ".join(text.split())
+        async def close(self) -> None:
+            self.drawn_then = len(terminal.drawn)
+            await asyncio.sleep(0.2)
+            self.drawn_after = len(terminal.drawn)
+            await super().close()
+
+    terminal, fake = Screen(), Slow()
+    monkeypatch.setattr(screen, "live_display", lambda vanishes: terminal)
+    monkeypatch.setattr(watch, "REFRESH", 0.01)
+    monkeypatch.setattr(Watchlist, "panel", lambda *_: "")
+    shown(fake, monkeypatch, 0.1)
+    assert fake.drawn_then > 0
+    assert fake.drawn_after <= fake.drawn_then + 1
 
 
-def test_durations_are_in_units_that_suit() -> None:
-    shown = [health.duration(each) for each in (2e-7, 8.5e-4, 0.0123, 0.85, 4.2, 150, 90000)]
-    assert shown == ["0.2 us", "850 us", "12.3 ms", "850 ms", "4.2 s", "2.5 min", "25.0 h"]
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_feed_that_breaks_breaks_the_view(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(batch_of(trade(1)))
+    fake.breaks = FeedError("it broke")
+    with pytest.raises(FeedError, match="it broke"):
+        shown(fake, monkeypatch, None, as_json=as_json)
 
 
-# metrics
+def test_metrics_of_a_view_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Any] = []
 
+    @contextlib.contextmanager
+    def of(*given: Any) -> Any:
+        taken.append(given[1:])
+        yield
 
-def scraped(url: str) -> dict[str, float]:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        text = answer.read().decode()
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
-
-
-def test_prometheus_gets_the_counters_of_the_feed() -> None:
-    async def work() -> None:
-        async with (
-            Exchange(["btcusdt"]) as exchange,
-            binance_sbe.connect(
-                *watching.streams_of(["btcusdt"]), url=exchange.url, api_key="secret"
-            ) as feed,
-        ):
-            with serve(feed, 0) as port:
-                async for _ in feed.batches(max_delay=0.5):
-                    break
-                exchange.rate = 1e-9
-                await asyncio.sleep(0.3)
-                url = f"http://127.0.0.1:{port}/metrics"
-                found = await asyncio.to_thread(scraped, url)
-                feed.ledger._add(Hole("btcusdt@trade", 5, 8, 0, 1, "a test"))
-                again = await asyncio.to_thread(scraped, url)
-            assert found["binance_sbe_connections_open"] == 1
-            assert 0 < found["binance_sbe_frames_total"] <= feed.stats.frames
-            stream = found['binance_sbe_stream_frames_total{stream="btcusdt@trade"}']
-            assert stream == feed.ledger.streams["btcusdt@trade"].frames
-            assert found["binance_sbe_holes_total"] == 0
-            assert again["binance_sbe_holes_total"] == 1
-            stage = 'stage="event_to_received"'
-            count = found[f"binance_sbe_latency_seconds_count{{{stage}}}"]
-            assert count == feed.stats.event_to_received.count
-            p50 = found[f'binance_sbe_latency_seconds{{quantile="0.5",{stage}}}']
-            total = found[f"binance_sbe_latency_seconds_sum{{{stage}}}"]
-            assert 0 < p50 < 60
-            assert total > 0
-            assert not any("secret" in each for each in again)
-
-    before = threading.active_count()
-    asyncio.run(work())
-    assert threading.active_count() <= before + 1  # the loop's own executor
-
-
-# renewal at a time of day
-
-
-def test_a_text_is_no_time_of_day() -> None:
-    with pytest.raises(ValueError, match=r"renew_at is a datetime\.time, not '04:30'"):
-        binance_sbe.connect("btcusdt@trade", renew_at="04:30")  # type: ignore[arg-type]
-
-
-def test_connections_are_renewed_at_the_time_of_day() -> None:
-    async def work() -> None:
-        async with Exchange(["btcusdt"]) as exchange:
-            soon = (datetime.now(UTC) + timedelta(seconds=1.5)).time()
-            async with binance_sbe.connect(
-                "btcusdt@trade", url=exchange.url, api_key="k", renew_at=soon
-            ) as feed:
-                async with asyncio.timeout(20):
-                    async for _ in feed:
-                        if feed.ledger.connections[0].closed_ns is not None:
-                            break
-                assert feed.ledger.connections[0].cause == "renewed"
-                assert feed.ledger.holes == []
-
-    asyncio.run(work())
+    monkeypatch.setattr(watch, "metrics_of", of)
+    shown(Fake(), monkeypatch, 0.01, as_json=True, metrics_port=5, metrics_host="h")
+    assert taken == [(5, "h")]

@@ -25,8 +25,8 @@ import binance_sbe
 from binance_sbe import rest
 from binance_sbe.commands import doctor, health
 from binance_sbe.errors import FeedError, SbeError
+from binance_sbe.keys import KEY_HEADER
 from binance_sbe.metrics import serve
-from binance_sbe.outside import KEY_HEADER
 from binance_sbe.simulator import Exchange
 
 KEY = "MARKERkey" + "0123456789ABCDEFabcdef" * 2 + "0123456789a"

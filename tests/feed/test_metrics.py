@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -11,9 +12,13 @@ import pytest
 from feeds import NOW, Hand, best, trade
 from prometheus_client import CollectorRegistry, generate_latest
 
+import binance_sbe
+from binance_sbe.commands import watch
 from binance_sbe.errors import FeedError
 from binance_sbe.feed import metrics
 from binance_sbe.feed.ledger import Hole
+from binance_sbe.metrics import serve
+from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.faults import newer, unknown
 
 MS = 10**6
@@ -155,3 +160,47 @@ def test_the_largest_port_is_one() -> None:
             assert port == 65535
 
     asyncio.run(work())
+
+
+def scraped(url: str) -> dict[str, float]:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text = answer.read().decode()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_prometheus_gets_the_counters_of_the_feed() -> None:
+    async def work() -> None:
+        async with (
+            Exchange(["btcusdt"]) as exchange,
+            binance_sbe.connect(
+                *watch.streams_of(["btcusdt"]), url=exchange.url, api_key="secret"
+            ) as feed,
+        ):
+            with serve(feed, 0) as port:
+                async for _ in feed.batches(max_delay=0.5):
+                    break
+                exchange.rate = 1e-9
+                await asyncio.sleep(0.3)
+                url = f"http://127.0.0.1:{port}/metrics"
+                found = await asyncio.to_thread(scraped, url)
+                feed.ledger._add(Hole("btcusdt@trade", 5, 8, 0, 1, "a test"))
+                again = await asyncio.to_thread(scraped, url)
+            assert found["binance_sbe_connections_open"] == 1
+            assert 0 < found["binance_sbe_frames_total"] <= feed.stats.frames
+            stream = found['binance_sbe_stream_frames_total{stream="btcusdt@trade"}']
+            assert stream == feed.ledger.streams["btcusdt@trade"].frames
+            assert found["binance_sbe_holes_total"] == 0
+            assert again["binance_sbe_holes_total"] == 1
+            stage = 'stage="event_to_received"'
+            count = found[f"binance_sbe_latency_seconds_count{{{stage}}}"]
+            assert count == feed.stats.event_to_received.count
+            p50 = found[f'binance_sbe_latency_seconds{{quantile="0.5",{stage}}}']
+            total = found[f"binance_sbe_latency_seconds_sum{{{stage}}}"]
+            assert 0 < p50 < 60
+            assert total > 0
+            assert not any("secret" in each for each in again)
+
+    before = threading.active_count()
+    asyncio.run(work())
+    assert threading.active_count() <= before + 1  # the loop's own executor

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import vectors
+from intake import intake
 from raw_server import BINARY, TEXT, accept, for_ever, scripted, wire
 
 import binance_sbe
 from binance_sbe import connect
 from binance_sbe.feed import remarks
 from binance_sbe.feed.intake.streams import Source
-from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator import Exchange
 
 
@@ -164,15 +164,10 @@ def test_a_flood_of_damaged_frames_costs_about_what_good_ones_do(bad: bytes) -> 
     """In rows, where good ones are cheapest; and no more than is bounded is kept of them."""
 
     def seconds(frames: list[bytes]) -> float:
-        from binance_sbe.feed.intake.backlog import Backlog
-        from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
-        from binance_sbe.feed.intake.stats import Stats
-
         best = float("inf")
         for _ in range(5):
-            ledger, line = Ledger(), Source()
-            queue = FrameQueue(10**6, policies("block"), ledger)
-            backlog = Backlog(Stats(), ledger, queue, True, lambda: None)
+            line = Source()
+            _, backlog = intake(10**6)
             backlog.arbiter.enter(line, ["btcusdt@trade"])
             backlog.gather(10**6)
             started = time.process_time()

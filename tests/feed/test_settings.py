@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from typing import Any
 
@@ -18,6 +19,7 @@ from binance_sbe.feed.settings import (
     checked_key,
     warn_of_transport,
 )
+from binance_sbe.simulator import Exchange
 from binance_sbe.venue import environments
 from binance_sbe.venue.streams import STREAM_TIMEOUT
 
@@ -261,3 +263,28 @@ def test_what_is_not_used_as_it_should_be_says_what_to_write() -> None:
     assert "not open: write 'async with thing():'" in str(Thing()._not_open())
     assert "is closed" in str(Thing()._closed())
     assert "'async with thing():'" in str(Thing()._closed())
+
+
+# renewal at a time of day
+
+
+def test_a_text_is_no_time_of_day() -> None:
+    with pytest.raises(ValueError, match=r"renew_at is a datetime\.time, not '04:30'"):
+        binance_sbe.connect("btcusdt@trade", renew_at="04:30")  # type: ignore[arg-type]
+
+
+def test_connections_are_renewed_at_the_time_of_day() -> None:
+    async def work() -> None:
+        async with Exchange(["btcusdt"]) as exchange:
+            soon = (datetime.now(UTC) + timedelta(seconds=1.5)).time()
+            async with binance_sbe.connect(
+                "btcusdt@trade", url=exchange.url, api_key="k", renew_at=soon
+            ) as feed:
+                async with asyncio.timeout(20):
+                    async for _ in feed:
+                        if feed.ledger.connections[0].closed_ns is not None:
+                            break
+                assert feed.ledger.connections[0].cause == "renewed"
+                assert feed.ledger.holes == []
+
+    asyncio.run(work())

@@ -1,23 +1,21 @@
-"""What errors say, word for word, what they keep, and what log records become."""
+"""What errors say, word for word, and that nothing raw and no key is in them."""
 
 from __future__ import annotations
 
-import logging
-import sys
-import weakref
-from collections.abc import Iterator
+import pickle
 from typing import Any
 
 import pytest
-from test_outside import WRITTEN
+from nasty import KEY, NASTY, NASTY_WITH_KEY
 
-from binance_sbe import errors, outside
+from binance_sbe import errors, keys
 from binance_sbe.errors import (
     KEY_HELP,
     BinanceError,
     BookError,
     ConnectionLost,
     ConnectionRefused,
+    FeedError,
     MissingKey,
     NotSbe,
     RateLimited,
@@ -25,25 +23,22 @@ from binance_sbe.errors import (
     SubscriptionRefused,
     Unreachable,
 )
-from binance_sbe.logs import Cleaning
-from binance_sbe.outside import KEY_MARK, remember_key, shown, stripped
+from binance_sbe.keys import KEY_MARK, remember_key
 
-KEY = "MARKERkey0123456789"
+
+@pytest.fixture(autouse=True)
+def only_this_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_keys", ())
+    monkeypatch.delenv("BINANCE_API_KEY", raising=False)
+    remember_key(KEY)
+
+
 MANY = "Too many requests or connections came from this address: try again in "
 UNKNOWN = (
     "The exchange does not know this key here, or it is not of type Ed25519, or this address is "
     f"not on the list that the key is restricted to. {KEY_HELP}"
 )
 FORM = f"This is not the form of an API key: is it complete? {KEY_HELP}"
-
-
-@pytest.fixture(autouse=True)
-def only_this_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outside, "_keys", ())
-    monkeypatch.delenv("BINANCE_API_KEY", raising=False)
-    remember_key(KEY)
-
-
 TEXTS: list[tuple[Exception, str]] = [
     (BinanceError(-1121, "Invalid symbol."), "-1121: Invalid symbol."),
     (ConnectionLost(None, ""), "the connection was lost"),
@@ -156,166 +151,47 @@ def test_a_reason_has_no_url_before_it() -> None:
     assert errors.reason_of(Unreachable("no ws://h: x")) == "no ws://h: x"
 
 
-# texts from outside
+# what they quote
 
 
-def test_what_is_cut_says_how_long_it_was() -> None:
-    assert shown("ab" * 6, 12) == "ab" * 6
-    assert shown("ab" * 6, 11) == "abababababa... (12 characters)"
-    assert shown("\n" * 6, 11) == "\\n\\n\\n\\n\\n\\... (6 characters)"
-    long = "x" * 30_000
-    assert shown(long, 10_000) == "x" * 10_000 + "... (30,000 characters)"
-    assert shown(123, 2) == "12... (3 characters)"
+def quoting() -> list[Exception]:
+    text = NASTY_WITH_KEY
+    refused = [
+        ConnectionRefused("ws://h", status, text, 3, text) for status in (302, 401, 403, 418, 500)
+    ]
+    return [
+        *refused,
+        BinanceError(-1, text),
+        BookError(NASTY, text),
+        ConnectionLost(1008, text),
+        ConnectionLost(None, text),
+        FeedError(text),
+        NotSbe(text, text.encode("utf-8", "surrogatepass")),
+        NotSbe(None, b"SECRET " + KEY.encode()),
+        SubscriptionRefused("SUBSCRIBE", [NASTY], 2, text),
+        SubscriptionRefused("SUBSCRIBE", ["x"], text, ""),  # type: ignore[arg-type]
+        Unreachable(text),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("text", "clean"),
-    [
-        (f"{KEY}{KEY}", f"{KEY_MARK}{KEY_MARK}"),
-        (f"a{KEY}b{KEY}c", f"a{KEY_MARK}b{KEY_MARK}c"),
-        (f"x-mbx-apikey: {KEY}, x", f"x-mbx-apikey: {KEY_MARK}, x"),
-        (f"x-mbx-apikey: {KEY}tail x", f"x-mbx-apikey: {KEY_MARK} x"),
-        ("X-MBX-APIKEY=other&x", f"X-MBX-APIKEY={KEY_MARK}"),
-        ("no-key here", "no-key here"), (KEY[:-1], KEY[:-1]),
-    ],
-)  # fmt: skip
-def test_every_key_is_taken_out_once(text: str, clean: str) -> None:
-    assert stripped(text) == clean
+@pytest.mark.parametrize("error", range(len(quoting())))
+def test_errors_show_nothing_raw_and_no_key(error: int) -> None:
+    made = quoting()[error]
+    assert str(made).isprintable()
+    for place in (str(made), repr(made), repr(vars(made)), repr(pickle.dumps(made))):
+        assert KEY not in place, place
 
 
-@pytest.mark.parametrize("way", range(len(WRITTEN)))
-@pytest.mark.parametrize(("before", "after"), [("", ""), ("b", "a"), ("%41", "%41"), ("", "x" * 9)])
-def test_an_escaped_key_may_be_anywhere(way: int, before: str, after: str) -> None:
-    written = "".join(map(WRITTEN[way], KEY))
-    assert stripped(f"{before}{written}{after}") == f"{before}{KEY_MARK}{after}"
+def test_a_redirect_names_its_target_and_what_to_do() -> None:
+    error = ConnectionRefused("ws://h", 302, "", location="ws://evil\x1b/" + KEY)
+    assert str(error) == (
+        f"ws://h redirects to ws://evil\\x1b/{KEY_MARK} (HTTP 302), which is not followed: is the "
+        "url right?"
+    )
 
 
-def test_a_key_of_six_characters_is_one_and_of_five_is_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    remember_key("sixsix")
-    remember_key("fives")
-    assert stripped("sixsix fives") == f"{KEY_MARK} fives"
-    monkeypatch.setenv("BINANCE_API_KEY", "other6")
-    assert stripped("other6 fives") == f"{KEY_MARK} fives"
-    monkeypatch.setenv("BINANCE_API_KEY", "other")
-    assert stripped("other sixsix") == f"other {KEY_MARK}"
-
-
-def test_the_latest_keys_are_remembered_and_each_once() -> None:
-    for i in range(998):
-        remember_key(f"another-{i:04}")
-    remember_key(KEY)  # the oldest, anew
-    for i in range(2):
-        remember_key(f"further-{i:04}")
-    assert len(outside._keys) == 1000
-    assert stripped(f"{KEY} another-0000 another-0001") == f"{KEY_MARK} another-0000 {KEY_MARK}"
-
-
-# log records
-
-
-def record(message: Any, *given: Any, **fields: Any) -> logging.LogRecord:
-    made = logging.LogRecord("n", 20, "p", 1, message, given, None)
-    vars(made).update(fields)
-    assert Cleaning().filter(made)
-    return made
-
-
-def test_a_record_is_changed_only_where_it_has_to_be() -> None:
-    clean = record("%s is %d", "x", 5)
-    assert (clean.msg, clean.args) == ("%s is %d", ("x", 5))
-    keyed = record("%s is %d", KEY, 5)
-    assert (keyed.msg, keyed.args) == (f"{KEY_MARK} is 5", ())
-    hidden = record("no place for it", {"k": KEY})
-    assert KEY not in f"{hidden.msg} {hidden.args!r}"
-    assert record("100 % of %d", "x").args == ("x",)  # which is no format, and clean
-    assert record("100 % of %d", KEY).msg == f"100 % of %d ('{KEY_MARK}',)"
-    long = record("%s", "x" * 10_001)
-    assert long.msg == "x" * 10_000 + "... (10,001 characters)"
-    assert record("%s", "x" * 10_000).args == ("x" * 10_000,)
-
-
-class Shown:
-    def __init__(self, text: str, told: str = "") -> None:
-        self.text, self.told = text, told or text
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return self.told
-
-
-class Gone:
-    pass
-
-
-def nested(depth: int, value: Any) -> Any:
-    return {"k": nested(depth - 1, value)} if depth else {"k": value}
-
-
-def fields() -> Iterator[tuple[Any, Any]]:
-    """A field of a record, and what becomes of it; ... where it stays the same object."""
-    yield 5, ...
-    yield None, ...
-    yield 2.5, ...
-    yield "clean", ...
-    yield f"a {KEY}\n", f"a {KEY_MARK}\\n"
-    yield ["clean", 5], ...
-    yield ["clean", KEY], ["clean", KEY_MARK]
-    yield ("x", KEY), ["x", KEY_MARK]
-    yield {"k": "v"}, ...
-    yield {"k": KEY, KEY: 5}, {"k": KEY_MARK, KEY_MARK: 5}
-    yield {KEY: 1}, {KEY_MARK: 1}
-    yield Shown("clean"), ...
-    yield Shown(f"<{KEY}>"), f"<{KEY_MARK}>"
-    yield Shown("clean", f"<{KEY}>"), f"<{KEY_MARK}>"
-    yield Shown("x" * 10_001, "y"), "y"
-    yield [[[[["deep"]]]]], ...
-    yield [[[[[KEY]]]]], [[[[[KEY_MARK]]]]]
-    yield [[[[[[KEY]]]]]], [[[[[f"['{KEY_MARK}']"]]]]]
-    yield nested(4, KEY), nested(4, KEY_MARK)
-    yield nested(5, KEY), nested(4, f"{{'k': '{KEY_MARK}'}}")
-    yield {(): 5, ("a", KEY): 1}, "a value that can't be shown"  # a list is no key
-    yield weakref.proxy(Gone()), "a value that can't be shown"
-
-
-@pytest.mark.parametrize("number", range(len(list(fields()))))
-def test_fields_of_a_record_are_clean(number: int) -> None:
-    value, expected = list(fields())[number]
-    found: Any = vars(record("x", said=value))["said"]
-    if expected is ...:
-        assert found is value
-    else:
-        assert found == expected
-        assert type(found) is type(expected)
-
-
-def test_what_has_no_repr_is_told_by_its_type() -> None:
-    class Broken:
-        def __repr__(self) -> str:
-            raise ValueError(KEY)
-
-    assert vars(record("x", said=Broken()))["said"] == "a Broken without a repr"
-
-
-def test_tracebacks_are_cleaned_line_by_line() -> None:
-    def of(text: str) -> Any:
-        try:
-            raise ValueError(text)
-        except ValueError:
-            return sys.exc_info()
-
-    plain = record("x", exc_info=of("plain"))
-    assert plain.exc_info is not None
-    assert plain.exc_text is None
-    keyed = record("x", exc_info=of(f"{KEY}"))
-    assert keyed.exc_info is None
-    assert keyed.exc_text is not None
-    lines = keyed.exc_text.split("\n")
-    assert (lines[0], lines[-1]) == (
-        "Traceback (most recent call last):", f"ValueError: {KEY_MARK}",
-    )  # fmt: skip
-    assert record("x", exc_text=f"a\n{KEY}").exc_text == f"a\n{KEY_MARK}"
-    assert record("x", stack_info=f"a\n{KEY}\x1b").stack_info == f"a\n{KEY_MARK}\\x1b"
+def test_errors_keep_a_part_of_a_large_body() -> None:
+    error = NotSbe("text/html", b"x" * 10**6)
+    assert (len(error.body), error.size) == (65536, 10**6)
+    assert "1000000 bytes" in str(error)
+    assert len(ConnectionRefused("ws://h", 500, "x" * 10**6).body) == 65536

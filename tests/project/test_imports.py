@@ -25,7 +25,8 @@ IMPORT = re.compile(
 
 # Floors of binance_sbe, from the ground up: a room imports rooms of floors below its own, only.
 FLOORS = (
-    {"outside", "asynchronous", "route"},
+    {"keys", "headers", "asynchronous", "route"},
+    {"output"},
     {"errors"},
     {"logs"},
     {"generated"},

@@ -34,13 +34,13 @@ cdef class Arbiter:
     cdef int repeated(
         self, Stream stream, Source source, const sbe_event* event, int64_t received, int64_t moment
     ) except -1
-    cdef bint is_awaited(self, Stream stream, Source source, const sbe_event* event) noexcept
+    cdef object fill(self, Stream stream, const sbe_event* event, int64_t first)
     cdef int note_gap(
         self, Stream stream, Source source, const sbe_event* event, int64_t received, int64_t begin
     ) except -1
     cdef list hold(
-        self, Stream stream, Source source, const sbe_event* event, int64_t received, int64_t moment,
-        object frame
+        self, Stream stream, Source source, const sbe_event* event, int64_t received,
+        int64_t moment, object frame
     )
     cdef list next_held(self, Stream stream, int64_t due)
     cdef int damage(self, Source source, int kind, int64_t received) except -1
@@ -58,7 +58,8 @@ cdef inline int judge(
     source.delay = <int64_t>(<uint64_t>received - <uint64_t>event.time * 1000)
     if (
         leg != NULL and stream.held is None and not event.odd and leg.at != INT64_MIN
-        and not leg.behind and leg.begin <= stream.last and leg.epoch == source.epochs[stream.number]
+        and not leg.behind and leg.begin <= stream.last
+        and leg.epoch == source.epochs[stream.number]
     ):
         if is_next(event, stream.last) and event.last >= event.first:
             accept(stream, source, leg, event, received, moment)

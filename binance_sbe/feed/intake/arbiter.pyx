@@ -1,68 +1,61 @@
 """Arbitration between connections, and the detection of what is missing.
 
 Streams of trades and of book diffs number what they bring without gaps: an id that is left out is a
-hole. The ids of bestBidAsk and depth20 are those of the book, of which they bring some. What one connection
-leaves out between two events that it brings was culled by the exchange, which is no loss; what no
-connection has passed over in this way makes a hole.
+hole. The ids of bestBidAsk and depth20 are those of the book, of which they bring some. What one
+connection leaves out between two events that it brings was culled by the exchange, which is no
+loss; what no connection has passed over in this way makes a hole.
 
 Of several connections with the same streams, the first to bring an event wins. An event that would
-leave a gap waits while another connection may still bring what is missing, for ``patience`` at most. Nothing that
-any connection brings is thrown away unless it was handed on before, or is a price that newer
-ones have replaced: what belongs into a hole is handed on late, and taken out of the hole.
+leave a gap waits while another connection may still bring what is missing, for ``patience`` at
+most. Nothing that any connection brings is thrown away unless it was handed on before, or is a
+price that newer ones have replaced: what belongs into a hole is handed on late, and taken out of
+the hole.
 
-On one connection events are in order, as TCP has them: what repeats there, or goes back, is the exchange's
-own doing. It is counted as out of order and dropped, unless it fills a hole. Lower ids at a later
-event time mean that the exchange counts anew.
+On one connection events are in order, as TCP has them: what repeats there, or goes back, is the
+exchange's own doing. It is counted as out of order and dropped, unless it fills a hole. Lower ids
+at a later event time mean that the exchange counts anew.
 
-What a connection has brought of a stream is known by a leg of the stream (`sbe_leg`), which only that
-connection's subscription makes: connections with other streams have no part in it.
+What a connection has brought of a stream is known by a leg of the stream (`sbe_leg`), which only
+that connection's subscription makes: connections with other streams have no part in it.
 
 No sockets and no clock: times are given. Used on one thread.
+
+Of Python code from other rooms only the account's runs here (``note_hole``, ``note_late``), which
+counts and returns. Streams are the directory's and live as long as that; a connection is the
+caller's while what it brings is judged.
 """
 
-from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t
 
 from ...venue.kinds cimport DEPTH20, KINDS, kind_of
 from .directory cimport Directory
+from .held cimport Held, keep, longest
 from .holes cimport Holes
 from .stats cimport note
 from .streams cimport (
-    RECENT, Source, Stream, accept, is_old, leaves_no_gap, leg_of, passed_over, sbe_event, sbe_leg,
+    RECENT, Source, Stream, accept, is_awaited, is_old, leaves_no_gap, leg_of, passed_over,
+    sbe_event, sbe_leg,
 )
 
-from collections import deque
-from heapq import heappop, heappush
-from itertools import count
+from heapq import heappop
 
 from .intervals import Intervals
 
 cdef int64_t BEHIND = 60_000_000_000     # ns by which one connection may be later than another
 
-_TURNS = count()                # of frames that wait
-
-
-cdef class Held:
-    """A frame that waits for what is missing before it."""
-
-    cdef sbe_event event
-    cdef list ids               # of an odd event
-    cdef Source source
-    cdef int64_t received
-    cdef int64_t moment
-    cdef int64_t begin          # its connection has brought all that was sent from this id up to it
-    cdef object frame
-    cdef bint done
-
 
 cdef class Arbiter:
-    """``note_hole(stream, last_before, first_after, started_ns, ended_ns, cause)`` is told of holes.
+    """Judges the events of ``directory``'s streams; of those that nobody wants all are handed on.
 
-    ``note_late(stream, first, last)`` is told of ids that come after all, and returns how many of them were
-    in holes. Streams are those of ``directory``; events of streams that nobody wants are handed on as they come.
+    Of holes ``note_hole(stream, last_before, first_after, started_ns, ended_ns, cause)`` is told;
+    ``note_late(stream, first, last)`` is told of ids that come after all, and returns how many of
+    them were in holes.
     """
 
-    def __cinit__(self, Directory directory not None, note_hole, int64_t patience=1_000_000_000, note_late=None):
+    def __cinit__(
+        self, Directory directory not None, note_hole, int64_t patience=1_000_000_000,
+        note_late=None
+    ):
         self.directory = directory
         self.holding = set()
         self.most_held = 1 << 62
@@ -115,7 +108,7 @@ cdef class Arbiter:
         if leaves_no_gap(stream, event):
             stream.overlaps += event.first <= stream.last and not stream.jumps
             return self.follow(stream, source, event, received, moment)
-        if stream.held is not None or self.is_awaited(stream, source, event):
+        if stream.held is not None or is_awaited(stream, source, event):
             return HOLD
         self.note_gap(stream, source, event, received, leg.begin)
         return self.follow(stream, source, event, received, moment)
@@ -127,7 +120,8 @@ cdef class Arbiter:
         cdef sbe_leg gone
         cdef sbe_leg* leg = leg_of(stream, source)
         cdef int64_t before = stream.last, at, time
-        if leg == NULL:                     # it has waited longer than its connection was there
+        if leg == NULL:                     # it has waited longer than its connection was there,
+                                            # which `Held.source` keeps until now
             gone.at = gone.time = INT64_MIN
             leg = &gone
         at, time = leg.at, leg.time
@@ -142,33 +136,19 @@ cdef class Arbiter:
                 stream.gaps.append(INT64_MIN + 1, event.first - 1)
                 stream.gap_top = event.first - 1
         elif event.first <= stream.gap_top:
-            self.holes.fill(stream, event, event.first, self.directory.odd_ids)
+            self.fill(stream, event, event.first)
         if event.odd:
             self.holes.note_ids(stream, before, event, received, self.directory.odd_ids)
         stream.last = max(stream.last, before)
         return HAND_OVER if stream.held is None and stream.freed is None else HAND_OVER_AND_MORE
-
-    cdef bint is_awaited(self, Stream stream, Source source, const sbe_event* event) noexcept:
-        """Whether another connection may still bring what is missing before an event."""
-        cdef int i
-        cdef sbe_leg* leg
-        if stream.jumps and passed_over(stream, event):
-            return False
-        for i in range(stream.leg_count):
-            leg = &stream.legs[i]
-            if leg.source == <PyObject*>source or leg.at == INT64_MIN or leg.begin > stream.last:
-                continue
-            if leg.at < event.last if stream.jumps else leg.at < event.first - 1:
-                return True
-        return False
 
     cdef int repeated(
         self, Stream stream, Source source, const sbe_event* event, int64_t received, int64_t moment
     ) except -1:
         """An event that this very connection has brought before, or has passed.
 
-        It is dropped, but where something still waits for it: it fills a hole, late, or the exchange
-        has begun to count anew.
+        It is dropped, but where something still waits for it: it fills a hole, late, or the
+        exchange has begun to count anew.
         """
         stream.out_of_order += 1
         if event.last < stream.last and event.time > stream.last_time:
@@ -177,7 +157,7 @@ cdef class Arbiter:
             if leaves_no_gap(stream, event):
                 return self.follow(stream, source, event, received, moment)
             return HOLD
-        if event.first <= stream.gap_top and self.holes.fill(stream, event, event.first, self.directory.odd_ids):
+        if event.first <= stream.gap_top and self.fill(stream, event, event.first):
             stream.late += 1
             stream.frames += 1
             return HAND_OVER
@@ -195,7 +175,7 @@ cdef class Arbiter:
         cdef list ids = self.directory.odd_ids
         if stream.held is not None:
             stream.freed = self.next_held(stream, INT64_MAX)
-            self.directory.odd_ids = ids              # those that waited have had theirs there
+            self.directory.odd_ids = ids    # those that waited have had theirs there
         stream.reset()
         stream.era = event.time
         stream.era_since = moment
@@ -212,7 +192,8 @@ cdef class Arbiter:
     ) except -1:
         """An event at or before what was handed on: it is late, or a duplicate.
 
-        ``before`` is what its connection had brought, from which on it has brought all that was sent.
+        ``before`` is what its connection had brought, from which on it has brought all that was
+        sent.
         """
         cdef int64_t first = event.first
         cdef int i
@@ -220,7 +201,7 @@ cdef class Arbiter:
             first = before + 1
         if first <= stream.gap_top:
             is_missing = event.last in stream.gaps
-            if self.holes.fill(stream, event, first, self.directory.odd_ids) and (is_missing or not stream.jumps):
+            if self.fill(stream, event, first) and (is_missing or not stream.jumps):
                 stream.late += 1
                 stream.frames += 1
                 source.won += 1
@@ -233,10 +214,14 @@ cdef class Arbiter:
                 break
         return DROP
 
+    cdef object fill(self, Stream stream, const sbe_event* event, int64_t first):
+        """Takes what an event brings out of the holes; how many ids that is."""
+        return self.holes.fill(stream, event, first, self.directory.odd_ids)
+
     cdef int note_gap(
         self, Stream stream, Source source, const sbe_event* event, int64_t received, int64_t begin
     ) except -1:
-        """What is left out before an event: culled where a connection has passed over it, else a hole."""
+        """What is left out before an event: culled if a connection has passed it, else a hole."""
         cdef int i
         if stream.forgotten or stream.resumes:      # nobody has asked for what is between
             first, last = <object>stream.last + 1, <object>event.first - 1
@@ -251,15 +236,15 @@ cdef class Arbiter:
             if (<Source>stream.legs[i].source).damaged_at >= stream.received:
                 cause = "a damaged frame"
         if cause is None:
-            is_late = self.is_awaited(stream, source, event)
+            is_late = is_awaited(stream, source, event)
             cause = "another connection was late" if is_late else "not sent"
         return self.holes.add(stream, stream.last, event.first, received, cause)
 
     # frames that wait
 
     cdef list hold(
-        self, Stream stream, Source source, const sbe_event* event, int64_t received, int64_t moment,
-        object frame
+        self, Stream stream, Source source, const sbe_event* event, int64_t received,
+        int64_t moment, object frame
     ):
         """Keeps a frame; returns those, as (frame, received), that need not wait any more."""
         cdef Held held = Held.__new__(Held)
@@ -268,14 +253,10 @@ cdef class Arbiter:
         held.source = source
         held.received = received
         held.moment = moment
-        held.begin = leg_of(stream, source).begin
-        held.frame = frame
-        if stream.held is None:
-            stream.held = []
-            stream.arrivals = deque()
-            self.holding.add(stream)
-        heappush(stream.held, (event.first, next(_TURNS), held))
-        stream.arrivals.append(held)
+        held.begin = leg_of(stream, source).begin   # now: the leg may be gone when it is asked for
+        held.frame = frame                          # a copy, or bytes: no buffer is waited in
+        keep(stream, held)
+        self.holding.add(stream)
         self.held_count += 1
         if self.held_count > self.most_held:
             return self.next_held(stream, INT64_MAX)
@@ -288,6 +269,8 @@ cdef class Arbiter:
         """
         cdef Held held
         cdef bint leaves_gap
+        # The stream has none that wait while these are looked at: `follow` is to hand them on by
+        # itself, and what the account is told of may not meet a heap that is half done.
         ready, stream.freed = stream.freed or [], None
         waiting, stream.held = stream.held, None
         while waiting:
@@ -301,10 +284,8 @@ cdef class Arbiter:
                     ready.append((held.frame, held.received))
             else:
                 leaves_gap = not leaves_no_gap(stream, &held.event)
-                if leaves_gap and self.is_awaited(stream, held.source, &held.event):
-                    while (<Held>stream.arrivals[0]).done:
-                        stream.arrivals.popleft()
-                    if (<Held>stream.arrivals[0]).moment > due:
+                if leaves_gap and is_awaited(stream, held.source, &held.event):
+                    if longest(stream) > due:
                         break
                 if leaves_gap:
                     self.note_gap(stream, held.source, &held.event, held.received, held.begin)
@@ -323,8 +304,8 @@ cdef class Arbiter:
     def released(self, int64_t moment, int64_t read_since=INT64_MIN):
         """The frames, as (frame, received), that have waited long enough at ``moment``.
 
-        All by the monotonic clock, in ns. They are not taken to wait for others before ``read_since``,
-        when sockets began to be read again.
+        All by the monotonic clock, in ns. They are not taken to wait for others before
+        ``read_since``, when sockets began to be read again.
         """
         ready = []
         due = moment - self.patience if read_since + self.patience <= moment else INT64_MIN
@@ -334,7 +315,7 @@ cdef class Arbiter:
 
     # connections that come and go
 
-    def enter(self, Source source not None, names, int64_t now=0):
+    def enter(self, Source source not None, names):
         """A connection brings these streams from now on: others' gaps may wait for it."""
         for name in names:
             (<Stream>self.directory.stream(name)).cover(source)
@@ -342,20 +323,20 @@ cdef class Arbiter:
     def leave(self, Source source not None, str cause, bint whole=False):
         """A connection brings nothing any more; ``cause`` says why.
 
-        ``whole`` says that it has brought all up to its end, which we had asked for: nothing is missing then
-        before what others bring that have subscribed meanwhile.
+        ``whole`` says that it has brought all up to its end, which we had asked for: nothing is
+        missing then before what others bring that have subscribed meanwhile.
         """
         source.gone = True
-        for stream in source.streams:
+        for stream in source.streams:       # `lose` takes none out of this set, which is walked
             (<Stream>stream).lose(source, cause, whole)
         source.streams.clear()
 
     cdef int damage(self, Source source, int kind, int64_t received) except -1:
-        """A frame that is no message came through a connection; ``kind`` is what it says that it is.
+        """A frame of a connection is no message; ``kind`` is what it says that it is.
 
-        Of trades and diffs the next id will tell what was lost. Of bestBidAsk and depth20 it won't: their
-        next event is stitched as after a break, unless the frame's header says that it was none of
-        theirs.
+        Of trades and diffs the next id will tell what was lost. Of bestBidAsk and depth20 it won't:
+        their next event is stitched as after a break, unless the frame's header says that it was
+        none of theirs.
         """
         cdef int each
         source.damaged += 1
@@ -366,9 +347,10 @@ cdef class Arbiter:
         return 0
 
     def forget(self, names):
-        """These streams are not wanted any more. Returns the frames, as (frame, received), that waited.
+        """These streams are not wanted any more: returns what waited, as (frame, received).
 
-        What still comes of them was on its way, or was handed on before: what that is is not forgotten.
+        What still comes of them was on its way, or was handed on before: what that is is not
+        forgotten.
         """
         cdef Stream stream
         ready = []

@@ -10,14 +10,14 @@ from .batch_queue cimport BatchQueue
 from .damage cimport DamagedFrames
 from .frame_queue cimport FrameQueue
 from .handlers cimport Calls
-from .stats cimport Stats
+from .stats cimport Stats, note, since
 from .streams cimport Source, Stream, sbe_event
 
 cdef enum:
     MOST_SPANS = 256            # frames that become rows in one go
 
 
-cdef struct sbe_span:           # a frame, where it lies
+cdef struct sbe_span:           # a frame, where it lies: borrowed from who has read it
     const uint8_t* data
     Py_ssize_t size
 
@@ -47,7 +47,8 @@ cdef class Backlog:
 
     cdef Py_ssize_t room(self) except -1
     cdef int add_frames(
-        self, Source source, const sbe_span* spans, Py_ssize_t count, int64_t received, int64_t moment
+        self, Source source, const sbe_span* spans, Py_ssize_t count, int64_t received,
+        int64_t moment
     ) except -1
     cdef Py_ssize_t add_rows(self, Source source, const sbe_span* spans, Py_ssize_t count) except -1
     cdef int end_read(self, Source source) except -1
@@ -70,3 +71,17 @@ cdef class Backlog:
 cdef inline bint as_rows(Backlog backlog) noexcept:
     """Whether frames become rows now."""
     return backlog.gathering and not backlog.spilling
+
+
+cdef inline int counted(Backlog backlog) except -1:
+    """One more frame is in the rows, refused or not."""
+    backlog.unmarked += 1
+    if backlog.collector.rows.frame_count >= backlog.batch_size:
+        backlog.complete()
+    return 0
+
+
+cdef inline int count_row(Backlog backlog, int64_t event_time, int64_t received) except -1:
+    """One more row."""
+    note(backlog.stats.event_to_received, since(event_time, received), 1)
+    return counted(backlog)

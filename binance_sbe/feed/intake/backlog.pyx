@@ -36,28 +36,15 @@ cdef enum:
 cdef int64_t SCHEMA_VERSION = spot_stream.SCHEMA_VERSION
 
 
-cdef inline int counted(Backlog backlog) except -1:
-    """One more frame is in the rows, refused or not."""
-    backlog.unmarked += 1
-    if backlog.collector.rows.frame_count >= backlog.batch_size:
-        backlog.complete()
-    return 0
-
-
-cdef inline int count_row(Backlog backlog, int64_t event_time, int64_t received) except -1:
-    """One more row."""
-    note(backlog.stats.event_to_received, since(event_time, received), 1)
-    return counted(backlog)
-
-
 @cython.final
 cdef class Backlog:
     """``wake()`` is called when there is something that the consumer may be waiting for.
 
-    ``account`` is told what is missing (see `account.Account`). ``queue`` is the FrameQueue, whose ``limit`` is
-    the number of frames to hold, and as many rows. The connections are to stop at it where ``stops`` is set,
-    else when the queue has as many frames that are not to be dropped. Frames that wait for another connection's
-    count as well, half of the limit at most; rows that are left over count while rows are wanted.
+    ``account`` is told what is missing (see `account.Account`). ``queue`` is the FrameQueue, whose
+    ``limit`` is the number of frames to hold, and as many rows. The connections are to stop at it
+    where ``stops`` is set, else when the queue has as many frames that are not to be dropped.
+    Frames that wait for another connection's count as well, half of the limit at most; rows that
+    are left over count while rows are wanted.
     """
 
     def __cinit__(self, Stats stats not None, account, FrameQueue queue not None, bint stops, wake):
@@ -118,11 +105,13 @@ cdef class Backlog:
         self.wake()
 
     cdef int add_frames(
-        self, Source source, const sbe_span* spans, Py_ssize_t count, int64_t received, int64_t moment
+        self, Source source, const sbe_span* spans, Py_ssize_t count, int64_t received,
+        int64_t moment
     ) except -1:
-        """Frames of one read of the socket: kept, or made into rows at once. `end_read` is to follow.
+        """Frames of one read of the socket: kept, or made into rows. `end_read` is to follow.
 
-        There has to be room for them.
+        There has to be room for them. They lie in the socket's buffer, which stays as it is until
+        this returns: what is kept of them is copied.
         """
         cdef Py_ssize_t i
         if source.gone:
@@ -176,8 +165,8 @@ cdef class Backlog:
         cdef bytes frame
         if stream is None:
             self.note_damaged(source, data, size)
-            self.deliver(PyBytes_FromStringAndSize(<const char*>data, size), self.received, None, NULL)
-            return 0
+            frame = PyBytes_FromStringAndSize(<const char*>data, size)
+            return self.deliver(frame, self.received, None, NULL)
         if <int64_t>sbe_header_version(data) > SCHEMA_VERSION:
             self.newer_versions[sbe_header_version(data)] += 1
         verdict = judge(self.arbiter, stream, source, &event, self.received, self.moment)
@@ -188,7 +177,10 @@ cdef class Backlog:
             ready = self.arbiter.hold(stream, source, &event, self.received, self.moment, frame)
         else:
             if calls is not None and calls.in_c is not None:
-                calls.give_parsed(stream.number, &parsed, size, event.time, self.received, self.stats)
+                # In C the handler gets the frame where it lies, of which no object is made.
+                calls.give_parsed(
+                    stream.number, &parsed, size, event.time, self.received, self.stats
+                )
                 self.check_calls()
             else:
                 frame = PyBytes_FromStringAndSize(<const char*>data, size)
@@ -203,8 +195,12 @@ cdef class Backlog:
     cdef int deliver(
         self, bytes frame, int64_t received, Stream stream, const sbe_event* event
     ) except -1:
-        """A frame that is handed on: to the handler, or it waits. ``stream`` is None where it is no message."""
-        cdef Calls calls = self.calls           # the handler may end them
+        """A frame that is handed on: to the handler, or it waits.
+
+        ``stream`` is None where it is no message. The handler is the user's, and may end the calls
+        or close the feed: `calls` is held here, and ``self`` looked at anew after it.
+        """
+        cdef Calls calls = self.calls
         if calls is None:
             self.frames.add(frame, received, stream, event)
             self.wake()
@@ -238,14 +234,19 @@ cdef class Backlog:
             self.arbiter.damage(source, kind, self.received)
         return 0
 
-    cdef Py_ssize_t add_rows(self, Source source, const sbe_span* spans, Py_ssize_t count) except -1:
-        """Makes rows of frames up to the first that takes more than that; returns how many are done."""
+    cdef Py_ssize_t add_rows(
+        self, Source source, const sbe_span* spans, Py_ssize_t count
+    ) except -1:
+        """Makes rows of frames up to the first that takes more than that; how many are done.
+
+        Python code runs in it for what is rare, and only ours: a new stream, a hole, a full batch.
+        """
         cdef int64_t received = self.received
         cdef Rows rows = self.collector.rows
         cdef Arbiter arbiter = self.arbiter
         cdef Histogram event_to_received = self.stats.event_to_received
         cdef const uint8_t* data
-        cdef PyObject* stream = NULL            # borrowed: the arbiter has it
+        cdef PyObject* stream = NULL            # borrowed: the directory has it for good
         cdef sbe_cursor cursor
         cdef sbe_event event
         cdef sbe_tally tally
@@ -300,7 +301,7 @@ cdef class Backlog:
             if <int64_t>sbe_header_version(cursor.start) <= SCHEMA_VERSION:
                 self.collector.rows.tables.left_over -= cursor.end - cursor.position
             if verdict == HOLD:
-                frame = cursor.start[:cursor.end - cursor.start]
+                frame = cursor.start[:cursor.end - cursor.start]    # a copy, to outlive the read
                 ready = self.arbiter.hold(
                     stream, source, event, self.received, self.moment, frame
                 )
@@ -330,7 +331,7 @@ cdef class Backlog:
     def gather(self, Py_ssize_t batch_size):
         """From now on frames become rows; those that are there already too.
 
-        ``batch_size`` may be another than before: what is there is cut to it when it is handed over.
+        ``batch_size`` may be another than before: what is there is cut to it in the end.
         """
         if batch_size < 1:
             raise ValueError(f"a batch has at least 1 frame, not {batch_size}")
@@ -357,7 +358,7 @@ cdef class Backlog:
         return 0
 
     def stop_gathering(self):
-        """From now on frames stay frames. Rows that were not handed over are for the next batches."""
+        """From now on frames stay frames. Rows that are left are for the next batches."""
         self.gathering = False
 
     @property
@@ -385,7 +386,7 @@ cdef class Backlog:
         return 0
 
     def hand_over(self):
-        """The next batch, complete or not, of ``batch_size`` frames at most; there is a row at least."""
+        """The next batch, complete or not, of ``batch_size`` frames at most; there is a row."""
         if len(self.batches) == 0:
             self.complete()
         batch = self.batches.take(self.stats, self.batch_size)
@@ -394,6 +395,6 @@ cdef class Backlog:
         return batch
 
     def next_message(self):
-        """The oldest frame, which there is, decoded and measured. DecodeError where it is no message."""
+        """The oldest frame, which there is, decoded; DecodeError where it is no message."""
         cdef Waiting waiting = self.frames.take()
         return measured_message(waiting.frame, waiting.received, self.stats, None)

@@ -30,7 +30,7 @@ cdef class BatchQueue:
             marks = <sbe_mark*>realloc(self.marks, room * sizeof(sbe_mark))
             if marks == NULL:
                 raise MemoryError()
-            self.marks, self.mark_room = marks, room
+            self.marks, self.mark_room = marks, room    # at once: the old memory is gone
         self.marks[self.mark_count] = sbe_mark(rows, decoded)
         self.mark_count += 1
         self.rows += rows

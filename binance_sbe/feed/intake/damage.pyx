@@ -25,7 +25,7 @@ cdef uint64_t _SCHEMA_ID = spot_stream.SCHEMA_ID
 
 
 cdef class DamagedFrames:
-    """``count`` counts all; iteration gives the latest as (frame, received_ns, name of the connection)."""
+    """``count`` counts all; iteration gives the latest, as (frame, received_ns, connection)."""
 
     def __cinit__(self):
         self.frames = deque()
@@ -35,7 +35,7 @@ cdef class DamagedFrames:
         return len(self.frames)
 
     def __iter__(self):
-        return iter(list(self.frames))
+        return iter(list(self.frames))      # a copy: more may come while somebody iterates
 
     def note(self, bytes frame not None, int64_t received, Source source not None):
         """Counts a frame that is no message; False where only its template is unknown."""
@@ -54,6 +54,8 @@ cdef class DamagedFrames:
             return False
         self.count += 1
         size = min(size, MOST_OF_ONE)
+        # Copied, since ``data`` is the socket's buffer; of the connection the name, since a damaged
+        # frame is not to keep all of it.
         frame = PyBytes_FromStringAndSize(<const char*>data, size)
         self.frames.append((frame, received, source.name))
         self.size += size

@@ -18,7 +18,7 @@ cdef enum:
     SYMBOLS = 256               # of one kind, whose streams are found without a Python object
 
 
-cdef union sbe_parsed:          # a frame, by its kind
+cdef union sbe_parsed:          # a frame, by its kind; its pointers lead into the frame
     TradesStreamEventFrame trades
     BestBidAskStreamEventFrame best_bid_ask
     DepthSnapshotStreamEventFrame depth20
@@ -39,19 +39,25 @@ cdef class Directory:
     cdef sbe_symbol[KINDS][SYMBOLS] found   # by a hash of the symbol
     cdef list texts                     # of these
     cdef list stray_streams             # by kind: stand for all others that nobody wants
-    cdef list odd_ids                   # of the event that was looked at last, where it is odd
+    # Of the event that was looked at last, where it is odd. Who looks at another while that one is
+    # not done with has to put these back.
+    cdef list odd_ids
     cdef PyObject** known[KINDS]        # by kind and by the symbol's code in the rows
     cdef uint32_t known_count[KINDS]
     cdef uint32_t known_room[KINDS]
 
     cdef void forget_codes(self) noexcept
     cdef int learn(self, int kind, const sbe_table* table, uint32_t code) except -1
-    cdef int note_odd(self, sbe_event* event, const char* ids, Py_ssize_t stride, Py_ssize_t count) except -1
+    cdef int note_odd(
+        self, sbe_event* event, const char* ids, Py_ssize_t stride, Py_ssize_t count
+    ) except -1
     cdef int set_odd(self, sbe_event* event, list found) except -1
     cdef Stream stream_of(self, int kind, bytes symbol)
     cdef Stream stray(self, int kind, str name)
     cdef Stream stream_of_text(self, int kind, const char* text, size_t length)
-    cdef Stream event_of(self, const uint8_t* data, size_t size, sbe_event* event, sbe_parsed* parsed)
+    cdef Stream event_of(
+        self, const uint8_t* data, size_t size, sbe_event* event, sbe_parsed* parsed
+    )
     cdef Stream event_of_frame(self, bytes frame, sbe_event* event)
 
 
@@ -59,6 +65,7 @@ cdef inline PyObject* event_of_row(
     Directory directory, Rows rows, int kind, sbe_event* event
 ) except NULL:
     """The ids of the row that was just appended to its table, and its stream (borrowed)."""
+    # All of these point into the table, which moves when a row is added: none is, until this ends.
     cdef const sbe_table* table = &rows.tables.items[kind]
     cdef const sbe_table* group
     cdef const char* row = table.rows.data + table.rows.used - table.itemsize + table.prefix

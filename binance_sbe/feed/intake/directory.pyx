@@ -1,8 +1,8 @@
 """Which stream an event is of, and which ids it brings: of frames, and of rows.
 
-Events are read in two ways, from the frame where it stays one, and from the row that was just made of it. A row
-has a code for its symbol, which the table's dictionary gives anew in each batch: `known` goes from codes to
-streams. It borrows them; ``streams`` owns them, and forgets none.
+Events are read in two ways, from the frame where it stays one, and from the row that was just made
+of it. A row has a code for its symbol, which the table's dictionary gives anew in each batch:
+`known` goes from codes to streams. It borrows them; ``streams`` owns them, and forgets none.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -34,8 +34,8 @@ MOST_STRAYS = 100               # names of streams that nobody has subscribed to
 cdef class Directory:
     """The streams of a feed, by name, by symbol and by the symbol's code in the rows.
 
-    ``is_wanted(name)`` says whether anybody has subscribed to a stream that is new; events of others are
-    counted in ``strays``, and are of a stream that is no part of arbitration.
+    ``is_wanted(name)`` says whether anybody has subscribed to a stream that is new; events of
+    others are counted in ``strays``, and are of a stream that is no part of arbitration.
     """
 
     def __cinit__(self):
@@ -48,6 +48,7 @@ cdef class Directory:
         self.texts = [None] * (KINDS * SYMBOLS)
 
     def __dealloc__(self):
+        # The streams in it are borrowed: the dicts let go of them.
         cdef int kind
         for kind in range(KINDS):
             free(self.known[kind])
@@ -57,6 +58,7 @@ cdef class Directory:
         if stream is None:
             text = symbol.decode("utf-8", "surrogateescape").lower()
             name = f"{text}@{NAMES[kind]}"
+            # `is_wanted` is ours and only looks. The intake is amid a frame, which may be borrowed.
             if name not in self.streams and self.is_wanted is not None and not self.is_wanted(name):
                 return self.stray(kind, name)
             stream = self.stream(name)
@@ -93,6 +95,7 @@ cdef class Directory:
 
     cdef int learn(self, int kind, const sbe_table* table, uint32_t code) except -1:
         """The streams of codes up to one that was not seen since `forget_codes`."""
+        # `ends` and `text` are the table's, and move when a row is added: `stream_of` adds none.
         cdef uint32_t next_code, room
         cdef PyObject** grown
         cdef const size_t* ends = <const size_t*>table.dictionaries[0].ends.data
@@ -107,7 +110,9 @@ cdef class Directory:
         for next_code in range(self.known_count[kind], code + 1):
             begin = ends[next_code - 1] if next_code else 0
             stream = self.stream_of(kind, text[begin:ends[next_code]])
-            self.known[kind][next_code] = <PyObject*>stream     # kept alive by self.streams
+            # Kept alive by `streams`, or by what has the strays, none of which forgets any.
+            self.known[kind][next_code] = <PyObject*>stream
+        # Beyond this the memory has not been written. Where an error came before, it stays so.
         self.known_count[kind] = code + 1
         return 0
 
@@ -115,6 +120,8 @@ cdef class Directory:
         self, sbe_event* event, const char* ids, Py_ssize_t stride, Py_ssize_t count
     ) except -1:
         """Trades whose ids do not simply follow upon each other. ``ids`` are those of rows."""
+        # A list may wake the cycle collector, and that any finalizer: none can reach these rows,
+        # which are the collector's of the backlog alone.
         found = [(<const int64_t*>(ids + i * stride))[0] for i in range(count)]
         return self.set_odd(event, found)
 
@@ -137,13 +144,21 @@ cdef class Directory:
             return <Stream>known.stream
         symbol = text[:length]
         stream = self.stream_of(kind, symbol)
+        # A stray is not remembered: it would be found here after somebody has subscribed to it.
         if not stream.is_stray:
+            # Between the two the slot points to bytes that are gone: they have no finalizer, and
+            # nobody can look there before the slot has its own text.
             self.texts[kind * SYMBOLS + i] = symbol
             known[0] = sbe_symbol(PyBytes_AS_STRING(symbol), length, <PyObject*>stream)
         return stream
 
-    cdef Stream event_of(self, const uint8_t* data, size_t size, sbe_event* event, sbe_parsed* parsed):
-        """The stream and the ids of a frame, or None where it is no message; ``parsed`` is filled."""
+    cdef Stream event_of(
+        self, const uint8_t* data, size_t size, sbe_event* event, sbe_parsed* parsed
+    ):
+        """The stream and the ids of a frame, or None where it is no message.
+
+        ``parsed`` is filled, and points into ``data``: it is good as long as the caller keeps that.
+        """
         cdef sbe_fault fault
         cdef sbe_data symbol
         cdef TradesStreamEventFrame* trades = &parsed.trades
@@ -192,14 +207,7 @@ cdef class Directory:
 
     cdef Stream event_of_frame(self, bytes frame, sbe_event* event):
         """The same of a frame that nobody needs parsed."""
-        cdef sbe_parsed parsed
+        cdef sbe_parsed parsed          # which ends here: its pointers into the frame go nowhere
         return self.event_of(
             <const uint8_t*>PyBytes_AS_STRING(frame), len(frame), event, &parsed
         )
-
-    def ids(self, bytes frame not None):
-        """The lowest and the highest id of a frame. ValueError where it is no message."""
-        cdef sbe_event event
-        if self.event_of_frame(frame, &event) is None:
-            raise ValueError("the frame is no message")
-        return event.first, event.last

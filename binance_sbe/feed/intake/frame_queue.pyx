@@ -33,8 +33,9 @@ def policies(given):
     return {**dict.fromkeys(KINDS, "block"), **given}
 
 
+# The collector need not know it: it refers to bytes and to a Stream, none of which leads back here.
 @cython.final
-@cython.no_gc       # no Stream refers to one
+@cython.no_gc
 @cython.freelist(256)
 cdef class Waiting:
     pass
@@ -89,6 +90,8 @@ cdef class FrameQueue:
         waiting.stream = stream
         if event != NULL:
             waiting.first, waiting.last = event.first, event.last
+        # The account is told of what is dropped before the new one is in the queue: it is ours, and
+        # looks at neither.
         if policy == "block":
             self.blocking += 1
         elif self.count() >= self.limit:
@@ -159,6 +162,8 @@ cdef class FrameQueue:
 
     cdef int drop(self, Waiting waiting) except -1:
         self.note_dropped(waiting)
+        # It is somewhere inside `frames`, out of which nothing is taken but at its ends: it stays
+        # there, and only what it holds is let go of.
         waiting.frame = None
         self.gone += 1
         return 0

@@ -1,8 +1,8 @@
 """Who is called for each message, where the frame is read. See `handlers.pxd` for C.
 
 The handler is the user's code and may do anything, also raise: it is called when the frame has been
-counted and judged, and nothing of ours is half done. What it raises is kept here for `Feed.run`, and
-the frames that come after that wait for the next consumer.
+counted and judged, and nothing of ours is half done. What it raises is kept here for `Feed.run`,
+and the frames that come after that wait for the next consumer.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -29,8 +29,8 @@ cdef class FrameHandler:
 cdef class Calls:
     """``function(message)`` is called, or where it is a `FrameHandler` its C function.
 
-    ``refused(error)`` is called with the DecodeError of a frame that is no message. Where ``reuse`` is set there
-    is one message of each kind, which is pointed at one frame after the other.
+    ``refused(error)`` is called with the DecodeError of a frame that is no message. Where ``reuse``
+    is set there is one message of each kind, which is pointed at one frame after the other.
     """
 
     def __cinit__(self, function, bint reuse, refused):
@@ -72,7 +72,9 @@ cdef class Calls:
         int64_t received, Stats stats
     ) except -1:
         """The same to a handler in C, which gets the frame where it lies."""
-        cdef const sbe_root* root = &parsed.trades.root     # with which the structs of all kinds begin
+        # The structs of all kinds begin with it. ``parsed`` and what it points to are the caller's:
+        # the handler has them until it returns, and no Python code runs between.
+        cdef const sbe_root* root = &parsed.trades.root
         note(stats.event_to_received, since(event_time, received), 1)
         if root.block.version <= SCHEMA_VERSION:
             stats.left_over_bytes += <int64_t>(size - root.encoded_length)
@@ -81,6 +83,7 @@ cdef class Calls:
         return 0
 
     cdef int attempt(self, function, argument) except -1:
+        """Calls what is the user's: nothing of the intake may be taken for granted after it."""
         try:
             function(argument)
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""The ids that were left out of streams: told to the account, and taken back where they come late."""
+"""The ids that were left out of streams: the account is told, also where they come after all."""
 
 from libc.stdint cimport INT64_MIN, int64_t
 
@@ -19,8 +19,10 @@ cdef class Holes:
         first, last = <object>before + 1, <object>after - 1
         if not stream.jumps:
             stream.lost += last - first + 1
+        # As Python's ints: between two of 64 bits there may be more than 64 bits can count.
         stream.gaps.append(first, last)
         stream.gap_top = last
+        # The account comes last, when the stream says what it is told.
         self.note_hole(stream, before, after, stream.received, received, cause)
         return 0
 

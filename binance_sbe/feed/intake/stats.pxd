@@ -85,7 +85,7 @@ cdef inline void count_tally(Histogram histogram, sbe_tally* tally) noexcept nog
 
 
 cdef inline void note_next(Histogram histogram, sbe_tally* tally, int64_t ns) noexcept nogil:
-    """`note` of one duration where many in a row are nearly the same. `count_tally` is to follow."""
+    """`note` of one duration, many of which are nearly the same. `count_tally` is to follow."""
     cdef int shift
     if not SBE_HISTOGRAMS:
         return

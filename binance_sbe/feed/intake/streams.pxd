@@ -22,7 +22,9 @@ cdef struct sbe_arrival:
     int64_t received            # ns
 
 
-cdef struct sbe_leg:            # one connection's part in one stream
+# One connection's part in one stream. Legs move when one is added or removed: a pointer to one is
+# good until then, and is never kept.
+cdef struct sbe_leg:
     PyObject* source            # borrowed: Stream.sources has it
     int64_t begin               # the connection has brought all that was sent from this id on
     int64_t at                  # up to this one; INT64_MIN: it has brought nothing
@@ -79,7 +81,7 @@ cdef class Stream:
     cdef sbe_leg* legs
     cdef int leg_count
     cdef int leg_room
-    cdef list sources                     # whose legs these are
+    cdef list sources                   # whose legs these are, in the same order: it owns them
     cdef sbe_arrival[RECENT] recent
     cdef public object cause            # of the break before the next event, or None
     cdef list held                      # heap of frames that wait for another connection's, or None
@@ -110,7 +112,8 @@ cdef inline bint is_next(const sbe_event* event, int64_t last) noexcept:
 
 
 cdef inline void accept(
-    Stream stream, Source source, sbe_leg* leg, const sbe_event* event, int64_t received, int64_t moment
+    Stream stream, Source source, sbe_leg* leg, const sbe_event* event, int64_t received,
+    int64_t moment
 ) noexcept:
     """The event is handed on."""
     cdef sbe_arrival* arrival
@@ -159,3 +162,6 @@ cdef inline bint passed_over(
         ):
             return True
     return False
+
+
+cdef bint is_awaited(Stream stream, Source source, const sbe_event* event) noexcept

@@ -1,8 +1,8 @@
 """Connections and streams, as arbitration knows them.
 
 What a connection has brought of a stream is a leg of the stream (`sbe_leg`). A leg is made by that
-connection's subscription, or by the first event that it brings. Legs refer to connections without owning
-them: `Stream.sources` does, as long as there is a leg.
+connection's subscription, or by the first event that it brings. Legs refer to connections without
+owning them: `Stream.sources` does, as long as there is a leg.
 """
 
 from cpython.object cimport PyObject
@@ -19,8 +19,8 @@ cdef class Source:
 
     ``won`` counts the events that it brought first, ``duplicates`` those that another had brought;
     ``lag`` is a histogram (ns) of how long before. ``delay`` is the time from the latest event's
-    event time to its arrival (ns, by two clocks). ``unwanted`` counts the frames that came after the
-    feed had done with the connection.
+    event time to its arrival (ns, by two clocks). ``unwanted`` counts the frames that came after
+    the feed had done with the connection.
     """
 
     def __cinit__(self, int number=0, str name="connection 1"):
@@ -31,14 +31,15 @@ cdef class Source:
         self.streams = set()
 
     def __repr__(self):
-        return f"<Source {self.name}: {self.frames} frames, {self.won} first, {self.duplicates} again>"
+        counts = f"{self.frames} frames, {self.won} first, {self.duplicates} again"
+        return f"<Source {self.name}: {counts}>"
 
 
 cdef class Stream:
     """What is known of one stream. Counters are exact.
 
     - ``frames``: events that were handed on
-    - ``duplicates``: events dropped, since they were handed on before or newer prices have replaced them
+    - ``duplicates``: events dropped, as they were handed on before, or newer prices replaced them
     - ``out_of_order``: events that repeat, or go back, on one and the same connection
     - ``late``: events that were handed on after later ones: what they bring is in no hole any more
     - ``overlaps``: events that begin before the last one ends, and end after it
@@ -57,7 +58,7 @@ cdef class Stream:
         self.reset()
 
     def __dealloc__(self):
-        free(self.legs)
+        free(self.legs)                 # which owned nothing
 
     def __repr__(self):
         return f"<Stream {self.name}: {self.frames} frames, {self.lost} lost>"
@@ -85,13 +86,18 @@ cdef class Stream:
             self.legs = grown
             self.leg_room += 2
         leg = &self.legs[self.leg_count]
-        leg[0] = sbe_leg(<PyObject*>source, INT64_MIN, INT64_MIN, INT64_MIN, 0, False, self.era != INT64_MIN)
+        # `sources` owns what the legs borrow: it is appended to before the leg counts.
         self.sources.append(source)
+        leg[0] = sbe_leg(
+            <PyObject*>source, INT64_MIN, INT64_MIN, INT64_MIN, 0, False, self.era != INT64_MIN
+        )
         source.streams.add(self)
         self.leg_count += 1
         return leg
 
     cdef int remove_leg(self, Source source) except -1:
+        # The last takes its place in both, so that they stay in one order. The caller holds the
+        # source: it is not let go of before its leg is gone.
         cdef int i
         for i in range(self.leg_count):
             if self.legs[i].source == <PyObject*>source:
@@ -136,7 +142,7 @@ cdef class Stream:
         """Nobody wants this stream any more."""
         for source in self.sources:
             (<Source>source).streams.discard(self)
-        self.leg_count = 0
+        self.leg_count = 0              # first: legs borrow from what is let go of then
         self.sources = []
         self.cause = None
         self.forgotten = True
@@ -152,3 +158,18 @@ cdef class Stream:
         """Whether a connection has brought an event that was handed on, or the next."""
         cdef sbe_leg* leg = leg_of(self, source)
         return leg != NULL and leg.at != INT64_MIN and leg.begin <= self.last
+
+
+cdef bint is_awaited(Stream stream, Source source, const sbe_event* event) noexcept:
+    """Whether another connection may still bring what is missing before an event of this one."""
+    cdef int i
+    cdef sbe_leg* leg
+    if stream.jumps and passed_over(stream, event):
+        return False
+    for i in range(stream.leg_count):
+        leg = &stream.legs[i]
+        if leg.source == <PyObject*>source or leg.at == INT64_MIN or leg.begin > stream.last:
+            continue
+        if leg.at < event.last if stream.jumps else leg.at < event.first - 1:
+            return True
+    return False

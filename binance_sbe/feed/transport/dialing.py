@@ -17,7 +17,7 @@ from typing import Any
 from sbe_codegen.extras import imported
 
 from ...errors import Unreachable
-from ...outside import shown
+from ...output import shown
 from ...route import Proxy, Route
 
 NEXT_ADDRESS_SECONDS = 0.25  # section 8: until the next address is tried as well

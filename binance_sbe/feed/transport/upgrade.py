@@ -14,8 +14,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from ...errors import ConnectionRefused
+from ...headers import retry_after
+from ...keys import KEY_HEADER
 from ...logs import websocket_logger
-from ...outside import KEY_HEADER, retry_after
 
 _MAX_FRAME = 16 * 1024 * 1024
 _END_OF_HEAD = b"\r\n\r\n"

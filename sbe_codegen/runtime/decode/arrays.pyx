@@ -27,9 +27,11 @@ cdef object view_array(
     cdef np.npy_intp strides = stride
     cdef int flags = np.NPY_ARRAY_WRITEABLE if is_writable(owner) else 0
     cdef np.dtype descr
-    # A dtype of its own: renaming the columns of one array renames nobody else's.
+    # A dtype of its own: renaming the columns of one array renames nobody else's. The array takes
+    # over a reference to it, also where it can't be made.
     descr = PyArray_DescrNew(<np.dtype>dtype)
     Py_INCREF(descr)
+    # ``data`` is borrowed from the owner, which the caller holds until the array does.
     array = PyArray_NewFromDescr(
         np.ndarray, descr, 1, &dims, &strides, <void*>data, flags, None
     )
@@ -52,13 +54,15 @@ cdef class Storage:
     cdef size_t capacity
 
     def __dealloc__(self):
+        # The last array over it is gone; whoever has let go of that may be on any thread.
         give_memory(self.data, self.capacity)
 
 
 cdef object own_array(object dtype, void* data, Py_ssize_t count, size_t capacity):
-    """A writable array over ``data``: ``capacity`` bytes from malloc, which it gives back in the end."""
+    """A writable array over ``data``, a block from malloc that it gives back in the end."""
     cdef np.npy_intp dims = count
     cdef Storage storage = Storage.__new__(Storage)
+    # From here on the block is the storage's, which frees it also where no array can be made.
     storage.data = data
     storage.capacity = capacity
     Py_INCREF(dtype)

@@ -15,7 +15,7 @@ cdef void note_truncated(
 cdef void note_entries(
     sbe_cursor* cursor, const sbe_group* group, const char* element
 ) noexcept nogil:
-    cdef uint64_t wanted = group.count * group.stride
+    cdef uint64_t wanted = group.count * group.stride       # both are the sender's, and may be huge
     if wanted / group.stride != group.count:
         wanted = <uint64_t>-1
     note_truncated(cursor, wanted, element)
@@ -131,6 +131,9 @@ cdef const uint8_t* entry_of(
     return entry
 
 
+# From here on Python code runs, and the GIL is needed. A fault points to nothing but the names that
+# the generated module has as literals: the frame may be gone by the time that it is raised.
+
 cdef int raise_fault(const sbe_fault* fault, object schema, object frame=None) except -1:
     raise new_error(fault, schema, frame)
 
@@ -185,7 +188,8 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
             f"schema id {available} where this decoder has schema {wanted} ({schema.package})"
         )
     kind = CLASSES[code]
-    error = kind.__new__(kind, text)    # a flood of damaged frames makes many: its __init__ takes longer
+    # A flood of damaged frames makes many, and __init__ takes longer.
+    error = kind.__new__(kind, text)
     error.__dict__.update({
         "offset": offset, "template_id": template_id, "message": message, "element": element,
         "wanted": wanted, "available": available, "frame": frame,

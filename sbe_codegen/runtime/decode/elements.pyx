@@ -67,9 +67,12 @@ cdef class Element:
             return self
         if <PyObject*>Py_TYPE(instance) != <PyObject*>self.__objclass__:
             raise TypeError(f"'{self.name}' is not an attribute of {type(instance).__name__}")
+        # The class was compared exactly: its C struct is the one whose offsets this element knows.
         cdef View view = <View>instance
         if view.root == NULL:
             raise TypeError(f"this {type(instance).__name__} was not made by decode")
+        # ``root`` is borrowed from the instance, ``owner`` held by the call. What a `read` needs of
+        # ``root`` it takes before it runs Python code, which may `wrap` the instance.
         return self.read(view.root, view.owner)
 
     def __set__(self, instance, value):
@@ -113,7 +116,7 @@ cdef class IntField(Element):
         self.fits = code & ~SBE_BIG != SBE_UINT64
 
     def __dealloc__(self):
-        sbe_clear_tuples(&self.kept)
+        sbe_clear_tuples(&self.kept)        # owned, as all that `reuse` keeps
 
     cdef inline bint load(self, const sbe_block* block, int64_t* bits) noexcept:
         """The bits of the number; False where it is null or absent."""
@@ -303,6 +306,8 @@ cpdef object set_attributes(type owner, dict attributes):
 
     Each descriptor among them is tied to the class, whose layout is the one it knows.
     """
+    # Past the type's own refusal to have attributes set, and so before there are instances. What
+    # CPython remembers of the class is told of it in the end.
     for name, value in attributes.items():
         if isinstance(value, Element):
             (<Element?>value).__objclass__ = owner

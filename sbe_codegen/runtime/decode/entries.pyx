@@ -83,6 +83,8 @@ cdef class CompositeField(Element):
         cdef sbe_root own
         if root.block.version < self.since:
             return None
+        # A copy of the place, which is in the frame: the message may be wrapped while the composite
+        # is looked at, and its struct is about another frame then.
         self.place(root, &own)
         if self.first is not None and self.first.read(&own, owner) is None:
             return None
@@ -105,7 +107,7 @@ cdef class Entry(View):
     """
 
     def __dealloc__(self):
-        free(<void*>self.root)
+        free(<void*>self.root)      # its own: `Entries.entry` has made it
 
     def __init__(self, *args, **kwargs):
         raise TypeError(f"{type(self).__name__} is part of messages and not made by itself")
@@ -191,6 +193,7 @@ cdef class Entries:
         if self.group.count == 0:
             return 0
         self.positions = <const uint8_t**>malloc(self.group.count * sizeof(void*))
+        # What is parsed into it is of no use after: it is where each entry ends that is looked for.
         scratch = <sbe_root*>malloc(self.size)
         if self.positions == NULL or scratch == NULL:
             free(scratch)
@@ -215,10 +218,11 @@ cdef class Entries:
         cdef sbe_root* root = <sbe_root*>calloc(1, self.size)
         if root == NULL:
             raise MemoryError()
-        made.root = root
+        made.root = root        # which the entry frees, also where the frame has become a wrong one
         cursor = sbe_cursor(start_of(self.owner), self.positions[i], self.group.end, &fault, -1, 0)
         if not self.take(&cursor, &self.group, root):
             raise_fault(&fault, self.kind._SCHEMA)
+        # Borrowed from here: ``entries`` keeps this object as long as the entry lives.
         root.outer = self.around
         root.depth = self.around.depth
         made.owner = self.owner

@@ -17,8 +17,9 @@ cdef class Lease:
                     "decoded; hex digits become bytes with bytes.fromhex"
                 )
             raise TypeError(f"a frame is bytes or another buffer, not {type(frame).__name__}")
+        # This may run Python code (`__buffer__`, from 3.12 on): no cursor points anywhere yet.
         PyObject_GetBuffer(frame, &self.view, PyBUF_FORMAT | PyBUF_STRIDES)
-        self.held = True
+        self.held = True        # at once: what is refused below is released as well
         if not PyBuffer_IsContiguous(&self.view, b"C"):
             raise BufferError(
                 f"a frame is one run of bytes, and this {type(frame).__name__} has gaps "
@@ -62,4 +63,4 @@ cdef const uint8_t* start_of(object owner) noexcept:
     """The first byte of the buffer that ``owner`` keeps."""
     if isinstance(owner, Lease):
         return <const uint8_t*>(<Lease>owner).view.buf
-    return <const uint8_t*>PyBytes_AS_STRING(owner)
+    return <const uint8_t*>PyBytes_AS_STRING(owner)     # the only other kind: see `open_frame`

@@ -39,12 +39,14 @@ cdef struct sbe_move:
 def move(list copies, list scales):
     """Moves whole columns.
 
-    ``copies`` are (source, target): arrays of one shape and itemsize, native or not, whose bytes are
-    copied. ``scales`` are (mantissas, exponents, target, null, exponent_null): integers, integers
-    (or one int), and float64 that becomes the nearest to mantissa x 10^exponent, NaN for a null (None where there
-    can be none). All columns have one length, and rows at any distance.
+    ``copies`` are (source, target): arrays of one shape and itemsize, native or not, whose bytes
+    are copied. ``scales`` are (mantissas, exponents, target, null, exponent_null): integers,
+    integers (or one int), and float64 that becomes the nearest to mantissa x 10^exponent, NaN for a
+    null (None where there can be none). All columns have one length, and rows at any distance.
     """
     cdef Py_ssize_t count, begin, i, total = len(copies) + len(scales)
+    # What the sides point to is borrowed from the arrays, which the two lists hold; that of a power
+    # may be in `moves` itself, which stays where it is.
     cdef sbe_move* moves = <sbe_move*>calloc(total + 1, sizeof(sbe_move))
     if moves == NULL:
         raise MemoryError()
@@ -75,6 +77,8 @@ def move(list copies, list scales):
             moves[i].power_optional = power_null is not None
             moves[i].power_null = bits_of(power_null)
             i += 1
+        # Others may run, and write to the sources: a value is what it was when it was read. The
+        # arrays stay: the lists have them.
         with nogil:
             begin = 0
             while begin < count:

@@ -1,8 +1,8 @@
 """Memory of batches that are gone, for the next ones.
 
-A page that is touched for the first time costs a fault, which takes longer than writing the rows that go
-there. So up to four blocks of 64 KiB to 16 MiB are kept when the arrays over them are gone. Any thread
-may take or give at any time, with the GIL or without.
+A page that is touched for the first time costs a fault, which takes longer than writing the rows
+that go there. So up to four blocks of 64 KiB to 16 MiB are kept when the arrays over them are gone.
+Any thread may take or give at any time, with the GIL or without.
 """
 
 from libc.stdlib cimport free
@@ -13,7 +13,8 @@ cdef extern from *:
     #define SBE_MOST_SPARE ((size_t)1 << 24)
     #define SBE_SPARES 4
 
-    typedef struct { size_t capacity; } sbe_memory_block;      /* at the start of a block that is spare */
+    /* At the start of a block that is spare: whoever takes it writes over that. */
+    typedef struct { size_t capacity; } sbe_memory_block;
 
     static sbe_memory_block *sbe_memory_blocks[SBE_SPARES];
 
@@ -48,6 +49,7 @@ cdef void* take_memory(size_t least, size_t* capacity) noexcept nogil:
     if not sbe_is_kept(least):
         return NULL
     for place in range(SBE_SPARES):
+        # Out of its place before it is looked at: no other thread can take or free it meanwhile.
         spare = sbe_swap(place, NULL)
         if spare == NULL:
             continue

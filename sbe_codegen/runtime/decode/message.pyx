@@ -51,6 +51,8 @@ cdef void keep_freed_by(type kind, void (*give_back)(void*) noexcept) noexcept:
     """Lets ``give_back`` have the memory of each dead message, at import. The class is final.
 
     A pool that nothing is given back to stays empty, so that each message is made anew.
+    ``give_back`` gets memory, not an object: what the message held is gone, and no Python code may
+    run amid a deallocation.
     """
     if ALLOWED:
         (<TypeStruct*>kind).tp_free = give_back
@@ -58,6 +60,8 @@ cdef void keep_freed_by(type kind, void (*give_back)(void*) noexcept) noexcept:
 
 cdef object reopen(Message message, object frame, Py_ssize_t offset, sbe_cursor* cursor):
     """Points the cursor at ``frame[offset]``; returns what is to be the message's owner."""
+    # What is returned is held beside the message's own owner, which it gives up when all has been
+    # read: where that fails the message is what it was.
     cdef Lease lease
     seen(message)
     if isinstance(message.owner, Lease):
@@ -86,8 +90,8 @@ cdef class Message(View):
 
     It holds the frame and copies nothing; attributes are read from the bytes when they are asked
     for. Messages are equal if they are of one class and their bytes are; they hash where the frame
-    is bytes, which can't change; a copy, deep copy or pickle owns its bytes. ``bytes(message)`` is the message
-    alone, header included.
+    is bytes, which can't change; a copy, deep copy or pickle owns its bytes. ``bytes(message)`` is
+    the message alone, header included.
     """
 
     def __init__(self, *args, **kwargs):
@@ -131,6 +135,7 @@ cdef class Message(View):
         return violations(self)
 
     def __bytes__(self):
+        # Nothing runs between looking and copying: making bytes wakes no collector.
         cdef const sbe_root* root = seen(self)
         return PyBytes_FromStringAndSize(<const char*>root.frame, root.encoded_length)
 

@@ -105,6 +105,7 @@ cdef object scale_column(np.ndarray mantissas, int64_t exponent):
     cdef const uint8_t* data = <const uint8_t*>np.PyArray_DATA(mantissas)
     cdef np.npy_intp length = count
     cdef np.ndarray result = np.PyArray_SimpleNew(1, &length, np.NPY_DOUBLE)
+    # The column may be a view over a frame that somebody writes to: each mantissa is loaded once.
     cdef double* out = <double*>np.PyArray_DATA(result)
     cdef int64_t mantissa
     for i in range(count):

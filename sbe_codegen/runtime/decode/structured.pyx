@@ -1,7 +1,8 @@
 """The descriptors behind blocks and flat groups: structured arrays over the frame.
 
-What a reader needs of a message it copies first: in the Python code that it runs, a finalizer or another
-thread may `wrap` the message, and then the message's C struct is about another frame than ``owner``.
+What a reader needs of a message it copies first: in the Python code that it runs, a finalizer or
+another thread may `wrap` the message, and then the message's C struct is about another frame than
+``owner``.
 """
 
 from libc.math cimport NAN
@@ -57,6 +58,7 @@ cdef class GroupView(Element):
 
     cdef object gathered(self, const sbe_group* group):
         """A copy of blocks that are not one after the other: a newer sender's entries have more."""
+        # ``group`` is the caller's copy: `blank` runs Python code, which may wrap the message.
         cdef np.ndarray result = self.layout.blank(group.count)
         cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
         cdef const uint8_t* entry = group.data
@@ -73,6 +75,8 @@ cdef class GroupView(Element):
         cdef sbe_root entry
         cdef Element element
         cdef uint64_t i
+        # What is needed of ``root`` is on this stack. What outlives the call, as `Entries` do, has
+        # copied what it found there.
         entry.frame = root.frame
         entry.outer = &outer
         entry.depth = root.depth
@@ -108,8 +112,8 @@ cdef enum:
 cdef class GroupFloats(Element):
     """A copy of a group in which the mantissas are the nearest float64.
 
-    Little-endian numbers that are scaled by exponents outside of the group are copied in one pass over
-    the entries; the rest, and values that need Python's integers, by `to_floats`.
+    Little-endian numbers that are scaled by exponents outside of the group are copied in one pass
+    over the entries; the rest, and values that need Python's integers, by `to_floats`.
     """
 
     cdef GroupView group
@@ -183,6 +187,8 @@ cdef class GroupFloats(Element):
     cdef object copied(self, const sbe_group* group, const int64_t* powers):
         """None where a value needs Python's integers."""
         cdef np.ndarray result = empty_array(self.to_floats.dtype, group.count)
+        # From here on no Python code runs. The frame is the owner's, which `read` holds; the array
+        # is nobody else's yet.
         cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
         cdef Py_ssize_t width = np.PyArray_ITEMSIZE(result)
         cdef const uint8_t* entry = group.data

@@ -1,4 +1,4 @@
-"""The descriptors of what is more than one number: characters, arrays, wide numbers and var data."""
+"""The descriptors of more than one number: characters, arrays, wide numbers and var data."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
@@ -70,12 +70,13 @@ cdef class TextField(Element):
             return None
         if self.encoding is None:
             return PyUnicode_DecodeLatin1(text, length, NULL)
+        # Of a copy, since a codec is Python code, in which the message may be wrapped.
         try:
             value = text[:length].decode(self.encoding)
         except MemoryError:
             raise
         except Exception as error:      # UnicodeDecodeError, and what else codecs raise at bytes
-            raise_text(self, error, self.encoding, root.block.data + self.offset, owner,
+            raise_text(self, error, self.encoding, <const uint8_t*>text, owner,
                        f"block['{self.name}'] gives the bytes")
         if self.wide:
             value = value.partition("\0")[0]
@@ -159,7 +160,7 @@ cdef class DataField(Element):
             return None
         if self.utf8:
             found = known_text(text, data.length)
-            if found != NULL:
+            if found != NULL:           # borrowed, and so taken at once
                 return <object>found
         if self.encoding is None:
             return PyBytes_FromStringAndSize(text, data.length)
@@ -170,7 +171,7 @@ cdef class DataField(Element):
         except MemoryError:
             raise
         except Exception as error:
-            raise_text(self, error, self.encoding, data.data, owner,
+            raise_text(self, error, self.encoding, <const uint8_t*>text, owner,
                        f"{self.name}_bytes gives the bytes")
 
     cdef object plain(self, const sbe_root* root, object owner, bint embedded):
@@ -239,6 +240,7 @@ cdef class DataMessage(Element):
                 offset=data.data - start_of(owner),
                 element=self.schema_name,
             )
+        # One owner for both: the message inside keeps the whole frame, and reads it where it lies.
         cursor = sbe_cursor(start_of(owner), data.data, data.data + data.length, &fault, -1, 0)
         message = self.schema.open_message(owner, &cursor)
         (<sbe_root*>message.root).depth = top.depth + 1

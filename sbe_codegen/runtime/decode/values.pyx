@@ -1,8 +1,8 @@
 """C values to Python objects, remembering what market data repeats: exponents and symbols.
 
-Making and freeing a Python object costs more than everything else that decoding a value does.
-(Ints and floats that the consumer has let go of are changed in place: see `reuse`. Remembering prices
-by their values was tried: it costs more than it saves.) The tables are used under the GIL only.
+Making and freeing a Python object costs more than everything else that decoding a value does. (Ints
+and floats that the consumer has let go of are changed in place: see `reuse`. Remembering prices by
+their values was tried: it costs more than it saves.) The tables are used under the GIL only.
 """
 
 from cpython.object cimport PyObject
@@ -35,13 +35,19 @@ for number in range(-128, 256):
 
 cdef inline Text* text_slot(const uint8_t* text, size_t length, Text* key) noexcept:
     """Where a text of 1 to LONGEST bytes is or will be; ``key`` gets what tells it from others."""
+    cdef uint64_t mixed
     load_ends(text, length, &key.first, &key.last)
     key.length = length
-    return &TEXTS[((key.first ^ (key.last * 0xD6E8FEB86659FD93u)) * 0x9E3779B97F4A7C15u) >> (64 - TEXT_BITS)]
+    mixed = (key.first ^ (key.last * 0xD6E8FEB86659FD93u)) * 0x9E3779B97F4A7C15u
+    return &TEXTS[mixed >> (64 - TEXT_BITS)]
 
 
 cdef PyObject* known_text(const char* text, size_t length) noexcept:
-    """The str of a text that has been seen, borrowed, or NULL."""
+    """The str of a text that has been seen, or NULL.
+
+    Borrowed from its slot, which another text may take at the next call: a reference is to be taken
+    before anything else runs.
+    """
     cdef Text key
     cdef Text* slot
     if length == 0 or length > LONGEST:
@@ -70,6 +76,7 @@ cdef object utf8_text(const char* text, size_t length):
 
 cdef inline void replace(PyObject** kept, object new) noexcept:
     """Keeps a reference to ``new`` instead of the one kept."""
+    # The old one is let go of when the new one is in its place: nobody finds one that is gone.
     cdef PyObject* old = kept[0]
     Py_INCREF(new)
     kept[0] = <PyObject*>new
@@ -81,12 +88,14 @@ cdef bint knows_ints() except -1:
     cdef uint64_t size
     for wanted in (1 << 29, 1 << 30, (1 << 60) - 1, 1 << 60, (1 << 63) - 1, 1 << 63, 257):
         for sign in (1, -1):
-            changed = (1 << 61) + wanted        # a new int with room for three digits
+            changed = (1 << 61) + wanted        # new, so that nobody else has it; room for 3 digits
             size = wanted
             if not sbe_change_int(changed, size, sign < 0):
                 return False
             expected = int(str(sign * wanted))
-            if changed != expected or hash(changed) != hash(expected) or changed + 1 != expected + 1:
+            if changed != expected or hash(changed) != hash(expected):
+                return False
+            if changed + 1 != expected + 1:
                 return False
             if repr(changed) != repr(expected) or changed.__sizeof__() != expected.__sizeof__():
                 return False

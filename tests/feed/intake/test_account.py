@@ -8,13 +8,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from intake import intake
 
 import binance_sbe
-from binance_sbe.feed.intake.backlog import Backlog
-from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
-from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.intake.streams import Source
-from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import Diff, Trade, Trades
 
@@ -26,9 +23,7 @@ class Run:
 
     def __init__(self, chance: random.Random, kind: str, lines: int, limit: int, policy: str):
         self.chance, self.kind, self.policy = chance, kind, policy
-        self.ledger = Ledger()
-        queue = FrameQueue(limit, policies({kind: policy}), self.ledger)
-        self.backlog = Backlog(Stats(), self.ledger, queue, policy == "block", lambda: None)
+        self.ledger, self.backlog = intake(limit, {kind: policy})
         self.name = f"btcusdt@{kind}"
         self.sent = 0
         self.lines = [self.enter(Source(i, f"{i}")) for i in range(lines)]

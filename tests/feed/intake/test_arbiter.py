@@ -14,7 +14,7 @@ from intake import intake
 
 import binance_sbe
 from binance_sbe.feed.intake.damage import MOST_BYTES, MOST_FRAMES, MOST_OF_ONE, DamagedFrames
-from binance_sbe.feed.intake.directory import MOST_STRAYS, Directory
+from binance_sbe.feed.intake.directory import MOST_STRAYS
 from binance_sbe.feed.intake.streams import Source
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trade, Trades
@@ -75,7 +75,7 @@ class Feed:
     def open(self, place: int) -> Source:
         line = Source(place, f"line {place + 1}")
         self.lines[place : place + 1] = [line]
-        self.arbiter.enter(line, self.names, self.now)
+        self.arbiter.enter(line, self.names)
         return line
 
     def give(self, place: int, *frames: bytes) -> list[int]:
@@ -447,11 +447,6 @@ def test_damaged_frames_are_kept_within_bounds() -> None:
     kept = [frame for frame, _, _ in frames]
     assert len(kept[-1]) == MOST_OF_ONE
     assert sum(map(len, kept)) <= MOST_BYTES
-
-
-def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(ValueError, match="no message"):
-        Directory().ids(b"no frame")
 
 
 def test_ids_missing_inside_one_event_are_in_holes() -> None:

@@ -10,14 +10,11 @@ import vectors
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from intake import intake
 
 import binance_sbe
 from binance_sbe import DecodeError
-from binance_sbe.feed.intake.backlog import Backlog
-from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
-from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.intake.streams import Source
-from binance_sbe.feed.ledger import Ledger
 
 STREAM = "btcusdt@trade"
 
@@ -43,11 +40,9 @@ class Consumers(RuleBasedStateMachine):
 
     @initialize(limit=st.integers(1, 40))
     def open(self, limit: int) -> None:
-        self.ledger = Ledger()
-        self.stats = Stats()
         self.woken = 0
-        queue = FrameQueue(limit, policies("block"), self.ledger)
-        self.backlog = Backlog(self.stats, self.ledger, queue, True, self.wake)
+        self.ledger, self.backlog = intake(limit, wake=self.wake)
+        self.stats = self.backlog.stats
         self.lines = [Source(0, "one"), Source(1, "two")]
         self.clock = 0
         for line in self.lines:
@@ -200,9 +195,8 @@ TestConsumers.settings = settings(max_examples=150, stateful_step_count=50, dead
 @pytest.mark.parametrize("policy", ["drop_oldest", "raise", "block"])
 @pytest.mark.parametrize("rows", [False, True])
 def test_the_limit_holds_for_every_policy(policy: str, rows: bool) -> None:
-    ledger, stats, line = Ledger(), Stats(), Source()
-    queue = FrameQueue(50, policies(policy), ledger)
-    backlog = Backlog(stats, ledger, queue, policy == "block", lambda: None)
+    line = Source()
+    _, backlog = intake(50, policy)
     backlog.arbiter.enter(line, [STREAM])
     if rows:
         backlog.gather(1000)
@@ -216,10 +210,8 @@ def test_the_limit_holds_for_every_policy(policy: str, rows: bool) -> None:
 
 
 def test_batches_of_another_size_are_cut_from_what_is_there() -> None:
-    ledger, line = Ledger(), Source()
-    backlog = Backlog(
-        Stats(), ledger, FrameQueue(10_000, policies("block"), ledger), True, lambda: 0
-    )
+    line = Source()
+    _, backlog = intake()
     backlog.arbiter.enter(line, [STREAM])
     backlog.gather(1000)
     for number in range(1, 3501):
@@ -243,8 +235,8 @@ def test_batches_of_another_size_are_cut_from_what_is_there() -> None:
 
 
 def test_messages_come_though_rows_that_nobody_takes_fill_the_inbox() -> None:
-    ledger, line = Ledger(), Source()
-    backlog = Backlog(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, lambda: 0)
+    line = Source()
+    _, backlog = intake(10)
     backlog.arbiter.enter(line, [STREAM])
     backlog.gather(1000)
     for number in range(1, 11):

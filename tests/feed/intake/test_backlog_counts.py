@@ -11,15 +11,13 @@ import vectors
 from fake_shell import Shell
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from intake import intake
 from raw_server import BINARY, wire
 
 import binance_sbe
 from binance_sbe import DecodeError
-from binance_sbe.feed.intake.backlog import Backlog
-from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
 from binance_sbe.feed.intake.stats import Histogram, Stats
 from binance_sbe.feed.intake.streams import Source
-from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Trade, Trades
 
@@ -39,11 +37,9 @@ class Box:
     """An backlog with two connections, and how often it has woken its consumer."""
 
     def __init__(self, limit: int = 100, policy: Any = "block") -> None:
-        self.ledger, self.stats, self.woken = Ledger(), Stats(), 0
-        given = policies(policy)
-        queue = FrameQueue(limit, given, self.ledger)
-        stops = set(given.values()) == {"block"}
-        self.backlog = Backlog(self.stats, self.ledger, queue, stops, self.wake)
+        self.woken = 0
+        self.ledger, self.backlog = intake(limit, policy, self.wake)
+        self.stats = self.backlog.stats
         self.lines = [Source(0, "one"), Source(1, "two")]
         for line in self.lines:
             self.backlog.arbiter.enter(line, NAMES)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from binance_sbe import decode
 from binance_sbe.feed.intake.directory import Directory
 from binance_sbe.feed.intake.frame_queue import POLICIES, FrameQueue, policies
 from binance_sbe.feed.intake.streams import Stream
@@ -68,7 +69,11 @@ class Model:
 
 def put(queue: FrameQueue, frame: bytes, received: int, stream: Stream) -> None:
     """With the ids that the frame has."""
-    queue.append(frame, received, stream, *Directory().ids(frame))
+    message: Any = decode(frame)
+    trades = stream.kind == "trade"
+    ids = message.trades["id"].tolist() if trades else [message.book_update_id]
+    ids = ids or [-(2**63)]  # which stands for none
+    queue.append(frame, received, stream, min(ids), max(ids))
 
 
 STEPS = st.lists(

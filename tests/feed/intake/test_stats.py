@@ -13,13 +13,12 @@ import pytest
 import vectors
 from hypothesis import given
 from hypothesis import strategies as st
+from intake import intake
 from websockets.asyncio.server import ServerConnection, serve
 
 from binance_sbe import DecodeError, Feed, connect
 from binance_sbe.errors import ConnectionLost
-from binance_sbe.feed.intake.backlog import Backlog
-from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
-from binance_sbe.feed.intake.stats import Histogram, Stats
+from binance_sbe.feed.intake.stats import Histogram
 from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.ledger import Ledger
 from binance_sbe.simulator import Exchange
@@ -79,10 +78,8 @@ def test_percentiles_count_ranks_exactly() -> None:
 
 
 def test_event_times_may_be_any_number() -> None:
-    ledger, line = Ledger(), Source()
-    backlog = Backlog(
-        Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, lambda: None
-    )
+    line = Source()
+    _, backlog = intake(10)
     times = [-(2**63), 0, 2**63 - 1]
     for at in times:
         ids = [at // 2**60 + 20] * 2  # which go up
@@ -259,10 +256,10 @@ def test_an_unknown_transport_is_refused() -> None:
 
 
 def test_an_inbox_keeps_frames_or_makes_rows() -> None:
-    woken = []
-    stats, ledger, line = Stats(), Ledger(), Source()
-    queue = FrameQueue(10, policies("block"), ledger)
-    backlog = Backlog(stats, ledger, queue, True, lambda: woken.append(1))
+    woken: list[int] = []
+    line = Source()
+    _, backlog = intake(10, wake=lambda: woken.append(1))
+    stats = backlog.stats
     frames = [vectors.next_trade() for _ in range(13)]
     for frame in frames[:4]:
         backlog.put(frame, 5, line)
@@ -300,8 +297,8 @@ def test_frames_count_for_the_connection_that_brought_them_whatever_comes_betwee
         if failures:
             raise failures.pop()
 
-    ledger, one, two = Ledger(), Source(), Source()
-    backlog = Backlog(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, wake)
+    one, two = Source(), Source()
+    _, backlog = intake(10, wake=wake)
     with pytest.raises(RuntimeError, match="once"):
         backlog.put(b"one", 1, one)
     backlog.put(b"another", 2, two)
@@ -311,7 +308,7 @@ def test_frames_count_for_the_connection_that_brought_them_whatever_comes_betwee
 
 def test_the_ledger_forgets_the_oldest_connections_that_ended() -> None:
     from binance_sbe.feed.intake.streams import Source
-    from binance_sbe.feed.ledger import MOST_CONNECTIONS, ConnectionRecord, Ledger
+    from binance_sbe.feed.ledger import MOST_CONNECTIONS, ConnectionRecord
 
     ledger = Ledger()
     for number in range(MOST_CONNECTIONS + 20):

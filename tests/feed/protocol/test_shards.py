@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +94,21 @@ def test_a_name_is_in_one_shard_and_no_shard_is_too_full(steps: list[tuple[bool,
             assert sorted(held) == sorted(wanted)
             assert all(len(shard.names) <= 3 for shard in shards)
             assert len(shards) == -(-most // 3)
+
+
+def test_only_what_has_no_connection_is_old() -> None:
+    shards = Shards(Settings(lines=2), random.Random(1))
+    assert shards.cut_off() == set()
+    names = [f"s{i}@trade" for i in range(1500)]
+    shards.place(names, 0.0)
+    assert (len(shards), shards.cut_off()) == (2, set(names))
+    first, second = shards
+    for shard in (first, second):
+        for number, slot in enumerate(shard.slots):
+            slot.current = Connection(number, slot, Source())
+            slot.current.phase = Phase.LIVE
+    assert shards.cut_off() == set()
+    second.slots[0].current = None
+    assert shards.cut_off() == set()  # the other line brings them
+    second.slots[1].current.phase = Phase.SUBSCRIBING  # type: ignore[union-attr]
+    assert shards.cut_off() == set(second.names)

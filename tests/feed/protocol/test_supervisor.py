@@ -532,3 +532,11 @@ class Chaos(RuleBasedStateMachine):
 
 TestChaos = Chaos.TestCase
 TestChaos.settings = hypothesis_settings(max_examples=20, stateful_step_count=30, deadline=None)
+
+
+def test_which_of_several_connections_was_lost_is_told() -> None:
+    shell = Shell(lines=2)
+    shell.started()
+    shell.supervisor.closed(shell.numbers[1], None, "gone", shell.now)
+    shell.run(0.01)
+    assert re.search(r"connection lost \(line 2\), trying again in ", shell.logs[-1])

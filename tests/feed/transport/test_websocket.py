@@ -19,15 +19,13 @@ import trustme
 import vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from intake import intake
 from raw_server import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Script, upgrade, wire
 
 import binance_sbe
 from binance_sbe.errors import Unreachable
 from binance_sbe.feed.intake.backlog import Backlog
-from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
-from binance_sbe.feed.intake.stats import Stats
 from binance_sbe.feed.intake.streams import Source
-from binance_sbe.feed.ledger import Ledger
 from binance_sbe.feed.transport.websocket import Transport
 
 
@@ -41,10 +39,7 @@ class Got(NamedTuple):
 
 
 def fresh_backlog(limit: int = 1_000_000) -> Backlog:
-    ledger = Ledger()
-    return Backlog(
-        Stats(), ledger, FrameQueue(limit, policies("block"), ledger), True, lambda: None
-    )
+    return intake(limit)[1]
 
 
 @contextlib.asynccontextmanager
@@ -488,7 +483,6 @@ def test_an_error_of_ours_ends_the_connection_and_is_told() -> None:
     def fail() -> None:
         raise RuntimeError("the consumer's waker failed")
 
-    ledger = Ledger()
-    backlog = Backlog(Stats(), ledger, FrameQueue(10, policies("block"), ledger), True, fail)
+    _, backlog = intake(10, wake=fail)
     got = asyncio.run(receive([wire(PING, b""), GOOD, GOOD], backlog))
     assert got.lost == [(None, "RuntimeError: the consumer's waker failed")]

@@ -1,4 +1,4 @@
-"""When order books are shown: once, at every change, once a second, or drawn anew."""
+"""`binance-sbe book`: when books are shown, and as it is run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 import time
 import types
@@ -15,9 +17,10 @@ from typing import Any
 
 import pytest
 from test_book import diff, snapshot
-from test_ladder_texts import NOW, PANEL, a_book, drawn, stale
+from test_ladder import NOW, PANEL, a_book, drawn, stale
 
 from binance_sbe.books.keeper import UP, Audit, LiveBook
+from binance_sbe.commands import book as command
 from binance_sbe.commands import ladder
 from binance_sbe.errors import FeedError
 
@@ -52,8 +55,8 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 50.0
         self.slept: list[float] = []
-        monkeypatch.setattr(ladder.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(ladder.asyncio, "sleep", self.sleep)
+        monkeypatch.setattr(command.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(command.asyncio, "sleep", self.sleep)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -72,9 +75,9 @@ def shown(kept: Kept, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[s
         yield kept
 
     out = io.StringIO()
-    monkeypatch.setattr(ladder, "books", books)
+    monkeypatch.setattr(command, "books", books)
     monkeypatch.setattr(sys, "stdout", out)
-    assert asyncio.run(ladder.show(list(kept), **options)) == 0
+    assert asyncio.run(command.show(list(kept), **options)) == 0
     return out.getvalue().splitlines()
 
 
@@ -173,6 +176,75 @@ def test_a_terminal_gets_the_ladder_drawn_anew(
             self.drawn.append((drawn(renderable, 90), refresh))
 
     screen = Screen()
-    monkeypatch.setattr("binance_sbe.commands.watching.live_display", lambda: screen)
+    monkeypatch.setattr("binance_sbe.commands.screen.live_display", lambda vanishes: screen)
     assert shown(Kept(a_book()), monkeypatch, seconds=1.0, levels=3) == []
     assert screen.drawn == [(PANEL.splitlines(), True)] * 4
+
+
+# as a process
+
+
+def run(*arguments: str, key: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "BINANCE_API_KEY"}
+    if key is not None:
+        environment["BINANCE_API_KEY"] = key
+    return subprocess.run(
+        [sys.executable, "-m", "binance_sbe", "book", *arguments],
+        capture_output=True, text=True, timeout=60, check=False, env=environment,
+    )  # fmt: skip
+
+
+def test_once_shows_the_ladder_of_a_live_book_without_a_key() -> None:
+    done = run("btcusdt", "--simulate", "--once", "--levels", "4")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.match(r"BTCUSDT live for .*, update id [\d,]+", lines[0])
+    assert re.match(r"audit: (\d+) of \1 levels agreed in 1 checks? \(0 with snapshots\)", lines[1])
+    prices = [float(line.split()[1]) for line in lines[2:] if "spread" not in line]
+    assert [line.split()[0] for line in lines[2:]] == ["ask"] * 4 + ["spread"] + ["bid"] * 4
+    assert prices == sorted(prices, reverse=True)
+    assert done.stderr == ""
+
+
+def test_json_is_a_book_a_line() -> None:
+    done = run("btcusdt", "--simulate", "--json", "--levels", "2", "--seconds", "1.5")
+    assert done.returncode == 0, done.stderr
+    books = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [book["symbol"] for book in books] == ["BTCUSDT"] * len(books)
+    assert books[-1]["state"] == "live"
+    ids = [book["update_id"] for book in books if book["state"] == "live"]
+    assert ids == sorted(set(ids))
+    last = books[-1]
+    assert len(last["bids"]) == len(last["asks"]) == last["proven_bids"] == 2
+    assert re.fullmatch(r"\d+\.\d\d", last["bids"][0][0])
+    assert float(last["bids"][0][0]) < float(last["asks"][0][0])
+    assert last["audit"]["levels"] == last["audit"]["agreed"] > 0
+
+
+def test_pipes_get_lines_and_the_end_says_how_it_stands() -> None:
+    done = run("btcusdt", "--simulate", "--seconds", "1.5", "--levels", "1")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-3].split()[0] == "ask"
+    assert lines[-2].startswith("  spread ")
+    assert lines[-1].split()[0] == "bid"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["btcusdt"], 2, "BINANCE_API_KEY"),
+        (["btcusdt", "--url", "ws://127.0.0.1:1"], 3, "nothing listens there"),
+    ],
+)
+def test_what_can_not_be_is_said(arguments: list[str], code: int, reason: str) -> None:
+    done = run(*arguments, key=None if code == 2 else "any")
+    assert done.returncode == code
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_several_books_are_shown() -> None:
+    done = run("btcusdt", "ethusdt", "--simulate", "--once", "--levels", "1")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^(\w+) live for", done.stdout, re.MULTILINE) == ["BTCUSDT", "ETHUSDT"]

@@ -1,15 +1,17 @@
-"""What `binance-sbe demo` says in the end: what came, as record arrays, and what to try next."""
+"""What is said in the end: how much came, and by the demo, as what, and what to try next."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 from ..feed.intake.stats import Stats
 from ..spot_stream import MESSAGES
-from .display import Market, decode_times, total
+from .numbers import decode_times
+from .quotes import Market
 
 _NEXT = (
     ("watch --simulate btcusdt", "the same until Ctrl-C"),
@@ -21,7 +23,13 @@ _WITH_KEY = (
 )
 
 
-def summary(market: Market, stats: Stats, width: int = 80) -> list[str]:
+def total(market: Market) -> str:
+    passed = time.monotonic() - market.started
+    rows = sum(market.rows.values())
+    return f"{rows:,} messages in {market.batches:,} batches, {passed:.1f} s"
+
+
+def came(market: Market, stats: Stats, width: int = 80) -> list[str]:
     """Lines that fit a screen, with those of the ledger: what arrived, and its columns."""
     out = [f"{total(market)}, as record arrays (feed.batches):"]
     for message in MESSAGES.values():

@@ -1,7 +1,8 @@
-"""How commands end: by signals in order, and their exchange with them, however they end."""
+"""What ends commands: signals in order, and the end of a parent, however it ends."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,10 +10,104 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from binance_sbe.venue import environments
+from binance_sbe.commands.signals import SIGNALS, at_end_of_parent, at_signal
+
+
+async def turn() -> None:
+    await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_of_blocks_inside_one_another_the_inner_one_is_told(number: int) -> None:
+    told: list[str] = []
+
+    async def work() -> None:
+        with at_signal(lambda: told.append("outer")):
+            os.kill(os.getpid(), number)
+            await turn()
+            with at_signal(lambda: told.append("inner")):
+                os.kill(os.getpid(), number)
+                await turn()
+            os.kill(os.getpid(), number)
+            await turn()
+
+    before = signal.getsignal(number)
+    asyncio.run(work())
+    assert told == ["outer", "inner", "outer"]
+    after = signal.getsignal(number)  # asyncio leaves the default, or Python's own
+    assert after in (before, signal.SIG_DFL, signal.default_int_handler)
+    signal.signal(number, before)
+
+
+def test_a_block_that_was_left_early_is_not_told_and_the_next_is() -> None:
+    told: list[str] = []
+
+    async def work() -> None:
+        outer, inner = (at_signal(lambda n=n: told.append(n)) for n in ("outer", "inner"))
+        with pytest.raises(KeyError), outer:
+            raise KeyError
+        with inner:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await turn()
+
+    asyncio.run(work())
+    assert told == ["inner"]
+
+
+def test_sighup_stays_ignored_and_the_others_are_not() -> None:
+    told: list[int] = []
+
+    async def work() -> None:
+        with at_signal(lambda: told.append(1)):
+            os.kill(os.getpid(), signal.SIGHUP)
+            await turn()
+            assert told == []
+            os.kill(os.getpid(), signal.SIGTERM)
+            await turn()
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asyncio.run(work())
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert told == [1]
+
+
+def test_the_end_of_a_parent_is_told_once_and_what_it_says_is_not_its_end() -> None:
+    told: list[int] = []
+
+    async def work() -> None:
+        ours, theirs = os.pipe()
+        loop: Any = asyncio.get_running_loop()
+        with at_end_of_parent(lambda: told.append(1), ours):
+            os.write(theirs, b"a line\n")
+            await turn()
+            assert told == []
+            os.close(theirs)
+            await turn()
+            await turn()
+            assert told == [1]
+        assert not loop.remove_reader(ours)
+        os.close(ours)
+        ours, theirs = os.pipe()
+        with at_end_of_parent(lambda: told.append(2), ours):
+            pass
+        os.close(theirs)
+        await turn()
+        assert not loop.remove_reader(ours)
+        os.close(ours)
+
+    asyncio.run(work())
+    assert told == [1]
+
+
+# as processes
+
 
 COMMAND = [sys.executable, "-m", "binance_sbe"]
 DEMO = ["demo", "btcusdt", "--seconds", "60"]
@@ -20,7 +115,7 @@ BOOK = ["book", "btcusdt", "--simulate", "--seconds", "60"]
 MARKER = "MARKERkey0123456789"
 PROC = Path("/proc")
 
-pytestmark = pytest.mark.skipif(not PROC.is_dir(), reason="processes are looked for in /proc")
+needs_proc = pytest.mark.skipif(not PROC.is_dir(), reason="processes are looked for in /proc")
 
 
 def status(pid: int) -> dict[str, str]:
@@ -66,6 +161,7 @@ def started(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], int]]:
                 os.kill(child, signal.SIGKILL)
 
 
+@needs_proc
 @pytest.mark.parametrize("command", [DEMO, BOOK], ids=["demo", "book"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
 def test_an_exchange_ends_with_its_command(command: list[str], number: signal.Signals) -> None:
@@ -124,6 +220,7 @@ def test_sighup_stays_ignored_under_nohup() -> None:
         process.terminate()
 
 
+@needs_proc
 @pytest.mark.parametrize("command", [DEMO, BOOK], ids=["demo", "book"])
 def test_the_key_is_in_no_command_line_and_not_given_to_the_exchange(command: list[str]) -> None:
     for process, child in started(command):
@@ -133,50 +230,3 @@ def test_the_key_is_in_no_command_line_and_not_given_to_the_exchange(command: li
         assert MARKER.encode() not in (PROC / str(child) / "environ").read_bytes()
         process.terminate()
         process.communicate(timeout=20)
-
-
-# where it serves
-
-
-def serving(*arguments: str) -> tuple[str, str, set[str]]:
-    """What it says, and the addresses it listens on, as the kernel has them."""
-    command = [*COMMAND, "simulate", "btcusdt", "--port", "0", *arguments]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        port = f"{int(line.rpartition(':')[2]):04X}"
-        rows = [row.split() for row in (PROC / "net" / "tcp").read_text().splitlines()[1:]]
-        listening = {
-            row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[1].endswith(port)
-        }
-        process.terminate()
-        _, said = process.communicate(timeout=20)
-    return line, said, listening
-
-
-def test_an_exchange_is_for_this_machine_unless_told_otherwise() -> None:
-    line, said, listening = serving()
-    assert line.startswith("serving btcusdt on ws://127.0.0.1:")
-    assert (said, listening) == ("", {"0100007F"})
-    line, said, listening = serving("--host", "0.0.0.0")
-    assert line.startswith("serving btcusdt on ws://0.0.0.0:")
-    assert (said, listening) == ("open to other machines: --host 0.0.0.0\n", {"00000000"})
-
-
-@pytest.mark.parametrize("command", [["simulate"], ["watch", "btcusdt"]])
-@pytest.mark.parametrize("host", ["", " ", "a b"])
-def test_what_is_no_address_is_refused(command: list[str], host: str) -> None:
-    done = subprocess.run(
-        [*COMMAND, *command, "--host", host], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "is not an address to serve on" in done.stderr
-
-
-def test_what_is_loopback_is_known() -> None:
-    assert all(map(environments.is_loopback, ("127.0.0.1", "127.8.8.8", "::1", "localhost")))
-    assert not any(
-        map(environments.is_loopback, ("0.0.0.0", "::", "10.0.0.1", "fe80::1%eth0", "host", ""))
-    )
