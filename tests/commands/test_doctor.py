@@ -72,9 +72,9 @@ def test_all_is_well_with_a_local_exchange(exchange: str) -> None:
     done = run("--url", exchange, key="good")
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
-    assert [line[:4] for line in lines] == ["ok  "] * 7
+    assert [line[:4] for line in lines] == ["ok  "] * 8
     assert [line.split()[1] for line in lines] == [
-        "build", "key", "host", "TLS", "clock", "schema", "stream",
+        "build", "key", "proxy", "host", "TLS", "clock", "schema", "stream",
     ]  # fmt: skip
     assert "the first event after" in lines[-1]
     assert "good" not in done.stdout.replace("is good", "")

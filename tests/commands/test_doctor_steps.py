@@ -46,7 +46,7 @@ def step(outcome: str | Exception) -> Callable[[Patient], Any]:
     return work
 
 
-STEPS = ("build", "key", "host", "tls", "clock", "schema", "stream")
+STEPS = ("build", "key", "proxy", "host", "tls", "clock", "schema", "stream")
 
 
 def examined_with(monkeypatch: pytest.MonkeyPatch, **outcomes: Any) -> list[Finding]:
@@ -75,7 +75,7 @@ def test_what_follows_a_fatal_trouble_is_not_tried(monkeypatch: pytest.MonkeyPat
         tls=Trouble(3, "no way", is_fatal=True),
     )
     assert [(each.step, each.text, each.code) for each in found[1:]] == [
-        ("key", "no key", 2), ("host", "who knows", 0), ("TLS", "no way", 3),
+        ("key", "no key", 2), ("proxy", "proxy is well", None), ("host", "who knows", 0), ("TLS", "no way", 3),
     ]  # fmt: skip
     assert doctor.code_of(found) == 2
     assert doctor.code_of([found[0], found[2]]) == 0
@@ -203,7 +203,7 @@ def test_a_clock_that_is_slow_or_fast_does_not_pass(
             asyncio.run(doctor._clock(local(7)))
         assert str(caught.value) == f"{text}: times of arrival will be wrong; is NTP running?"
         assert (caught.value.code, caught.value.is_fatal) == (5, False)
-    assert clocks.asked == [{"url": "http://127.0.0.1:7", "timeout": 10.0}]
+    assert clocks.asked == [{"url": "http://127.0.0.1:7", "timeout": 10.0, "proxy": True}]
 
 
 @pytest.mark.parametrize(("seconds", "way"), [(7, "behind"), (-7, "ahead of")])

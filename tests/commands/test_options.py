@@ -78,8 +78,8 @@ FEED: dict[str, Any] = {
     "seconds": None, "metrics_port": None, "metrics_host": "127.0.0.1", "lines": 1,
     "renew_at": None, "give_up_after": 60.0,
 }  # fmt: skip
-PROD = {"url": None, "environment": "prod"}
-LOCAL = {"url": URL, "api_key": "any"}
+PROD = {"url": None, "environment": "prod", "proxy": True}
+LOCAL = {"url": URL, "api_key": "any", "proxy": None}
 WATCH = {"once": False, "as_json": False} | FEED
 BOOK = {"levels": 10, "limit": 1000, "once": False, "as_json": False} | FEED
 # One option, and what it changes.
@@ -96,6 +96,8 @@ OF_FEED: list[tuple[list[str], dict[str, Any]]] = [
 WHERE: list[tuple[list[str], dict[str, Any]]] = [
     (["--environment", "testnet"], {"environment": "testnet"}),
     (["--url", "wss://h:9"], {"url": "wss://h:9"}),
+    (["--proxy", "socks5h://h:9"], {"proxy": "socks5h://h:9"}),
+    (["--proxy", "none"], {"proxy": None}),
 ]
 FORMS: list[tuple[list[str], dict[str, Any]]] = [
     (["--once"], {"once": True}),
@@ -167,7 +169,7 @@ def test_a_local_exchange_serves_the_symbols_and_ends_with_the_command(
         command, "exchange ends",
     ]  # fmt: skip
     if command == "doctor":
-        assert given == (doctor.Patient(url=URL, api_key="any", symbols=("btcusdt", "ethusdt")),)
+        assert given == (doctor.Patient(**LOCAL, symbols=("btcusdt", "ethusdt")),)
     else:
         assert {name: named[name] for name in LOCAL} == LOCAL
         assert "environment" not in named
@@ -184,6 +186,8 @@ def test_a_local_exchange_serves_the_symbols_and_ends_with_the_command(
         (["--environment", "demo"], {"environment": "demo"}),
         (["--url", URL], {"url": URL}),
         (["--lifecycle", "some/file"], {"lifecycle": "some/file"}),
+        (["--proxy", "http://h:9"], {"proxy": "http://h:9"}),
+        (["--proxy", "none"], {"proxy": None}),
     ],
 )
 def test_options_of_doctor_arrive(
@@ -246,7 +250,7 @@ def test_several_options_arrive_together(arrived: Arrived) -> None:
         "--once", "--json", "--environment", "demo",
     )  # fmt: skip
     assert (streams, title) == (["btcusdt@trade", "btcusdt@depth"], "demo")
-    where = {"url": None, "environment": "demo"}
+    where = PROD | {"environment": "demo"}
     assert named == {"once": True, "as_json": True, **ARRIVES, **where}
     (symbols,), named = arrived.of(
         "book", "ETHUSDT", "btcusdt", "--levels", "3", "--limit", "5000", "--once", "--json",
@@ -254,7 +258,7 @@ def test_several_options_arrive_together(arrived: Arrived) -> None:
     )  # fmt: skip
     assert symbols == ["ethusdt", "btcusdt"]
     form = {"levels": 3, "limit": 5000, "once": True, "as_json": True}
-    assert named == {**form, **ARRIVES, "url": None, "environment": "testnet"}
+    assert named == {**form, **ARRIVES, **PROD, "environment": "testnet"}
     _, named = arrived.of("demo", "btcusdt", "--rate", "5", "--seed", "9", "--simulate", *GIVEN)
     assert arrived.exchanges == [((["btcusdt"],), {"rate": 5.0, "seed": 9})]
     assert named == {"is_demo": True, **ARRIVES, **LOCAL}
