@@ -75,7 +75,8 @@ def test_what_follows_a_fatal_trouble_is_not_tried(monkeypatch: pytest.MonkeyPat
         tls=Trouble(3, "no way", is_fatal=True),
     )
     assert [(each.step, each.text, each.code) for each in found[1:]] == [
-        ("key", "no key", 2), ("proxy", "proxy is well", None), ("host", "who knows", 0), ("TLS", "no way", 3),
+        ("key", "no key", 2), ("proxy", "proxy is well", None), ("host", "who knows", 0),
+        ("TLS", "no way", 3),
     ]  # fmt: skip
     assert doctor.code_of(found) == 2
     assert doctor.code_of([found[0], found[2]]) == 0
