@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,34 @@ def missing(package: str, wanted: str, extra: str) -> MissingPackage:
     return MissingPackage(text, package, extra)
 
 
+def packages_of(extra: str) -> list[str]:
+    """What an extra brings, as pip takes it. Empty where this was not installed by pip."""
+    try:
+        lines = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        return []
+    found: set[str] = set()
+    for line in lines:
+        package, _, marker = line.partition(";")
+        if extra not in re.findall(r"extra\s*==\s*[\"']([^\"']+)", marker):
+            continue
+        own = re.match(rf"{DISTRIBUTION}\[(.*)\]", package.strip())
+        if own is None:
+            found.add(package.strip())
+        else:
+            found.update(each for name in own[1].split(",") for each in packages_of(name.strip()))
+    return sorted(found, key=str.lower)
+
+
 def install_command(extra: str, root: Path = _ROOT) -> str:
-    """What installs an extra for this interpreter, in the way that all of this is installed."""
+    """What installs an extra for this interpreter, in the way that all of this is installed.
+
+    Where that is not a checkout the packages are named, since no index has this one yet.
+    """
     beside = Path(sys.executable).parent
     found = shutil.which("pip")
     is_ours = found is not None and Path(found).parent == beside
     pip = "pip" if is_ours else f"{shlex.quote(sys.executable)} -m pip"
     if (root / "pyproject.toml").is_file() and (root / "sbe_codegen").is_dir():
         return f"{pip} install -e {shlex.quote(f'{root}[{extra}]')}"
-    return f"{pip} install {shlex.quote(f'{DISTRIBUTION}[{extra}]')}"
+    return f"{pip} install {' '.join(map(shlex.quote, packages_of(extra)))}"

@@ -96,11 +96,22 @@ def test_the_command_is_that_of_how_it_is_installed(
     has_pip = (python.parent / "pip").exists()
     pip = "pip" if has_pip else f"{python} -m pip"
     assert extras.install_command("rest") == f"{pip} install -e '{ROOT}[rest]'"
-    assert extras.install_command("rest", tmp_path) == f"{pip} install 'binance-sbe[rest]'"
+    assert extras.install_command("rest", tmp_path) == f"{pip} install 'aiohttp>=3.10'"
     monkeypatch.setenv("PATH", str(tmp_path))  # where the pip that is found is another's, or none
-    assert extras.install_command("all", tmp_path) == (
-        f"{python} -m pip install 'binance-sbe[all]'"
+    assert extras.install_command("polars", tmp_path) == (
+        f"{python} -m pip install 'polars>=1.0' 'pyarrow>=17.0'"
     )
+
+
+def test_the_packages_of_an_extra_are_those_of_the_project() -> None:
+    for extra, packages in EXTRAS.items():
+        own = [each for each in packages if each.startswith("binance-sbe[")]
+        if not own:
+            assert extras.packages_of(extra) == sorted(set(packages), key=str.lower), extra
+    assert set(EXTRAS["rest"] + EXTRAS["codegen"] + EXTRAS["pandas"]) <= set(
+        extras.packages_of("all")
+    )
+    assert extras.packages_of("there is not") == []
 
 
 def test_the_command_is_made_in_one_place() -> None:
