@@ -91,6 +91,7 @@ __all__ = [
     "rest",
     "spot_sbe",
     "spot_stream",
+    "sync",
     "to_decimal",
     "to_float",
     "to_json",
@@ -98,7 +99,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, websocket_api
+    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, sync, websocket_api
     from .api.json_form import to_json
     from .books.order_book import OrderBook
     from .live import Feed, books, connect
@@ -129,7 +130,7 @@ else:
 
     # Each decoder module, and websockets, is loaded by those who use it.
     _MODULES = frozenset(
-        {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "websocket_api"}
+        {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "sync", "websocket_api"}
     )
     _HOMES = {
         "connect": "live",
