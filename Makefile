@@ -11,7 +11,7 @@ BENCH := .bench-venv
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all bench build fuzz soak mutants clean
+.PHONY: demo test test-all bench build fuzz soak mutants wheels matrix clean
 
 # Only what it needs is built: the decoder of the streams, and the feed.
 demo: $(VENV)/tools
@@ -37,6 +37,15 @@ soak: build
 # MUTANTS="--sample 100 --seed 7 --of binance_sbe/feed" make mutants
 mutants: build
 	@$(BIN)/python tests/mutants.py $(MUTANTS)
+
+# A wheel for each CPython that is here, audited and tried, with its bill of materials, in dist/.
+# WHEELS="--twice 3.11": of one version, and the bytes have to come out the same again.
+wheels:
+	@$(PYTHON) tools/wheels.py $(WHEELS)
+
+# The decoder of the streams and the feed on every CPython that is here: build, and the fast tests.
+matrix:
+	@tests/interpreters.sh
 
 bench: build $(BENCH)/ready
 	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx benchmarks/book_loops.pyx
