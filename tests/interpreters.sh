@@ -1,7 +1,9 @@
 #!/bin/sh
-# The tests of object reuse on every CPython whose ints `reuse` knows, in a build of the runtime and
-# spot_stream alone. Those that are not installed are named; without any it is an error.
+# The decoder of the streams and the feed on every CPython whose ints `reuse` knows: a build of the runtime, of
+# spot_stream and of the feed alone, with the fast tests of the feed and of object reuse. Interpreters that are not
+# installed are named; without any it is an error. MORE="tests/books" adds tests.
 set -eu
+MORE=${MORE:-}
 cd "$(dirname "$0")/.."
 
 # The command of a version, as such or as pyenv has it; a shim of pyenv may be there and run nothing.
@@ -20,6 +22,8 @@ assert not sysconfig.get_config_var('Py_GIL_DISABLED')" 2>/dev/null; then
 # Runs the tests with interpreter $2, which is of version $1.
 try() {
     tree=build/interpreters/$1
+    mkdir -p "$tree"
+    cp setup.py pyproject.toml README.md LICENSE "$tree"
     for part in binance_sbe sbe_codegen schemas tests; do
         (cd "$part" && find . -type f ! -name '*.so' ! -name '*.c' ! -name '*.pyc' ! -name '*.html' |
             while read -r file; do
@@ -32,32 +36,22 @@ try() {
         rm -rf "$tree/venv"
         "$2" -m venv "$tree/venv"
         "$tree/venv/bin/python" -m pip install -q --disable-pip-version-check "setuptools>=77" \
-            "Cython>=3.1" "numpy>=2.0" "jinja2>=3.1" "lxml>=5.0" "pytest>=8.0" "hypothesis>=6.100"
+            "Cython>=3.1" "numpy>=2.0" "jinja2>=3.1" "lxml>=5.0" "pytest>=8.0" "hypothesis>=6.100" \
+            "pytest-timeout>=2.3" "pytest-xdist>=3.5" "websockets>=15.0" "trustme>=1.1" "aiohttp>=3.10" \
+            "prometheus-client>=0.20" "python-socks>=2.4" "rich>=13.7"
         touch "$tree/venv/ready"
     }
     cd "$tree"
-    printf '[pytest]\nfilterwarnings = error\n' >pytest.ini
-    venv/bin/python - <<'BUILD'
-from pathlib import Path
-
-from setuptools import setup
-
-from sbe_codegen import builder
-
-sources = builder.runtime_sources()
-schema, package = Path("schemas/stream_1_0.xml"), Path("binance_sbe")
-sources["binance_sbe.spot_stream"] = builder.generate(schema, package, "spot_stream")
-setup(
-    name="reuse",
-    script_args=["-q", "build_ext", "--inplace"],
-    ext_modules=builder.cythonized(sources, Path.cwd()),
-    options={"build_ext": {"parallel": 2}},
-)
-BUILD
+    printf '[pytest]\nfilterwarnings = error\naddopts = --strict-markers\ntimeout = 300\nmarkers =\n    long: slow\n    fuzz: fuzz\n' >pytest.ini
+    echo "CPython $1: building"
+    # what a later CPython has deprecated in its C API is not to be used
+    SBE_MODULES=live CFLAGS=-Werror=deprecated-declarations venv/bin/python setup.py -q build_ext --inplace >build.log 2>&1 ||
+        { cat build.log; exit 1; }
     echo "$(venv/bin/python -VV)"
     venv/bin/python -c "from sbe_codegen.runtime.decode.values import reuses; assert reuses(), 'no reuse'"
-    venv/bin/python -m pytest -q -p no:cacheprovider tests/runtime/decode/test_reuse.py tests/runtime/decode/test_found.py \
-        tests/runtime/decode/test_message.py tests/runtime/decode/test_scaling.py
+    venv/bin/python -m pytest -q -p no:cacheprovider -n 2 --dist loadfile -m "not long" \
+        tests/runtime/decode/test_reuse.py tests/runtime/decode/test_found.py tests/runtime/decode/test_message.py \
+        tests/runtime/decode/test_scaling.py tests/feed tests/venue/test_lifecycle.py $MORE
 }
 
 missing= tried=
@@ -70,5 +64,5 @@ for version in 3.11 3.12 3.13; do
     (try "$version" "$found")
     tried="$tried $version"
 done
-echo "object reuse was tested on CPython:${tried:- none}; not found:${missing:- none}"
+echo "decoder and feed were tested on CPython:${tried:- none}; not found:${missing:- none}"
 [ -n "$tried" ]

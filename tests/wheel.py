@@ -1,6 +1,6 @@
 """What an installed wheel is tried with, where there is neither a checkout nor an extra.
 
-    python tests/wheel.py
+    python -W error tests/wheel.py
 
 Decodes a frame of each schema, makes tables, and runs a feed over a socket of this machine.
 """
@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import warnings
-
-warnings.simplefilter("error")
 
 import binance_sbe
 from binance_sbe import fix_sbe, spot_sbe, sync

@@ -131,7 +131,7 @@ def tried(python: str, wheel: Path, place: Path) -> None:
     run(python, "-m", "venv", place)
     empty = place / "bin" / "python"
     run(empty, "-m", "pip", "install", "-q", wheel)
-    run(empty, ROOT / "tests" / "wheel.py", cwd=place)
+    run(empty, "-W", "error", ROOT / "tests" / "wheel.py", cwd=place)
 
 
 def main() -> None:
