@@ -31,6 +31,11 @@ try() {
                 cmp -s "$file" "../$tree/$part/$file" || cp "$file" "../$tree/$part/$file"
             done)
     done
+    # what has moved meanwhile is not to be found where it was
+    (cd "$tree" && find binance_sbe sbe_codegen schemas tests -type f \( -name '*.py*' -o -name '*.pxd' -o -name '*.jinja' \) \
+            ! -name '*.pyc') | while read -r file; do
+        [ -e "$file" ] || rm -f "$tree/$file"
+    done
     rm -f "$tree"/binance_sbe/spot_sbe.p* "$tree"/binance_sbe/fix_sbe.p*
     [ -e "$tree/venv/ready" ] || {
         rm -rf "$tree/venv"
