@@ -101,11 +101,21 @@ class _Renderer:
             "framings": [self.levels.framing(*each) for each in self.levels.framings],
             "union": joined(" | ", (message["name"] for message in messages)),
             "has_decimals": self.has_decimals(),
+            "has_datetimes": self.has_datetimes(),
         }
 
     def has_decimals(self) -> bool:
         levels = (level for message in self.fields.module.messages for level in ir.levels(message))
         return any(field.exponent for level in levels for field in level.block.fields)
+
+    def has_datetimes(self) -> bool:
+        levels = (level for message in self.fields.module.messages for level in ir.levels(message))
+        return any(
+            stubs.is_time(field)
+            for level in levels
+            if isinstance(level, ir.Message) or not level.is_flat
+            for field in level.block.fields
+        )
 
     def header(self, header: ir.Header) -> dict[str, Any]:
         required = [

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import ir, names
 from ..runtime.decode.names import free
+from ..runtime.decode.times import datetime_name, unit_of
 from .source import Source, code, joined
 
 _ROWS = code("NDArray[np.void]")
@@ -73,6 +74,10 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
             for ending, made in (("float", "float"), ("decimal", "Decimal")):
                 name = free(f"{field.name}_{ending}", taken)
                 scaled.append({"name": name, "type": _scaled_type(made, field)})
+        if is_time(field):
+            name = free(datetime_name(field.name), taken)
+            kind = "_datetime | None" if field.optional or field.since else "_datetime"
+            scaled.append({"name": name, "type": code(kind)})
     result += scaled
     for group in level.groups:
         if not group.is_flat:
@@ -89,6 +94,11 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
         if each.var_data.is_embedded:
             result.append({"name": free(f"{each.name}_message", taken), "type": "Any"})
     return result
+
+
+def is_time(field: ir.Field) -> bool:
+    """Whether it has an attribute that is a datetime."""
+    return unit_of(field.type_name) is not None and field.encoding.kind == "number"
 
 
 def _type(element: ir.Field | ir.Data) -> Source:

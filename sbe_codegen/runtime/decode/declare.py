@@ -22,6 +22,7 @@ from .layout import (
     present,
 )
 from .names import free
+from .times import datetime_name, datetime_property, unit_of
 
 _BLOCK_DOC = (
     "The root block: a structured array of shape (1,). A view over the frame that keeps it alive; "
@@ -232,6 +233,7 @@ class _Level:
         result: dict[str, Any] = {"block": structured.BlockView("block", _BLOCK_DOC, block)}
         result |= fields
         result |= self.scaled(scopes)
+        result |= self.datetimes()
         slots = iter(self.slots)
         tables: dict[str, TableLayout] = {}
         groups = []
@@ -265,6 +267,15 @@ class _Level:
                     doc = f"{power}, {what}."
                     result[full] = kind(full, schema_name, doc, scopes[0][name], exponent, levels)
                 self.floats[name] = result[free(f"{name}_float", self.taken)]
+        return result
+
+    def datetimes(self) -> dict[str, Any]:
+        result = {}
+        for field in self.spec["fields"]:
+            unit = unit_of(field["type_name"])
+            if unit is not None and field["kind"] == "number":
+                full = free(datetime_name(field["name"]), self.taken)
+                result[full] = datetime_property(field["name"], field["schema_name"], unit)
         return result
 
     def group(

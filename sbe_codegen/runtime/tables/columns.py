@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 
 from ..decode.gather import move
 from ..decode.layout import null_for, present, wide
+from ..decode.times import unit_of
 from ..errors import UnknownName
 from .interchange import Fact, arrow_table, pandas_frame, polars_frame
 
 Array = np.ndarray[Any, Any]
-_TIME = re.compile(r"utc_?timestamp_?(s|ms|us|ns)", re.IGNORECASE)
 
 
 class Columns(dict[str, Array]):
@@ -203,5 +202,4 @@ def time_unit(spec: Mapping[str, Any]) -> str | None:
     """The unit of a time since 1970, by the name of its type; None for anything else."""
     if spec["kind"] != "number" or spec["type"] != "int64":
         return None
-    found = _TIME.fullmatch(spec["type_name"])
-    return found[1].lower() if found else None
+    return unit_of(spec["type_name"])
