@@ -48,7 +48,8 @@ matrix:
 	@tests/interpreters.sh
 
 bench: build $(BENCH)/ready
-	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx benchmarks/book_loops.pyx
+	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q \
+		benchmarks/raw_reader.pyx benchmarks/book_loops.pyx benchmarks/memcpy_loops.pyx
 	$(BENCH)/bin/python benchmarks/run.py
 
 build: $(VENV)/ready

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import batch_data
 import numpy as np
 import pytest
-from data import best_bid_ask_frames, big_diff_frame, depth20_frames, single_trade_frames
+from memcpy_loops import Floor
 
 import binance_sbe
 
@@ -15,29 +16,21 @@ COUNT = 100_000
 OFTEN = 10  # calls of each thread
 
 
-def apart(frames: list[bytes], count: int) -> list[bytes]:
-    """That many frames, each an object of its own."""
-    return [bytes(bytearray(frames[i % len(frames)])) for i in range(count)]
+ONE = batch_data.best_bid_asks(COUNT)
+MANY = batch_data.best_bid_asks(COUNT, symbols=400)
+TRADES = batch_data.trades(COUNT)
+DEPTH = batch_data.depth20s(20_000)
+DIFF = batch_data.diffs(2_000)
 
-
-ONE = apart(best_bid_ask_frames(20_000), COUNT)
-MANY = apart(best_bid_ask_frames(20_000, symbols=400), COUNT)
-TRADES = apart(single_trade_frames(2_000), COUNT)
-DEPTH = apart(depth20_frames(2_000), 20_000)
-DIFF = apart([big_diff_frame(200)], 2_000)
-
-
-def run_of(frames: list[bytes]) -> tuple[bytes, Any]:
-    return b"".join(frames), np.cumsum([0, *map(len, frames)], dtype=np.int64)
-
-
-ONE_RUN, MANY_RUN, DEPTH_RUN = run_of(ONE), run_of(MANY), run_of(DEPTH)
+run_of = batch_data.run_of
+ONE_RUN, MANY_RUN, DEPTH_RUN, DIFF_RUN = run_of(ONE), run_of(MANY), run_of(DEPTH), run_of(DIFF)
 QUOTE = binance_sbe.BestBidAskStreamEvent
+FLOORS = {id(each): Floor(sum(map(len, each))) for each in (ONE, MANY, TRADES, DEPTH, DIFF)}
 
 
-def gather(frames: list[bytes]) -> bytes:
-    """memcpy of each frame to where it belongs: what bytes.join does in C."""
-    return b"".join(frames)
+def floor(frames: list[bytes]) -> object:
+    """memcpy of each frame, into memory that was written before."""
+    return FLOORS[id(frames)].copy_list(frames)
 
 
 COLLECTOR = binance_sbe.Collector()
@@ -103,26 +96,23 @@ def test_tables_hold_what_the_messages_hold() -> None:
     for i in range(0, COUNT, 97):
         message: Any = binance_sbe.decode(ONE[i])
         assert table.records[i].tolist()[1:-1] == message.astuple()[:-1]
-    for other in (binance_sbe.decode_many(ONE_RUN), collect(ONE)):
-        records = other[QUOTE].records
-        for name in table.records.dtype.names:
-            assert (records[name] == table.records[name]).all()
+    records = collect(ONE)[QUOTE].records
+    for name in table.records.dtype.names:
+        assert (records[name] == table.records[name]).all()
     assert len(binance_sbe.decode_many(MANY)[QUOTE].symbols) == 400
+    for frames in (ONE, MANY, TRADES, DEPTH, DIFF):
+        batch_data.prove_all(frames)
+        assert floor(frames) == sum(map(len, frames))
     made, expected = columns(batch), by_numpy(batch)
     for name, column in expected.items():
         assert (made[name] == column).all()
-    for frames in (DEPTH, DIFF, TRADES):
-        found = binance_sbe.decode_many(frames)
-        message = binance_sbe.decode(frames[-1])
-        for name, group in found[type(message)].groups.items():
-            assert group[len(frames) - 1].tolist() == getattr(message, name).tolist()
 
 
 @pytest.mark.benchmark(group="bestBidAsk: 100,000 frames to a record array")
 @pytest.mark.parametrize(
     ("way", "data"),
     [
-        pytest.param(gather, ONE, id="gathering memcpy of the same frames"),
+        pytest.param(floor, ONE, id="memcpy of the same frames, in C"),
         pytest.param(binance_sbe.decode_many, ONE, id="binance_sbe decode_many, list, one symbol"),
         pytest.param(
             binance_sbe.decode_many, MANY, id="binance_sbe decode_many, list, 400 symbols"
@@ -146,7 +136,7 @@ def test_best_bid_ask_table(benchmark: Any, way: Any, data: Any) -> None:
 @pytest.mark.parametrize(
     ("way", "data"),
     [
-        pytest.param(gather, DEPTH, id="gathering memcpy of the same frames"),
+        pytest.param(floor, DEPTH, id="memcpy of the same frames, in C"),
         pytest.param(binance_sbe.decode_many, DEPTH, id="binance_sbe decode_many, list"),
         pytest.param(binance_sbe.decode_many, DEPTH_RUN, id="binance_sbe decode_many, buffer"),
     ],
@@ -158,22 +148,23 @@ def test_depth_table(benchmark: Any, way: Any, data: Any) -> None:
 
 @pytest.mark.benchmark(group="diffs of 200 + 200 levels: 2,000 frames to record arrays")
 @pytest.mark.parametrize(
-    "way",
+    ("way", "data"),
     [
-        pytest.param(gather, id="gathering memcpy of the same frames"),
-        pytest.param(binance_sbe.decode_many, id="binance_sbe decode_many, list"),
+        pytest.param(floor, DIFF, id="memcpy of the same frames, in C"),
+        pytest.param(binance_sbe.decode_many, DIFF, id="binance_sbe decode_many, list"),
+        pytest.param(binance_sbe.decode_many, DIFF_RUN, id="binance_sbe decode_many, buffer"),
     ],
 )
-def test_diff_table(benchmark: Any, way: Any) -> None:
+def test_diff_table(benchmark: Any, way: Any, data: Any) -> None:
     benchmark.extra_info["per"] = len(DIFF)
-    benchmark(way, DIFF)
+    benchmark(way, data)
 
 
 @pytest.mark.benchmark(group="trades: 100,000 events of one trade to record arrays")
 @pytest.mark.parametrize(
     "way",
     [
-        pytest.param(gather, id="gathering memcpy of the same frames"),
+        pytest.param(floor, id="memcpy of the same frames, in C"),
         pytest.param(binance_sbe.decode_many, id="binance_sbe decode_many, list"),
     ],
 )

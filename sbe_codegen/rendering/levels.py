@@ -32,6 +32,8 @@ class LevelRenderer:
 
     def message(self, message: ir.Message) -> dict[str, Any]:
         self.data_of_message = [d.var_data for each in ir.levels(message) for d in each.data]
+        least = min(each.length for each in message.block.minimums)
+        self.least = self.fields.module.header.size + least  # bytes before all groups and data
         root = self.level(message, message.name, message.name, ())
         levels = [root, *_complex(root["groups"])]
         for i, level in enumerate(levels):
@@ -79,12 +81,18 @@ class LevelRenderer:
             "fields": leaves,
             "columns": columns
             + [{"c_type": "uint32_t", "declarator": text.c_name} for text in texts],
-            "copies": self.fields.copies(leaves, code("row"), code("frame")),
+            "copies": self.fields.copies(leaves, code("row"), code("frame"))
+            if leaves or texts
+            else [code("row.nothing = 0")],
             "groups": groups,
             "has_framing": any(group["is_flat"] and group["framing"] for group in groups),
             "data": [self.data(each, elements) for each in source.data],
             "texts": [
-                {"c_name": each.c_name, "empty_is_null": each.var_data.empty_is_null}
+                {
+                    "c_name": each.c_name,
+                    "empty_is_null": each.var_data.empty_is_null,
+                    "before": self.least + each.var_data.data_offset,
+                }
                 for each in texts
             ],
             "blobs": [

@@ -6,7 +6,7 @@ after it has described what is wrong in ``cursor.fault``; nothing raises here.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from .loads cimport load_bits
+from .loads cimport load_bits, sbe_rare
 
 cdef enum:
     FAULT_NO_MEMORY = -1
@@ -100,18 +100,15 @@ cdef struct sbe_framing:        # how groups and data that the schema does not k
 ctypedef bint (*take_t)(sbe_cursor* cursor, const sbe_group* group, sbe_root* entry) noexcept nogil
 
 
-cdef void note_truncated(
-    sbe_cursor* cursor, uint64_t wanted, const char* element
-) noexcept nogil
+# What is wrong is noted from copies: a cursor whose address nobody keeps can stay in registers.
+cdef void note_truncated(sbe_cursor cursor, uint64_t wanted, const char* element) noexcept nogil
 cdef void note_malformed(
-    sbe_cursor* cursor, uint64_t wanted, uint64_t available, const char* element
+    sbe_cursor cursor, uint64_t wanted, uint64_t available, const char* element
 ) noexcept nogil
 cdef void note_refused(
-    sbe_cursor* cursor, int code, uint64_t wanted, uint64_t available
+    sbe_cursor cursor, int code, uint64_t wanted, uint64_t available
 ) noexcept nogil
-cdef void note_entries(
-    sbe_cursor* cursor, const sbe_group* group, const char* element
-) noexcept nogil
+cdef void note_entries(sbe_cursor cursor, sbe_group group, const char* element) noexcept nogil
 cdef bint skip_unknown(
     sbe_cursor* cursor, uint64_t groups, uint64_t data, const sbe_framing* framing, int depth
 ) noexcept nogil
@@ -139,8 +136,8 @@ cdef inline const uint8_t* take(
     sbe_cursor* cursor, uint64_t size, const char* element
 ) noexcept nogil:
     cdef const uint8_t* position = cursor.position
-    if size > <uint64_t>(cursor.end - position):
-        note_truncated(cursor, size, element)
+    if sbe_rare(size > <uint64_t>(cursor.end - position)):
+        note_truncated(cursor[0], size, element)
         return NULL     # said here, so that the compiler knows it: what follows is not tested again
     cursor.position = position + size
     return position
@@ -150,7 +147,7 @@ cdef inline bint refused(
     sbe_cursor* cursor, int code, uint64_t wanted, uint64_t available
 ) noexcept nogil:
     """False, after noting a template or a schema that is not the one wanted."""
-    note_refused(cursor, code, wanted, available)
+    note_refused(cursor[0], code, wanted, available)
     return False
 
 
@@ -163,8 +160,8 @@ cdef inline bint take_root(
     root.depth = 0
     root.block.version = header.version
     root.block.length = header.block_length
-    if header.block_length < minimum:
-        note_malformed(cursor, minimum, header.block_length, b"root block")
+    if sbe_rare(header.block_length < minimum):
+        note_malformed(cursor[0], minimum, header.block_length, b"root block")
         return False
     root.block.data = take(cursor, header.block_length, b"root block")
     return root.block.data != NULL
@@ -174,8 +171,8 @@ cdef inline bint allow_empty(
     sbe_cursor* cursor, uint64_t count, const char* element
 ) noexcept nogil:
     """Entries that take no bytes, of which a frame may have so many: else counts took memory."""
-    if count > MOST_EMPTY - cursor.empty:
-        note_malformed(cursor, TOO_MANY, 0, element)
+    if sbe_rare(count > MOST_EMPTY - cursor.empty):
+        note_malformed(cursor[0], TOO_MANY, 0, element)
         return False
     cursor.empty += count
     return True
@@ -188,17 +185,17 @@ cdef inline bint take_entries(
     group.data = cursor.position
     if group.count == 0:
         return True
-    if group.stride < minimum:
-        note_malformed(cursor, minimum, group.stride, element)
+    if sbe_rare(group.stride < minimum):
+        note_malformed(cursor[0], minimum, group.stride, element)
         return False
     if group.stride == 0:
         return allow_empty(cursor, group.count, element)
-    if (group.count | group.stride) >> 32:      # only then may their product be too large
+    if sbe_rare((group.count | group.stride) >> 32):      # only then may their product be too large
         if group.count > <uint64_t>(cursor.end - cursor.position) / group.stride:
-            note_entries(cursor, group, element)
+            note_entries(cursor[0], group[0], element)
             return False
-    elif group.count * group.stride > <uint64_t>(cursor.end - cursor.position):
-        note_entries(cursor, group, element)
+    elif sbe_rare(group.count * group.stride > <uint64_t>(cursor.end - cursor.position)):
+        note_entries(cursor[0], group[0], element)
         return False
     cursor.position += group.count * group.stride
     return True
@@ -214,8 +211,8 @@ cdef inline bint walk_entries(
     group.end = cursor.position
     if group.count == 0:
         return True
-    if group.stride < minimum:
-        note_malformed(cursor, minimum, group.stride, element)
+    if sbe_rare(group.stride < minimum):
+        note_malformed(cursor[0], minimum, group.stride, element)
         return False
     for i in range(group.count):
         if not take_next(cursor, group, entry):
@@ -274,8 +271,8 @@ cdef inline bint take_counted_entries(
         load_member(at, &framing.groups) == 0 and load_member(at, &framing.data) == 0
     ):
         return take_entries(cursor, minimum, element, group)
-    if group.stride < minimum:
-        note_malformed(cursor, minimum, group.stride, element)
+    if sbe_rare(group.stride < minimum):
+        note_malformed(cursor[0], minimum, group.stride, element)
         return False
     for i in range(group.count):
         if not skip_entry(cursor, group, framing, element):

@@ -6,15 +6,11 @@ cdef enum:
     DEEPEST = 32                # unknown groups inside unknown groups
 
 
-cdef void note_truncated(
-    sbe_cursor* cursor, uint64_t wanted, const char* element
-) noexcept nogil:
-    note(cursor, FAULT_TRUNCATED, wanted, <uint64_t>(cursor.end - cursor.position), element)
+cdef void note_truncated(sbe_cursor cursor, uint64_t wanted, const char* element) noexcept nogil:
+    note(&cursor, FAULT_TRUNCATED, wanted, <uint64_t>(cursor.end - cursor.position), element)
 
 
-cdef void note_entries(
-    sbe_cursor* cursor, const sbe_group* group, const char* element
-) noexcept nogil:
+cdef void note_entries(sbe_cursor cursor, sbe_group group, const char* element) noexcept nogil:
     cdef uint64_t wanted = group.count * group.stride       # both are the sender's, and may be huge
     if wanted / group.stride != group.count:
         wanted = <uint64_t>-1
@@ -22,19 +18,19 @@ cdef void note_entries(
 
 
 cdef void note_malformed(
-    sbe_cursor* cursor, uint64_t wanted, uint64_t available, const char* element
+    sbe_cursor cursor, uint64_t wanted, uint64_t available, const char* element
 ) noexcept nogil:
-    note(cursor, FAULT_MALFORMED, wanted, available, element)
+    note(&cursor, FAULT_MALFORMED, wanted, available, element)
 
 
 cdef void note_refused(
-    sbe_cursor* cursor, int code, uint64_t wanted, uint64_t available
+    sbe_cursor cursor, int code, uint64_t wanted, uint64_t available
 ) noexcept nogil:
-    note(cursor, code, wanted, available, b"header")
+    note(&cursor, code, wanted, available, b"header")
 
 
 cdef void note(
-    sbe_cursor* cursor, int code, uint64_t wanted, uint64_t available, const char* element
+    const sbe_cursor* cursor, int code, uint64_t wanted, uint64_t available, const char* element
 ) noexcept nogil:
     cdef sbe_fault* fault = cursor.fault
     fault.code = code
@@ -58,7 +54,7 @@ cdef bint skip_unknown(
     cdef const uint8_t* at
     cdef uint64_t i, j, inner_groups, inner_data
     if depth > DEEPEST or (groups and framing.size == 0):
-        note_malformed(cursor, 0, 0, b"unknown groups")
+        note_malformed(cursor[0], 0, 0, b"unknown groups")
         return False
     for i in range(groups):
         at = take(cursor, framing.size, b"an unknown group")
@@ -78,7 +74,7 @@ cdef bint skip_unknown(
             if not skip_unknown(cursor, inner_groups, inner_data, framing, depth + 1):
                 return False
     if data and framing.data_offset == 0:
-        note_malformed(cursor, 0, 0, b"unknown data")
+        note_malformed(cursor[0], 0, 0, b"unknown data")
         return False
     for i in range(data):
         at = take(cursor, framing.data_offset, b"unknown data")

@@ -11,6 +11,7 @@ cdef extern from *:
     #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
     #error "binance-sbe decodes in place and needs a little-endian machine (and gcc or clang)."
     #endif
+    #define sbe_rare(condition) __builtin_expect(!!(condition), 0)
     #define SBE_LOAD(type, name, bits)                                    \
         static inline type load_##name##_le(const uint8_t *at)            \
         { type value; memcpy(&value, at, sizeof value); return value; }   \
@@ -54,6 +55,7 @@ cdef extern from *:
         ((uint8_t *)out)[big ? 0 : size - 1] = 0x80;
     }
     """
+    bint sbe_rare(bint condition) noexcept nogil     # said where what follows is out of the way
     void sbe_copy_mantissa(void* out, const uint8_t* at, size_t size, int big) noexcept nogil
     void sbe_copy_items(
         void* out, const uint8_t* at, size_t count, size_t size, int swap, uint64_t null

@@ -24,9 +24,9 @@ cdef class Collector:
     """Turns frames into tables as they arrive. See the generated modules."""
 
     cdef int open(
-        self, Schema schema, append_t append_frame, object capacity, object on_error
+        self, Schema schema, append_t append_frames, object capacity, object on_error
     ) except -1:
-        self.rows = new_rows(schema, append_frame, capacity, on_error, 16)
+        self.rows = new_rows(schema, append_frames, capacity, on_error, 16)
         return 0
 
     @cython.binding(False)
@@ -61,9 +61,9 @@ cdef int raise_unopened() except -1:
     raise TypeError("this is the base of the Collectors of generated modules: use one of those")
 
 
-cdef object decode_frames(Schema schema, append_t append_frame, object frames, object on_error):
+cdef object decode_frames(Schema schema, append_t append_frames, object frames, object on_error):
     """`decode_many` of a generated module."""
-    cdef Rows rows = new_rows(schema, append_frame, FIRST_ROWS, on_error, 8)
+    cdef Rows rows = new_rows(schema, append_frames, FIRST_ROWS, on_error, 8)
     run = as_run(frames)
     if run is None:
         rows.add_all(frames)

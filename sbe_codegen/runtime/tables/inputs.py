@@ -42,18 +42,19 @@ def _is_offsets(value: Any) -> bool:
 
 
 def checked_offsets(given: Any, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """A copy of the offsets, which lie in order inside a buffer of ``size`` bytes.
+    """The offsets as an array in one piece, in order inside a buffer of ``size`` bytes.
 
-    Raises TypeError where they are not int64 in one dimension, ValueError where they don't.
+    It may be the given one. Raises TypeError where they are not int64 in one dimension, ValueError
+    where they don't.
     """
     if isinstance(given, list):
         raise TypeError("offsets are an int64 array, not a list: np.array(offsets, np.int64)")
-    offsets = np.array(given)
+    offsets = np.asarray(given)
     if offsets.dtype != np.int64 or offsets.ndim != 1:
         raise TypeError(
             f"offsets are int64 in one dimension, not {offsets.dtype} in {offsets.ndim}"
         )
-    offsets = np.array(offsets, np.int64, order="C")
+    offsets = np.ascontiguousarray(offsets, np.int64)
     if len(offsets) == 0:
         raise ValueError("offsets has no items: n frames have n + 1 offsets, the first one 0")
     falling = np.flatnonzero(offsets[1:] < offsets[:-1])

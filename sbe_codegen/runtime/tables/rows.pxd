@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t
 
 from ..decode.cursor cimport sbe_cursor, sbe_fault
 from ..decode.message cimport Schema
-from .tables cimport append_t, roll_back, sbe_buffer, sbe_table, sbe_tables
+from .tables cimport append_t, roll_back, sbe_frames, sbe_buffer, sbe_table, sbe_tables
 
 
 cdef enum:                      # what became of a frame
@@ -13,7 +13,7 @@ cdef enum:                      # what became of a frame
 
 cdef class Rows:
     cdef Schema schema
-    cdef append_t append_frame
+    cdef append_t append_frames
     cdef sbe_tables tables
     cdef sbe_buffer faults      # of Rejection
     cdef bint collect           # refused frames are noted, not raised
@@ -26,6 +26,7 @@ cdef class Rows:
         self, sbe_cursor* cursor, const uint8_t* start, int64_t received_ns
     ) except -1
     cdef int add_all(self, object frames) except -1
+    cdef int add_leased(self, object frame, Py_ssize_t i) except -1
     cdef int open_message(self, sbe_table* table, size_t number) except -1
     cdef int open_wanted(self) except -1
     cdef int reject(self, const sbe_fault* fault) except -1
@@ -33,7 +34,7 @@ cdef class Rows:
 
 
 cdef Rows new_rows(
-    Schema schema, append_t append_frame, Py_ssize_t capacity, object on_error, size_t prefix
+    Schema schema, append_t append_frames, Py_ssize_t capacity, object on_error, size_t prefix
 )
 
 
@@ -48,7 +49,7 @@ cdef inline int add_row(Rows rows, sbe_cursor* cursor, int64_t received_ns) exce
     cursor.fault = &fault
     rows.tables.frame = rows.frame_count
     rows.tables.received_ns = received_ns
-    if not rows.append_frame(&rows.tables, cursor):
+    if rows.append_frames(&rows.tables, cursor, sbe_frames(NULL, NULL), 1) == 0:
         return rows.settle(cursor, start, received_ns)
     rows.frame_count += 1
     return ADDED

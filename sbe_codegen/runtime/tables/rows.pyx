@@ -16,7 +16,10 @@ from ..decode.cursor cimport (
 )
 from ..decode.frames cimport open_frame
 from ..decode.message cimport Schema
-from .tables cimport append_t, reserve, room_for, sbe_buffer, sbe_dictionary, sbe_table, sbe_tables
+from .tables cimport (
+    aim, append_t, free_slots, open_dictionary, reserve, room_for, sbe_buffer, sbe_dictionary,
+    sbe_frames, sbe_place, sbe_prefetch, sbe_table, sbe_tables,
+)
 
 from copy import copy
 
@@ -24,32 +27,17 @@ import numpy as np
 
 from .results import Batch, Contents
 
-cdef extern from *:
-    """
-    /* Frames lie all over memory: what is to be read soon is on its way while another is read. */
-    static inline void sbe_prefetch(PyObject *frame)
-    {
-        __builtin_prefetch(frame);
-        __builtin_prefetch((char *)frame + 64);
-    }
-    static inline void sbe_prefetch_rest(PyObject *frame)
-    {
-        if (!PyBytes_CheckExact(frame)) return;
-        Py_ssize_t size = PyBytes_GET_SIZE(frame);
-        if (size > 2048) size = 2048;       /* reading in sequence brings what comes after that */
-        for (Py_ssize_t i = 128; i < size + 32; i += 64) __builtin_prefetch((char *)frame + i);
-    }
-    """
-    void sbe_prefetch(PyObject* frame) noexcept
-    void sbe_prefetch_rest(PyObject* frame) noexcept
-
 cdef extern from "Python.h":
     Py_ssize_t PySequence_Fast_GET_SIZE(object sequence) noexcept
     PyObject** PySequence_Fast_ITEMS(object sequence) noexcept
+    bint PyBytes_CheckExact(PyObject* frame) noexcept
+    const char* PyBytes_AS_STRING(PyObject* frame) noexcept
+    Py_ssize_t PyBytes_GET_SIZE(PyObject* frame) noexcept
 
-cdef enum:                      # frames
+cdef enum:                      # frames of a list
+    TOGETHER = 64               # at most that many are looked at before they are read,
+    MUCH = 4096                 # and not more bytes, which stay in the nearest cache
     AHEAD = 6
-    SOON = 2
 
 PREFIX = ("frame", "received_ns")
 INT64 = np.dtype(np.int64)
@@ -62,7 +50,7 @@ cdef struct Rejection:
 
 
 cdef Rows new_rows(
-    Schema schema, append_t append_frame, Py_ssize_t capacity, object on_error, size_t prefix
+    Schema schema, append_t append_frames, Py_ssize_t capacity, object on_error, size_t prefix
 ):
     """Empty tables, one per message class of the schema. ValueError for wrong settings."""
     cdef Rows rows
@@ -72,7 +60,7 @@ cdef Rows new_rows(
         raise ValueError(f"capacity is at least 1 row, not {capacity}")
     rows = Rows.__new__(Rows)
     rows.schema = schema
-    rows.append_frame = append_frame
+    rows.append_frames = append_frames
     rows.collect = on_error == "collect"
     rows.prefix = prefix
     rows.tables.capacity = capacity
@@ -89,6 +77,7 @@ cdef int allocate(Rows rows) except -1:
 
 cdef int open_table(sbe_table* table, object layout, tuple columns) except -1:
     """Room for the tables of groups and for dictionaries; what is opened so far can be closed."""
+    cdef size_t i
     itemsize = layout.row_dtype(columns).itemsize
     table.prefix = 8 * len(columns)
     table.groups = <sbe_table*>zeroed(
@@ -102,6 +91,8 @@ cdef int open_table(sbe_table* table, object layout, tuple columns) except -1:
         table.groups[table.group_count - 1].itemsize = 1
     table.dictionaries = <sbe_dictionary*>zeroed(len(layout.dictionaries), sizeof(sbe_dictionary))
     table.dictionary_count = len(layout.dictionaries)
+    for i in range(table.dictionary_count):
+        open_dictionary(&table.dictionaries[i])
     table.itemsize = itemsize   # from here on it is open
     return 0
 
@@ -134,6 +125,29 @@ cdef void* zeroed(size_t count, size_t size) except NULL:
     return memory
 
 
+cdef Py_ssize_t gather(
+    PyObject** frames, Py_ssize_t count, sbe_place* begins, sbe_place* ends
+) noexcept:
+    """Where the next frames are, up to one that is not bytes; how many those are.
+
+    They lie all over memory: what is to be read soon is on its way while others are looked at.
+    """
+    cdef Py_ssize_t i, at, size, much = 0
+    for i in range(min(count, <Py_ssize_t>TOGETHER)):
+        if i + AHEAD < count:
+            sbe_prefetch(frames[i + AHEAD])
+            sbe_prefetch(<char*>frames[i + AHEAD] + 64)
+        if much >= MUCH or not PyBytes_CheckExact(frames[i]):
+            return i
+        size = PyBytes_GET_SIZE(frames[i])
+        for at in range(96, min(size, <Py_ssize_t>2048), 64):
+            sbe_prefetch(<char*>frames[i] + 32 + at)
+        begins[i] = <const uint8_t*>PyBytes_AS_STRING(frames[i])
+        ends[i] = begins[i] + size
+        much += size
+    return min(count, <Py_ssize_t>TOGETHER)
+
+
 cdef class Rows:
     def __dealloc__(self):
         cdef size_t i
@@ -147,7 +161,7 @@ cdef class Rows:
         cdef Rows rows
         cdef size_t i
         rows = new_rows(
-            self.schema, self.append_frame, self.tables.capacity,
+            self.schema, self.append_frames, self.tables.capacity,
             "collect" if self.collect else "raise", self.prefix,
         )
         for i in range(self.tables.count):
@@ -171,20 +185,42 @@ cdef class Rows:
     cdef int add_all(self, object frames) except -1:
         """The frames of a list or tuple."""
         cdef sbe_cursor cursor
-        cdef Py_ssize_t i = 0
-        cdef object frame, owner
+        cdef sbe_fault fault
+        cdef sbe_place[TOGETHER] begins    # borrowed: no Python code runs until they are rows
+        cdef sbe_place[TOGETHER] ends
+        cdef sbe_frames bounds
+        cdef Py_ssize_t i = 0, some, added
         self.tables.expected = len(frames)
         while i < PySequence_Fast_GET_SIZE(frames):     # a list may get shorter meanwhile
-            frame = <object>PySequence_Fast_ITEMS(frames)[i]
-            if i + AHEAD < PySequence_Fast_GET_SIZE(frames):
-                sbe_prefetch(PySequence_Fast_ITEMS(frames)[i + AHEAD])
-                sbe_prefetch_rest(PySequence_Fast_ITEMS(frames)[i + SOON])
-            try:
-                owner = open_frame(frame, 0, &cursor)
-            except (TypeError, BufferError, ValueError) as error:
-                raise type(error)(f"frame {i}: {error}") from None
-            add_row(self, &cursor, 0)
-            i += 1
+            some = gather(
+                PySequence_Fast_ITEMS(frames) + i, PySequence_Fast_GET_SIZE(frames) - i,
+                begins, ends,
+            )
+            if some == 0:
+                self.add_leased(frames[i], i)
+                i += 1
+                continue
+            cursor.fault = &fault
+            self.tables.frame = self.frame_count
+            bounds = sbe_frames(&begins[0], &ends[0])
+            aim(&cursor, bounds, 0)
+            added = self.append_frames(&self.tables, &cursor, bounds, some)
+            self.frame_count += added
+            i += added
+            if added != some:
+                frame = frames[i]
+                self.settle(&cursor, cursor.start, 0)
+                i += 1
+        return 0
+
+    cdef int add_leased(self, object frame, Py_ssize_t i) except -1:
+        """A frame of a list that is another buffer than bytes."""
+        cdef sbe_cursor cursor
+        try:
+            owner = open_frame(frame, 0, &cursor)
+        except (TypeError, BufferError, ValueError) as error:
+            raise type(error)(f"frame {i}: {error}") from None
+        add_row(self, &cursor, 0)
         return 0
 
     cdef int open_message(self, sbe_table* table, size_t number) except -1:
@@ -341,5 +377,5 @@ cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
 cdef void clear_dictionary(sbe_dictionary* dictionary) noexcept:
     free(dictionary.text.data)
     free(dictionary.ends.data)
-    free(dictionary.slots)
+    free_slots(dictionary.slots)
     memset(dictionary, 0, sizeof(sbe_dictionary))

@@ -4,11 +4,13 @@ The GIL is held only while the table of a message that comes for the first time 
 a frame is refused.
 """
 
+from cpython.buffer cimport Py_buffer
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from ..decode.cursor cimport FAULT_NO_TABLE, rewind, sbe_cursor, sbe_fault
+from ..decode.cursor cimport FAULT_NO_TABLE, sbe_cursor, sbe_fault
 from ..decode.frames cimport Lease
 from .rows cimport Rows
+from .tables cimport aim, sbe_frames, sbe_place
 
 cimport numpy as cnp
 
@@ -16,6 +18,7 @@ from ..errors import DecodeError
 from .inputs import checked_offsets
 
 cdef enum:
+    TOGETHER = 512              # frames whose offsets are copied before they are read
     SAMPLE = 128                # messages after which those of the whole buffer are estimated
 
 
@@ -24,32 +27,51 @@ cdef int add_run(Rows rows, object buffer, object offsets) except -1:
     cdef sbe_cursor cursor
     cdef sbe_fault fault
     cdef Lease lease = Lease(buffer)
-    cdef cnp.ndarray mine = checked_offsets(offsets, lease.view.len)    # a copy: nobody writes
-    cdef const int64_t* ends = <const int64_t*>cnp.PyArray_DATA(mine)
-    cdef Py_ssize_t i = 0, count = len(mine) - 1
-    cdef const uint8_t* data = <const uint8_t*>lease.view.buf
-    cdef bint good
+    cdef cnp.ndarray given = checked_offsets(offsets, lease.view.len)
+    cdef const int64_t* bounds = <const int64_t*>cnp.PyArray_DATA(given)
+    cdef sbe_place[TOGETHER + 1] mine      # a copy, which nobody else writes to
+    cdef sbe_frames frames = sbe_frames(&mine[0], &mine[1])
+    cdef Py_ssize_t i = 0, some = 0, added = 0, count = len(given) - 1
+    cdef bint in_order = True
     cursor.fault = &fault
     rows.tables.expected = count
     while i < count:
         with nogil:
-            good = True
-            while i < count:
-                cursor.start = data + ends[i]
-                cursor.end = data + ends[i + 1]
-                rewind(&cursor, cursor.start)
-                rows.tables.frame = i
-                if not rows.append_frame(&rows.tables, &cursor):
-                    good = False
+            while added == some and i < count:
+                some = min(count - i, <Py_ssize_t>TOGETHER)
+                in_order = place_all(&lease.view, bounds + i, some + 1, &mine[0])
+                if not in_order:
                     break
-                i += 1
-        if not good and fault.code == FAULT_NO_TABLE:
+                rows.tables.frame = i
+                aim(&cursor, frames, 0)
+                added = rows.append_frames(&rows.tables, &cursor, frames, some)
+                i += added
+        if not in_order:
+            raise ValueError("somebody has changed the offsets while they were read")
+        if added == some:
+            break
+        added = some
+        if fault.code == FAULT_NO_TABLE:
             rows.open_wanted()
-        elif not good:
+        else:
             rows.reject(&fault)
             i += 1
     rows.frame_count = count
     return 0
+
+
+cdef inline bint place_all(
+    const Py_buffer* view, const int64_t* offsets, Py_ssize_t count, sbe_place* places
+) noexcept nogil:
+    """Where offsets are in a buffer; False where they do not lie in it, or not in order."""
+    cdef int64_t offset, before = offsets[0], signs = 0
+    cdef Py_ssize_t i
+    for i in range(count):
+        offset = offsets[i]
+        signs |= offset | (offset - before)     # negative where any of them is
+        places[i] = <const uint8_t*>(<size_t>view.buf + <size_t>offset)
+        before = offset
+    return (signs | (view.len - before)) >= 0
 
 
 cdef int add_buffer(Rows rows, object buffer) except -1:
@@ -61,18 +83,22 @@ cdef int add_buffer(Rows rows, object buffer) except -1:
     cdef sbe_cursor cursor
     cdef sbe_fault fault
     cdef Lease lease = Lease(buffer)
-    cdef const uint8_t* at = <const uint8_t*>lease.view.buf
+    cdef const uint8_t* begin = <const uint8_t*>lease.view.buf
+    cdef const uint8_t* end = begin + lease.view.len
+    cdef const uint8_t* at = begin
+    cdef sbe_place[2] rest
+    cdef sbe_frames frame
     cdef bint good
     cursor.fault = &fault
-    cursor.start = at
-    cursor.end = at + lease.view.len
-    while at < cursor.end:
+    while at < end:
         with nogil:
             good = True
-            while at < cursor.end:
-                rewind(&cursor, at)
+            while at < end:
+                rest = [at, end]
                 rows.tables.frame = rows.frame_count
-                good = rows.append_frame(&rows.tables, &cursor)
+                frame = sbe_frames(&rest[0], &rest[1])
+                aim(&cursor, frame, 0)
+                good = rows.append_frames(&rows.tables, &cursor, frame, 1) == 1
                 if not good:
                     break
                 rows.frame_count += 1
@@ -80,15 +106,16 @@ cdef int add_buffer(Rows rows, object buffer) except -1:
                     break
                 at = cursor.position
                 if rows.frame_count == SAMPLE:
-                    rows.tables.expected = SAMPLE * (lease.view.len // (at - cursor.start) + 1)
+                    rows.tables.expected = SAMPLE * (lease.view.len // (at - begin) + 1)
         if good:
             break
         if fault.code == FAULT_NO_TABLE:
             rows.open_wanted()
             continue
-        refuse_rest(rows, &fault, at - cursor.start, cursor.end - at)
-        at = cursor.end
-    rows.tables.left_over = <uint64_t>(cursor.end - at)
+        fault.offset += <uint64_t>(at - begin)
+        refuse_rest(rows, &fault, at - begin, end - at)
+        at = end
+    rows.tables.left_over = <uint64_t>(end - at)
     return 0
 
 

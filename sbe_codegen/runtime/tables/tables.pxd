@@ -7,9 +7,57 @@ fails in between is rolled back to what the committed rows say.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from ..decode.cursor cimport sbe_cursor, sbe_data
-from ..decode.loads cimport load_ends
+from ..decode.cursor cimport rewind, sbe_cursor, sbe_data
+from ..decode.loads cimport load_uint64_le, sbe_rare
 
+
+cdef extern from *:
+    """
+    #include <string.h>
+    #if defined(__GNUC__) || defined(__clang__)
+    #define sbe_prefetch(at) __builtin_prefetch(at)
+    #define sbe_prefetch_row(at) __builtin_prefetch(at, 1)
+    #else
+    #define sbe_prefetch(at) ((void)0)
+    #define sbe_prefetch_row(at) ((void)0)
+    #endif
+
+    /* Both halves of the product: a hash that nobody foresees who does not know the seeds. */
+    static inline uint64_t sbe_fold(uint64_t one, uint64_t two)
+    {
+        unsigned __int128 product = (unsigned __int128)one * two;
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+
+    /* A copy of `size` bytes by wide loads, the last of which overlap. */
+    static inline void sbe_copy_wide(void *to, const void *from, size_t size)
+    {
+        const char *at = (const char *)from;
+        char *out = (char *)to;
+        size_t left = size;
+        if (size < 64) { memcpy(to, from, size); return; }
+        for (; left > 64; left -= 64, at += 64, out += 64) {
+            sbe_prefetch(at + 4096);
+            memcpy(out, at, 64);
+        }
+        memcpy(out + left - 64, at + left - 64, 64);
+    }
+
+    /* Which bytes of the 16 before its end are those of a text, by its length. */
+    #define SBE_UPPER(n) (0xFFFFFFFFFFFFFFFFu << (64 - 8 * (n)))
+    static const uint64_t SBE_MASKS[16][2] = {
+        {0, 0}, {0, SBE_UPPER(1)}, {0, SBE_UPPER(2)}, {0, SBE_UPPER(3)}, {0, SBE_UPPER(4)},
+        {0, SBE_UPPER(5)}, {0, SBE_UPPER(6)}, {0, SBE_UPPER(7)}, {0, SBE_UPPER(8)},
+        {SBE_UPPER(1), SBE_UPPER(8)}, {SBE_UPPER(2), SBE_UPPER(8)}, {SBE_UPPER(3), SBE_UPPER(8)},
+        {SBE_UPPER(4), SBE_UPPER(8)}, {SBE_UPPER(5), SBE_UPPER(8)}, {SBE_UPPER(6), SBE_UPPER(8)},
+        {SBE_UPPER(7), SBE_UPPER(8)}
+    };
+    """
+    const uint64_t SBE_MASKS[16][2]
+    void sbe_copy_wide(void* to, const void* source, size_t size) noexcept nogil
+    uint64_t sbe_fold(uint64_t one, uint64_t two) noexcept nogil
+    void sbe_prefetch(const void* at) noexcept nogil        # to be read soon; need not be ours
+    void sbe_prefetch_row(const void* at) noexcept nogil    # to be written soon
 
 cdef enum:
     NO_TEXT = 0xFFFFFFFF
@@ -23,19 +71,19 @@ cdef struct sbe_buffer:
 
 
 cdef struct sbe_slot:
-    uint64_t first              # of a text of up to 16 bytes, see `load_ends`
+    uint64_t first              # 0 in an empty slot; see `key_of`
     uint64_t last
-    uint32_t length
-    uint32_t number             # code + 1, 0 in an empty slot
+    uint32_t code
 
 
 cdef struct sbe_dictionary:         # distinct texts, numbered in the order of their first appearance
     sbe_buffer text                 # all of them, end to end
     sbe_buffer ends                 # size_t: where each ends
-    sbe_slot* slots                 # hash table, at most half full
-    size_t mask                     # slots but one; 0 before the first text
+    sbe_slot* slots                 # hash table, at most an eighth full: few meet in one place
+    size_t mask                     # its slots but one
     uint32_t count
     sbe_slot latest                 # what was found last
+    uint64_t[2] seeds               # so that nobody who sends texts can choose which ones collide
 
 
 cdef struct sbe_table:              # the rows of a message, of a group's entries, or bytes
@@ -60,7 +108,26 @@ cdef struct sbe_tables:
     uint64_t left_over          # bytes after the last element, from senders that are not newer
 
 
-ctypedef bint (*append_t)(sbe_tables* tables, sbe_cursor* cursor) noexcept nogil
+ctypedef const uint8_t* sbe_place
+
+
+cdef struct sbe_frames:             # frame i is from begins[i] to ends[i]
+    sbe_place* begins
+    sbe_place* ends
+
+
+# Frames into their tables, up to one that can't be, of which the cursor's fault says why; how many.
+# The cursor is at the first of them.
+ctypedef size_t (*append_t)(
+    sbe_tables* tables, sbe_cursor* cursor, sbe_frames frames, size_t count
+) noexcept nogil
+
+
+cdef inline void aim(sbe_cursor* cursor, sbe_frames frames, size_t i) noexcept nogil:
+    """At a frame, of which nothing is known yet."""
+    cursor.start = frames.begins[i]
+    cursor.end = frames.ends[i]
+    rewind(cursor, cursor.start)
 
 
 cdef bint grow(
@@ -68,13 +135,13 @@ cdef bint grow(
 ) noexcept nogil
 cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil
 cdef void roll_back(sbe_table* table) noexcept nogil
-cdef bint look_up_short(
-    sbe_dictionary* dictionary, const uint8_t* text, uint64_t first, uint64_t last,
-    uint32_t length, uint32_t* code
+cdef void open_dictionary(sbe_dictionary* dictionary) noexcept nogil
+cdef void free_slots(sbe_slot* slots) noexcept nogil
+cdef bint grow_rows(const sbe_tables* tables, sbe_table* table, uint64_t count) noexcept nogil
+cdef int64_t find_or_add(
+    sbe_dictionary* dictionary, sbe_data data, sbe_slot key
 ) noexcept nogil
-cdef bint look_up_long(
-    sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
-) noexcept nogil
+cdef int64_t intern_other(sbe_dictionary* dictionary, sbe_data data) noexcept nogil
 
 
 cdef inline size_t room_for(size_t used) noexcept nogil:
@@ -90,9 +157,9 @@ cdef inline bint reserve(
     ``least`` is the capacity that a first allocation gets, ``whole`` the most that the buffer can
     come to, or 0 where that is not known.
     """
-    if size <= buffer.capacity - buffer.used:
-        return True
-    return grow(tables, buffer, size, least, whole)
+    if sbe_rare(size > buffer.capacity - buffer.used):
+        return grow(tables, buffer, size, least, whole)
+    return True
 
 
 cdef inline bint is_open(sbe_tables* tables, const sbe_table* table) noexcept nogil:
@@ -107,29 +174,29 @@ cdef inline void* reserve_rows(
     const sbe_tables* tables, sbe_table* table, uint64_t count
 ) noexcept nogil:
     """Where the next ``count`` rows go; NULL without memory (so there is always room for one)."""
-    if not reserve(
-        tables, &table.rows, (count or 1) * table.itemsize, tables.capacity * table.itemsize, 0
-    ):
-        return NULL
+    if sbe_rare((count or 1) * table.itemsize > table.rows.capacity - table.rows.used):
+        if not grow_rows(tables, table, count or 1):
+            return NULL
     return table.rows.data + table.rows.used
 
 
 cdef inline void* reserve_row(const sbe_tables* tables, sbe_table* table) noexcept nogil:
     """Where the next row goes, past the prefix; NULL without memory."""
-    cdef size_t whole = <size_t>tables.expected * table.itemsize if table.prefix else 0
-    if not reserve(
-        tables, &table.rows, table.itemsize, tables.capacity * table.itemsize, whole
-    ):
-        return NULL
+    if sbe_rare(table.itemsize > table.rows.capacity - table.rows.used):
+        if not grow_rows(tables, table, 1):
+            return NULL
     return table.rows.data + table.rows.used + table.prefix
 
 
-cdef inline void commit_row(const sbe_tables* tables, sbe_table* table) noexcept nogil:
-    """The row of a message, which makes all that was written for it count."""
-    cdef int64_t* prefix = <int64_t*>(table.rows.data + table.rows.used)
-    prefix[0] = tables.frame
+cdef inline void commit_row(
+    const sbe_tables* tables, sbe_table* table, void* row
+) noexcept nogil:
+    """The row of a message (`reserve_row`), which makes all that was written for it count."""
     if table.prefix == 16:
-        prefix[1] = tables.received_ns
+        (<int64_t*>row - 2)[0] = tables.frame
+        (<int64_t*>row - 1)[0] = tables.received_ns
+    else:
+        (<int64_t*>row - 1)[0] = tables.frame
     table.rows.used += table.itemsize
 
 
@@ -172,33 +239,40 @@ cdef inline bint append_blob(
     return commit_rows(tables, blob, data.length)
 
 
-cdef inline bint is_same(const sbe_slot* one, const sbe_slot* two) noexcept nogil:
-    return one.first == two.first and one.last == two.last and one.length == two.length
+cdef inline bint is_same(const sbe_slot* slot, uint64_t first, uint64_t last) noexcept nogil:
+    """Said so that there is one branch, which is easy to foresee."""
+    return ((slot.first ^ first) | (slot.last ^ last)) == 0
 
 
-cdef inline bint look_up(
-    sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
+cdef inline size_t place_of(
+    const sbe_dictionary* dictionary, uint64_t first, uint64_t last
 ) noexcept nogil:
-    """`intern` of a text: the one before, or any other."""
-    cdef sbe_slot key
-    if length > 16:
-        return look_up_long(dictionary, text, length, code)
-    load_ends(text, length, &key.first, &key.last)
-    key.length = <uint32_t>length
-    if is_same(&dictionary.latest, &key) and dictionary.latest.number:
-        code[0] = dictionary.latest.number - 1
-        return True
-    return look_up_short(dictionary, text, key.first, key.last, key.length, code)
+    """Where the search for a key begins."""
+    cdef uint64_t mixed = sbe_fold(first ^ dictionary.seeds[0], last ^ dictionary.seeds[1])
+    return <size_t>(mixed ^ (mixed >> 32)) & dictionary.mask
 
 
-cdef inline bint intern(
-    sbe_dictionary* dictionary, const sbe_data* data, uint32_t* code
+cdef inline int64_t intern(
+    sbe_dictionary* dictionary, sbe_data data, size_t before
 ) noexcept nogil:
-    """The code of a text, a new one if it has none yet; NO_TEXT where the sender has none.
+    """The code of a text, a new one if it has none yet; -1 without memory.
 
-    False without memory.
+    NO_TEXT where the sender's version has no such text. ``before`` is how many bytes of its frame
+    come before it at least.
     """
+    cdef const uint8_t* end = data.data + data.length
+    cdef const sbe_slot* slot = &dictionary.latest
+    cdef uint64_t first, last
     if data.data == NULL:
-        code[0] = NO_TEXT
-        return True
-    return look_up(dictionary, data.data, data.length, code)
+        return NO_TEXT
+    if before < 16 or sbe_rare(data.length - 1 > 14):
+        return intern_other(dictionary, data)
+    # The same loads for every length, and nothing past the text: what comes before it is masked.
+    first = (load_uint64_le(end - 16) & SBE_MASKS[data.length][0]) | data.length
+    last = load_uint64_le(end - 8) & SBE_MASKS[data.length][1]
+    if is_same(slot, first, last):
+        return slot.code
+    slot = &dictionary.slots[place_of(dictionary, first, last)]
+    if is_same(slot, first, last):
+        return slot.code
+    return find_or_add(dictionary, data, sbe_slot(first, last, 0))

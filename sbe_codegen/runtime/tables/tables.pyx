@@ -2,7 +2,7 @@
 
 import os
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy
 
@@ -10,7 +10,8 @@ from ..decode.loads cimport load_uint64_le
 from ..decode.memory cimport give_memory, take_memory
 
 cdef sbe_tables UNKNOWN         # dictionaries grow by themselves
-cdef uint64_t[2] SEEDS          # so that nobody who sends symbols can choose which ones collide
+cdef uint64_t[2] SEEDS
+cdef sbe_slot NOTHING           # the only slot before the first text
 cdef Py_ssize_t i
 for i in range(2):
     SEEDS[i] = int.from_bytes(os.urandom(8), "little")
@@ -22,13 +23,6 @@ cdef extern from *:
     #include <sys/mman.h>
     #endif
     #define SBE_HUGE (1u << 22)
-
-    /* Both halves of the product: a hash that nobody foresees who does not know the seeds. */
-    static inline uint64_t sbe_fold(uint64_t one, uint64_t two)
-    {
-        unsigned __int128 product = (unsigned __int128)one * two;
-        return (uint64_t)product ^ (uint64_t)(product >> 64);
-    }
 
     /* Large buffers are asked for in huge pages, as numpy does: a fault for each 4 KiB page takes
        longer than writing the rows that go there. */
@@ -45,14 +39,14 @@ cdef extern from *:
     #endif
     }
     """
-    uint64_t sbe_fold(uint64_t one, uint64_t two) noexcept nogil
     void sbe_advise(char* data, size_t size) noexcept nogil
 
 
-cdef inline size_t place_of(const sbe_dictionary* dictionary, const sbe_slot* key) noexcept nogil:
-    """Where the search for a key begins."""
-    cdef uint64_t mixed = sbe_fold(key.first ^ SEEDS[0], key.last ^ SEEDS[1] ^ key.length)
-    return <size_t>(mixed ^ (mixed >> 32)) & dictionary.mask
+cdef void open_dictionary(sbe_dictionary* dictionary) noexcept nogil:
+    """Of no texts yet: a search meets an empty slot, which is not written to."""
+    dictionary.seeds[0] = SEEDS[0]
+    dictionary.seeds[1] = SEEDS[1]
+    dictionary.slots = &NOTHING
 
 
 cdef bint grow(
@@ -88,6 +82,14 @@ cdef bint grow(
     buffer.data = data
     buffer.capacity = capacity
     return True
+
+
+cdef bint grow_rows(const sbe_tables* tables, sbe_table* table, uint64_t count) noexcept nogil:
+    """Room for ``count`` more rows. Of messages there are at most as many as there are frames."""
+    cdef size_t whole = <size_t>tables.expected * table.itemsize if table.prefix else 0
+    return grow(
+        tables, &table.rows, count * table.itemsize, tables.capacity * table.itemsize, whole
+    )
 
 
 cdef bint open_offsets(const sbe_tables* tables, sbe_buffer* offsets) noexcept nogil:
@@ -134,27 +136,34 @@ cdef inline bint is_text(
     )
 
 
-cdef sbe_slot long_key(const uint8_t* text, size_t length) noexcept nogil:
-    """The key of a text of more than 16 bytes: two hashes of it, which others may have too."""
-    cdef sbe_slot key
-    cdef uint64_t state = SEEDS[0]
+cdef sbe_slot key_of(sbe_data text) noexcept nogil:
+    """Of 1 to 15 bytes: those bytes, at the end, and the length as the first byte of 16. (`intern`)
+
+    Of others two hashes, which other texts may have too, and 255 as the first byte; of none 16.
+    """
+    cdef sbe_slot key = sbe_slot(0, 0, 0)
     cdef size_t at = 0
-    while at + 16 < length:
-        state = sbe_fold(
-            load_uint64_le(text + at) ^ state, load_uint64_le(text + at + 8) ^ SEEDS[1]
+    if text.length < 16:
+        memcpy(<uint8_t*>&key + 16 - text.length, text.data, text.length)
+        key.first |= text.length or 16
+        return key
+    key.first = SEEDS[0]
+    while at + 16 < text.length:
+        key.first = sbe_fold(
+            load_uint64_le(text.data + at) ^ key.first,
+            load_uint64_le(text.data + at + 8) ^ SEEDS[1],
         )
         at += 16
-    key.first = state
+    at = text.length - 16
     key.last = sbe_fold(
-        load_uint64_le(text + length - 16) ^ state, load_uint64_le(text + length - 8) ^ SEEDS[1]
+        load_uint64_le(text.data + at) ^ key.first, load_uint64_le(text.data + at + 8) ^ SEEDS[1]
     )
-    key.length = <uint32_t>min(length, <size_t>0xFFFFFFFF)
-    key.number = 0
+    key.first |= 255
     return key
 
 
 cdef bint widen_slots(sbe_dictionary* dictionary) noexcept nogil:
-    """Twice the slots, so that at most half of them are taken."""
+    """Twice the slots, so that at most an eighth of them is taken."""
     cdef size_t size = 2 * (dictionary.mask + 1) if dictionary.count else <size_t>64
     cdef sbe_slot* before = dictionary.slots
     cdef sbe_slot* slots = <sbe_slot*>calloc(size, sizeof(sbe_slot))
@@ -164,79 +173,70 @@ cdef bint widen_slots(sbe_dictionary* dictionary) noexcept nogil:
     dictionary.slots = slots
     dictionary.mask = size - 1
     for i in range(count):
-        if before[i].number:
-            place = place_of(dictionary, &before[i])
-            while slots[place].number:
+        if before[i].first:
+            place = place_of(dictionary, before[i].first, before[i].last)
+            while slots[place].first:
                 place = (place + 1) & dictionary.mask
             slots[place] = before[i]
-    free(before)
+    free_slots(before)
     return True
 
 
-cdef bint add_text(
-    sbe_dictionary* dictionary, const uint8_t* text, size_t length, sbe_slot* key
+cdef void free_slots(sbe_slot* slots) noexcept nogil:
+    if slots != &NOTHING:
+        free(slots)
+
+
+cdef sbe_slot* slot_of(
+    const sbe_dictionary* dictionary, const sbe_slot* key, sbe_data text
 ) noexcept nogil:
+    """The slot of a text, or the empty one where it would be. Where a key does not say all of the
+    text, texts are compared."""
+    cdef size_t place = place_of(dictionary, key.first, key.last)
+    cdef sbe_slot* slot = &dictionary.slots[place]
+    while slot.first:
+        if is_same(slot, key.first, key.last) and (
+            text.length < 16 or is_text(dictionary, slot.code, text.data, text.length)
+        ):
+            break
+        place = (place + 1) & dictionary.mask
+        slot = &dictionary.slots[place]
+    return slot
+
+
+cdef bint add_text(sbe_dictionary* dictionary, sbe_data text, sbe_slot* key) noexcept nogil:
     """A text that has no code yet gets the next one; False without memory."""
-    cdef size_t place
-    if 2 * <size_t>dictionary.count >= dictionary.mask:
+    if 8 * <size_t>dictionary.count >= dictionary.mask:
         if not widen_slots(dictionary):
             return False
-    if not reserve(&UNKNOWN, &dictionary.text, length + 1, 1024, 0):
+    if not reserve(&UNKNOWN, &dictionary.text, text.length + 1, 1024, 0):
         return False
     if not reserve(&UNKNOWN, &dictionary.ends, sizeof(size_t), 64 * sizeof(size_t), 0):
         return False
-    memcpy(dictionary.text.data + dictionary.text.used, text, length)
-    dictionary.text.used += length
+    memcpy(dictionary.text.data + dictionary.text.used, text.data, text.length)
+    dictionary.text.used += text.length
     (<size_t*>(dictionary.ends.data + dictionary.ends.used))[0] = dictionary.text.used
     dictionary.ends.used += sizeof(size_t)
+    key.code = dictionary.count
     dictionary.count += 1
-    key.number = dictionary.count
-    place = place_of(dictionary, key)
-    while dictionary.slots[place].number:
-        place = (place + 1) & dictionary.mask
-    dictionary.slots[place] = key[0]
-    if length <= 16:
-        dictionary.latest = key[0]
+    slot_of(dictionary, key, text)[0] = key[0]
     return True
 
 
-cdef bint find_or_add(
-    sbe_dictionary* dictionary, const uint8_t* text, size_t length, sbe_slot* key, uint32_t* code
+cdef int64_t find_or_add(
+    sbe_dictionary* dictionary, sbe_data data, sbe_slot key
 ) noexcept nogil:
-    """The code of a text by its key; those that are too long for their key are compared."""
-    cdef sbe_slot* slot
-    cdef size_t place
-    if dictionary.count:
-        place = place_of(dictionary, key)
-        slot = &dictionary.slots[place]
-        while slot.number:
-            if is_same(slot, key) and (
-                length <= 16 or is_text(dictionary, slot.number - 1, text, length)
-            ):
-                if length <= 16:
-                    dictionary.latest = slot[0]
-                code[0] = slot.number - 1
-                return True
-            place = (place + 1) & dictionary.mask
-            slot = &dictionary.slots[place]
-    if not add_text(dictionary, text, length, key):
-        return False
-    code[0] = key.number - 1
-    return True
+    """`intern` for a text that is neither the latest nor in the first place for its key."""
+    cdef const sbe_slot* slot = slot_of(dictionary, &key, data)
+    if slot.first:
+        key.code = slot.code
+    elif not add_text(dictionary, data, &key):
+        return -1
+    if data.length < 16:
+        dictionary.latest = key
+    return key.code
 
 
-cdef bint look_up_short(
-    sbe_dictionary* dictionary, const uint8_t* text, uint64_t first, uint64_t last,
-    uint32_t length, uint32_t* code
-) noexcept nogil:
-    """`intern` for a text of up to 16 bytes that is not the one before; see `load_ends`."""
-    cdef sbe_slot key = sbe_slot(first, last, length, 0)
-    return find_or_add(dictionary, text, length, &key, code)
-
-
-cdef bint look_up_long(
-    sbe_dictionary* dictionary, const uint8_t* text, size_t length, uint32_t* code
-) noexcept nogil:
-    """`intern` for a text of more than 16 bytes."""
-    cdef sbe_slot key = long_key(text, length)
-    return find_or_add(dictionary, text, length, &key, code)
+cdef int64_t intern_other(sbe_dictionary* dictionary, sbe_data data) noexcept nogil:
+    """`intern` for a text that is empty, longer than 15 bytes, or near where its frame begins."""
+    return find_or_add(dictionary, data, key_of(data))

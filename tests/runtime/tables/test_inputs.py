@@ -90,11 +90,9 @@ def test_offsets_that_can_not_be_are_explained(
     assert str(caught.value) == said
 
 
-def test_offsets_at_their_limits_are_copied() -> None:
+def test_offsets_at_their_limits_are_taken() -> None:
     for given in ([0], [4], [0, 0, 4, 4], [1, 3]):
         offsets = np.array(given, np.int64)
-        found = checked_offsets(offsets, 4)
-        assert found.tolist() == given
-        assert not np.shares_memory(found, offsets)
+        assert checked_offsets(offsets, 4).tolist() == given
     spaced = np.arange(6, dtype=np.int64)[::2]
     assert checked_offsets(spaced, 4).flags.c_contiguous
