@@ -56,14 +56,18 @@ cdef class Storage:
 
 
 cdef object own_array(object dtype, void* data, Py_ssize_t count, size_t capacity):
-    """A writable array over ``data``: ``capacity`` bytes from malloc, which it gives back in the end."""
+    """A writable array over ``data``: ``capacity`` bytes from malloc, which it gives back in the end.
+
+    Its dtype is a copy: renaming the columns of one array renames nobody else's.
+    """
     cdef np.npy_intp dims = count
+    cdef np.dtype descr = PyArray_DescrNew(<np.dtype>dtype)
     cdef Storage storage = Storage.__new__(Storage)
     storage.data = data
     storage.capacity = capacity
-    Py_INCREF(dtype)
+    Py_INCREF(descr)
     array = PyArray_NewFromDescr(
-        np.ndarray, <np.dtype>dtype, 1, &dims, NULL, data, np.NPY_ARRAY_WRITEABLE, None
+        np.ndarray, descr, 1, &dims, NULL, data, np.NPY_ARRAY_WRITEABLE, None
     )
     np.set_array_base(array, storage)
     return array
