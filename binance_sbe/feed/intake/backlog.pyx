@@ -205,9 +205,12 @@ cdef class Backlog:
     ) except -1:
         """A frame that is handed on: to the handler, or it waits. ``stream`` is None where it is no message."""
         cdef Calls calls = self.calls           # the handler may end them
+        cdef bint is_first
         if calls is None:
+            is_first = self.frames.count() == 0
             self.frames.add(frame, received, stream, event)
-            self.wake()
+            if is_first or self.frames.overflowed is not None:
+                self.wake()
             return 0
         calls.give(frame, received, self.stats, self.arbiter.directory)
         return self.check_calls()
