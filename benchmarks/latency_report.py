@@ -144,7 +144,10 @@ def aims_table(found: Found) -> list[str]:
 
 
 def slower_than_websockets(found: Found) -> list[list[str]]:
-    """None of ours is to be, whatever the loop. What spins takes a core by intention."""
+    """None of ours is to be, whatever the loop: those are shown whose lower quartile is slower.
+
+    What spins takes a core by intention.
+    """
     ours = [
         (transport, name)
         for transport, name in found
@@ -157,13 +160,22 @@ def slower_than_websockets(found: Found) -> list[list[str]]:
             if others is None or (column == "CPU" and "spin" in name):
                 continue
             pair = found[transport, name], others
-            middle = quartiles(*pair, column)[1]
-            worst = max(worst, middle)
-            if middle > 1:
+            low = quartiles(*pair, column)[0]
+            worst = max(worst, low)
+            if low > 1:
                 found_here = ratios(*pair, column)
                 rows.append([f"{name}, {transport}", column, WEBSOCKETS, "1", found_here, "**no**"])
     if worst and not rows:
-        rows = [["each of ours", "all", WEBSOCKETS, "1", f"{worst:.2f}, the worst", "yes"]]
+        rows = [
+            [
+                "each of ours",
+                "all",
+                WEBSOCKETS,
+                "1",
+                f"{worst:.2f}, the highest of the lower quartiles",
+                "yes",
+            ]
+        ]
     return rows
 
 
