@@ -2,6 +2,7 @@
 # make test       everything that must hold and can be tried in a few minutes
 # make test-all   that, and what takes longer: chaos, repeated builds, more random schemas
 # make bench      speed, as ratios to rivals
+# make latency    from the exchange's send to a handler, beside other clients
 # Each sets up what it needs in .venv; PYTHON=python3.12 chooses another interpreter.
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BENCH := .bench-venv
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all bench build fuzz soak mutants wheels matrix clean
+.PHONY: demo test test-all bench latency build fuzz soak mutants wheels matrix clean
 
 # Only what it needs is built: the decoder of the streams, and the feed.
 demo: $(VENV)/tools
@@ -51,6 +52,11 @@ bench: build $(BENCH)/ready
 	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q \
 		benchmarks/raw_reader.pyx benchmarks/book_loops.pyx benchmarks/memcpy_loops.pyx
 	$(BENCH)/bin/python benchmarks/run.py
+
+# From the exchange's send to a handler, beside other clients: about half an hour.
+latency: build $(BENCH)/ready
+	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx benchmarks/noting_handler.pyx
+	$(BENCH)/bin/python benchmarks/latency.py $(LATENCY)
 
 build: $(VENV)/ready
 	@$(BIN)/python setup.py -q build_ext --inplace

@@ -55,14 +55,25 @@ def handshake(client: socket.socket) -> None:
     )
 
 
+def exactly(client: socket.socket, size: int) -> bytes:
+    """So many bytes; of a socket with TLS too, which knows no MSG_WAITALL."""
+    found = b""
+    while len(found) < size:
+        part = client.recv(size - len(found))
+        if not part:
+            raise OSError("the client went away")
+        found += part
+    return found
+
+
 def read_text(client: socket.socket) -> bytes:
     """A masked text frame of the client's, short as requests are."""
-    head = client.recv(2, socket.MSG_WAITALL)
+    head = exactly(client, 2)
     size = head[1] & 0x7F
     if size == 126:
-        size = int.from_bytes(client.recv(2, socket.MSG_WAITALL), "big")
-    mask = client.recv(4, socket.MSG_WAITALL)
-    payload = client.recv(size, socket.MSG_WAITALL)
+        size = int.from_bytes(exactly(client, 2), "big")
+    mask = exactly(client, 4)
+    payload = exactly(client, size)
     return bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
 
 

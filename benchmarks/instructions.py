@@ -26,10 +26,109 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "instructions.json"
 TOLERANCE = 0.05
+HANDLER = HERE / "noting_handler.pyx"  # in C: compiled where it is older than what it is made of
 _MARK = "getppid"
 
 
-def ways() -> dict[str, tuple[Callable[[], object], int]]:
+Ways = dict[str, tuple[Callable[[], object], int]]
+
+
+def compile_handler() -> None:
+    subprocess.run(
+        [sys.executable, "-m", "Cython.Build.Cythonize", "-i", "-q", str(HANDLER)],
+        cwd=HERE.parent, env=os.environ | {"PYTHONPATH": str(HERE.parent)}, check=True,
+    )  # fmt: skip
+
+
+def feed_ways(frames: list[bytes]) -> Ways:
+    """From the receive buffer to the consumer: what a feed does with one read of a socket."""
+    import socket
+
+    from burst_server import framed, rounds
+    from noting_handler import Noting
+
+    from binance_sbe.feed.intake.backlog import Backlog
+    from binance_sbe.feed.intake.frame_queue import FrameQueue, policies
+    from binance_sbe.feed.intake.handlers import Calls, FrameHandler
+    from binance_sbe.feed.intake.stats import Stats
+    from binance_sbe.feed.intake.streams import Source
+    from binance_sbe.feed.ledger import Ledger
+    from binance_sbe.feed.transport.poller import READ, Poller
+    from binance_sbe.feed.transport.reader import FrameReader
+    from binance_sbe.feed.transport.wire import Wire
+
+    # Many, so that what a feed is made of at first counts for little; ids go on from part to part.
+    of_one = rounds([framed(2, frame) for frame in frames])
+    read = b"".join(bytes(next(of_one)) for _ in range(10))
+    count, size = 10 * len(frames), len(read) // (10 * len(frames))
+    messages_of = [read[i : i + size] for i in range(0, len(read), size)]
+
+    def opened() -> tuple[Backlog, FrameReader]:
+        ledger = Ledger()
+        queue = FrameQueue(10**6, policies("block"), ledger)
+        backlog = Backlog(Stats(), ledger, queue, True, lambda: None)
+        return backlog, FrameReader(backlog, Source(), None, None)
+
+    def called(
+        handler: Callable[[Any], object] | FrameHandler, reuse: bool = False
+    ) -> Callable[[], int]:
+        def run() -> int:
+            backlog, reader = opened()
+            backlog.call(Calls(handler, reuse, lambda error: None))
+            reader.feed(read)
+            return backlog.stats.frames
+
+        return run
+
+    def messages() -> int:
+        backlog, reader = opened()
+        reader.feed(read)
+        for _ in range(count):
+            backlog.next_message()
+        return backlog.stats.frames
+
+    def batches() -> object:
+        backlog, reader = opened()
+        backlog.gather(10_000)
+        reader.feed(read)
+        return backlog.hand_over()
+
+    def singly() -> int:
+        backlog, reader = opened()
+        for frame in messages_of:
+            backlog.gather(10_000)
+            reader.feed(frame)
+            backlog.hand_over()
+        return backlog.stats.frames
+
+    def wired() -> int:
+        """One frame a read of the socket, as the thread of a feed without asyncio does it."""
+        backlog, reader = opened()
+        here, there = socket.socketpair()
+        poller = Poller()
+        wire = Wire(here, poller, lambda later: None)
+        wire.set_protocol(reader)
+        poller.want(wire.fd, READ)
+        backlog.call(Calls(lambda message: None, False, lambda error: None))
+        with here, there:
+            for frame in messages_of:
+                there.send(frame)
+                poller.wait(1.0, False)
+                wire.ready()
+        return backlog.stats.frames
+
+    return {
+        "feed.run": (called(lambda message: None), count),
+        "feed.run, reuse": (called(lambda message: None, reuse=True), count),
+        "feed.run, in C": (called(Noting(2**62, False)), count),
+        "feed, one message after the other": (messages, count),
+        "feed, a batch of one read": (batches, count),
+        "feed, a batch of each message": (singly, count),
+        "sync, a read of each message": (wired, count),
+    }
+
+
+def ways() -> Ways:
     """What is counted: a function, and the messages that one call of it handles."""
     sys.path.insert(0, str(HERE))
     import numpy as np
@@ -119,6 +218,7 @@ def ways() -> dict[str, tuple[Callable[[], object], int]]:
         "Collector.append": (collect, 400),
         "Backlog.put": (backlog, 400),
         "columns": (lambda: batch.columns(quote), 400),
+        **feed_ways(best),
     }
 
 
@@ -139,6 +239,7 @@ def work() -> None:
 
 def count() -> dict[str, float]:
     """Instructions per message of each way. RuntimeError without valgrind."""
+    compile_handler()
     script = str(Path(__file__).resolve())
     totals = counted_between_marks([sys.executable, "-I", script, "--work"])
     # First what prepares all, then of each way its preparations, and what counts.

@@ -95,6 +95,31 @@ def growth(groups: dict[str, Ways], path: Path) -> None:
     _save(figure, path)
 
 
+def percentiles(
+    groups: dict[str, dict[str, tuple[float, ...]]], ours: dict[str, bool], path: Path
+) -> None:
+    """A line a way from its median to its 99th percentile, with a mark at the 90th."""
+    tallest = max(len(ways) for ways in groups.values())
+    figure, axes = plt.subplots(
+        1, len(groups), figsize=(5.5 * len(groups), 0.24 * tallest + 0.9), squeeze=False
+    )
+    for each, (title, ways) in zip(axes[0], groups.items(), strict=True):
+        ordered = sorted(ways.items(), key=lambda item: -item[1][0])
+        for i, (name, (middle, high, highest)) in enumerate(ordered):
+            colour = OURS if ours[name] else "#8a8a8a"
+            each.plot([middle, highest], [i, i], "-", color=colour, linewidth=1)
+            each.plot([middle], [i], "o", color=colour, markersize=5)
+            each.plot([high, highest], [i, i], "|", color=colour, markersize=7)
+            each.text(highest * 1.08, i, f"{middle:,.0f}", va="center", fontsize=7, color=colour)
+        each.set_yticks(range(len(ordered)), [name for name, _ in ordered])
+        each.set_xscale("log")
+        each.xaxis.set_minor_formatter(NullFormatter())
+        each.set_title(title, loc="left", fontweight="bold", fontsize=9)
+        each.set_xlabel("p50 (dot, and its number), p90, p99; less is better")
+    figure.tight_layout()
+    _save(figure, path)
+
+
 def draw(groups: dict[str, Ways], results: Path) -> None:
     def starting(*beginnings: str) -> list[str]:
         return [title for title in groups if title.startswith(beginnings)]

@@ -7,6 +7,7 @@ is the CPU of this thread, the kernel's work for it included, connecting too.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import uvloop
 from websockets.asyncio.client import connect as open_websocket
 
 import binance_sbe
+from binance_sbe import sync
 
 HERE = Path(__file__).parent
 MANY, FEW = 1_000_000, 100_000
@@ -112,6 +114,58 @@ def feed(batches: bool) -> Callable[[str, int], Any]:
     return consume
 
 
+class EnoughError(Exception):
+    """All have come."""
+
+
+def counting(count: int) -> Callable[[Any], None]:
+    """A handler that raises EnoughError at the last of so many messages."""
+    seen = 0
+
+    def handle(message: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == count:
+            raise EnoughError
+
+    return handle
+
+
+def run(reuse: bool) -> Callable[[str, int], Any]:
+    async def consume(url: str, count: int) -> int:
+        where: Any = {"url": url, "api_key": "k", "reconnect": False}
+        async with binance_sbe.connect("btcusdt@bestBidAsk", **where) as opened:
+            with contextlib.suppress(EnoughError):
+                await opened.run(counting(count), reuse=reuse)
+            assert opened.stats.frames >= count
+        return count
+
+    return consume
+
+
+def without_asyncio(way: str) -> Callable[[str, int], None]:
+    def consume(url: str, count: int) -> None:
+        where: Any = {"url": url, "api_key": "k", "reconnect": False}
+        with sync.connect("btcusdt@bestBidAsk", **where) as opened:
+            seen = 0
+            if way == "batches":
+                for batch in opened.batches():
+                    seen += len(batch)
+                    if seen == count:
+                        break
+            elif way == "run":
+                with contextlib.suppress(EnoughError):
+                    opened.run(counting(count))
+            else:
+                for _ in opened:
+                    seen += 1
+                    if seen == count:
+                        break
+            assert opened.stats.frames >= count
+
+    return consume
+
+
 def by_asyncio(consume: Callable[[str, int], Any]) -> Callable[[str, int], None]:
     return lambda url, count: asyncio.run(consume(url, count))
 
@@ -165,6 +219,7 @@ def test_raw_burst(benchmark: Any, many: tuple[str, int]) -> None:
     [
         pytest.param(by_asyncio(feed(True)), id="feed, batches"),
         pytest.param(by_uvloop(feed(True)), id="feed, batches, uvloop"),
+        pytest.param(without_asyncio("batches"), id="feed, batches, sync"),
     ],
 )
 def test_burst(benchmark: Any, many: tuple[str, int], way: Any) -> None:
@@ -175,8 +230,13 @@ def test_burst(benchmark: Any, many: tuple[str, int], way: Any) -> None:
 @pytest.mark.parametrize(
     "way",
     [
+        pytest.param(by_asyncio(run(False)), id="feed, run"),
+        pytest.param(by_uvloop(run(False)), id="feed, run, uvloop"),
+        pytest.param(by_asyncio(run(True)), id="feed, run, reuse"),
+        pytest.param(without_asyncio("run"), id="feed, run, sync"),
         pytest.param(by_asyncio(feed(False)), id="feed, messages"),
         pytest.param(by_uvloop(feed(False)), id="feed, messages, uvloop"),
+        pytest.param(without_asyncio("for"), id="feed, messages, sync"),
         pytest.param(by_asyncio(picows_callback), id="picows, decode of each"),
         pytest.param(by_asyncio(plain), id="websockets, decode of each"),
     ],
@@ -193,8 +253,13 @@ def test_slower_burst(benchmark: Any, few: tuple[str, int], way: Any) -> None:
     [
         pytest.param(by_asyncio(feed(True)), id="feed, batches"),
         pytest.param(by_uvloop(feed(True)), id="feed, batches, uvloop"),
+        pytest.param(without_asyncio("batches"), id="feed, batches, sync"),
+        pytest.param(by_asyncio(run(False)), id="feed, run"),
+        pytest.param(by_uvloop(run(False)), id="feed, run, uvloop"),
+        pytest.param(without_asyncio("run"), id="feed, run, sync"),
         pytest.param(by_asyncio(feed(False)), id="feed, messages"),
         pytest.param(by_uvloop(feed(False)), id="feed, messages, uvloop"),
+        pytest.param(without_asyncio("for"), id="feed, messages, sync"),
         pytest.param(by_asyncio(picows_callback), id="picows, decode of each"),
         pytest.param(by_asyncio(plain), id="websockets, decode of each"),
     ],

@@ -130,9 +130,11 @@ class BaseFeed:
     def _hand_over(self) -> Batch:
         """The next batch, counted."""
         batch = self._backlog.hand_over()
-        self.stats.rejected += len(batch.rejected)
         self.stats.left_over_bytes += batch.left_over_bytes
-        self.errors.extend(batch.errors)
+        rejected = batch.frame_count - len(batch)
+        if rejected:
+            self.stats.rejected += rejected
+            self.errors.extend(batch.errors)
         return batch
 
     def _batch_size(self, max_messages: int, max_delay: float) -> int:

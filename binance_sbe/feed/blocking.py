@@ -227,7 +227,7 @@ class Feed(BaseFeed):
         if self._requests:
             self._begin_requests()
         backlog = self._backlog
-        if backlog.has_much_room:
+        if backlog.stopped and backlog.has_much_room:
             before = self.stats.frames
             self._engine.resume()
             if self.stats.frames != before:  # of what was read before, and had no room

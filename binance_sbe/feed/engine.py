@@ -123,6 +123,7 @@ class Engine:
             self._shell.close_one(number)
             return
         peer.transport, peer.is_up = transport, True
+        self._backlog.stopped = True  # it may have stopped when there was nobody to resume it
         peer.record = ConnectionRecord(peer.source.name, peer.source, time.time_ns())
         self._ledger.note_connection(peer.record)
         self.supervisor.opened(number, time.monotonic())
@@ -174,6 +175,7 @@ class Engine:
 
     def resume(self) -> None:
         """There may be room in the backlog again."""
+        self._backlog.stopped = False  # until one of them says so again
         for peer in list(self._peers.values()):
             if peer.transport is not None:
                 peer.transport.resume()

@@ -18,11 +18,26 @@ from .base import BaseFeed, Plan, checked_handler, no_streams
 from .intake.handlers import Calls, FrameHandler
 from .settings import checked_key
 from .transport.connections import Connections
-from .transport.websocket import arrives
 
 if TYPE_CHECKING:
     from ..api import rest
     from .backfill import FilledTrades
+
+
+class _Bell:
+    """What the consumer waits for: an asyncio.Event for one, which costs less for each message."""
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def listen(self) -> asyncio.Future[None]:
+        """Done when it rings after this. For one task at a time."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        return self._waiter
 
 
 class Feed(Asynchronous, BaseFeed):
@@ -31,8 +46,8 @@ class Feed(Asynchronous, BaseFeed):
     _usage = "async with connect(...) as feed:"
 
     def __init__(self, plan: Plan) -> None:
-        self._arrived = asyncio.Event()
-        super().__init__(plan, self._arrived.set)
+        self._bell = _Bell()
+        super().__init__(plan, self._bell.ring)
         self._connections = Connections(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings)
         self._engine = self._connections.engine
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -138,17 +153,23 @@ class Feed(Asynchronous, BaseFeed):
         """Waits for what may have changed something; False where nothing has in that time."""
         self._alone()
         self._is_waited = True
-        self._arrived.clear()
-        self._consumed()  # what is wanted now may have room that it had not before
+        rings = self._bell.listen()
         try:
-            waiting = self._arrived.wait() if seconds is None else arrives(self._arrived, seconds)
-            return await waiting
+            self._consumed()  # what is wanted now may have room that it had not before
+            if seconds is None:
+                await rings
+                return True
+            async with asyncio.timeout(seconds):
+                await rings
+            return True
+        except TimeoutError:
+            return False
         finally:
             self._is_waited = False
 
     def _consumed(self) -> None:
         """Lets the transports go on, once half of what they may hold is taken."""
-        if self._backlog.has_much_room:
+        if self._backlog.stopped and self._backlog.has_much_room:
             self._engine.resume()
 
     def __iter__(self) -> NoReturn:
@@ -161,7 +182,8 @@ class Feed(Asynchronous, BaseFeed):
     async def __anext__(self) -> Message:
         """The next message. Raises ConnectionLost when there is no connection any more."""
         backlog, frames = self._backlog, self._backlog.frames
-        self._alone()
+        if self._is_waited:
+            self._alone()
         backlog.stop_gathering()
         # most often there are some, and no coroutine is needed to say so
         while (frames and frames.overflowed is None) or await self._wait(frames.__len__):
@@ -170,7 +192,8 @@ class Feed(Asynchronous, BaseFeed):
             except DecodeError as error:
                 self._refused(error)
             finally:
-                self._consumed()
+                if backlog.stopped:
+                    self._consumed()
         self._end()
         raise StopAsyncIteration
 
@@ -200,9 +223,9 @@ class Feed(Asynchronous, BaseFeed):
             while not calls.ended and not engine.is_over:
                 if not self._connections.has_streams:
                     raise no_streams()
-                self._arrived.clear()
+                rings = self._bell.listen()
                 self._consumed()
-                await self._arrived.wait()
+                await rings
             if not calls.ended:
                 self._consumed()  # what connections that have ended had read, and had no room for
         except BaseException as error:

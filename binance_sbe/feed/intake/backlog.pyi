@@ -16,6 +16,7 @@ from .streams import Source
 
 @final
 class Backlog:
+    stopped: bool
     @property
     def batch_size(self) -> int: ...
     @property

@@ -195,15 +195,14 @@ cdef class Backlog:
     cdef int deliver(
         self, bytes frame, int64_t received, Stream stream, const sbe_event* event
     ) except -1:
-        """A frame that is handed on: to the handler, or it waits.
-
-        ``stream`` is None where it is no message. The handler is the user's, and may end the calls
-        or close the feed: `calls` is held here, and ``self`` looked at anew after it.
-        """
-        cdef Calls calls = self.calls
+        """A frame that is handed on, to the handler or to the queue; of no message, no ``stream``."""
+        cdef Calls calls = self.calls   # held: the handler is the user's, and may end the calls
+        cdef bint is_first
         if calls is None:
+            is_first = self.frames.count() == 0
             self.frames.add(frame, received, stream, event)
-            self.wake()
+            if is_first or self.frames.overflowed is not None:
+                self.wake()
             return 0
         calls.give(frame, received, self.stats, self.arbiter.directory)
         return self.check_calls()

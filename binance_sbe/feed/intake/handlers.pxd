@@ -28,7 +28,7 @@ cdef class Calls:
     cdef FrameHandler in_c      # the same, where it is one
     cdef object refused
     cdef bint reuses
-    cdef list reused            # by kind: the message that is pointed at each frame
+    cdef list wraps             # by kind: `wrap` of the message that is pointed at each frame
     cdef readonly object failure        # what was raised
     cdef readonly bint ended            # no more is wanted
 

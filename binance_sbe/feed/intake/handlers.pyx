@@ -38,7 +38,7 @@ cdef class Calls:
         self.in_c = function if isinstance(function, FrameHandler) else None
         self.refused = refused
         self.reuses = reuse
-        self.reused = [None] * KINDS
+        self.wraps = [None] * KINDS
         if self.in_c is not None and self.in_c.on_frame == NULL:
             raise ValueError(f"{type(function).__name__} has set no on_frame: see handlers.pxd")
 
@@ -55,16 +55,16 @@ cdef class Calls:
                 return self.give_parsed(
                     stream.number, &parsed, len(frame), event.time, received, stats
                 )
-        reused = None
+        wrap = None
         if self.reuses:
             kind = kind_of(data, len(frame))
-            reused = self.reused[kind] if kind >= 0 else None
+            wrap = self.wraps[kind] if kind >= 0 else None
         try:
-            message = measured_message(frame, received, stats, reused)
+            message = measured_message(frame, received, stats, wrap)
         except DecodeError as error:
             return self.attempt(self.refused, error)
-        if kind >= 0 and reused is None:
-            self.reused[kind] = message
+        if kind >= 0 and wrap is None:
+            self.wraps[kind] = message.wrap
         return self.attempt(self.function, message)
 
     cdef int give_parsed(

@@ -38,6 +38,9 @@ cdef class Stats:
     cdef readonly Histogram received_to_decoded
     cdef readonly Histogram decoded_to_handed_over
     cdef readonly Histogram decoding
+    cdef int64_t timed_read     # when the message came that was timed last
+    cdef int64_t took           # what its decoding took
+    cdef int untimed            # messages since then
 
 
 cdef int64_t now_ns() noexcept nogil

@@ -101,7 +101,8 @@ cdef class Stats:
     - ``event_to_received``: from the exchange's event time to here, by two clocks
     - ``received_to_decoded``: waiting in the queue included
     - ``decoded_to_handed_over``: until iteration gives it
-    - ``decoding``: decoding alone; of rows, the mean of those that came together
+    - ``decoding``: decoding alone; of rows, the mean of those that came together; of messages that
+      came together one in 16 is timed, and counts for those after it
     """
 
     def __cinit__(self):

@@ -40,6 +40,16 @@ class Subscriptions:
         """The streams that the exchange has acknowledged, in the order they were asked for."""
         return [n for shard in self._shards for n in shard.names if n in self._acknowledged]
 
+    @property
+    def has_streams(self) -> bool:
+        """Whether there are any: asked for each time that a consumer waits."""
+        known = self._acknowledged
+        for shard in self._shards:
+            for name in shard.names:
+                if name in known:
+                    return True
+        return False
+
     def request(self, connection: Connection, method: str, names: list[str]) -> None:
         """What is to be asked on a connection, in requests of a size that the exchange takes."""
         session = connection.session

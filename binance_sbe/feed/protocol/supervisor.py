@@ -52,6 +52,11 @@ class Supervisor:
         return self._subscriptions.streams
 
     @property
+    def has_streams(self) -> bool:
+        """Whether there are any."""
+        return self._subscriptions.has_streams
+
+    @property
     def reconnects(self) -> int:
         """How often a connection was lost, or could not be made, and another attempt followed."""
         return self._succession.reconnects

@@ -37,7 +37,7 @@ class Connections:
     @property
     def has_streams(self) -> bool:
         """Whether anything may come."""
-        return bool(self.engine.supervisor.streams or self._answers)
+        return self.engine.supervisor.has_streams or bool(self._answers)
 
     def start(self, key: str) -> None:
         self._key = key

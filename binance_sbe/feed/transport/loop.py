@@ -113,7 +113,7 @@ class Loop:
     @property
     def has_streams(self) -> bool:
         """Whether anything may come."""
-        return bool(self.engine.supervisor.streams or self._answers)
+        return self.engine.supervisor.has_streams or bool(self._answers)
 
     def start(self, key: str) -> None:
         self._key = key
@@ -147,8 +147,9 @@ class Loop:
         if self._alarms:
             self._ring(now)
         due = math.inf if self.engine.closing else self._due
-        until = min(due, min((each.at for each in self._alarms), default=math.inf))
-        left = min(seconds, until - time.monotonic())
+        if self._alarms:
+            due = min(due, *(each.at for each in self._alarms))
+        left = min(seconds, due - time.monotonic())
         for fd in self.poller.wait(left, self._spin):
             wire = self.wires.get(fd)
             if wire is not None:

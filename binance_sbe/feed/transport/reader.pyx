@@ -221,6 +221,8 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
                 self.shell.fail(error)
             if not isinstance(error, Exception):
                 raise
+        if self.blocked:
+            self.backlog.stopped = True
         self.compact()
         self.set_reading()
         self.end_if_drained()

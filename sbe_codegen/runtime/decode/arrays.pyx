@@ -59,15 +59,19 @@ cdef class Storage:
 
 
 cdef object own_array(object dtype, void* data, Py_ssize_t count, size_t capacity):
-    """A writable array over ``data``, a block from malloc that it gives back in the end."""
+    """A writable array over ``data``, a block from malloc that it gives back in the end.
+
+    Its dtype is a copy: renaming the columns of one array renames nobody else's.
+    """
     cdef np.npy_intp dims = count
     cdef Storage storage = Storage.__new__(Storage)
     # From here on the block is the storage's, which frees it also where no array can be made.
     storage.data = data
     storage.capacity = capacity
-    Py_INCREF(dtype)
+    cdef np.dtype descr = PyArray_DescrNew(<np.dtype>dtype)
+    Py_INCREF(descr)
     array = PyArray_NewFromDescr(
-        np.ndarray, <np.dtype>dtype, 1, &dims, NULL, data, np.NPY_ARRAY_WRITEABLE, None
+        np.ndarray, descr, 1, &dims, NULL, data, np.NPY_ARRAY_WRITEABLE, None
     )
     np.set_array_base(array, storage)
     return array

@@ -102,19 +102,26 @@ class _Rows:
     ``data`` that of each var data without a text encoding to its DataTable.
     """
 
-    __slots__ = ("_contents", "_dictionaries", "_layout", "_name", "data", "records")
+    __slots__ = ("_contents", "_layout", "_name", "records")
 
     def __init__(self, name: str, layout: Any, contents: Contents) -> None:
         self._name = name
         self._layout = layout
         self._contents = contents
         self.records = contents.records
-        blobs = zip(layout.blobs, contents.blobs, strict=True)
-        self.data: Mapping[str, DataTable] = _Named(
-            ((each, DataTable(*found)) for each, found in blobs), name, "data"
-        )
-        texts = zip(layout.dictionaries, contents.dictionaries, strict=True)
-        self._dictionaries: Mapping[str, list[str]] = _Named(texts, name, "text")
+
+    # What is not asked for is not made: live feeds hand over batches of one row.
+
+    @property
+    def data(self) -> Mapping[str, DataTable]:
+        """The DataTable of each var data without a text encoding. Made anew on each call."""
+        blobs = zip(self._layout.blobs, self._contents.blobs, strict=True)
+        return _Named(((each, DataTable(*found)) for each, found in blobs), self._name, "data")
+
+    @property
+    def _dictionaries(self) -> Mapping[str, list[str]]:
+        texts = zip(self._layout.dictionaries, self._contents.dictionaries, strict=True)
+        return _Named(texts, self._name, "text")
 
     @property
     def groups(self) -> Mapping[str, GroupTable]:

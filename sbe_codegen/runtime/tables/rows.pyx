@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from ..decode.arrays cimport own_array
+from ..decode.arrays cimport empty_array, own_array
 from ..decode.cursor cimport (
     FAULT_NO_MEMORY, FAULT_NO_TABLE, new_error, raise_fault, rewind, sbe_cursor, sbe_fault,
 )
@@ -20,8 +20,6 @@ from .tables cimport (
     aim, append_t, free_slots, open_dictionary, reserve, room_for, sbe_buffer, sbe_dictionary,
     sbe_frames, sbe_place, sbe_prefetch, sbe_table, sbe_tables,
 )
-
-from copy import copy
 
 import numpy as np
 
@@ -97,13 +95,22 @@ cdef int open_table(sbe_table* table, object layout, tuple columns) except -1:
     return 0
 
 
-cdef void expect_as_much(sbe_table* table, const sbe_table* before) noexcept:
-    """Room for what another table of the same layout has, once the first row comes."""
+cdef int open_like(sbe_table* table, const sbe_table* before) except -1:
+    """`open_table` of the same layout, and room for what that one has, once the first row comes."""
     cdef size_t i
+    table.prefix = before.prefix
+    table.groups = <sbe_table*>zeroed(before.group_count, sizeof(sbe_table))
+    table.dictionaries = <sbe_dictionary*>zeroed(before.dictionary_count, sizeof(sbe_dictionary))
+    table.dictionary_count = before.dictionary_count
+    for i in range(before.dictionary_count):
+        open_dictionary(&table.dictionaries[i])
+    for i in range(before.group_count):
+        table.group_count += 1
+        open_like(&table.groups[i], &before.groups[i])
     table.rows.likely = room_for(before.rows.used)
     table.offsets.likely = room_for(before.offsets.used)
-    for i in range(table.group_count):
-        expect_as_much(&table.groups[i], &before.groups[i])
+    table.itemsize = before.itemsize    # from here on it is open
+    return 0
 
 
 cdef void close_table(sbe_table* table) noexcept:
@@ -160,14 +167,16 @@ cdef class Rows:
         """Empty tables with the same settings, which will have room for as much as there is now."""
         cdef Rows rows
         cdef size_t i
-        rows = new_rows(
-            self.schema, self.append_frames, self.tables.capacity,
-            "collect" if self.collect else "raise", self.prefix,
-        )
+        rows = Rows.__new__(Rows)
+        rows.schema = self.schema
+        rows.append_frames = self.append_frames
+        rows.collect = self.collect
+        rows.prefix = self.prefix
+        rows.tables.capacity = self.tables.capacity
+        allocate(rows)
         for i in range(self.tables.count):
             if self.tables.items[i].rows.used:
-                rows.open_message(&rows.tables.items[i], i)
-                expect_as_much(&rows.tables.items[i], &self.tables.items[i])
+                open_like(&rows.tables.items[i], &self.tables.items[i])
         return rows
 
     cdef int settle(
@@ -333,21 +342,17 @@ cdef class Rejections:
 
 
 cdef object hand_over(object dtype, sbe_buffer* buffer):
-    """The buffer's contents as an array that owns them; the buffer is empty afterwards.
-
-    The dtype is a copy: renaming the columns of one array renames nobody else's.
-    """
-    own = copy(dtype)
+    """The buffer's contents as an array that owns them, dtype included; the buffer is empty afterwards."""
     cdef size_t used = buffer.used
     cdef size_t capacity = buffer.capacity
     cdef void* data = buffer.data
     if data == NULL:
-        return np.empty(0, own)
+        return empty_array(dtype, 0)
     if 0 < used < capacity - capacity // 8:
         capacity = room_for(used)       # what the next batch will look for
         data = realloc(data, capacity) or data
     buffer[0] = sbe_buffer(NULL, 0, 0, 0)
-    return own_array(own, data, used // dtype.itemsize, capacity)
+    return own_array(dtype, data, used // dtype.itemsize, capacity)
 
 
 cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
