@@ -33,6 +33,18 @@ async def subscribed(played: Played, *names: str) -> None:
     await task
 
 
+def test_a_connection_may_have_stopped_before_it_was_known_as_open(monkeypatch: Patch) -> None:
+    async def work(played: Played) -> None:
+        engine, backlog = played.connections.engine, played.connections._backlog
+        assert not backlog.stopped
+        await played.started()
+        assert backlog.stopped
+        engine.resume()
+        assert not backlog.stopped
+
+    playing(monkeypatch, work)
+
+
 @pytest.mark.parametrize("step", [2.0, -2.0, 86400.0])
 def test_a_clock_that_is_set_by_two_seconds_or_more_is_said_and_connections_are_asked(
     step: float, monkeypatch: Patch, caplog: Log

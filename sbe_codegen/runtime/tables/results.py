@@ -119,11 +119,6 @@ class _Rows:
         return _Named(((each, DataTable(*found)) for each, found in blobs), self._name, "data")
 
     @property
-    def _dictionaries(self) -> Mapping[str, list[str]]:
-        texts = zip(self._layout.dictionaries, self._contents.dictionaries, strict=True)
-        return _Named(texts, self._name, "text")
-
-    @property
     def groups(self) -> Mapping[str, GroupTable]:
         """The GroupTable of each group by its name.
 
@@ -146,7 +141,11 @@ class _Rows:
         Text that is not UTF-8 is kept by surrogateescape. A code of 2**32 - 1 stands for none: the
         sender's version does not have the text, or it is empty where that means null.
         """
-        return self._dictionaries[name]
+        names = self._layout.dictionaries
+        if name not in names:
+            known = ", ".join(names) or "none"
+            raise UnknownName(f"{self._name} has no text {name!r} (it has: {known})")
+        return self._contents.dictionaries[names.index(name)]
 
 
 class GroupTable(_Rows):
@@ -223,12 +222,12 @@ class Table(_Rows):
     @property
     def symbols(self) -> list[str]:
         """``dictionary("symbol")``, for messages that have a symbol."""
-        if "symbol" not in self._dictionaries:
-            known = ", ".join(self._dictionaries) or "none"
+        if "symbol" not in self._layout.dictionaries:
+            known = ", ".join(self._layout.dictionaries) or "none"
             raise AttributeError(
                 f"{self._name} has no text 'symbol'; dictionary(name) gives those of: {known}"
             )
-        return self._dictionaries["symbol"]
+        return self.dictionary("symbol")
 
     def columns(self, decimals: Literal["float64", "raw"] = "float64") -> Columns:
         """All of it as contiguous columns. See `columns.Columns`."""

@@ -252,6 +252,20 @@ def test_the_socket_stops_when_the_buffer_is_full_and_goes_on_after_resume() -> 
     assert shell.calls == []
 
 
+def test_a_reader_that_waits_for_room_says_so_each_time_that_it_does() -> None:
+    shell = Shell(1)
+    shell.bring(wire(BINARY, b"first"))
+    assert not shell.backlog.stopped
+    shell.bring(wire(BINARY, b"waits") + wire(BINARY, b"too"))
+    assert shell.backlog.stopped
+    for message in (b"first", b"waits"):
+        shell.backlog.stopped = False  # as the engine does it
+        assert shell.taken() == [message]
+        shell.reader.resume()
+        assert shell.backlog.stopped == (message == b"first")
+    assert shell.taken() == [b"too"]
+
+
 def test_a_buffer_that_was_given_can_not_hold_more() -> None:
     shell = Shell(9)
     assert len(shell.reader.get_buffer(-1)) == BUFFER
