@@ -27,6 +27,7 @@ html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 pygments_style = "default"
+pygments_dark_style = "monokai"
 suppress_warnings = ["misc.highlighting_failure"]
 
 
