@@ -138,6 +138,8 @@ def shown_arguments(text: str) -> str:
     if parts and parts[0] in ("self", "cls"):
         del parts[0]
     returns = f" -> {ast.unparse(tree.returns)}" if tree.returns else ""
+    if len(returns) > 80:
+        returns = " -> (\n    " + returns[4:].replace(" | ", "\n    | ") + "\n)"
     line = f"({', '.join(parts)}){returns}"
     if len(line) <= 80:
         return line
@@ -272,7 +274,9 @@ def described(found: type) -> list[str]:
         if name not in known and not name.startswith("_")
     ]
     out = []
-    if attributes:
+    if attributes and not any(kind or first for _, kind, first in attributes):
+        out.append("Attributes: " + ", ".join(f"`{name}`" for name, _, _ in attributes) + "\n")
+    elif attributes:
         out.append("| attribute | type | what it is |\n|---|---|---|")
         for name, kind, first in attributes:
             safe = kind.replace("|", "\\|")
