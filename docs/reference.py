@@ -49,9 +49,16 @@ TOPICS = {  # what users of a page get without importing it: shown under the mod
         "sbe_codegen.runtime.tables.columns.Columns",
         "sbe_codegen.runtime.tables.results.DataTable",
         "binance_sbe.books.live.Books",
+        "binance_sbe.books.keeper.LiveBook",
+        "binance_sbe.books.keeper.Audit",
+        "binance_sbe.books.level_arrays.Level",
+        "binance_sbe.books.level_arrays.Levels",
+        "binance_sbe.books.book.Comparison",
         "binance_sbe.books.order_book.FloatLevel",
         "binance_sbe.feed.ledger.Ledger",
         "binance_sbe.feed.ledger.Hole",
+        "binance_sbe.feed.intake.streams.Stream",
+        "binance_sbe.feed.intake.streams.Source",
         "binance_sbe.feed.ledger.Damaged",
         "binance_sbe.feed.ledger.ConnectionRecord",
         "binance_sbe.feed.backfill.FilledTrades",
@@ -61,6 +68,11 @@ TOPICS = {  # what users of a page get without importing it: shown under the mod
     ],
     "binance_sbe.sync": ["binance_sbe.books.blocking.Books"],
 }
+# What other modules of the package call, and users have no need of.
+INSIDE = re.compile(
+    r"Ledger\.(note_\w+|follow|is_growing|holes_since)|(OrderBook|LiveBook)\.(adopt|content|heal|options|restore)"
+    r"|Source\.(note_\w+)|Stream\.(note_\w+)|Columns\.of|SchemaError\.of|Histogram\.add"
+)
 CONSTANTS = {  # values have no docstrings of their own
     "__version__": "The version of the package.",
     "HEADERS": "The HTTP headers that ask the REST API for SBE in the version of the schema here.",
@@ -225,10 +237,21 @@ def doc_of(found: Any, name: str) -> str:
     return text
 
 
+def base_with_a_section(found: type) -> type | None:
+    """The class that this one extends, where that is public too."""
+    known = set(public("binance_sbe"))
+    for base in found.__mro__[1:]:
+        if base.__name__ in known and base.__name__ != found.__name__:
+            return None if issubclass(base, BaseException) else base
+    return None
+
+
 def members(found: type) -> Iterator[tuple[str, Any, type]]:
     """The public members that are ours, each with the class that has it."""
     seen = set()
     for home in found.__mro__:
+        if home is base_with_a_section(found):  # which has its own
+            return
         if not (home.__module__ or "").startswith(("binance_sbe", "sbe_codegen")):
             continue
         for name, member in vars(home).items():
@@ -243,7 +266,10 @@ def members(found: type) -> Iterator[tuple[str, Any, type]]:
 def described(found: type) -> list[str]:
     """The members of a class, as a list or in sections."""
     functions, attributes = [], []
+    fields = getattr(found, "__dataclass_fields__", {})
     for name, member, home in sorted(members(found), key=lambda each: each[0]):
+        if INSIDE.fullmatch(f"{found.__name__}.{name}"):
+            continue
         raw = member.__func__ if isinstance(member, classmethod | staticmethod) else member
         is_function = inspect.isroutine(raw) and not inspect.isgetsetdescriptor(raw)
         text = doc_of(raw, name)
@@ -261,12 +287,13 @@ def described(found: type) -> list[str]:
                 kind = ast.unparse(returns)
             else:
                 kind = str(getattr(fget, "__annotations__", {}).get("return", ""))
+            if name in fields:
+                kind = str(fields[name].type)
             kind = kind.removeprefix("<class '").removesuffix("'>")
             first = " ".join(prose(text).split("\n\n")[0].split()) if text else ""
             if first.startswith("Alias for field number"):  # of named tuples
                 first = ""
             attributes.append((name, kind, first))
-    fields = getattr(found, "__dataclass_fields__", {})
     known = {name for name, _, _ in attributes}
     attributes += [
         (name, str(each.type), "")
@@ -316,7 +343,10 @@ def section(module: str, name: str, found: Any) -> str:
         is_made = found.__name__ not in MADE_BY_YOU or form == "(...)"
         head = f"class {found.__name__}" + ("" if is_made else form.removesuffix(" -> None"))
         lines.append(f"```text\n{head}\n```\n")
-        if known:
+        base = base_with_a_section(found)
+        if base is not None:
+            lines.append(f"A kind of `{base.__name__}`, with all that it has.\n")
+        elif known:
             lines.append(f"A kind of {', '.join(f'`{each}`' for each in known)}.\n")
         lines.append(prose(text) + "\n")
         if issubclass(found, enum.Enum):

@@ -46,6 +46,9 @@ class Feed(BaseFeed):
     are read, pings answered and connections renewed by that thread, while it is in one of these: a
     consumer that stays away for longer than a minute loses its connection, and what it missed is in
     the ledger. `subscribe`, `unsubscribe`, `renew` and `close` may be called by others meanwhile.
+
+    ``ledger``, ``stats``, ``errors``, ``url`` and ``rest_url`` are as in `binance_sbe.Feed`, and
+    ``timeout`` is how many seconds a consumer waits, or None.
     """
 
     def __init__(self, plan: Plan, timeout: float | None, spin: bool, cpu: int | None) -> None:

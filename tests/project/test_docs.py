@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import ROOT, Program, anchors, blocks, broken, prose
+from pages import ROOT, Program, anchors, blocks, broken
 
 import binance_sbe
 from binance_sbe.simulator import Exchange
@@ -298,11 +298,3 @@ def test_the_page_of_log_fields_has_every_event() -> None:
     assert len(found) > 8
     for event in found:
         assert f"`{event}`" in text, event
-
-
-def test_english_pages_are_read_as_text() -> None:
-    """Prose has no long lines of dashes, and no words that only contributors know unexplained."""
-    for name in PAGES:
-        if name.startswith(("docs/howto", "docs/start")):
-            text = prose((ROOT / name).read_text(encoding="utf-8"))
-            assert "arbiter" not in text, name
