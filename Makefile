@@ -3,16 +3,18 @@
 # make test-all   that, and what takes longer: chaos, repeated builds, more random schemas
 # make bench      speed, as ratios to rivals
 # make latency    from the exchange's send to a handler, beside other clients
+# make docs       the pages of docs/ as a site, in build/docs
 # Each sets up what it needs in .venv; PYTHON=python3.12 chooses another interpreter.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .bench-venv
+DOCS := .docs-venv
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all bench latency build fuzz soak mutants wheels matrix clean
+.PHONY: demo test test-all bench latency docs build fuzz soak mutants wheels matrix clean
 
 # Only what it needs is built: the decoder of the streams, and the feed.
 demo: $(VENV)/tools
@@ -58,6 +60,12 @@ latency: build $(BENCH)/ready
 	@PYTHONPATH=. $(BIN)/python -m Cython.Build.Cythonize -i -q benchmarks/raw_reader.pyx benchmarks/noting_handler.pyx
 	$(BENCH)/bin/python benchmarks/latency.py $(LATENCY)
 
+# The reference is written of what is built; Sphinx itself needs nothing of it. Warnings are errors.
+docs: build $(DOCS)/ready
+	$(BIN)/python docs/reference.py
+	$(DOCS)/bin/sphinx-build -q -W --keep-going -b html docs build/docs
+	@echo "build/docs/index.html"
+
 build: $(VENV)/ready
 	@$(BIN)/python setup.py -q build_ext --inplace
 
@@ -89,8 +97,16 @@ $(BENCH)/ready: pyproject.toml $(VENV)/ready
 		open(os.path.join(sysconfig.get_path("purelib"), "here.pth"), "w").write(os.getcwd())'
 	@touch $@
 
+$(DOCS)/ready: pyproject.toml
+	@echo "setting up $(DOCS), once"
+	@$(PYTHON) -m venv $(DOCS)
+	@$(PYTHON) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*extras["optional-dependencies"]["docs"], sep="\n")' > $(DOCS)/docs.txt
+	@$(DOCS)/bin/python -m pip install -q --disable-pip-version-check -r $(DOCS)/docs.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(BENCH) build benchmarks/build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(DOCS) docs/reference build benchmarks/build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find binance_sbe sbe_codegen benchmarks \
 		\( -name '*.so' -o -name '*.c' -o -name '*.cpp' -o -name '*.html' \) -delete
 	rm -f binance_sbe/spot_stream.p* binance_sbe/spot_sbe.p* binance_sbe/fix_sbe.p*

@@ -3,7 +3,7 @@
 ``decode`` makes one message object of one frame of the market-data streams, ``decode_many`` and
 ``Collector`` make record arrays of many, and ``connect`` opens a live feed. `spot_sbe` has the
 decoders of the REST and WebSocket API (see `rest` and `websocket_api`), `fix_sbe` those of the FIX
-API (see `fix`). See the README.
+API (see `fix`). See docs/ in the project, from docs/start.md on.
 """
 
 import inspect

@@ -349,12 +349,14 @@ cdef class Book:
         return restored, (type(self), self.options(), self.content())
 
     def options(self):
+        """What the book was made with, by the names of the arguments."""
         return {
             "symbol": self.symbol, "on_error": self.on_error, "max_levels": self.max_levels,
             "max_buffer": self.max_buffer,
         }
 
     def content(self):
+        """All that is in the book, as plain objects, for `restore`."""
         own = (
             self.snapshots, self.waiting.left_out, self.marked, list(self.waiting.diffs),
         )

@@ -25,6 +25,8 @@ _MANTISSA = struct.Struct("<qh")
 
 
 class FloatLevel(NamedTuple):
+    """One price of a book and the quantity there, in float64."""
+
     price: float
     qty: float
 

@@ -56,7 +56,7 @@ def next_steps() -> list[str]:
         [f"  {name} {arguments:<24}  {what}" for arguments, what in commands]
         for commands in (_NEXT, _WITH_KEY)
     ]
-    key = "and with an API key in BINANCE_API_KEY (README.md has it all in Python, too):"
+    key = "and with an API key in BINANCE_API_KEY (README.md shows it in Python, too):"
     return ["try next:", *lines[0], key, *lines[1]]
 
 

@@ -42,10 +42,10 @@ class _Request:
 class Feed(BaseFeed):
     """Open streams, for a thread without asyncio. Made by `sync.connect`.
 
-    One thread at a time consumes it: iterates over it, over its `batches`, or is in `run`. Sockets
-    are read, pings answered and connections renewed by that thread, while it is in one of these: a
-    consumer that stays away for longer than a minute loses its connection, and what it missed is in
-    the ledger. `subscribe`, `unsubscribe`, `renew` and `close` may be called by others meanwhile.
+    One thread at a time consumes it: iterates over it or its `batches`, or is in `run`. That thread
+    reads sockets, answers pings and renews connections, while it is in one of these: one that stays
+    away for longer than a minute loses its connection, and what it missed is in the ledger. Others
+    may call `subscribe`, `unsubscribe`, `renew` and `close`. Attributes are as in `connect`'s Feed.
     """
 
     def __init__(self, plan: Plan, timeout: float | None, spin: bool, cpu: int | None) -> None:

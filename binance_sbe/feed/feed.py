@@ -41,7 +41,12 @@ class _Bell:
 
 
 class Feed(Asynchronous, BaseFeed):
-    """Open streams. Made by `connect`; one consumer iterates over it, or over its batches."""
+    """Open streams. Made by `connect`; one consumer iterates over it, or over its batches.
+
+    ``ledger`` is the account of what is missing (`Ledger`), ``stats`` has counters and histograms
+    of delays (`Stats`), ``errors`` the latest 1,000 errors of frames that were no message (with
+    ``on_error="collect"``), ``url`` and ``rest_url`` are where the streams and REST are.
+    """
 
     _usage = "async with connect(...) as feed:"
 

@@ -42,6 +42,7 @@ class FeedCollector:
         self._feed = feed
 
     def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now; prometheus-client calls it for each request."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         feed, ledger = self._feed, self._feed.ledger

@@ -51,10 +51,12 @@ class Market:
 
     @property
     def best_bid(self) -> int:
+        """The highest price of the bids, a mantissa."""
         return max(self.bids)
 
     @property
     def best_ask(self) -> int:
+        """The lowest price of the asks, a mantissa."""
         return min(self.asks)
 
     def step(self, now: int) -> list[Trades | BestBidAsk]:
@@ -161,6 +163,7 @@ class Market:
     # the streams
 
     def best_bid_ask(self, now: int) -> BestBidAsk:
+        """The event of the best prices as they are; ``now`` is in microseconds since 1970."""
         bid, ask = self._top()
         return BestBidAsk(
             self.symbol, self.price_exponent, self.qty_exponent, now, self.update_id, bid, ask

@@ -147,6 +147,7 @@ class Exchange(Asynchronous):
             await self._ticking  # a market that failed is not hidden
 
     def exists(self, stream: str) -> bool:
+        """Whether there is such a stream here."""
         symbol, _, kind = stream.partition("@")
         return symbol in self.markets and kind in KINDS
 

@@ -104,7 +104,7 @@ def test_what_to_try_next_is_named_as_the_command_was(monkeypatch: pytest.Monkey
     assert [line.split("binance_sbe ")[1].split("  ")[0] for line in lines if "-m" in line] == [
         "watch --simulate btcusdt", "book --simulate btcusdt", "doctor", "watch btcusdt",
     ]  # fmt: skip
-    assert lines.index("and with an API key in BINANCE_API_KEY (README.md has it all in Python, "
+    assert lines.index("and with an API key in BINANCE_API_KEY (README.md shows it in Python, "
                        "too):") == 3  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["/opt/bin/thing"])
     monkeypatch.setattr(summary.shutil, "which", lambda name: f"/usr/bin/{name}")

@@ -32,7 +32,9 @@ print(binance_sbe.__file__)
 """
 
 (CONSUMER,) = re.findall(
-    r"```cython\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    r"```cython\n(.*?)```",
+    (ROOT / "docs/howto/cython.md").read_text(encoding="utf-8"),
+    re.DOTALL,
 )
 
 

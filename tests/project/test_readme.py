@@ -1,89 +1,55 @@
-"""Every code block of the README runs, in order, and shows what its comments say."""
+"""The README is short, its code runs, and it says the same in both languages."""
 
 from __future__ import annotations
 
 import ast
-import asyncio
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
+from pages import ROOT, Program, blocks
 
-from binance_sbe.simulator import Exchange
-
-README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-SHOWN = re.compile(r"\s*('[^']*'|-?\d[\d.]*|Decimal\('.*?'\)|array\(.*?\)(?=$|:)|\[.*?\]|\(.*\))")
+README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SBE_CODEGEN_CACHE", str(tmp_path_factory.getbasetemp() / "readme-cache"))
-
-
-def test_the_code_blocks_run_as_one_program(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(BLOCKS) >= 6
-    names: dict[str, Any] = {}
-    for block in BLOCKS:
-        exec(compile(block, "README.md", "exec"), names)
+@pytest.mark.parametrize("path", [README, CHINESE], ids=lambda path: path.name)
+def test_the_code_runs_and_gives_what_its_comments_say(
+    path: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert path in (README, CHINESE)
+    program = Program(README if path == README else CHINESE).run()
+    assert program.checked >= 10
     printed = capsys.readouterr().out
-    assert "symbol needs 7 bytes at offset 67, 6 are left" in printed
-    assert "BTCUSDT BestBidAskStreamEvent" in printed or "ETHUSDT DepthDiff" in printed
-    assert "<Batch: " in printed
+    assert "BTCUSDT [" in printed
+    assert "[]" in printed
+    assert "live FloatLevel(price=" in printed
 
 
-def test_the_feed_handler_for_production_handles_a_feed() -> None:
-    names: dict[str, Any] = {}
-    for block in BLOCKS:
-        if "asyncio.run" not in block:
-            exec(compile(block, "README.md", "exec"), names)
-
-    async def work() -> Any:
-        async with Exchange(["btcusdt", "ethusdt"]) as exchange:
-            stop = asyncio.Event()
-            asyncio.get_running_loop().call_later(0.5, stop.set)
-            return await names["handle"]("k", stop, exchange.url)
-
-    ledger = asyncio.run(work())
-    assert len(ledger.connections) == 2
-    assert sum(stream.frames for stream in ledger.streams.values()) > 50
+@pytest.mark.parametrize("path", [README, CHINESE], ids=lambda path: path.name)
+def test_it_is_short_enough_to_read(path: object) -> None:
+    assert path in (README, CHINESE)
+    text = (README if path == README else CHINESE).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    assert len(blocks(text)) == 6
+    assert len(re.findall(r"^!\[", text, re.MULTILINE)) == 1
+    assert "make demo" in text
+    assert "make test" in text
 
 
-def test_the_comments_say_what_the_expressions_give() -> None:
-    names: dict[str, Any] = {}
-    checked = 0
-    for block in BLOCKS:
-        if "asyncio.run" in block:
-            continue
-        exec(compile(block, "README.md", "exec"), names)
-        for line in block.splitlines():
-            code, _, comment = line.partition("#")
-            shown = SHOWN.match(comment)
-            if line.startswith(" ") or not shown or "=" in code:
-                continue
-            value = eval(compile(ast.parse(code.strip(), mode="eval"), "README.md", "eval"), names)
-            assert repr(value) == shown.group(1), line
-            checked += 1
-    assert checked >= 10
+def test_both_languages_have_the_same_code() -> None:
+    one, other = (
+        [ast.dump(ast.parse(code)) for _, code in blocks(path.read_text(encoding="utf-8"))]
+        for path in (README, CHINESE)
+    )
+    assert one == other
 
 
-def test_the_table_of_messages_is_right() -> None:
-    import binance_sbe
-
-    for message in binance_sbe.spot_stream.MESSAGES.values():
-        row = next(line for line in README.splitlines() if f"`{message.__name__}` |" in line)
-        cells = [cell.strip() for cell in row.split("|")]
-        assert cells[1] == str(message.TEMPLATE_ID)
-        assert cells[4].split(", ") == list(message.DTYPE.names)
-
-
-def test_the_conformance_table_names_tests_that_exist() -> None:
-    table = README.partition("## Conformance")[2].partition("\n## ")[0]
-    rows = [row for row in table.splitlines() if row.startswith("| ") and "**" not in row]
-    named = [name for row in rows[1:] for name in re.findall(r"test_\w+", row.split("|")[-2])]
-    assert len(rows) > 40
-    assert len(named) >= len(rows) - 1
-    for name in named:
-        assert list(Path(__file__).parent.parent.rglob(f"{name}.py")), name
+def test_both_languages_have_the_same_figures_and_links() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (README, CHINESE)]
+    one, other = (
+        sorted(set(re.findall(r"\]\((?!README)([^)]+)\)", text)) - {"README.md"}) for text in texts
+    )
+    assert one == other
+    # the times, whatever stands around them
+    one, other = (re.findall(r"\| \**([\d,]+) ns", text) for text in texts)
+    assert one == other
+    assert len(one) == 10

@@ -1,4 +1,4 @@
-"""What waits for a slow consumer, held to a plain list that does by the table in the README."""
+"""What waits for a slow consumer, held to a plain list that does by the table of policies."""
 
 from __future__ import annotations
 

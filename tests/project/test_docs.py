@@ -1,0 +1,300 @@
+"""Pages say what is true: their code runs, their links lead somewhere, every name has a place."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import ROOT, Program, anchors, blocks, broken
+
+import binance_sbe
+from binance_sbe.simulator import Exchange
+from binance_sbe.venue import environments
+
+DOCS = ROOT / "docs"
+# Those that are in git: the reference is made of docstrings.
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
+    if path.parent.name != "reference"
+)
+WITH_CODE = [
+    name for name in PAGES if blocks((ROOT / name).read_text("utf-8")) and "README" not in name
+]
+
+
+def reference_module() -> Any:
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    sys.modules["reference"] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+reference = reference_module()
+
+
+@pytest.fixture(scope="module")
+def every_page() -> dict[str, str]:
+    """The text of each page, those of the reference too, by its path from the root."""
+    written = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
+    made = {f"docs/reference/{name}.md": text for name, text in reference.pages().items()}
+    return written | made
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    """What pages call the exchange is a local one, in a thread of its own."""
+    started = threading.Event()
+    found: list[Any] = []
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with Exchange(["btcusdt", "ethusdt"]) as exchange:
+            found.extend((exchange, asyncio.get_running_loop(), stop))
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(20)
+    exchange, loop, stop = found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(environments.STREAMS, "prod", exchange.url)
+        patch.setitem(environments.REST, "prod", exchange.url.replace("ws://", "http://"))
+        patch.setenv("BINANCE_API_KEY", "any")
+        yield exchange
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBE_CODEGEN_CACHE", str(tmp_path_factory.getbasetemp() / "docs-cache"))
+
+
+# code
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_the_code_of_a_page_runs_and_gives_what_its_comments_say(
+    name: str, exchange: Exchange
+) -> None:
+    Program(ROOT / name).run()
+
+
+def test_comments_that_show_values_are_checked(exchange: Exchange, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("Text.\n\n```python\nx = 1\nx + 1      # 3\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"page.md:5: it gives 2, not 3"):
+        Program(page).run()
+    page.write_text("```python\nx = 1\nx + 1      # 2: two\n[x]  # what this is\n```\n")
+    assert Program(page).run().checked == 1
+    page.write_text("```python\nimport asyncio\nawait asyncio.sleep(0, 5)    # 5\n```\n")
+    assert Program(page).run().checked == 1
+
+
+def test_the_feed_handler_for_production_handles_a_feed(exchange: Exchange) -> None:
+    program = Program(DOCS / "howto/production.md").run()
+
+    async def work() -> Any:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.5, stop.set)
+        return await program.names["handle"]("k", stop, exchange.url)
+
+    ledger = asyncio.run(work())
+    assert len(ledger.connections) == 2
+    assert sum(stream.frames for stream in ledger.streams.values()) > 50
+
+
+def test_no_page_calls_code_something_else() -> None:
+    """So that no snippet is left out of the tests by a name such as ``py``."""
+    known = {
+        "", "python", "cython", "text", "json", "{toctree}",
+    }  # fmt: skip
+    for name in PAGES:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found = set(re.findall(r"^(?:```|:::)(\S+)\s*$", text, re.MULTILINE))
+        assert found <= known, name
+
+
+# links, and the table of contents
+
+
+def test_links_lead_somewhere(every_page: dict[str, str]) -> None:
+    wrong = [each for name, text in every_page.items() for each in broken(name, text, every_page)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_links_that_lead_nowhere_are_found() -> None:
+    page = "docs/a.md"
+    texts = {
+        page: "# A page: `x`\n\n[here](#a-page-x) [there](b.md#no) [no](c.md) ",
+        "docs/b.md": "",
+    }
+    assert broken(page, texts[page], texts) == [
+        "docs/a.md: b.md#no: there is no such heading",
+        "docs/a.md: c.md: there is no such page",
+    ]
+    assert anchors("# One\n## One\n```text\n# Two\n```\n") == {"one", "one-1"}
+
+
+def listed() -> list[str]:
+    """The pages in the table of contents."""
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    trees = [code for _, code in blocks(text, "{toctree}")]
+    return [
+        line.strip()
+        for tree in trees
+        for line in tree.splitlines()
+        if line.strip() and not line.startswith(":")
+    ]
+
+
+def test_every_page_is_in_the_table_of_contents(every_page: dict[str, str]) -> None:
+    there = {
+        name.removeprefix("docs/").removesuffix(".md")
+        for name in every_page
+        if name.startswith("docs/")
+    }
+    assert len(listed()) == len(set(listed()))
+    assert set(listed()) == there - {"index"}
+
+
+def test_every_page_begins_with_a_title_and_a_sentence(every_page: dict[str, str]) -> None:
+    for name, text in every_page.items():
+        if name.startswith("docs/"):
+            title, _, rest = text.partition("\n\n")
+            assert re.fullmatch(r"# [^\n]+", title), name
+            assert re.match(r"[A-Z`][^\n]+", rest), name
+
+
+def test_pages_say_a_command_that_works_from_a_checkout(every_page: dict[str, str]) -> None:
+    """While no index has the package, nobody is told to get it from one."""
+    for name, text in every_page.items():
+        assert not re.search(r"pip install ['\"]?binance-sbe", text), name
+
+
+# the reference
+
+
+def every_public_name() -> list[tuple[str, str]]:
+    modules = [*reference.MODULES, reference.GENERATED]
+    return [(module, name) for module in modules for name in reference.public(module)]
+
+
+def test_the_reference_has_the_public_modules() -> None:
+    assert {
+        "binance_sbe", "binance_sbe.sync", "binance_sbe.rest", "binance_sbe.websocket_api",
+        "binance_sbe.fix", "binance_sbe.metrics", "binance_sbe.simulator", "sbe_codegen",
+    } <= set(reference.MODULES)  # fmt: skip
+    generated = {"fix_sbe", "spot_sbe", "spot_stream"}
+    inside = {"asynchronous", "errors", "live", "logs", "outside", "route", "__init__", "__main__"}
+    there = {path.stem for path in (ROOT / "binance_sbe").glob("*.py")}
+    documented = {name.partition(".")[2] for name in reference.MODULES}
+    assert there <= inside | documented | generated, "is it public? then it has a page"
+    names = set(reference.public("binance_sbe"))
+    assert names == set(binance_sbe.__all__)
+
+
+def test_every_public_name_has_a_place_in_the_reference(every_page: dict[str, str]) -> None:
+    for module, name in every_public_name():
+        page = "generated_module" if module == reference.GENERATED else module
+        text = every_page[f"docs/reference/{page}.md"]
+        is_message = module == reference.GENERATED and f"`{name}`" in text
+        heading = re.search(rf"^### {re.escape(name)}$", text, re.MULTILINE)
+        assert heading or is_message or name == "boolEnum", (module, name)
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    missing = []
+    for module, name in every_public_name():
+        found = getattr(importlib.import_module(module), name)
+        is_inherited = isinstance(found, type) and not found.__doc__  # which says less
+        if is_inherited or not reference.doc_of(found, name).strip():
+            missing.append(f"{module}.{name}")
+    assert not missing
+
+
+def test_every_function_of_a_public_class_has_a_docstring() -> None:
+    missing = set()
+    for module, name in every_public_name():
+        found = getattr(importlib.import_module(module), name)
+        if not isinstance(found, type):
+            continue
+        for each, member, home in reference.members(found):
+            raw = getattr(member, "__func__", member)
+            if callable(raw) and not reference.doc_of(raw, each).strip():
+                missing.add(f"{home.__module__}.{home.__name__}.{each}")
+    assert not missing
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {binance_sbe.__version__}\n" in citation
+
+
+# tables
+
+
+def test_the_table_of_messages_is_right() -> None:
+    text = (DOCS / "formats/messages.md").read_text(encoding="utf-8")
+    for message in binance_sbe.spot_stream.MESSAGES.values():
+        row = next(line for line in text.splitlines() if f"`{message.__name__}` |" in line)
+        cells = [cell.strip() for cell in row.split("|")]
+        assert cells[1] == str(message.TEMPLATE_ID)
+        assert cells[4].split(", ") == list(message.DTYPE.names)
+
+
+def test_the_conformance_table_names_tests_that_exist() -> None:
+    table = (DOCS / "formats/conformance.md").read_text(encoding="utf-8")
+    rows = [row for row in table.splitlines() if row.startswith("| ") and "**" not in row]
+    named = [name for row in rows[1:] for name in re.findall(r"test_\w+", row.split("|")[-2])]
+    assert len(rows) > 40
+    assert len(named) >= len(rows) - 1
+    for name in named:
+        assert list((ROOT / "tests").rglob(f"{name}.py")), name
+
+
+def test_the_page_of_errors_has_all_of_them() -> None:
+    text = (DOCS / "formats/errors.md").read_text(encoding="utf-8")
+    for name in binance_sbe.__all__:
+        found = getattr(binance_sbe, name)
+        if isinstance(found, type) and issubclass(found, Exception):
+            assert f"`{name}`" in text, name
+
+
+def test_the_page_of_metrics_has_all_of_them() -> None:
+    from binance_sbe.feed import metrics
+
+    text = (DOCS / "formats/metrics.md").read_text(encoding="utf-8")
+    source = Path(metrics.__file__).read_text(encoding="utf-8")
+    for name in metrics._STREAM_COUNTERS:
+        assert f"`binance_sbe_stream_{name}_total`" in text, name
+    for stage in metrics._STAGES:
+        assert f"`{stage}`" in text, stage
+    totals = source[source.index("totals = {") : source.index("for name, (value")]
+    for name in re.findall(r'^ +"(\w+)": \(', totals, re.MULTILINE):
+        assert f"`binance_sbe_{name}_total`" in text, name
+    for name in re.findall(r'"(binance_sbe_[a-z_]+)"', source):
+        assert name in text, name
+
+
+def test_the_page_of_log_fields_has_every_event() -> None:
+    text = (DOCS / "formats/logs.md").read_text(encoding="utf-8")
+    found = set()
+    for path in (ROOT / "binance_sbe").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        found |= set(re.findall(r'(?:\blogged|\.say|\._say|\._log)\(\s*"([a-z_]+)"', source))
+    assert len(found) > 8
+    for event in found:
+        assert f"`{event}`" in text, event
