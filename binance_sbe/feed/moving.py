@@ -41,7 +41,9 @@ class Moved(BaseFeed):
     """
 
     def __init__(self, plan: Plan, spin: bool) -> None:
-        super().__init__(plan, lambda: None)
+        # Nobody is to be woken: who moves the feed sees what came. `bool` does nothing, in C: amid
+        # a read no signal's handler is to raise, which would end the connection.
+        super().__init__(plan, bool)
         self._loop = Loop(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings, spin)
         self._engine = self._loop.engine
         self._lock = threading.Lock()

@@ -294,7 +294,8 @@ class Loop:
 
     def _on_lost(self, number: int, code: int | None, reason: str) -> None:
         self._transports.pop(number, None)
-        self.engine.lost(number, code, reason)
+        if not self.engine.closing:
+            self.engine.lost(number, code, reason)
 
     def forget(self, wire: Wire) -> None:
         """A wire has ended; another may have its descriptor already."""
