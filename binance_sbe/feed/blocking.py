@@ -91,13 +91,10 @@ class Feed(Moved):
             f"this is closed, and nothing comes any more: use it in its block, '{_USAGE}'"
         )
 
-    def _goes_on(self) -> bool:
-        """Whether anything may still come."""
-        if self._engine.is_over or self._closes:
-            return False
-        if not self._loop.has_streams and not self._requests:
-            raise no_streams()
-        return True
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing more is read; what was read, and had no room, may still come."""
+        return self._engine.is_over or self._closes
 
     def _until(self) -> float:
         """When the consumer's patience ends."""
@@ -105,6 +102,8 @@ class Feed(Moved):
 
     def _wait(self, until: float) -> None:
         """A turn. TimeoutError where the time is over; the feed stays open."""
+        if not self._loop.has_streams and not self._requests:
+            raise no_streams()
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError(f"nothing came for {self.timeout:g} s")
@@ -147,10 +146,11 @@ class Feed(Moved):
                     return backlog.next_message()
                 except DecodeError as error:
                     self._refused(error)
-            if not self._goes_on():
+            if not self._is_over:
+                until = until or self._until()
+                self._wait(until)
+            elif not self._engine.resume():
                 return None
-            until = until or self._until()
-            self._wait(until)
 
     def batches(self, max_messages: int = 10_000, max_delay: float = 0.1) -> Iterator[Batch]:
         """Batches of frames as tables, each with a ``received_ns`` column (time.time_ns()).
@@ -192,12 +192,13 @@ class Feed(Moved):
         self._look()
         until = self._until()
         while not backlog.batches.rows:
-            if not self._goes_on():
+            if not self._is_over:
+                self._wait(until)
+            elif not self._engine.resume():
                 return None
-            self._wait(until)
         self._check_overflow()
         until = time.monotonic() + max_delay
-        while not backlog.rows_ready and not self._closes and not self._engine.is_over:
+        while not (backlog.rows_ready or self._is_over):
             left = until - time.monotonic()
             if left <= 0 and time.monotonic() <= self._look_at:
                 break
@@ -250,7 +251,7 @@ class Feed(Moved):
         stats = self.stats
         self._backlog.call(calls)
         seen, until = stats.frames, self._until()
-        while not calls.ended and self._goes_on():
+        while not (calls.ended or self._is_over):
             self._wait(until)
             if stats.frames != seen:
                 seen, until = stats.frames, self._until()
