@@ -5,6 +5,8 @@ The same for feeds, books, and the REST client.
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import socket
 import ssl as tls
 import sys
@@ -66,13 +68,30 @@ def parsed_proxy(given: str) -> Proxy:
     )
 
 
+def _check_address(given: object) -> None:
+    """TypeError and ValueError for what no socket can be bound to."""
+    wrong = f"local_addr is an address and a port, such as ('192.0.2.7', 0), not {given!r}"
+    match given:
+        case (str(host), int(port)) if isinstance(given, tuple):
+            try:
+                ipaddress.ip_address(host)
+            except ValueError:
+                raise ValueError(wrong) from None
+            if not 0 <= port <= 65535:
+                raise ValueError(wrong)
+        case _:
+            raise TypeError(wrong)
+
+
 def system_proxy(host: str, port: int, is_secure: bool) -> str | None:
     """The proxy that the environment (HTTPS_PROXY, NO_PROXY ...) or the system has for a WebSocket.
 
-    In the order of RFC 6455, 4.1 (3): SOCKS first, then the proxy for HTTPS, then that for HTTP.
+    In the order of RFC 6455, 4.1 (3): SOCKS first, then the proxy for HTTPS, then that for HTTP;
+    at last that for all.
     """
     known = urllib.request.getproxies()
-    for scheme in ("wss", "socks", "https") if is_secure else ("ws", "socks", "https", "http"):
+    schemes = ("wss", "socks", "https") if is_secure else ("ws", "socks", "https", "http")
+    for scheme in (*schemes, "all"):
         found = known.get(scheme)
         if found and not urllib.request.proxy_bypass(f"{host}:{port}"):
             if scheme == "socks" and found.startswith("http://"):  # as some systems write it
@@ -96,19 +115,12 @@ class Route:
         elif self.proxy is not True and self.proxy is not None:
             raise TypeError(
                 "proxy is a URL, None for no proxy, or True for that of the environment, not "
-                f"{self.proxy!r}"
+                f"{self.proxy if isinstance(self.proxy, bool) else type(self.proxy).__name__}"
             )
         if self.ssl is not None and not isinstance(self.ssl, tls.SSLContext):
             raise TypeError(f"ssl is an ssl.SSLContext, not {type(self.ssl).__name__}")
         if self.local_addr is not None:
-            match self.local_addr:
-                case (str(), int()):
-                    pass
-                case _:
-                    raise TypeError(
-                        f"local_addr is an address and a port, such as ('192.0.2.7', 0), not "
-                        f"{self.local_addr!r}"
-                    )
+            _check_address(self.local_addr)
         if self.busy_poll is not None:
             if not (isinstance(self.busy_poll, int) and 0 < self.busy_poll <= _MOST_BUSY_POLL):
                 raise ValueError(
@@ -130,12 +142,29 @@ class Route:
         """What TLS is made with."""
         return tls.create_default_context() if self.ssl is None else self.ssl
 
-    def socket_options(self) -> list[Option]:
-        """What each TCP socket is given before it connects.
+    def prepare(self, found: socket.socket) -> None:
+        """Gives a TCP socket what it is to have before it connects. Raises OSError.
 
         No delay of short packets; probes of a silent connection, which end it after a minute (RFC
         1122, 4.2.3.6); an end where what was sent is not acknowledged for half a minute (RFC 5482).
+        What the system does not have is left out, but for what the user has asked for.
         """
+        for option in self._options():
+            with contextlib.suppress(OSError):
+                found.setsockopt(*option)
+        if self.busy_poll is not None and _SO_BUSY_POLL is not None:
+            try:
+                found.setsockopt(socket.SOL_SOCKET, _SO_BUSY_POLL, self.busy_poll)
+            except OSError as error:
+                raise OSError(
+                    error.errno,
+                    f"busy_poll: the system refuses it ({error.strerror}): more than "
+                    "net.core.busy_read needs CAP_NET_ADMIN",
+                ) from None
+        if self.local_addr is not None:
+            found.bind(self.local_addr)
+
+    def _options(self) -> list[Option]:
         tcp = socket.IPPROTO_TCP
         options = [(tcp, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
         for name, value in (
@@ -147,6 +176,4 @@ class Route:
         ):
             if hasattr(socket, name):
                 options.append((tcp, getattr(socket, name), value))
-        if self.busy_poll is not None and _SO_BUSY_POLL is not None:
-            options.append((socket.SOL_SOCKET, _SO_BUSY_POLL, self.busy_poll))
         return options

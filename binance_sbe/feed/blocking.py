@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import threading
+import math
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.tables.results import Batch
 
-from ..errors import FeedError
-from ..venue.streams import Message, stream_names
-from .base import BaseFeed, Plan, checked_handler, no_streams
+from ..venue.streams import Message
+from .base import Plan, checked_handler, no_streams
 from .intake.handlers import Calls, FrameHandler
+from .moving import LONGEST_WAIT, Moved
 from .pinning import Pin, warn_of_spinning
 from .settings import checked_key
-from .transport.loop import Loop
 
 _USAGE = "with sync.connect(...) as feed:"
-_LOOK_SECONDS = 0.02  # a consumer that finds frames all the time looks at the sockets so often
-_LONGEST_WAIT = 3600.0
-_HAND_OVER_SECONDS = 0.05
 
 
-class _Request:
-    """Something that a thread asks of the feed, whoever moves it."""
-
-    def __init__(self, begin: Callable[[], int]) -> None:
-        self.begin = begin
-        self.over = threading.Event()
-        self.error: FeedError | None = None
-
-    def finish(self, error: FeedError | None) -> None:
-        self.error = error
-        self.over.set()
-
-
-class Feed(BaseFeed):
+class Feed(Moved):
     """Open streams, for a thread without asyncio. Made by `sync.connect`.
 
     One thread at a time consumes it: iterates over it or its `batches`, or is in `run`. That thread
@@ -49,19 +31,10 @@ class Feed(BaseFeed):
     """
 
     def __init__(self, plan: Plan, timeout: float | None, spin: bool, cpu: int | None) -> None:
-        super().__init__(plan, lambda: None)
+        super().__init__(plan, spin)
         self.timeout = timeout
         self._cpu = cpu
         self._spin = spin
-        self._loop = Loop(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings, spin)
-        self._engine = self._loop.engine
-        self._lock = threading.Lock()  # of whoever moves the feed
-        self._mover: int | None = None  # its thread
-        self._is_consumed = False  # by a consumer, not by a request
-        self._closes = False  # `close` was called
-        self._requests: deque[_Request] = deque()
-        self._look_at = 0.0
-        self._pin: Pin | None = None
 
     # opening and closing
 
@@ -94,43 +67,21 @@ class Feed(BaseFeed):
         self._is_left = True
 
     def __del__(self) -> None:
-        if not getattr(self, "_is_open", False) or self._engine.is_over:
+        if not getattr(self, "_is_open", False):
             return
-        text = f"{self!r} was dropped and not closed"
-        warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
-        self._loop.abandon()
+        try:
+            if not self._engine.is_over:
+                text = f"{self!r} was dropped and not closed"
+                warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
+        finally:
+            self._loop.abandon()
+            self._unpin()
 
     def __aenter__(self) -> None:
         raise TypeError(f"this feed is without asyncio: write '{_USAGE}'")
 
     def __aexit__(self, *_: object) -> None:
         """There is none to leave."""
-
-    def close(self) -> None:
-        """Closes the connections; iteration ends after the frames that have arrived.
-
-        From any thread. Waits for a handler that is running; from within one, `run` closes the feed
-        when the handler has returned.
-        """
-        if not self._is_open:
-            return
-        self._closes = True
-        self._loop.wake()
-        if self._mover != threading.get_ident():
-            with self._lock:
-                self._finish_closing()
-
-    def _finish_closing(self) -> None:
-        self._mover = threading.get_ident()
-        try:
-            self._loop.close()
-        finally:
-            self._mover = None
-            while self._requests:
-                self._requests.popleft().finish(FeedError("the feed was closed"))
-            pin, self._pin = self._pin, None
-            if pin is not None:
-                pin.undo()
 
     def _not_open(self) -> RuntimeError:
         return RuntimeError(f"this is not open: write '{_USAGE}', and use it in that block")
@@ -140,119 +91,23 @@ class Feed(BaseFeed):
             f"this is closed, and nothing comes any more: use it in its block, '{_USAGE}'"
         )
 
-    # requests
-
-    def subscribe(self, *streams: str) -> None:
-        """Adds streams; returns when the exchange has acknowledged them. From any thread.
-
-        More than 1,024 streams take several connections. Raises ValueError for a stream that can't
-        be one, SubscriptionRefused where the exchange refuses, and FeedError where it does not
-        answer in time.
-        """
-        if streams:
-            self._opened()
-            names = stream_names(streams)
-            self._ask(lambda: self._engine.subscribe(names))
-
-    def unsubscribe(self, *streams: str) -> None:
-        """Removes streams; frames already on their way still come. Errors as for `subscribe`."""
-        if streams:
-            self._opened()
-            names = stream_names(streams)
-            self._ask(lambda: self._engine.unsubscribe(names))
-
-    def _ask(self, begin: Callable[[], int]) -> None:
-        """Has something done by whoever moves the feed: by this thread, where nobody does."""
-        if self._mover == threading.get_ident():
-            raise RuntimeError(
-                "a handler can't wait for the exchange's answer, which is read when it has "
-                "returned: ask from another thread"
-            )
-        request = _Request(begin)
-        self._requests.append(request)
-        self._loop.wake()
-        while not request.over.is_set():
-            if self._lock.acquire(blocking=False):
-                self._mover = threading.get_ident()
-                try:
-                    while not request.over.is_set():
-                        self._turn(_LONGEST_WAIT)
-                finally:
-                    self._mover = None
-                    self._lock.release()
-            else:
-                request.over.wait(_HAND_OVER_SECONDS)
-        if request.error is not None:
-            raise request.error
-
-    def _begin_requests(self) -> None:
-        while self._requests:
-            request = self._requests.popleft()
-            try:
-                if self._closes:
-                    raise RuntimeError("the feed is closed")
-                self._loop.asks(request.begin, request.finish)
-            except FeedError as error:
-                request.finish(error)
-            except RuntimeError as error:
-                request.finish(FeedError(str(error)))
-
-    # who moves the feed
-
-    def _take(self) -> None:
-        """This thread consumes from now on, until `_let_go`."""
-        self._opened()
-        me = threading.get_ident()
-        if not self._lock.acquire(blocking=False):
-            if self._mover == me or self._is_consumed:
-                who = "the handler of `run`" if self._mover == me else "another thread"
-                raise RuntimeError(
-                    f"{who} waits for the next frame of this feed: a feed has one consumer"
-                )
-            self._lock.acquire()  # a request, or the end, which both end in time
-        self._mover = me
-        self._is_consumed = True
-
-    def _let_go(self) -> None:
-        try:
-            if self._closes:
-                self._finish_closing()
-        finally:
-            self._mover = None
-            self._is_consumed = False
-            self._lock.release()
-
-    def _turn(self, seconds: float) -> None:
-        """Moves the feed once, and waits at most so long for something to come."""
-        if self._requests:
-            self._begin_requests()
-        backlog = self._backlog
-        if backlog.stopped and backlog.has_much_room:
-            before = self.stats.frames
-            self._engine.resume()
-            if self.stats.frames != before:  # of what was read before, and had no room
-                seconds = 0.0
-        self._loop.turn(seconds)
-        self._look_at = time.monotonic() + _LOOK_SECONDS
-
-    def _goes_on(self) -> bool:
-        """Whether anything may still come."""
-        if self._engine.is_over or self._closes:
-            return False
-        if not self._loop.has_streams and not self._requests:
-            raise no_streams()
-        return True
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing more is read; what was read, and had no room, may still come."""
+        return self._engine.is_over or self._closes
 
     def _until(self, timeout: float | None) -> float:
         """When the consumer's patience ends."""
-        return time.monotonic() + (_LONGEST_WAIT if timeout is None else timeout)
+        return math.inf if timeout is None else time.monotonic() + timeout
 
-    def _wait(self, until: float, timeout: float | None) -> None:
-        """A turn. TimeoutError where the time is over; the feed stays open."""
+    def _wait(self, until: float, timeout: float | None, is_first: bool = False) -> None:
+        """A turn. TimeoutError where the time is over, but for a first; the feed stays open."""
+        if not self._loop.has_streams and not self._requests:
+            raise no_streams()
         left = until - time.monotonic()
-        if left <= 0 and timeout is not None:
+        if left <= 0 and not is_first:
             raise TimeoutError(f"nothing came for {timeout:g} s")
-        self._turn(max(left, 0.0))
+        self._turn(min(max(left, 0.0), LONGEST_WAIT))
 
     # frames
 
@@ -273,34 +128,37 @@ class Feed(BaseFeed):
 
         TimeoutError where none comes within ``timeout`` seconds (None: no limit).
         """
-        self._take()
-        try:
-            backlog, frames = self._backlog, self._backlog.frames
-            backlog.stop_gathering()
-            until = None
-            while True:
-                self._check_overflow()
-                if frames:
-                    if time.monotonic() > self._look_at and not self._closes:
-                        self._turn(0.0)  # who is always late answers pings all the same
-                    try:
-                        return backlog.next_message()
-                    except DecodeError as error:
-                        self._refused(error)
-                elif self._goes_on():
-                    if until is None:
-                        until = self._until(timeout)
-                        self._turn(max(until - time.monotonic(), 0.0))
-                    else:
-                        self._wait(until, timeout)
-                elif self._closes:
-                    self._finish_closing()
-                    if not frames:  # nothing was held until the end
-                        return None
-                else:
-                    return None
-        finally:
-            self._let_go()
+        me = self._alone()
+        while True:
+            with self._lock:
+                self._mover, self._is_consumed = me, True
+                try:
+                    message = self._next_message(timeout)
+                finally:
+                    if self._closes:
+                        self._finish_closing()
+            if message is not None or not self._backlog.frames:  # else of the last moment
+                return message
+
+    def _next_message(self, timeout: float | None) -> Message | None:
+        """None: nothing comes any more."""
+        backlog, frames, until = self._backlog, self._backlog.frames, None
+        backlog.stop_gathering()
+        while True:
+            while frames:
+                if frames.overflowed is not None:
+                    self._check_overflow()
+                self._look()
+                try:
+                    return backlog.next_message()
+                except DecodeError as error:
+                    self._refused(error)
+            if not self._is_over:
+                is_first = until is None
+                until = until or self._until(timeout)
+                self._wait(until, timeout, is_first)
+            elif not self._engine.resume():
+                return None
 
     def batches(self, max_messages: int = 10_000, max_delay: float = 0.1) -> Iterator[Batch]:
         """Batches of frames as tables, each with a ``received_ns`` column (time.time_ns()).
@@ -320,14 +178,18 @@ class Feed(BaseFeed):
     def _batches(self, size: int, max_delay: float) -> Iterator[Batch]:
         try:
             while True:
-                self._take()
-                try:
-                    batch = self._next_batch(size, max_delay)
-                finally:
-                    self._let_go()
-                if batch is None:
+                me = self._alone()
+                with self._lock:
+                    self._mover, self._is_consumed = me, True
+                    try:
+                        batch = self._next_batch(size, max_delay)
+                    finally:
+                        if self._closes:
+                            self._finish_closing()
+                if batch is not None:
+                    yield batch
+                elif not self._backlog.batches.rows:  # of the last moment
                     break
-                yield batch
         finally:
             self._backlog.stop_gathering()
         self._end()
@@ -335,15 +197,17 @@ class Feed(BaseFeed):
     def _next_batch(self, size: int, max_delay: float) -> Batch | None:
         backlog = self._backlog
         backlog.gather(size)
+        self._look()
         timeout = self.timeout
         until = self._until(timeout)
         while not backlog.batches.rows:
-            if not self._goes_on():
+            if not self._is_over:
+                self._wait(until, timeout)
+            elif not self._engine.resume():
                 return None
-            self._wait(until, timeout)
         self._check_overflow()
         until = time.monotonic() + max_delay
-        while not backlog.rows_ready and not self._closes and not self._engine.is_over:
+        while not (backlog.rows_ready or self._is_over):
             left = until - time.monotonic()
             if left <= 0 and time.monotonic() <= self._look_at:
                 break
@@ -362,22 +226,26 @@ class Feed(BaseFeed):
         pointed at one frame after the other: keep nothing of it. A handler in C is a
         `FrameHandler`, which also says when it has had enough (see ``handlers.pxd``).
 
-        Ends when the feed is closed, by the handler too. Raises as iteration does, and TypeError
-        for a handler that can't be called, or that is a coroutine function.
+        Ends when the feed is closed, by the handler too. Raises as iteration does, DecodeError
+        included where ``on_error`` is "raise", and TimeoutError where nothing came for ``timeout``
+        seconds. TypeError for a handler that can't be called, or that is a coroutine function.
         """
         calls = Calls(checked_handler(handler), reuse, self._refused)
         self._begin()
-        self._take()
-        try:
-            self._check_overflow()
-            self._run(calls)
-        except BaseException as error:
-            if error.__context__ is None:  # a handler's error in the same turn is not lost
-                error.__context__ = calls.failure
-            raise
-        finally:
-            self._backlog.stop_calling()
-            self._let_go()
+        me = self._alone()
+        with self._lock:
+            self._mover, self._is_consumed = me, True
+            try:
+                self._check_overflow()
+                self._run(calls)
+            except BaseException as error:
+                if error.__context__ is None:  # a handler's error in the same turn is not lost
+                    error.__context__ = calls.failure
+                raise
+            finally:
+                self._backlog.stop_calling()
+                if self._closes:
+                    self._finish_closing()
         failure, ended = calls.failure, calls.ended
         del calls
         if failure is not None:
@@ -392,7 +260,7 @@ class Feed(BaseFeed):
         stats, timeout = self.stats, self.timeout
         self._backlog.call(calls)
         seen, until = stats.frames, self._until(timeout)
-        while not calls.ended and self._goes_on():
+        while not (calls.ended or self._is_over):
             self._wait(until, timeout)
             if stats.frames != seen:
                 seen, until = stats.frames, self._until(timeout)

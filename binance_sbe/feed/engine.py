@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ..errors import ConnectionLost, FeedError
+from ..errors import ConnectionLost, FeedError, again
 from ..logs import LOG
 from .intake.backlog import Backlog
 from .intake.streams import Source
@@ -173,12 +173,15 @@ class Engine:
         self.supervisor.renew(time.monotonic())
         self.act()
 
-    def resume(self) -> None:
-        """There may be room in the backlog again."""
+    def resume(self) -> bool:
+        """There may be room in the backlog again. Whether anything has waited for it."""
         self._backlog.stopped = False  # until one of them says so again
+        has_waited = False
         for peer in list(self._peers.values()):
             if peer.transport is not None:
+                has_waited = has_waited or not peer.transport.is_drained
                 peer.transport.resume()
+        return has_waited
 
     def close(self) -> None:
         """Ends all connections; `release` is to follow when they have ended."""
@@ -212,7 +215,7 @@ class Engine:
 
     def _usable(self) -> Supervisor:
         if self.error is not None:
-            raise self.error
+            raise again(self.error)
         if self.closing:
             raise RuntimeError("the feed is closed")
         return self.supervisor

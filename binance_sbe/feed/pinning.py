@@ -39,5 +39,5 @@ def warn_of_spinning() -> None:
             "spin=True takes a whole core, and this process has one only: whatever sends the "
             "events, and the rest of this program, wait for it",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=3,
         )

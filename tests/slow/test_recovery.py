@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from recorded import STREAMS, Recorded, plain
+from shells import SHELLS, moved
 from websockets.asyncio.server import broadcast
 
 import binance_sbe
@@ -150,12 +151,15 @@ async def quiet(exchange: Recorded, feed: Feed) -> None:
     await feed.close()
 
 
+@SHELLS
 @WAYS
-def test_cut_connections_are_made_anew_and_what_was_missed_is_listed(use_batches: bool) -> None:
+def test_cut_connections_are_made_anew_and_what_was_missed_is_listed(
+    use_batches: bool, connect: Any
+) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k"}
-        async with binance_sbe.connect(*STREAMS, **options) as feed:
+        async with connect(*STREAMS, **options) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
             for _ in range(4):
                 await asyncio.sleep(0.4)
@@ -176,15 +180,16 @@ def test_cut_connections_are_made_anew_and_what_was_missed_is_listed(use_batches
     run(work, rate=500)
 
 
+@SHELLS
 @WAYS
 @pytest.mark.parametrize("how", ["asked", "time", "shutdown"])
-def test_a_renewal_loses_and_repeats_nothing(use_batches: bool, how: str) -> None:
+def test_a_renewal_loses_and_repeats_nothing(use_batches: bool, how: str, connect: Any) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k"}
         if how == "time":
             options["renew_after"] = 0.6
-        async with binance_sbe.connect(*STREAMS, **options) as feed:
+        async with connect(*STREAMS, **options) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
             for _ in range(3):
                 await asyncio.sleep(0.7)
@@ -208,12 +213,13 @@ def has_brought_much(connection: ConnectionRecord) -> bool:
     return connection.closed_ns is None and connection.frames > 500
 
 
+@SHELLS
 @WAYS
-def test_of_two_lines_one_may_be_cut_at_any_time(use_batches: bool) -> None:
+def test_of_two_lines_one_may_be_cut_at_any_time(use_batches: bool, connect: Any) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k", "lines": 2}
-        async with binance_sbe.connect(*STREAMS, **options) as feed:
+        async with connect(*STREAMS, **options) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
             for turn in range(5):
                 while sum(map(has_brought_much, feed.ledger.connections)) < 2:
@@ -235,11 +241,12 @@ def test_of_two_lines_one_may_be_cut_at_any_time(use_batches: bool) -> None:
     run(work, rate=1000)
 
 
-def test_damaged_frames_are_kept_and_are_the_cause_of_holes() -> None:
+@SHELLS
+def test_damaged_frames_are_kept_and_are_the_cause_of_holes(connect: Any) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k"}
-        async with binance_sbe.connect(*STREAMS, on_error="collect", **options) as feed:
+        async with connect(*STREAMS, on_error="collect", **options) as feed:
             task = asyncio.create_task(consume(feed, False, seen))
             await asyncio.sleep(0.3)
             encoded = exchange.markets["btcusdt"]
@@ -262,15 +269,18 @@ def test_damaged_frames_are_kept_and_are_the_cause_of_holes() -> None:
     run(work, rate=500)
 
 
+@SHELLS
 @WAYS
 @pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
-def test_what_is_dropped_for_a_slow_consumer_is_listed(use_batches: bool, policy: str) -> None:
+def test_what_is_dropped_for_a_slow_consumer_is_listed(
+    use_batches: bool, policy: str, connect: Any
+) -> None:
     kinds = STREAMS if policy == "drop_oldest" else STREAMS[1:3]
 
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k"}
-        async with binance_sbe.connect(*kinds, on_overflow=policy, max_queue=40, **options) as feed:
+        async with connect(*kinds, on_overflow=policy, max_queue=40, **options) as feed:
             await asyncio.sleep(1.5)  # nobody takes anything
             assert feed.ledger.dropped > 100
             exchange.rate = 1e-9
@@ -300,12 +310,11 @@ def covered(holes: list[Any], frame: bytes) -> bool:
     return any(h.last_before < first and last < h.first_after for h in holes)
 
 
-def test_a_slow_consumer_may_ask_for_an_error() -> None:
+@SHELLS
+def test_a_slow_consumer_may_ask_for_an_error(connect: Any) -> None:
     async def work(exchange: Recorded) -> None:
         options: Any = {"url": exchange.url, "api_key": "k"}
-        async with binance_sbe.connect(
-            *STREAMS, on_overflow="raise", max_queue=10, **options
-        ) as feed:
+        async with connect(*STREAMS, on_overflow="raise", max_queue=10, **options) as feed:
             await asyncio.sleep(0.5)
             with pytest.raises(SlowConsumer, match="no room for another frame, 10 wait"):
                 await anext(feed)
@@ -313,13 +322,14 @@ def test_a_slow_consumer_may_ask_for_an_error() -> None:
     run(work, rate=500)
 
 
-def test_many_streams_take_several_connections() -> None:
+@SHELLS
+def test_many_streams_take_several_connections(connect: Any) -> None:
     async def main() -> None:
         symbols = [f"s{i}" for i in range(600)]
         async with Exchange(symbols, rate=2000) as exchange:
             names = [f"{s}@{kind}" for s in symbols for kind in ("trade", "depth20")]
             options: Any = {"url": exchange.url, "api_key": "k"}
-            async with binance_sbe.connect(*names, **options) as feed:
+            async with connect(*names, **options) as feed:
                 assert len(feed.ledger.connections) == 2
                 assert feed.streams == names
                 seen = set()
@@ -332,11 +342,14 @@ def test_many_streams_take_several_connections() -> None:
     asyncio.run(asyncio.wait_for(main(), 40))
 
 
-def test_a_half_open_connection_is_found_and_mended(caplog: pytest.LogCaptureFixture) -> None:
+@SHELLS
+def test_a_half_open_connection_is_found_and_mended(
+    caplog: pytest.LogCaptureFixture, connect: Any
+) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k"}
-        async with binance_sbe.connect(*STREAMS, silence_timeout=1.0, **options) as feed:
+        async with connect(*STREAMS, silence_timeout=1.0, **options) as feed:
             task = asyncio.create_task(consume(feed, False, seen))
             await asyncio.sleep(0.3)
             (client,) = exchange.clients
@@ -361,17 +374,18 @@ def test_a_half_open_connection_is_found_and_mended(caplog: pytest.LogCaptureFix
     assert 1 <= len(said) <= 2  # a machine that stands still may be taken for it once
 
 
+@SHELLS
 @WAYS
 @pytest.mark.parametrize("lines", [1, 2])
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.long
 def test_whatever_goes_wrong_is_mended_and_accounted_for(
-    use_batches: bool, lines: int, seed: int
+    use_batches: bool, lines: int, seed: int, connect: Any
 ) -> None:
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k"}
-        async with binance_sbe.connect(
+        async with connect(
             *exchange.published, lines=lines, silence_timeout=1.0, on_error="collect", **options
         ) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
@@ -394,7 +408,8 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
         assert ledger.damaged_count == exchange.damaged <= done.count("damage")
         newer = sum(ledger.newer_versions.values())
         if not use_batches:
-            assert newer == sum(frame not in exchange.known for frame in seen)
+            came = sum(frame not in exchange.known for frame in seen)
+            assert newer == came or (newer > came and lines > 1)  # it came second
         assert newer <= exchange.newer <= done.count("newer")
         assert newer == exchange.newer or lines > 1  # by another line it came as it was
 
@@ -416,11 +431,12 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "MAX_STREAMS", 4)
 
 
+@SHELLS
 @WAYS
 @pytest.mark.parametrize("lines", [1, 2])
 @pytest.mark.parametrize("shards", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_what_happens_to_one_shard_leaves_the_others_as_they_are(
-    small_shards: None, use_batches: bool, lines: int, shards: int
+    small_shards: None, use_batches: bool, lines: int, shards: int, connect: Any
 ) -> None:
     """The connections of the first shard are renewed, lost and damaged; the others' are not."""
     symbols = [f"s{i}usdt" for i in range(shards)]
@@ -430,7 +446,7 @@ def test_what_happens_to_one_shard_leaves_the_others_as_they_are(
             names = list(exchange.published)
             options: Any = {"url": exchange.url, "api_key": "k", "lines": lines}
             seen: list[bytes] = []
-            async with binance_sbe.connect(*names, on_error="collect", **options) as feed:
+            async with connect(*names, on_error="collect", **options) as feed:
                 task = asyncio.create_task(consume(feed, use_batches, seen))
                 supervisor = feed._connections.engine.supervisor
                 assert [len(shard.names) for shard in supervisor.shards] == [4] * shards
@@ -441,9 +457,7 @@ def test_what_happens_to_one_shard_leaves_the_others_as_they_are(
                         await asyncio.sleep(0.05)
                     victim = found[0]
                     if turn % 3 == 0:
-                        for slot in first.slots:
-                            supervisor._succession.renew(slot, "the test says so", time.monotonic())
-                        feed._connections.engine.act()
+                        moved(feed, lambda: renew(supervisor, first))
                     elif turn % 3 == 1:
                         victim.transport.abort()
                     else:
@@ -490,6 +504,11 @@ def test_books_of_one_shard_stay_live_whatever_happens_to_another(small_shards: 
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def renew(supervisor: Any, shard: Any) -> None:
+    for slot in shard.slots:
+        supervisor._succession.renew(slot, "the test says so", time.monotonic())
+
+
 def clients_of(exchange: Exchange, symbol: str) -> list[Any]:
     """The connections that bring a symbol."""
     return [
@@ -499,14 +518,15 @@ def clients_of(exchange: Exchange, symbol: str) -> list[Any]:
     ]
 
 
+@SHELLS
 @WAYS
-def test_a_slow_consumer_loses_nothing_in_a_renewal(use_batches: bool) -> None:
+def test_a_slow_consumer_loses_nothing_in_a_renewal(use_batches: bool, connect: Any) -> None:
     """What the old connection still has to bring is taken before it ends."""
 
     async def work(exchange: Recorded) -> None:
         seen: list[bytes] = []
         options: Any = {"url": exchange.url, "api_key": "k", "max_queue": 20}
-        async with binance_sbe.connect(*STREAMS, **options) as feed:
+        async with connect(*STREAMS, **options) as feed:
             slow = asyncio.create_task(consume_slowly(feed, use_batches, seen))
             for turn in range(2):
                 await asyncio.sleep(1.0)
@@ -549,12 +569,13 @@ async def consume_slowly(feed: Feed, use_batches: bool, seen: list[bytes]) -> No
             await asyncio.sleep(0.05)
 
 
-def test_symbols_in_utf_8_are_accounted_for_as_well() -> None:
+@SHELLS
+def test_symbols_in_utf_8_are_accounted_for_as_well(connect: Any) -> None:
     async def main() -> None:
         names = "测试456@trade", "测试456@depth"
         async with (
             Exchange(["测试456"], rate=500) as exchange,
-            binance_sbe.connect(*names, url=exchange.url, api_key="k") as feed,
+            connect(*names, url=exchange.url, api_key="k") as feed,
         ):
             asyncio.get_running_loop().call_later(0.5, cut_all, exchange)
             async with asyncio.timeout(30):

@@ -107,10 +107,7 @@ async def attempted(place: Place, route: Route) -> socket.socket:
     found = socket.socket(family, kind, protocol)
     try:
         found.setblocking(False)
-        for option in route.socket_options():
-            found.setsockopt(*option)
-        if route.local_addr is not None:
-            found.bind(route.local_addr)
+        route.prepare(found)
         await asyncio.get_running_loop().sock_connect(found, address)
     except BaseException:
         found.close()
@@ -163,30 +160,46 @@ def _check_answer(proxy: Proxy, place: str, head: bytes) -> None:
 async def _through_socks(
     proxy: Proxy, host: str, port: int, route: Route, resolve: Resolve
 ) -> socket.socket:
-    """By SOCKS (RFC 1928), which python-socks speaks."""
+    """By SOCKS (RFC 1928), which python-socks speaks, over a socket of ours."""
     socks = imported("python_socks", "a SOCKS proxy", "socks")
     kinds = {"5": socks.ProxyType.SOCKS5, "4": socks.ProxyType.SOCKS4}
     from python_socks.async_.asyncio import Proxy as SocksProxy
 
-    address = proxy.host
-    places = await resolve(proxy.host, proxy.port)
-    if len(places) > 1:  # it takes the first address only: this one answers
-        with await dialed(proxy.host, proxy.port, route, resolve) as answers:
-            address = answers.getpeername()[0]
+    address = host
+    if proxy.scheme in ("socks5", "socks4"):  # our side resolves the host
+        places = await resolve(host, port)
+        if proxy.scheme == "socks4":
+            places = [each for each in places if each[0] == socket.AF_INET]
+        if not places:
+            raise Unreachable(f"the proxy {proxy} takes IPv4 only, and {host} has no such address")
+        address = places[0][4][0]
+    dialer: Any = _Dialed(route, resolve)
     made = SocksProxy(
         kinds[proxy.scheme[5]],
-        address,
+        proxy.host,
         proxy.port,
         proxy.user,
         proxy.password,
-        proxy.scheme in ("socks5h", "socks4a"),  # whose side resolves the host
+        rdns=True,
+        forward=dialer,
     )
     try:
-        found: socket.socket = await made.connect(host, port, local_addr=route.local_addr)
-    except socks.ProxyError as error:
+        found: socket.socket = await made.connect(address, port)
+    except OSError:
+        raise
+    except Exception as error:  # of its kinds, some are for a proxy that breaks the rules
         raise Unreachable(
             f"the proxy {proxy} refused to connect to {host}:{port}: {shown(error, 200)}"
         ) from None
-    for option in route.socket_options():
-        found.setsockopt(*option)
     return found
+
+
+class _Dialed:
+    """To python-socks a proxy before the proxy: it has the socket come from us."""
+
+    def __init__(self, route: Route, resolve: Resolve) -> None:
+        self._route = route
+        self._resolve = resolve
+
+    async def connect(self, dest_host: str, dest_port: int, **_: object) -> socket.socket:
+        return await dialed(dest_host, dest_port, self._route, self._resolve)

@@ -106,7 +106,7 @@ class Loop:
         self._soon: deque[Callable[[], object]] = deque()
         self._alarms: list[Alarm] = []
         self._due = 0.0  # when the engine's clock is to be looked at
-        self._waker_lock = threading.Lock()
+        self._waker_lock = threading.RLock()  # a signal's handler may wake us amid that
         self._waker: socket.socket | None = None
         self._woken: socket.socket | None = None
 
@@ -128,24 +128,26 @@ class Loop:
             if self._waker is not None:
                 self._waker.send(b"\0")
 
-    def asks(self, begin: Callable[[], int], done: Callable[[FeedError | None], object]) -> None:
-        """A request of the user's: ``done`` gets its error, or None."""
+    def asks(
+        self, begin: Callable[[], int | None], done: Callable[[FeedError | None], object]
+    ) -> None:
+        """A request of the user's: ``done`` gets its error, or None. At once without a ticket."""
         ticket = begin()
-        self._answers[ticket] = done
+        if ticket is None:
+            done(None)
+        else:
+            self._answers[ticket] = done
         self.engine.act()
 
     # the thread's turn
 
     def turn(self, seconds: float) -> None:
-        """Waits at most so long for something to come, and does what is due."""
+        """Waits at most so long for something to come, and does what is due.
+
+        What has come is read first: a thread that was elsewhere for a while takes nobody for silent
+        or late whose answer is there. And the caller sees what has happened before it waits again.
+        """
         self._call_soon()
-        now = time.monotonic()
-        if now >= self._due and not self.engine.closing:
-            left = self.engine.tick()
-            self._due = time.monotonic() + left  # whatever has poked meanwhile is done
-            self._call_soon()
-        if self._alarms:
-            self._ring(now)
         due = math.inf if self.engine.closing else self._due
         if self._alarms:
             due = min(due, *(each.at for each in self._alarms))
@@ -157,6 +159,16 @@ class Loop:
             elif self._woken is not None and fd == self._woken.fileno():
                 self._hear()
         self._call_soon()
+        now = time.monotonic()
+        if now >= self._due and not self.engine.closing:
+            self._guarded(self._tick)
+        if self._alarms:
+            self._ring(now)
+        self._call_soon()
+
+    def _tick(self) -> None:
+        left = self.engine.tick()
+        self._due = time.monotonic() + left  # whatever has poked meanwhile is done
 
     def soon(self, function: Callable[[], object]) -> None:
         self._soon.append(function)
@@ -283,7 +295,8 @@ class Loop:
 
     def _on_lost(self, number: int, code: int | None, reason: str) -> None:
         self._transports.pop(number, None)
-        self.engine.lost(number, code, reason)
+        if not self.engine.closing:
+            self.engine.lost(number, code, reason)
 
     def forget(self, wire: Wire) -> None:
         """A wire has ended; another may have its descriptor already."""
@@ -300,12 +313,14 @@ class Loop:
         """Ends everything; what has arrived stays in the backlog."""
         if self._waker is None:
             return
-        self.engine.close()
-        until = time.monotonic() + 2 * CLOSE_SECONDS
-        while self._ending and time.monotonic() < until:
-            self.turn(0.1)
-        self.abandon()
-        self.engine.release(everything=True)
+        try:
+            self.engine.close()
+            until = time.monotonic() + 2 * CLOSE_SECONDS
+            while self._ending and time.monotonic() < until:
+                self.turn(0.1)
+        finally:  # also where a signal's handler has had enough of it
+            self.abandon()
+            self.engine.release(everything=True)
 
     def abandon(self) -> None:
         """Ends everything where nobody waits for it."""

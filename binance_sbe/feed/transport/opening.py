@@ -146,7 +146,8 @@ class Opening:
     def _run(self) -> None:
         url = self._asked[0]
         if self.cpus is not None:
-            os.sched_setaffinity(0, self.cpus)
+            with contextlib.suppress(OSError):  # the process may use none of them any more
+                os.sched_setaffinity(0, self.cpus)
         try:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 self.result = runner.run(self._work())

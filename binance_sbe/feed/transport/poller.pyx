@@ -24,6 +24,8 @@ cdef enum:
     LONGEST = 60_000            # ms of one wait: the caller asks again
     LOOKS = 1024                # of a spinning thread, between two looks at signals and the clock
 
+cdef double MOST_SECONDS = 1e9      # for infinity as well
+
 READ = POLLIN
 WRITE = POLLOUT
 
@@ -71,7 +73,7 @@ cdef class Poller:
         cdef long long left, until = 0
         cdef int ready, i
         if seconds > 0:
-            until = monotonic_ns() + <long long>(seconds * 1e9)
+            until = monotonic_ns() + <long long>(min(seconds, MOST_SECONDS) * 1e9)
         while True:
             if seconds <= 0:
                 ready = c_poll(self.fds, self.count, 0)

@@ -187,7 +187,9 @@ class Transport(Conversation):
 class Retrying:
     """A transport of aiofastnet's for TLS, without its fault (1.2.0).
 
-    After `resume_reading` it gives what it has read before only when more comes from the socket.
+    After `resume_reading` it gives what it has read before only when more comes from the socket;
+    and it reads the socket first, which is an error where it has no room. What it has read comes
+    first here.
     """
 
     def __init__(self, socket: Any, retry: Callable[[], object]) -> None:
@@ -198,8 +200,8 @@ class Retrying:
         return getattr(self._socket, name)
 
     def resume_reading(self) -> None:
-        self._socket.resume_reading()
         asyncio.get_running_loop().call_soon(self._retry)
+        self._socket.resume_reading()  # which has the socket read right after that
 
 
 def fastest() -> Callable[..., Any]:

@@ -32,8 +32,8 @@ from raw_server import (
     wire,
 )  # fmt: skip
 from rss import memory
+from shells import SHELLS
 
-import binance_sbe
 from binance_sbe import FeedError, connect
 from binance_sbe.commands import doctor
 from binance_sbe.feed.engine import Engine
@@ -115,15 +115,18 @@ OPEN: dict[str, Script] = {
 }  # fmt: skip
 
 
-async def closed_in_time(feed: binance_sbe.Feed) -> None:
+async def closed_in_time(feed: Any) -> None:
     started = time.monotonic()
     async with asyncio.timeout(CLOSES_WITHIN):
         await feed.close()
     assert time.monotonic() - started < CLOSES_WITHIN
 
 
+@SHELLS
 @pytest.mark.parametrize("phase", OPENING)
-def test_opening_ends_by_its_time_out_whatever_the_other_side_does(phase: str) -> None:
+def test_opening_ends_by_its_time_out_whatever_the_other_side_does(
+    phase: str, connect: Any
+) -> None:
     async def work() -> None:
         async with scripted(OPENING[phase]) as url:
             feed = connect(
@@ -156,9 +159,12 @@ def test_opening_ends_when_it_is_cancelled_or_the_feed_is_closed(phase: str) -> 
         asyncio.run(work(how))
 
 
+@SHELLS
 @pytest.mark.parametrize("phase", OPEN)
 @pytest.mark.parametrize("size", [5, 1_000_000], ids=["full", "not full"])
-def test_a_feed_closes_in_time_whatever_its_connection_does(phase: str, size: int) -> None:
+def test_a_feed_closes_in_time_whatever_its_connection_does(
+    phase: str, size: int, connect: Any
+) -> None:
     async def work() -> None:
         async with scripted(OPEN[phase]) as url:
             feed = connect("btcusdt@trade", url=url, api_key="k", max_queue=size)
@@ -172,9 +178,10 @@ def test_a_feed_closes_in_time_whatever_its_connection_does(phase: str, size: in
     asyncio.run(work())
 
 
+@SHELLS
 @pytest.mark.parametrize("phase", [*OPENING, *OPEN])
 @pytest.mark.parametrize("size", [5, 1_000_000], ids=["full", "not full"])
-def test_a_feed_closes_in_time_amid_a_renewal(phase: str, size: int) -> None:
+def test_a_feed_closes_in_time_amid_a_renewal(phase: str, size: int, connect: Any) -> None:
     """The successor is in that phase; the connection before it floods."""
     successor = (OPENING | OPEN)[phase]
 
@@ -190,7 +197,8 @@ def test_a_feed_closes_in_time_amid_a_renewal(phase: str, size: int) -> None:
     asyncio.run(work())
 
 
-def test_a_close_that_the_other_side_does_not_answer_takes_two_seconds() -> None:
+@SHELLS
+def test_a_close_that_the_other_side_does_not_answer_takes_two_seconds(connect: Any) -> None:
     async def work() -> None:
         async with scripted(falls_silent) as url:
             feed = connect("btcusdt@trade", url=url, api_key="k")
@@ -301,7 +309,8 @@ def test_a_proxy_without_its_package_is_an_error_and_no_stall(
 # bounds
 
 
-def test_the_limit_holds_while_a_new_connection_floods_before_it_answers() -> None:
+@SHELLS
+def test_the_limit_holds_while_a_new_connection_floods_before_it_answers(connect: Any) -> None:
     async def first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await accept(reader, writer)
         await asyncio.sleep(0.1)
@@ -325,7 +334,8 @@ def test_the_limit_holds_while_a_new_connection_floods_before_it_answers() -> No
     asyncio.run(work())
 
 
-def test_replies_are_heard_though_the_consumer_takes_nothing() -> None:
+@SHELLS
+def test_replies_are_heard_though_the_consumer_takes_nothing(connect: Any) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await accept(reader, writer)
         for i in range(40):
@@ -358,8 +368,9 @@ def test_replies_are_heard_though_the_consumer_takes_nothing() -> None:
     asyncio.run(work())
 
 
+@SHELLS
 @pytest.mark.parametrize("words", [b"\x03", b"\x03\xe8\xff", b"\x00\x05"])
-def test_a_bad_close_frame_behind_what_waits_is_an_end_too(words: bytes) -> None:
+def test_a_bad_close_frame_behind_what_waits_is_an_end_too(words: bytes, connect: Any) -> None:
     """It is read when the socket has ended, and not by websockets."""
 
     async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -423,7 +434,8 @@ def test_an_error_of_ours_ends_a_connection_whatever_it_says(
     assert ends == [b"\x03\xf3an error of the client's"]
 
 
-def test_what_no_consumer_lets_through_is_said() -> None:
+@SHELLS
+def test_what_no_consumer_lets_through_is_said(connect: Any) -> None:
     """The reply is behind more than is read ahead."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -461,9 +473,10 @@ ATTACKS = {
 }  # fmt: skip
 
 
+@SHELLS
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_has_no_end_is_bounded_and_ends_with_a_reason(
-    attack: str, caplog: pytest.LogCaptureFixture
+    attack: str, caplog: pytest.LogCaptureFixture, connect: Any
 ) -> None:
     content, reason = ATTACKS[attack]
     sent = [0]
@@ -497,7 +510,8 @@ def test_what_has_no_end_is_bounded_and_ends_with_a_reason(
     assert len([r for r in caplog.records if r.name.startswith("binance_sbe")]) < 60
 
 
-def test_a_message_in_fragments_without_end_is_refused() -> None:
+@SHELLS
+def test_a_message_in_fragments_without_end_is_refused(connect: Any) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await accept(reader, writer)
         writer.write(wire(BINARY, b"x", fin=False))
@@ -518,7 +532,8 @@ def test_a_message_in_fragments_without_end_is_refused() -> None:
     asyncio.run(work())
 
 
-def test_300_000_symbols_that_nobody_asked_for_cost_no_memory() -> None:
+@SHELLS
+def test_300_000_symbols_that_nobody_asked_for_cost_no_memory(connect: Any) -> None:
     head, tail = vectors.TRADES[:-8], vectors.TRADES[-8:]
     assert tail == b"\x07BTCUSDT"
 
@@ -653,7 +668,8 @@ def test_a_dead_first_address_costs_a_quarter_of_a_second(
     asyncio.run(asyncio.wait_for(work(), 20))
 
 
-def test_a_reply_that_goes_to_the_end_of_the_buffer_is_understood() -> None:
+@SHELLS
+def test_a_reply_that_goes_to_the_end_of_the_buffer_is_understood(connect: Any) -> None:
     """Frames of all lengths around the buffer's size, with a slow consumer."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -725,7 +741,8 @@ def test_addresses_of_both_families_take_turns() -> None:
     assert [each[4] for each in dialing.in_turns(places)] == [0, 3, 1, 4, 2]
 
 
-def test_messages_go_on_though_rows_that_nobody_takes_are_left_over() -> None:
+@SHELLS
+def test_messages_go_on_though_rows_that_nobody_takes_are_left_over(connect: Any) -> None:
     """Of many more messages than may be held, with as many rows in the way."""
 
     async def work() -> None:

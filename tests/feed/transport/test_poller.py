@@ -1,0 +1,167 @@
+"""Waiting for sockets: which are ready, when the waiting ends, and what is forgotten."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from binance_sbe.feed.transport.poller import READ, WRITE, Poller
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    one, other = socket.socketpair()
+    with one, other:
+        yield one, other
+
+
+SPIN = pytest.mark.parametrize("spin", [False, True], ids=["sleeping", "spinning"])
+
+
+@SPIN
+def test_what_is_ready_is_told_and_told_again_until_it_is_read(pair: Pair, spin: bool) -> None:
+    poller, (one, other) = Poller(), pair
+    poller.want(one.fileno(), READ)
+    assert poller.wait(0.0, spin) == []
+    other.send(b"x")
+    for seconds in (5.0, 0.0, -1.0):
+        assert poller.wait(seconds, spin) == [one.fileno()]
+    one.recv(1)
+    assert poller.wait(0.01, spin) == []
+    poller.want(one.fileno(), READ | WRITE)
+    assert poller.wait(5.0, spin) == [one.fileno()]
+    poller.want(one.fileno(), READ)
+    assert poller.wait(0.0, spin) == []
+    other.close()
+    assert poller.wait(5.0, spin) == [one.fileno()]
+
+
+@SPIN
+def test_waiting_ends_in_time_or_when_something_comes(pair: Pair, spin: bool) -> None:
+    poller, (one, other) = Poller(), pair
+    poller.want(one.fileno(), READ)
+    started = time.monotonic()
+    assert poller.wait(0.15, spin) == []
+    assert 0.14 <= time.monotonic() - started < 2
+    timer = threading.Timer(0.1, other.send, (b"x",))
+    timer.start()  # it needs the GIL, which is not held meanwhile
+    assert poller.wait(20.0, spin) == [one.fileno()]
+    assert time.monotonic() - started < 5
+    timer.join()
+
+
+@SPIN
+def test_without_descriptors_it_is_a_pause(spin: bool) -> None:
+    started = time.monotonic()
+    assert Poller().wait(0.05, spin) == []
+    assert 0.045 <= time.monotonic() - started < 2
+
+
+@SPIN
+def test_waiting_for_ever_is_a_very_long_wait(pair: Pair, spin: bool) -> None:
+    poller, (one, other) = Poller(), pair
+    poller.want(one.fileno(), READ)
+    timer = threading.Timer(0.1, other.send, (b"x",))
+    timer.start()
+    assert poller.wait(float("inf"), spin) == [one.fileno()]
+    timer.join()
+
+
+@SPIN
+def test_a_signal_is_handled_at_once_and_the_waiting_goes_on(spin: bool) -> None:
+    heard = []
+    before = signal.signal(signal.SIGALRM, lambda *_: heard.append(time.monotonic()))
+    try:
+        started = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        assert Poller().wait(0.4, spin) == []
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert 0.39 <= time.monotonic() - started < 3
+        assert len(heard) >= 3
+        assert heard[0] - started < 0.3
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@SPIN
+def test_what_a_signals_handler_raises_ends_the_waiting(spin: bool) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            Poller().wait(20.0, spin)
+        assert time.monotonic() - started < 5
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_of_many_each_is_told_and_any_may_be_forgotten() -> None:
+    poller = Poller()
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    pairs = [socket.socketpair() for _ in range(min(200, soft // 8))]
+    try:
+        for one, _ in pairs:
+            poller.want(one.fileno(), READ)
+        for _, other in pairs[::3]:
+            other.send(b"x")
+        assert set(poller.wait(1.0, False)) == {one.fileno() for one, _ in pairs[::3]}
+        for one, _ in pairs[::2]:
+            poller.forget(one.fileno())
+            poller.forget(one.fileno())  # again: it is not there any more
+        left = {one.fileno() for i, (one, _) in enumerate(pairs) if i % 3 == 0 and i % 2}
+        assert set(poller.wait(1.0, False)) == left
+        for one, _ in pairs:
+            poller.forget(one.fileno())
+        assert poller.wait(0.0, False) == []
+    finally:
+        for each in pairs:
+            each[0].close()
+            each[1].close()
+
+
+def test_the_number_of_a_closed_socket_may_be_anothers() -> None:
+    poller = Poller()
+    one, other = socket.socketpair()
+    number = one.fileno()
+    poller.want(number, READ | WRITE)
+    poller.forget(number)
+    one.close()
+    other.close()
+    again, beside = socket.socketpair()
+    with again, beside:
+        assert number in (again.fileno(), beside.fileno())
+        assert poller.wait(0.0, False) == []
+        poller.want(number, READ)  # and WRITE not, though it was wanted of the first
+        assert poller.wait(0.0, False) == []
+
+
+def test_a_descriptor_that_was_closed_and_not_forgotten_does_not_stall(pair: Pair) -> None:
+    """It is told, so that whoever reads it gets the error."""
+    poller, (one, other) = Poller(), pair
+    poller.want(one.fileno(), READ)
+    number = one.fileno()
+    one.close()
+    assert poller.wait(5.0, False) == [number]
+    other.close()
+
+
+def test_no_time_at_all_is_no_wait(pair: Pair) -> None:
+    poller = Poller()
+    poller.want(pair[0].fileno(), READ)
+    started = time.monotonic()
+    for _ in range(1000):
+        assert poller.wait(0.0, True) == []
+    assert time.monotonic() - started < 2
