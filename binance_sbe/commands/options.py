@@ -14,6 +14,7 @@ from ..venue.streams import KINDS
 from . import arguments
 from .arguments import did_you_mean
 
+WEB_PORT = 8642
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 
 
@@ -103,7 +104,7 @@ def _where(command: Parser) -> None:
     )  # fmt: skip
 
 
-def _feed(command: Parser, seconds: float | None = None) -> None:
+def _feed(command: Parser, seconds: float | None = None, served: str = "--metrics-port") -> None:
     """How long, by which connections, and how it is counted."""
     command.add_argument(
         "--seconds", type=arguments.positive, default=seconds,
@@ -124,7 +125,7 @@ def _feed(command: Parser, seconds: float | None = None) -> None:
         "--metrics-port", type=arguments.port, metavar="PORT",
         help="counters for Prometheus at this port",
     )  # fmt: skip
-    _host(command, "the address of --metrics-port")
+    _host(command, f"the address of {served}")
 
 
 def _host(command: Parser, what: str) -> None:
@@ -163,8 +164,15 @@ def _watch(command: Parser) -> None:
         help=f"some of {', '.join(KINDS)} (default: all); may be given again, to add more",
     )  # fmt: skip
     _forms(command, "the state of the symbols", "one event a line, as JSON")
+    command.add_argument(
+        "--web", action="store_true", help="a page for browsers, with books and trades"
+    )
+    command.add_argument(
+        "--port", type=arguments.port, metavar="PORT",
+        help=f"that of --web (default: {WEB_PORT}; 0: a free one)",
+    )  # fmt: skip
     _where(command)
-    _feed(command)
+    _feed(command, served="--web and --metrics-port")
 
 
 def _book(command: Parser) -> None:

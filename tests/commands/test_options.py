@@ -14,7 +14,8 @@ import pytest
 
 from binance_sbe.commands import book, doctor, serving, watch
 from binance_sbe.commands.cli import main
-from binance_sbe.commands.options import parsed
+from binance_sbe.commands.options import WEB_PORT, parsed
+from binance_sbe.commands.web import view
 from binance_sbe.simulator import faults
 from binance_sbe.venue.streams import KINDS
 
@@ -35,6 +36,7 @@ class Arrived:
         self.code = 0
         monkeypatch.setattr(watch, "show", self._noting("watch"))
         monkeypatch.setattr(book, "show", self._noting("book"))
+        monkeypatch.setattr(view, "show", self._noting("web"))
         monkeypatch.setattr(serving, "serve", self._noting("serve"))
         monkeypatch.setattr(serving, "exchange_process", self._exchange)
         monkeypatch.setattr(doctor, "examine", self._examined)
@@ -152,6 +154,27 @@ def test_a_demo_is_of_the_market_that_is_asked_for(arrived: Arrived) -> None:
 def test_the_streams_of_a_watch(given: list[str], streams: list[str], arrived: Arrived) -> None:
     (found, _), _ = arrived.of("watch", *given)
     assert found == streams
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [([], {}), *OF_FEED, *WHERE, (["--port", "0"], {"port": 0}), (["--port", "80"], {"port": 80})],
+)
+def test_options_of_a_page_arrive(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    (streams, title), named = arrived.of("watch", "btcusdt", "--web", *given)
+    wanted = FEED | {"port": WEB_PORT} | PROD | changed
+    wanted["host"] = wanted.pop("metrics_host")  # one address for all that is served
+    assert named == wanted
+    assert streams == [f"btcusdt@{kind}" for kind in KINDS]
+    assert title == (changed.get("url") or changed.get("environment") or "prod")
+
+
+def test_a_page_may_be_of_a_local_exchange(arrived: Arrived) -> None:
+    (_, title), named = arrived.of("watch", "btcusdt", "--web", "--simulate")
+    assert title == "local exchange"
+    assert {name: named[name] for name in LOCAL} == LOCAL
 
 
 def test_levels_and_limit_of_a_book_arrive(arrived: Arrived) -> None:
