@@ -173,6 +173,16 @@ async def _book(options: argparse.Namespace) -> int:
         )
 
 
+async def _plot(options: argparse.Namespace) -> int:
+    from .plot import show
+
+    options.symbols = [options.symbol]
+    async with _exchange(options) as where:
+        return await show(
+            options.symbol, _title(options), seconds=options.seconds, out=options.out, **where
+        )
+
+
 async def _doctor(options: argparse.Namespace) -> int:
     from . import doctor
     from .lines import say_wrapped
@@ -212,6 +222,7 @@ _COMMANDS = {
     "demo": _demo,
     "watch": _watch,
     "book": _book,
+    "plot": _plot,
     "doctor": _doctor,
     "simulate": _simulate,
     "inspect": _inspect,

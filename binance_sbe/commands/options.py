@@ -65,6 +65,7 @@ def _parser() -> Parser:
         ("demo", "a local exchange and its live view, for ten seconds; needs no key", _demo),
         ("watch", "a live view of the exchange; needs BINANCE_API_KEY, or --simulate", _watch),
         ("book", "order books, kept and checked; needs BINANCE_API_KEY, or --simulate", _book),
+        ("plot", "a picture of a short while of one symbol; needs a key, or --simulate", _plot),
         ("doctor", "why nothing comes: key, host, TLS, clock, schema, first event", _doctor),
         ("simulate", "a local exchange, until Ctrl-C", _simulate),
         ("inspect", "an annotated hex dump of a Binance frame", _inspect),
@@ -186,6 +187,19 @@ def _book(command: Parser) -> None:
     _forms(command, "the books once they are live", "a book a line, as JSON")
     _where(command)
     _feed(command)
+
+
+def _plot(command: Parser) -> None:
+    command.add_argument("symbol", type=arguments.symbol, metavar="SYMBOL")
+    command.add_argument(
+        "--for", type=arguments.span, default=30.0, metavar="DURATION", dest="seconds",
+        help="how long to record: 500ms, 30s, 2m (default: 30s; 10m at most)",
+    )  # fmt: skip
+    command.add_argument(
+        "--out", type=arguments.picture, required=True, metavar="FILE",
+        help="where to draw to: a .png or an .svg",
+    )  # fmt: skip
+    _where(command)
 
 
 def _doctor(command: Parser) -> None:

@@ -8,11 +8,12 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from datetime import time as time_of_day
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from binance_sbe.commands import book, doctor, serving, watch
+from binance_sbe.commands import book, doctor, plot, serving, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.commands.options import WEB_PORT, parsed
 from binance_sbe.commands.web import view
@@ -37,6 +38,7 @@ class Arrived:
         monkeypatch.setattr(watch, "show", self._noting("watch"))
         monkeypatch.setattr(book, "show", self._noting("book"))
         monkeypatch.setattr(view, "show", self._noting("web"))
+        monkeypatch.setattr(plot, "show", self._noting("plot"))
         monkeypatch.setattr(serving, "serve", self._noting("serve"))
         monkeypatch.setattr(serving, "exchange_process", self._exchange)
         monkeypatch.setattr(doctor, "examine", self._examined)
@@ -180,6 +182,29 @@ def test_a_page_may_be_of_a_local_exchange(arrived: Arrived) -> None:
 def test_levels_and_limit_of_a_book_arrive(arrived: Arrived) -> None:
     (symbols,), named = arrived.of("book", "--levels", "3", "--limit", "5000")
     assert (symbols, named) == (("btcusdt",), BOOK | PROD | {"levels": 3, "limit": 5000})
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ([], {}),
+        *WHERE,
+        (["--for", "500ms"], {"seconds": 0.5}),
+        (["--for", "2m"], {"seconds": 120.0}),
+        (["--out", "b.SVG"], {"out": Path("b.SVG")}),
+    ],
+)
+def test_options_of_a_plot_arrive(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    (symbol, title), named = arrived.of("plot", "BTCUSDT", "--out", "a.png", *given)
+    assert symbol == "btcusdt"
+    assert title == (changed.get("url") or changed.get("environment") or "prod")
+    assert named == {"seconds": 30.0, "out": Path("a.png")} | PROD | changed
+    (_, title), named = arrived.of("plot", "btcusdt", "--out", "a.png", "--simulate")
+    assert title == "local exchange"
+    assert {name: named[name] for name in LOCAL} == LOCAL
+    assert arrived.exchanges == [((["btcusdt"],), {})]
 
 
 @pytest.mark.parametrize("command", ["watch", "book", "doctor"])
@@ -362,7 +387,7 @@ def test_an_error_is_cut_where_it_is_too_long(capsys: pytest.CaptureFixture[str]
 
 
 def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("demo", "watch", "book", "doctor", "simulate", "inspect"):
+    for command in ("demo", "watch", "book", "plot", "doctor", "simulate", "inspect"):
         with pytest.raises(SystemExit):
             parsed([command, "--help"])
         text = capsys.readouterr().out
