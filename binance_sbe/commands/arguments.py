@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Iterable
 from datetime import time
+from pathlib import Path
 
 from ..route import parsed_proxy
 from ..venue.environments import stream_url
@@ -15,6 +17,34 @@ from ..venue.streams import KINDS, symbol_name
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(given, list(known), 1, 0.6)
     return f": did you mean '{close[0]}'?" if close else ""
+
+
+SHORTEST, LONGEST = 0.1, 600.0  # seconds of a recording, which is kept in memory
+_UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0}
+PICTURES = (".png", ".svg")
+
+
+def span(text: str) -> float:
+    """A duration, in seconds."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|min|)", text)
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not SHORTEST <= seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a duration from 100ms to 10m, such as 30s"
+        )
+    return seconds
+
+
+def picture(text: str) -> Path:
+    """A file to be drawn to."""
+    path = Path(text)
+    if path.suffix.lower() not in PICTURES:
+        raise argparse.ArgumentTypeError(f"'{text}' does not end in {' or '.join(PICTURES)}")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is a folder")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}': there is no folder '{path.parent}'")
+    return path
 
 
 def kinds(text: str) -> list[str]:

@@ -21,7 +21,7 @@ from sbe_codegen.runtime.errors import SbeError
 
 from ..errors import exit_code
 from ..output import complain, say
-from .options import parsed
+from .options import WEB_PORT, parsed
 from .signals import at_signal
 
 LOCAL = "local exchange"
@@ -120,6 +120,10 @@ async def _demo(options: argparse.Namespace) -> int:
 
 
 async def _watch(options: argparse.Namespace) -> int:
+    if options.web:
+        return await _watch_web(options)
+    if options.port is not None:
+        options.parser.error("--port: there is no --web that it is about")
     from .watch import show, streams_of
 
     kinds = dict.fromkeys(options.streams) if options.streams else None
@@ -131,6 +135,25 @@ async def _watch(options: argparse.Namespace) -> int:
             once=options.once,
             as_json=options.json,
             **_feed_options(options),
+            **where,
+        )
+
+
+async def _watch_web(options: argparse.Namespace) -> int:
+    from .watch import streams_of
+    from .web.view import show
+
+    for name in ("once", "json", "streams"):
+        if getattr(options, name):
+            options.parser.error(f"--{name} is not for --web, which shows all of it, all the time")
+    given = _feed_options(options)
+    given["host"] = given.pop("metrics_host")
+    async with _exchange(options) as where:
+        return await show(
+            streams_of(options.symbols),
+            _title(options),
+            port=WEB_PORT if options.port is None else options.port,
+            **given,
             **where,
         )
 
@@ -147,6 +170,16 @@ async def _book(options: argparse.Namespace) -> int:
             as_json=options.json,
             **_feed_options(options),
             **where,
+        )
+
+
+async def _plot(options: argparse.Namespace) -> int:
+    from .plot import show
+
+    options.symbols = [options.symbol]
+    async with _exchange(options) as where:
+        return await show(
+            options.symbol, _title(options), seconds=options.seconds, out=options.out, **where
         )
 
 
@@ -189,6 +222,7 @@ _COMMANDS = {
     "demo": _demo,
     "watch": _watch,
     "book": _book,
+    "plot": _plot,
     "doctor": _doctor,
     "simulate": _simulate,
     "inspect": _inspect,

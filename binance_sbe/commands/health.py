@@ -21,7 +21,7 @@ def old_symbols(feed: Feed) -> set[str]:
 def is_well(feed: Feed) -> bool:
     """Whether nothing was lost or damaged, and no connection ended but by us."""
     found = counts(feed)
-    return not any(found[name] for name in found if name not in _HARMLESS)
+    return not any(found[name] for name in found if name not in HARMLESS)
 
 
 def no_connection(feed: Feed) -> str:
@@ -61,7 +61,7 @@ def lag_line(feed: Feed) -> str:
     )
 
 
-_HARMLESS = ("duplicates", "left out by the exchange")
+HARMLESS = ("duplicates", "left out by the exchange")
 
 
 def counts(feed: Feed) -> dict[str, int]:
@@ -87,11 +87,17 @@ def ledger_line(feed: Feed) -> str:
     """What is not zero, and the latest hole."""
     found = [f"{name} {number:,}" for name, number in counts(feed).items() if number]
     text = "ledger: " + (", ".join(found) if found else "nothing lost, nothing odd")
-    if feed.ledger.holes:
-        hole = feed.ledger.holes[-1]
-        ago = duration((time.time_ns() - hole.ended_ns) / 1e9)
-        text += f"; latest hole: {hole.stream}, {hole.ids:,} ids, {ago} ago, {hole.cause}"
-    return text
+    hole = latest_hole(feed)
+    return f"{text}; latest hole: {hole}" if hole else text
+
+
+def latest_hole(feed: Feed) -> str:
+    """What is missing, since when, and why; nothing where there is no hole."""
+    if not feed.ledger.holes:
+        return ""
+    hole = feed.ledger.holes[-1]
+    ago = duration((time.time_ns() - hole.ended_ns) / 1e9)
+    return f"{hole.stream}, {hole.ids:,} ids, {ago} ago, {hole.cause}"
 
 
 def plain_lines(feed: Feed) -> list[str]:

@@ -111,7 +111,8 @@ def rows_of(book: LiveBook, levels: int) -> list[Row]:
     ]
 
 
-def _between(book: LiveBook) -> str:
+def between(book: LiveBook) -> str:
+    """What is between the sides."""
     spread = book.spread
     if spread is None:
         return "a side is empty"
@@ -125,7 +126,7 @@ def plain_lines(book: LiveBook, levels: int) -> list[str]:
     rows = rows_of(book, levels)
     for i, (side, price, qty, total, _, is_proven) in enumerate(rows):
         if i and side == "bid" and rows[i - 1][0] == "ask":
-            lines.append(f"  {_between(book)}")
+            lines.append(f"  {between(book)}")
         mark = "" if is_proven else f"  {UNPROVEN}"
         mark += "  (old)" if is_old(book) else ""
         lines.append(f"  {side} {price:>14} {qty:>12} {total:>12}{mark}")
@@ -186,7 +187,7 @@ def texts_of(book: LiveBook) -> list[str]:
     """What is said below the ladder."""
     known = f"{book.bids().proven:,} bids, {book.asks().proven:,} asks"
     return [
-        f"{_between(book)}; total: of all levels from the best to here",
+        f"{between(book)}; total: of all levels from the best to here",
         f"without a gap from the best: {known}; beyond them ({UNPROVEN}) levels may be missing",
         *state_lines(book),
     ]

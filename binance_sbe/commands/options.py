@@ -14,6 +14,7 @@ from ..venue.streams import KINDS
 from . import arguments
 from .arguments import did_you_mean
 
+WEB_PORT = 8642
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 
 
@@ -64,6 +65,7 @@ def _parser() -> Parser:
         ("demo", "a local exchange and its live view, for ten seconds; needs no key", _demo),
         ("watch", "a live view of the exchange; needs BINANCE_API_KEY, or --simulate", _watch),
         ("book", "order books, kept and checked; needs BINANCE_API_KEY, or --simulate", _book),
+        ("plot", "a picture of a short while of one symbol; needs a key, or --simulate", _plot),
         ("doctor", "why nothing comes: key, host, TLS, clock, schema, first event", _doctor),
         ("simulate", "a local exchange, until Ctrl-C", _simulate),
         ("inspect", "an annotated hex dump of a Binance frame", _inspect),
@@ -103,7 +105,7 @@ def _where(command: Parser) -> None:
     )  # fmt: skip
 
 
-def _feed(command: Parser, seconds: float | None = None) -> None:
+def _feed(command: Parser, seconds: float | None = None, served: str = "--metrics-port") -> None:
     """How long, by which connections, and how it is counted."""
     command.add_argument(
         "--seconds", type=arguments.positive, default=seconds,
@@ -124,7 +126,7 @@ def _feed(command: Parser, seconds: float | None = None) -> None:
         "--metrics-port", type=arguments.port, metavar="PORT",
         help="counters for Prometheus at this port",
     )  # fmt: skip
-    _host(command, "the address of --metrics-port")
+    _host(command, f"the address of {served}")
 
 
 def _host(command: Parser, what: str) -> None:
@@ -163,8 +165,15 @@ def _watch(command: Parser) -> None:
         help=f"some of {', '.join(KINDS)} (default: all); may be given again, to add more",
     )  # fmt: skip
     _forms(command, "the state of the symbols", "one event a line, as JSON")
+    command.add_argument(
+        "--web", action="store_true", help="a page for browsers, with books and trades"
+    )
+    command.add_argument(
+        "--port", type=arguments.port, metavar="PORT",
+        help=f"that of --web (default: {WEB_PORT}; 0: a free one)",
+    )  # fmt: skip
     _where(command)
-    _feed(command)
+    _feed(command, served="--web and --metrics-port")
 
 
 def _book(command: Parser) -> None:
@@ -178,6 +187,19 @@ def _book(command: Parser) -> None:
     _forms(command, "the books once they are live", "a book a line, as JSON")
     _where(command)
     _feed(command)
+
+
+def _plot(command: Parser) -> None:
+    command.add_argument("symbol", type=arguments.symbol, metavar="SYMBOL")
+    command.add_argument(
+        "--for", type=arguments.span, default=30.0, metavar="DURATION", dest="seconds",
+        help="how long to record: 500ms, 30s, 2m (default: 30s; 10m at most)",
+    )  # fmt: skip
+    command.add_argument(
+        "--out", type=arguments.picture, required=True, metavar="FILE",
+        help="where to draw to: a .png or an .svg",
+    )  # fmt: skip
+    _where(command)
 
 
 def _doctor(command: Parser) -> None:

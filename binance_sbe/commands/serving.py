@@ -44,8 +44,7 @@ async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options:
         try:
             await stack.enter_async_context(exchange)
         except OSError as error:
-            why = _NO_SERVING.get(error.errno or 0, error.strerror)
-            raise FeedError(f"can't serve on {exchange.host}:{exchange.port}: {why}") from None
+            raise no_serving(exchange.host, exchange.port, error) from None
         if not is_loopback(exchange.host):
             note(f"open to other machines: --host {exchange.host}")
         say(f"serving {', '.join(exchange.markets)} on {exchange.url}")
@@ -59,6 +58,12 @@ async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options:
     for name, times in Counter(name for _, name in exchange.fault_schedule.done).most_common():
         say(f"{times:,} times: {KINDS[name]}")
     return 0
+
+
+def no_serving(host: str, port: int, error: OSError) -> FeedError:
+    """What is said where a port can't be opened."""
+    why = _NO_SERVING.get(error.errno or 0, error.strerror)
+    return FeedError(f"can't serve on {host}:{port}: {why}")
 
 
 @contextlib.asynccontextmanager

@@ -34,6 +34,7 @@ NEEDS = {
     ),
     "metrics": ("metrics.serve(None, 0).__enter__()", "prometheus_client", "metrics"),
     "doctor": ("asyncio.run(doctor._read('https://h/x'))", "aiohttp", "rest"),
+    "plot": ("drawing.check()", "matplotlib", "plot"),
     "load": ("sbe_codegen.load", "lxml", "codegen"),
 }  # fmt: skip
 
@@ -49,7 +50,7 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 import binance_sbe as b, sbe_codegen
 from binance_sbe import metrics
-from binance_sbe.commands import doctor
+from binance_sbe.commands import doctor, drawing
 try:
     {code}
 except b.MissingPackage as error:

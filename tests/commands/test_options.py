@@ -8,13 +8,15 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from datetime import time as time_of_day
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from binance_sbe.commands import book, doctor, serving, watch
+from binance_sbe.commands import book, doctor, plot, serving, watch
 from binance_sbe.commands.cli import main
-from binance_sbe.commands.options import parsed
+from binance_sbe.commands.options import WEB_PORT, parsed
+from binance_sbe.commands.web import view
 from binance_sbe.simulator import faults
 from binance_sbe.venue.streams import KINDS
 
@@ -35,6 +37,8 @@ class Arrived:
         self.code = 0
         monkeypatch.setattr(watch, "show", self._noting("watch"))
         monkeypatch.setattr(book, "show", self._noting("book"))
+        monkeypatch.setattr(view, "show", self._noting("web"))
+        monkeypatch.setattr(plot, "show", self._noting("plot"))
         monkeypatch.setattr(serving, "serve", self._noting("serve"))
         monkeypatch.setattr(serving, "exchange_process", self._exchange)
         monkeypatch.setattr(doctor, "examine", self._examined)
@@ -154,9 +158,53 @@ def test_the_streams_of_a_watch(given: list[str], streams: list[str], arrived: A
     assert found == streams
 
 
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [([], {}), *OF_FEED, *WHERE, (["--port", "0"], {"port": 0}), (["--port", "80"], {"port": 80})],
+)
+def test_options_of_a_page_arrive(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    (streams, title), named = arrived.of("watch", "btcusdt", "--web", *given)
+    wanted = FEED | {"port": WEB_PORT} | PROD | changed
+    wanted["host"] = wanted.pop("metrics_host")  # one address for all that is served
+    assert named == wanted
+    assert streams == [f"btcusdt@{kind}" for kind in KINDS]
+    assert title == (changed.get("url") or changed.get("environment") or "prod")
+
+
+def test_a_page_may_be_of_a_local_exchange(arrived: Arrived) -> None:
+    (_, title), named = arrived.of("watch", "btcusdt", "--web", "--simulate")
+    assert title == "local exchange"
+    assert {name: named[name] for name in LOCAL} == LOCAL
+
+
 def test_levels_and_limit_of_a_book_arrive(arrived: Arrived) -> None:
     (symbols,), named = arrived.of("book", "--levels", "3", "--limit", "5000")
     assert (symbols, named) == (("btcusdt",), BOOK | PROD | {"levels": 3, "limit": 5000})
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ([], {}),
+        *WHERE,
+        (["--for", "500ms"], {"seconds": 0.5}),
+        (["--for", "2m"], {"seconds": 120.0}),
+        (["--out", "b.SVG"], {"out": Path("b.SVG")}),
+    ],
+)
+def test_options_of_a_plot_arrive(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    (symbol, title), named = arrived.of("plot", "BTCUSDT", "--out", "a.png", *given)
+    assert symbol == "btcusdt"
+    assert title == (changed.get("url") or changed.get("environment") or "prod")
+    assert named == {"seconds": 30.0, "out": Path("a.png")} | PROD | changed
+    (_, title), named = arrived.of("plot", "btcusdt", "--out", "a.png", "--simulate")
+    assert title == "local exchange"
+    assert {name: named[name] for name in LOCAL} == LOCAL
+    assert arrived.exchanges == [((["btcusdt"],), {})]
 
 
 @pytest.mark.parametrize("command", ["watch", "book", "doctor"])
@@ -339,7 +387,7 @@ def test_an_error_is_cut_where_it_is_too_long(capsys: pytest.CaptureFixture[str]
 
 
 def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("demo", "watch", "book", "doctor", "simulate", "inspect"):
+    for command in ("demo", "watch", "book", "plot", "doctor", "simulate", "inspect"):
         with pytest.raises(SystemExit):
             parsed([command, "--help"])
         text = capsys.readouterr().out

@@ -78,6 +78,7 @@ def test_the_sdist_has_what_a_build_needs_and_nothing_built(dist: tuple[Path, Pa
         "sbe_codegen/templates/walks.jinja", "schemas/stream_1_0.xml",
         "sbe_codegen/runtime/tables/batch.pyx", "README.md", "LICENSE",
         "sbe_codegen/templates/module.pyx.jinja", "CHANGELOG.md", "tests/oracle.py",
+        "binance_sbe/commands/web/page.html",
     ):  # fmt: skip
         assert needed in inside
     assert not [name for name in inside if name.endswith((".so", ".c", "_sbe.pyx"))]
@@ -93,7 +94,7 @@ def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_
         "binance_sbe/spot_sbe.pyi", "binance_sbe/fix_sbe.pxd", "sbe_codegen/rendering/levels.py",
         "sbe_codegen/py.typed", "sbe_codegen/runtime/decode/cursor.pxd",
         "sbe_codegen/runtime/tables/batch.pyi",
-        "sbe_codegen/templates/module.pyx.jinja",
+        "sbe_codegen/templates/module.pyx.jinja", "binance_sbe/commands/web/page.html",
     ):  # fmt: skip
         assert needed in names
     assert not [n for n in names if n.endswith(".c") or n.startswith(("tests", "benchmarks"))]

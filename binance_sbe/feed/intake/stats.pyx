@@ -65,6 +65,26 @@ cdef class Histogram:
                 break
         return min(middle_of(i), <double>self.max) if percent < 100 else <double>self.max
 
+    def counts(self, edges):
+        """How many there are up to each of these durations (ns, each above the one before).
+
+        One count more is of those beyond the last. Off by the width of a bucket at each edge.
+        ValueError where the edges do not rise.
+        """
+        cdef list found = [0] * (len(edges) + 1)
+        cdef double before = -1
+        cdef int i, place = 0
+        for edge in edges:
+            if not edge > before:
+                raise ValueError(f"edges rise from 0 on, and {edge} does not")
+            before = edge
+        for i in range(BUCKETS):
+            if self.buckets[i]:
+                while place < len(edges) and middle_of(i) > edges[place]:
+                    place += 1
+                found[place] += self.buckets[i]
+        return found
+
     @property
     def p50(self):
         return self.percentile(50)

@@ -77,6 +77,21 @@ def test_percentiles_count_ranks_exactly() -> None:
     assert other.percentile(7) == 1
 
 
+def test_counts_are_of_what_is_up_to_each_edge() -> None:
+    histogram = Histogram()
+    assert histogram.counts([1, 10]) == [0, 0, 0]
+    histogram.add(5, 3)
+    histogram.add(1000, 2)
+    histogram.add(10**9)
+    assert histogram.counts([10, 2000]) == [3, 2, 1]
+    assert histogram.counts([4.5, 10**10]) == [0, 6, 0]
+    assert histogram.counts([]) == [6]
+    assert sum(histogram.counts(range(0, 5000, 7))) == histogram.count
+    for wrong in ([2, 2], [3, 1], [-1], [math.nan]):
+        with pytest.raises(ValueError, match="edges rise from 0 on"):
+            histogram.counts(wrong)
+
+
 def test_event_times_may_be_any_number() -> None:
     line = Source()
     _, backlog = intake(10)
