@@ -11,7 +11,7 @@ from sbe_codegen.version import __version__
 
 from ..output import shown
 from ..venue.streams import KINDS
-from . import arguments
+from . import arguments, helping
 from .arguments import did_you_mean
 
 WEB_PORT = 8642
@@ -58,8 +58,14 @@ def _parser() -> Parser:
     whole = Parser(
         prog="binance-sbe",
         description="Binance SBE market data: live views, a local exchange, hex dumps.",
+        epilog=helping.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=f"binance-sbe {__version__}")
+    whole.add_argument(
+        "--print-completion", choices=helping.SHELLS, action=helping.PrintCompletion,
+        metavar="SHELL", help="what bash or zsh has to evaluate to complete commands and options",
+    )  # fmt: skip
     commands = whole.add_subparsers(dest="command", metavar="COMMAND")
     for name, text, add in (
         ("demo", "a local exchange and its live view, for ten seconds; needs no key", _demo),

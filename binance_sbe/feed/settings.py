@@ -80,5 +80,5 @@ def warn_of_transport(transport: str | None) -> None:
     warnings.warn(
         "transport= has no effect any more: there is one transport, as fast as picows was",
         DeprecationWarning,
-        stacklevel=3,
+        stacklevel=4,  # of who calls `connect`, which has `planned` check all
     )

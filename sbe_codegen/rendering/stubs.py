@@ -76,8 +76,8 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
                 scaled.append({"name": name, "type": _scaled_type(made, field)})
         if is_time(field):
             name = free(datetime_name(field.name), taken)
-            kind = "_datetime | None" if field.optional or field.since else "_datetime"
-            scaled.append({"name": name, "type": code(kind)})
+            kind = code("_datetime | None" if field.optional or field.since else "_datetime")
+            scaled.append({"name": name, "type": kind})
     result += scaled
     for group in level.groups:
         if not group.is_flat:

@@ -90,8 +90,11 @@ def refused(given: str | list[str], capsys: Any) -> str:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("wacth", "invalid command: 'wacth': did you mean 'watch'? (demo, watch, book, doctor"),
-        ("", "a COMMAND is needed: one of demo, watch, book, doctor, simulate, inspect"),
+        (
+            "wacth",
+            "invalid command: 'wacth': did you mean 'watch'? (demo, watch, book, plot, doctor",
+        ),
+        ("", "a COMMAND is needed: one of demo, watch, book, plot, doctor, simulate, inspect"),
         (
             "--verison watch",
             "binance-sbe: error: unrecognized arguments: --verison: did you mean '--version'?",
@@ -99,8 +102,8 @@ def refused(given: str | list[str], capsys: Any) -> str:
         ("--verison", "binance-sbe: error: unrecognized arguments: --verison: did you mean"),
         (
             "wach",
-            "invalid command: 'wach': did you mean 'watch'? (demo, watch, book, doctor, simulate, "
-            "inspect)",
+            "invalid command: 'wach': did you mean 'watch'? (demo, watch, book, plot, doctor, "
+            "simulate, inspect)",
         ),
         ("xyz", "invalid command: 'xyz' (demo, watch"),
         ("--json watch", "unrecognized arguments: --json"),

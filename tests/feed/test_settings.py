@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from typing import Any
@@ -13,6 +14,7 @@ import binance_sbe
 from binance_sbe import live
 from binance_sbe.asynchronous import Asynchronous
 from binance_sbe.errors import MissingKey
+from binance_sbe.feed.base import Plan
 from binance_sbe.feed.settings import (
     MOST_LINES,
     Settings,
@@ -89,11 +91,12 @@ SETTINGS: dict[str, Any] = {
 
 def arrived(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Any, ...]:
     """What `connect` makes a feed of."""
-    found: list[tuple[Any, ...]] = []
+    found: list[Plan] = []
     with monkeypatch.context() as patch:
-        patch.setattr(live, "Feed", lambda *given: found.append(given))
+        patch.setattr(live, "Feed", found.append)
         binance_sbe.connect("BTCUSDT@trade", **options)
-    return found[0]
+    (plan,) = found
+    return tuple(getattr(plan, each.name) for each in fields(plan))
 
 
 def test_each_option_of_connect_arrives_and_changes_nothing_else(

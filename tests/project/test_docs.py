@@ -198,7 +198,18 @@ def test_the_reference_has_the_public_modules() -> None:
         "binance_sbe.fix", "binance_sbe.metrics", "binance_sbe.simulator", "sbe_codegen",
     } <= set(reference.MODULES)  # fmt: skip
     generated = {"fix_sbe", "spot_sbe", "spot_stream"}
-    inside = {"asynchronous", "errors", "live", "logs", "outside", "route", "__init__", "__main__"}
+    inside = {
+        "asynchronous",
+        "errors",
+        "headers",
+        "keys",
+        "live",
+        "logs",
+        "output",
+        "route",
+        "__init__",
+        "__main__",
+    }
     there = {path.stem for path in (ROOT / "binance_sbe").glob("*.py")}
     documented = {name.partition(".")[2] for name in reference.MODULES}
     assert there <= inside | documented | generated, "is it public? then it has a page"

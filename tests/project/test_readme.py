@@ -52,4 +52,4 @@ def test_both_languages_have_the_same_figures_and_links() -> None:
     # the times, whatever stands around them
     one, other = (re.findall(r"\| \**([\d,]+) ns", text) for text in texts)
     assert one == other
-    assert len(one) == 10
+    assert len(one) == 8

@@ -64,10 +64,8 @@ class Supervisor:
     @property
     def is_whole(self) -> bool:
         """Whether every line of every shard is up."""
-        return all(
-            slot.current is not None and slot.current.phase is Phase.LIVE
-            for slot in self.shards.slots
-        )
+        current = [slot.current for slot in self.shards.slots]
+        return all(each is not None and each.phase is Phase.LIVE for each in current)
 
     def wants(self, name: str) -> bool:
         """Whether somebody has asked for a stream."""
@@ -82,8 +80,7 @@ class Supervisor:
         """When `tick` is to be called at the latest."""
         if self.closing:
             return now + 1.0  # there is nothing to do any more
-        is_renewing = any(slot.successor is not None for slot in self.shards.slots)
-        times = [now + (0.05 if is_renewing else 1.0)]
+        times = [now + (0.05 if any(each.successor for each in self.shards.slots) else 1.0)]
         times += self._subscriptions.tickets.deadlines()
         for connection in self.connections.values():
             if connection.to_send:
@@ -91,9 +88,8 @@ class Supervisor:
             times += [at + self.settings.reply_timeout for _, at in connection.sent.values()]
             times += connection.again.values()
             if connection.phase is not Phase.OPENING:
-                silence = self.settings.silence_timeout
-                times.append(connection.heard + silence)
-                times.append(max(connection.heard, connection.asked_at) + silence / 2)
+                heard, silence = connection.heard, self.settings.silence_timeout
+                times += [heard + silence, max(heard, connection.asked_at) + silence / 2]
             if connection.phase is Phase.LIVE and connection is connection.slot.current:
                 times.append(connection.renew_at)
         times += [slot.attempt_at for slot in self.shards.slots if slot.attempt_at is not None]

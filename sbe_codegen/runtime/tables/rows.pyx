@@ -1,7 +1,7 @@
 """The tables of one batch while they are written, and how they are handed over.
 
 A frame is added in one go, with no Python code in between, so that threads and finalizers find
-the tables whole. Opening the table of a message that comes for the first time does run Python code: it
+the tables whole. Opening the table of a message that comes for the first time runs Python code: it
 is made aside, and whoever has handed over the rows meanwhile makes the frame go to the next ones.
 """
 
@@ -182,7 +182,7 @@ cdef class Rows:
     cdef int settle(
         self, sbe_cursor* cursor, const uint8_t* start, int64_t received_ns
     ) except -1:
-        """What `add_row` does where a frame is no row yet: its table is to be opened, or it is bad."""
+        """What `add_row` does with a frame that is no row yet: opens its table, or refuses it."""
         if cursor.fault.code == FAULT_NO_TABLE:
             self.open_wanted()
             rewind(cursor, start)
@@ -342,7 +342,7 @@ cdef class Rejections:
 
 
 cdef object hand_over(object dtype, sbe_buffer* buffer):
-    """The buffer's contents as an array that owns them, dtype included; the buffer is empty afterwards."""
+    """The buffer's contents as an array that owns them, dtype included; the buffer is empty then."""
     cdef size_t used = buffer.used
     cdef size_t capacity = buffer.capacity
     cdef void* data = buffer.data
@@ -358,7 +358,7 @@ cdef object hand_over(object dtype, sbe_buffer* buffer):
 cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
     """The texts in the order of their codes; what is no text is kept by surrogateescape.
 
-    It can escape bytes above 127 only, and codecs have errors of their own: then bytes are spelt out.
+    It can escape bytes above 127 only, and codecs have errors of their own: else bytes are spelt.
     """
     cdef size_t begin = 0, end
     cdef uint32_t code

@@ -1,0 +1,112 @@
+"""What `binance-sbe --help` says below the commands, and what shells complete."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sbe_codegen.printing import close_output
+
+from ..output import say
+from ..venue.streams import KINDS
+
+SHELLS = ("bash", "zsh")
+EPILOG = """\
+without an API key:
+  binance-sbe demo                         ten seconds of all of it
+  binance-sbe watch --simulate btcusdt     until Ctrl-C; --web: in a browser
+  binance-sbe book --simulate btcusdt      an order book, checked
+  binance-sbe simulate --faults all        an exchange to try programs with
+
+with one in BINANCE_API_KEY:
+  binance-sbe doctor                       what stands in the way
+  binance-sbe watch btcusdt ethusdt        prices, connections, what was lost
+  binance-sbe watch btcusdt --json         one event a line, for other programs
+  binance-sbe watch btcusdt --metrics-port 9100      counters for Prometheus
+  binance-sbe plot btcusdt --for 30s --out btc.png   a picture to look at later
+
+frames of one's own:
+  binance-sbe inspect frame.hex            byte by byte; - for stdin
+
+exit codes: 0 done (Ctrl-C and SIGTERM included), 1 the feed or the exchange
+failed, 2 wrong arguments or no key, 3 no route to the exchange, 4 the exchange
+refuses the key or the address; of doctor: 5 the clock is off, 6 the schema is
+outdated. `binance-sbe COMMAND --help` has the options of each command.
+"""
+
+
+class PrintCompletion(argparse.Action):
+    """Prints what a shell is to evaluate, and ends."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        say(*script(parser, str(values)))
+        close_output()
+        raise SystemExit(0)
+
+
+def script(whole: argparse.ArgumentParser, shell: str) -> list[str]:
+    """Lines for bash, which zsh understands as well once it is told to."""
+    commands = _commands(whole)
+    names = "|".join(commands)
+    lines = ["autoload -U +X bashcompinit && bashcompinit"] if shell == "zsh" else []
+    lines += [
+        "_binance_sbe() {",
+        '    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"',
+        '    local command="" words="" i',
+        "    for ((i = 1; i < COMP_CWORD; i++)); do",
+        f'        case "${{COMP_WORDS[i]}}" in {names}) command="${{COMP_WORDS[i]}}"; break;; esac',
+        "    done",
+        '    case "$command $before" in',
+    ]
+    for name, command in {"": whole, **commands}.items():
+        for option, words in _values(command):
+            lines.append(f'        "{name} {option}") words="{words}";;')
+    lines += ["        *)", '            case "$command" in']
+    for name, command in commands.items():
+        lines.append(f'                {name}) words="{" ".join(_options(command))}";;')
+    first = " ".join([*commands, *_options(whole)])
+    lines += [
+        f'                *) words="{first}";;',
+        "            esac;;",
+        "    esac",
+        '    COMPREPLY=($(compgen -W "$words" -- "$word"))',
+        "}",
+        "complete -o default -F _binance_sbe binance-sbe",  # files where nothing else fits
+    ]
+    return lines
+
+
+def _commands(whole: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    (found,) = (each for each in whole._actions if each.dest == "command")
+    assert isinstance(found.choices, Mapping)
+    return found.choices
+
+
+def _options(command: argparse.ArgumentParser) -> list[str]:
+    return [
+        option
+        for each in command._actions
+        if each.help != argparse.SUPPRESS
+        for option in each.option_strings
+        if option.startswith("--")
+    ]
+
+
+def _values(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    """Each option that takes something, and the words that it takes; none where it is anything."""
+    from ..simulator.faults import KINDS as FAULTS
+
+    lists: Mapping[str, Sequence[str]] = {"streams": [*KINDS], "faults": ["all", *FAULTS]}
+    for each in command._actions:
+        if each.nargs == 0 or each.help == argparse.SUPPRESS:
+            continue
+        words = lists.get(each.dest, each.choices or ())
+        for option in each.option_strings:
+            yield option, " ".join(map(str, words))
