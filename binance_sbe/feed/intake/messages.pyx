@@ -20,7 +20,7 @@ cdef object decode = spot_stream.decode
 
 
 cdef object measured_message(bytes frame, int64_t received, Stats stats, object wrap):
-    """The message of a frame that is handed over now: by ``wrap`` of one that is used again, if any.
+    """The message of a frame that is handed over now, by ``wrap`` of one that is used again.
 
     DecodeError where it is no message, which is counted.
     """
@@ -43,8 +43,9 @@ cdef object measured_message(bytes frame, int64_t received, Stats stats, object 
         stats.untimed = 0
     else:
         stats.untimed += 1
-    root = (<Message>message).root      # with which the structs of all kinds begin, and with the
-    event_time = TradesStreamEvent_event_time(<const TradesStreamEventFrame*>root)  # time their fields
+    # The structs of all kinds begin with the root, and its fields with the time of the event.
+    root = (<Message>message).root
+    event_time = TradesStreamEvent_event_time(<const TradesStreamEventFrame*>root)
     note(stats.event_to_received, since(event_time, received), 1)
     note(stats.received_to_decoded, ended - received, 1)
     note(stats.decoding, stats.took, 1)
