@@ -195,7 +195,7 @@ cdef class Backlog:
     cdef int deliver(
         self, bytes frame, int64_t received, Stream stream, const sbe_event* event
     ) except -1:
-        """A frame that is handed on, to the handler or to the queue; of no message, no ``stream``."""
+        """A frame that is handed on, to the handler or the queue; of no message, no ``stream``."""
         cdef Calls calls = self.calls   # held: the handler is the user's, and may end the calls
         cdef bint is_first
         if calls is None:
