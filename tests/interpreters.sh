@@ -38,7 +38,7 @@ try() {
         [ -e "$file" ] || rm -f "$tree/$file"
     done
     rm -f "$tree"/binance_sbe/spot_sbe.p* "$tree"/binance_sbe/fix_sbe.p*
-    [ -e "$tree/venv/ready" ] || {
+    [ "$tree/venv/ready" -nt tests/interpreters.sh ] || {   # what it needs is said below
         rm -rf "$tree/venv"
         "$2" -m venv "$tree/venv"
         "$tree/venv/bin/python" -m pip install -q --disable-pip-version-check "setuptools>=77" \
