@@ -1,7 +1,7 @@
 #!/bin/sh
 # The decoder of the streams and the feed on every CPython whose ints `reuse` knows: a build of the runtime, of
 # spot_stream and of the feed alone, with the fast tests of the feed and of object reuse. Interpreters that are not
-# installed are named; without any it is an error. MORE="tests/books" adds tests, VERSIONS="3.13" chooses.
+# installed are named; without any it is an error. MORE="tests/feed" adds tests, VERSIONS="3.13" chooses.
 set -eu
 MORE=${MORE:-}
 VERSIONS=${VERSIONS:-3.11 3.12 3.13}
@@ -25,7 +25,7 @@ try() {
     tree=build/interpreters/$1
     mkdir -p "$tree"
     cp setup.py pyproject.toml README.md LICENSE "$tree"
-    for part in binance_sbe sbe_codegen schemas tests; do
+    for part in binance_sbe sbe_codegen schemas examples tests; do
         (cd "$part" && find . -type f ! -name '*.so' ! -name '*.c' ! -name '*.pyc' ! -name '*.html' |
             while read -r file; do
                 mkdir -p "../$tree/$part/$(dirname "$file")"
@@ -57,9 +57,8 @@ try() {
     venv/bin/python -c "from sbe_codegen.runtime.decode.values import reuses; assert reuses(), 'no reuse'"
     venv/bin/python -m pytest -q -p no:cacheprovider -n 2 --dist loadfile -m "not long" \
         tests/runtime/decode/test_reuse.py tests/runtime/decode/test_found.py tests/runtime/decode/test_message.py \
-        tests/runtime/decode/test_scaling.py tests/feed tests/venue/test_lifecycle.py \
-        --ignore tests/feed/test_backfill.py --ignore tests/feed/transport/test_autobahn.py \
-        --ignore tests/feed/transport/test_rfc6455.py --ignore tests/feed/transport/test_attacks.py $MORE
+        tests/runtime/decode/test_scaling.py tests/feed/protocol tests/feed/intake tests/feed/test_run.py \
+        tests/feed/test_ledger.py tests/venue/test_lifecycle.py $MORE
 }
 
 missing= tried=
