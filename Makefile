@@ -108,5 +108,5 @@ $(DOCS)/ready: pyproject.toml
 clean:
 	rm -rf $(VENV) $(BENCH) $(DOCS) docs/reference build benchmarks/build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find binance_sbe sbe_codegen benchmarks \
-		\( -name '*.so' -o -name '*.c' -o -name '*.cpp' -o -name '*.html' \) -delete
+		\( -name '*.so' -o -name '*.c' -o -name '*.cpp' -o -name '*.html' ! -name page.html \) -delete
 	rm -f binance_sbe/spot_stream.p* binance_sbe/spot_sbe.p* binance_sbe/fix_sbe.p*
