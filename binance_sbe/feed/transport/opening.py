@@ -14,9 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-import websockets
 from websockets.client import ClientProtocol
 
 from ...errors import FeedError, Unreachable, bare
@@ -24,7 +22,7 @@ from ...logs import LOG
 from ...route import Route
 from .dialing import Place, connected
 from .upgrade import Upgrade
-from .websocket import unreachable
+from .websocket import place_of, reaching
 from .wire import Tls
 
 _RECORDS = 64 * 1024  # bytes of one read
@@ -50,23 +48,16 @@ async def _resolved_here(host: str, port: int) -> Sequence[Place]:
 
 async def opened(url: str, key: str, timeout: float, route: Route) -> Opened:
     """Raises Unreachable or ConnectionRefused. No redirect is followed."""
-    place = urlsplit(url)
-    is_secure = place.scheme == "wss"
-    host, port = str(place.hostname), place.port or (443 if is_secure else 80)
+    host, port, is_secure = place_of(url)
     found: socket.socket | None = None
     made: Opened | None = None
     try:
-        async with asyncio.timeout(timeout):
-            found = await connected(host, port, is_secure, route, _resolved_here)
-            tls = await _secured(found, route.context(), host) if is_secure else None
-            made = await _upgraded(found, tls, Upgrade(url, key))
-            return made
-    except TimeoutError:
-        raise Unreachable(f"{url}: no answer within {timeout:g} s") from None
-    except Unreachable as error:
-        raise Unreachable(f"{url}: {error}") from None
-    except (OSError, websockets.WebSocketException, EOFError, ValueError) as error:
-        raise unreachable(url, error) from None
+        with reaching(url, timeout):
+            async with asyncio.timeout(timeout):
+                found = await connected(host, port, is_secure, route, _resolved_here)
+                tls = await _secured(found, route.context(), host) if is_secure else None
+                made = await _upgraded(found, tls, Upgrade(url, key))
+        return made
     finally:
         if made is None and found is not None:
             found.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,6 +56,29 @@ def unreachable(url: str, error: BaseException) -> Unreachable:
         case _:
             meaning = "" if said else "the other side hung up: is it a wss:// server?"
     return Unreachable(f"{url}: " + ": ".join(filter(None, (said, meaning))))
+
+
+def place_of(url: str) -> tuple[str, int, bool]:
+    """Host, port, and whether TLS is spoken there."""
+    place = urlsplit(url)
+    is_secure = place.scheme == "wss"
+    return str(place.hostname), place.port or (443 if is_secure else 80), is_secure
+
+
+@contextlib.contextmanager
+def reaching(url: str, timeout: float) -> Iterator[None]:
+    """Whatever keeps a connection from being made is Unreachable, and says what it most likely is.
+
+    A TimeoutError is that of the opening, which had ``timeout`` seconds.
+    """
+    try:
+        yield
+    except TimeoutError:
+        raise Unreachable(f"{url}: no answer within {timeout:g} s") from None
+    except Unreachable as error:
+        raise Unreachable(f"{url}: {error}") from None
+    except (OSError, websockets.WebSocketException, EOFError, ValueError) as error:
+        raise unreachable(url, error) from None
 
 
 class Opening(asyncio.Protocol):
@@ -119,9 +143,7 @@ class Transport(Conversation):
         """Raises Unreachable or ConnectionRefused. No redirect is followed."""
         self._url = url
         route = route or Route()
-        place = urlsplit(url)
-        is_secure = place.scheme == "wss"
-        host, port = str(place.hostname), place.port or (443 if is_secure else 80)
+        host, port, is_secure = place_of(url)
         found: socket.socket | None = None
         is_open = False
 
@@ -130,18 +152,13 @@ class Transport(Conversation):
             return self._opening
 
         try:
-            async with asyncio.timeout(timeout):
-                found = await connected(host, port, is_secure, route)
-                tls = {"ssl": route.context(), "server_hostname": host} if is_secure else {}
-                _, made = await fastest()(begin, sock=found, **tls)
-                await made.agreed
-                is_open = True
-        except TimeoutError:
-            raise Unreachable(f"{url}: no answer within {timeout:g} s") from None
-        except Unreachable as error:
-            raise Unreachable(f"{url}: {error}") from None
-        except (OSError, websockets.WebSocketException, EOFError, ValueError) as error:
-            raise unreachable(url, error) from None
+            with reaching(url, timeout):
+                async with asyncio.timeout(timeout):
+                    found = await connected(host, port, is_secure, route)
+                    tls = {"ssl": route.context(), "server_hostname": host} if is_secure else {}
+                    _, made = await fastest()(begin, sock=found, **tls)
+                    await made.agreed
+                    is_open = True
         finally:
             opening, self._opening = self._opening, None
             if not is_open:
