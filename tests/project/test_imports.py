@@ -40,6 +40,7 @@ FLOORS = (
     {"feed.transport"},
     {"feed"},
     {"books"},
+    {"tape"},
     {"live"},
     {"sync"},
     {"simulator"},
