@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .census import Census
 from .disk import Disk
@@ -14,6 +15,27 @@ from .rows import BATCH, CHECK, MAGIC, MOST_STREAMS, Kind, as_json, columns_of, 
 from .taking import Chunk
 
 COMPRESSIONS = ("zstd", "lz4", None)
+
+
+class Columns(NamedTuple):
+    """Rows: ``data[offsets[i]:offsets[i + 1]]`` is the frame of row i, and ``offsets[0]`` is 0."""
+
+    received_ns: NDArray[np.int64]
+    connection: NDArray[np.uint16]
+    kind: NDArray[np.uint8]
+    offsets: NDArray[np.int32]
+    data: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Columns:
+        n = chunk.rows
+        return cls(
+            chunk.received_ns[:n],
+            chunk.connection[:n],
+            chunk.kind[:n],
+            chunk.offsets[: n + 1],
+            chunk.data[: chunk.used],
+        )
 
 
 class _Sink:
@@ -57,9 +79,7 @@ class TapeFile:
         described = self._schema.serialize().to_pybytes()
         self._mark = hashed(described)
         self._sink = _Sink()
-        codec = None if compression is None else pa.Codec(compression, 1)
-        if compression == "lz4":
-            codec = "lz4"  # has no levels that were worth it
+        codec = pa.Codec("zstd", 1) if compression == "zstd" else compression
         options = pa.ipc.IpcWriteOptions(compression=codec, use_threads=False)
         self._arrow = pa.ipc.new_file(
             pa.PythonFile(self._sink, mode="w"), self._schema, options=options
@@ -73,13 +93,9 @@ class TapeFile:
             disk.remove(path)
             raise
 
-    def write(self, chunk: Chunk, frames_before: int, counters: Mapping[str, int]) -> None:
+    def write(self, columns: Columns, frames_before: int, counters: Mapping[str, int]) -> None:
         """Rows, as one batch."""
-        pa, n = self._pa, chunk.rows
-        columns = (
-            chunk.received_ns[:n], chunk.connection[:n], chunk.kind[:n], chunk.offsets[: n + 1],
-            chunk.data[: chunk.used],
-        )  # fmt: skip
+        pa, n = self._pa, len(columns.kind)
         received, connection, kind, offsets, data = map(pa.py_buffer, columns)
         batch = pa.RecordBatch.from_arrays(
             [
@@ -109,7 +125,7 @@ class TapeFile:
         return memoryview(written)[len(self._begins) if self.batches == 0 else 0 :]
 
     def _told(
-        self, columns: tuple[Any, ...], frames_before: int, counters: Mapping[str, int]
+        self, columns: Columns, frames_before: int, counters: Mapping[str, int]
     ) -> dict[str, Any]:
         """The metadata of a batch."""
         received, _, kind, offsets, data = columns

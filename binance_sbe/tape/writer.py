@@ -18,7 +18,7 @@ from .rows import SUFFIX
 from .settings import Recording
 from .state import State
 from .taking import Chunk, Taking
-from .tape_file import TapeFile
+from .tape_file import Columns, TapeFile
 
 _AGAIN_SECONDS = 1.0  # after a failure
 _LOOK_SECONDS = 1.0  # between looks at what the disk has free, and whether the file is still there
@@ -162,7 +162,7 @@ class Writer:
             self._open()
         assert self._file is not None
         before = self._file.size
-        self._file.write(chunk, self.frames, self._counters())
+        self._file.write(Columns.of(chunk), self.frames, self._counters())
         if self.failure is not None:
             LOG.warning("%s: the recording goes on", self._settings.directory)
             self.failure = None
@@ -253,7 +253,7 @@ class Writer:
         self._rotate_after = time.monotonic() + seconds
         again = self._state.rows(time.time_ns())
         if again is not None:
-            self._file.write(again, self.frames, self._counters())
+            self._file.write(Columns.of(again), self.frames, self._counters())
             self.rows += again.rows
         if self._settings.durability != "os":
             self._disk.sync_directory(self._settings.directory)
