@@ -40,9 +40,9 @@ class Tape:
     Frames are those that came, of all connections: where the feed had several lines, and while one
     connection took over from another, events are on the tape twice; `replay` gives each once.
 
-    ``on_damage`` says what reading does at a batch that is damaged: "raise" TapeError, or "skip" it
-    and keep it in ``damage``. Raises TapeError for what is no tape, and MissingPackage without pyarrow
-    and xxhash, the extra ``tape``.
+    ``on_damage`` says what reading does at a batch that is damaged: "raise" TapeError, or "skip"
+    it and keep it in ``damage``. Raises TapeError for what is no tape, and MissingPackage without
+    pyarrow and xxhash, the extra ``tape``.
     """
 
     def __init__(
@@ -189,9 +189,10 @@ class Tape:
     ) -> Iterator[Batch]:
         """Batches of tables, as `decode_many` gives them, with ``received_ns``.
 
-        A batch has ``max_messages`` frames, the last one fewer. Its ``connections`` has the number of the connection of each frame (uint16); a table's column ``frame`` says which
-        frame a row is of. For what is selected see `frames`. Frames that are no messages are in
-        ``rejected``, or raise DecodeError.
+        A batch has ``max_messages`` frames, the last one fewer. Its ``connections`` has the number
+        of the connection of each frame (uint16); a table's column ``frame`` says which frame a row
+        is of. For what is selected see `frames`. Frames that are no messages are in ``rejected``,
+        or raise DecodeError.
         """
         if max_messages < 1:
             raise ValueError(f"max_messages is at least 1, not {max_messages}")
@@ -251,9 +252,9 @@ class Tape:
     def recover(path: AnyPath, progress: Any = None) -> Report:
         """Makes whole files of those that are cut off or damaged; returns what is in them.
 
-        A file that is not whole gets the name ``<name>.damaged``, and a file with its good batches
-        takes its place, with a row for each hole in it. Raises TapeError where nothing can be kept, or the
-        directory can't be written to.
+        A file that is not whole is renamed to ``<name>.damaged``, and one with its good batches, and a
+        row for each hole between them, takes its place. Raises TapeError where nothing can be kept,
+        or the directory can't be written to.
         """
         return recovered(paths_of(path), progress)
 
