@@ -58,7 +58,8 @@ try() {
     venv/bin/python -m pytest -q -p no:cacheprovider -n 2 --dist loadfile -m "not long" \
         tests/runtime/decode/test_reuse.py tests/runtime/decode/test_found.py tests/runtime/decode/test_message.py \
         tests/runtime/decode/test_scaling.py tests/feed/protocol tests/feed/intake tests/feed/test_run.py \
-        tests/feed/test_ledger.py tests/venue/test_lifecycle.py $MORE
+        tests/feed/test_ledger.py tests/feed/test_feed.py tests/feed/transport/test_connections.py \
+        tests/venue/test_lifecycle.py $MORE
 }
 
 missing= tried=
