@@ -33,7 +33,7 @@ FLOORS = (
     {"venue"},
     {"api"},
     {"feed.settings"},
-    {"feed.intake", "feed.protocol"},
+    {"feed.intake", "feed.protocol", "feed.html"},
     {"feed.ledger"},
     {"feed.remarks"},
     {"feed.engine"},

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DecodeError, UnknownName
 from .columns import Columns
+from .html import batch_html, rows_html
 
 Array = np.ndarray[Any, Any]
 
@@ -146,6 +147,9 @@ class _Rows:
             known = ", ".join(names) or "none"
             raise UnknownName(f"{self._name} has no text {name!r} (it has: {known})")
         return self._contents.dictionaries[names.index(name)]
+
+    def _repr_html_(self) -> str:
+        return rows_html(self)
 
 
 class GroupTable(_Rows):
@@ -384,3 +388,6 @@ class Batch:
         if self.left_over_bytes:
             parts.append(f"{self.left_over_bytes} bytes left over")
         return f"<Batch: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        return batch_html(self)
