@@ -8,6 +8,8 @@ import textwrap
 import time
 from pathlib import Path
 
+from sbe_codegen.pages import FEED, page
+
 from ..feed.intake.stats import Stats
 from ..spot_stream import MESSAGES
 from .numbers import decode_times
@@ -56,7 +58,7 @@ def next_steps() -> list[str]:
         [f"  {name} {arguments:<24}  {what}" for arguments, what in commands]
         for commands in (_NEXT, _WITH_KEY)
     ]
-    key = "and with an API key in BINANCE_API_KEY (README.md shows it in Python, too):"
+    key = f"and with an API key in BINANCE_API_KEY ({page(FEED)}):"
     return ["try next:", *lines[0], key, *lines[1]]
 
 
