@@ -67,9 +67,7 @@ class Tree:
         (root / "sbe_codegen" / "conventions.py").write_text("class Conventions: pass\n")
         (root / "binance_sbe" / "books").mkdir(parents=True)
         (root / "binance_sbe" / "books" / "book.pyx").touch()
-        shutil.copytree(
-            ROOT / "schemas", root / "schemas", ignore=shutil.ignore_patterns("*.toml")
-        )
+        shutil.copytree(ROOT / "schemas", root / "schemas", ignore=shutil.ignore_patterns("*.toml"))
         (root / "cc").write_text(COMPILER)
         (root / "cc").chmod(0o755)
 
