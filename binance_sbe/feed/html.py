@@ -36,17 +36,16 @@ def ledger_html(ledger: Any) -> str:
          None if each.cause is None else shown(each.cause))
         for each in ledger.connections[-LATEST:]
     ]  # fmt: skip
-    return "".join((
-        _streams(f"Ledger: {repr(ledger).strip('<>').partition(': ')[2]}", ledger),
-        markup.table(
-            f"Holes: the latest {len(holes)} of {ledger.holes_count:,}",
-            ("stream", "first id", "last id", "ids", "from", "to", "cause"), holes,
-        ),
-        markup.table(
-            f"Connections: the latest {len(connections)} of {ledger.connections_count:,}",
-            ("name", "opened", "closed", "frames", "cause"), connections,
-        ),
-    ))  # fmt: skip
+    parts = [_streams(f"Ledger: {repr(ledger).strip('<>').partition(': ')[2]}", ledger)]
+    if holes:
+        caption = f"Holes: the latest {len(holes)} of {ledger.holes_count:,}"
+        names = ("stream", "first id", "last id", "ids", "from", "to", "cause")
+        parts.append(markup.table(caption, names, holes))
+    if connections:
+        caption = f"Connections: the latest {len(connections)} of {ledger.connections_count:,}"
+        header = ("name", "opened", "closed", "frames", "cause")
+        parts.append(markup.table(caption, header, connections))
+    return "".join(parts)
 
 
 def utc(time_ns: int | None) -> str | None:

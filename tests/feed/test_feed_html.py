@@ -77,6 +77,7 @@ def test_what_the_exchange_wrote_never_becomes_markup_nor_shows_a_key() -> None:
             assert cells.count(MARKUP) >= 1
 
 
-def test_a_time_that_is_none_or_never_is_an_empty_cell() -> None:
+def test_what_is_not_there_is_not_shown() -> None:
+    assert len(shown(Ledger()).notes) == 1  # tables of nothing are left out
     assert (utc(None), utc(0)) == (None, None)
     assert utc(NOW + 1_999_999) == "2027-01-15 08:00:00.001Z"
