@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.runtime.errors import SbeError
 
 if TYPE_CHECKING:
     from .intake.backlog import Backlog
     from .intake.tap import Tap
-    from .ledger import Hole, Ledger
 
 
 class Recorder:
@@ -24,8 +23,8 @@ class Recorder:
     error: SbeError | None = None
     detach: Callable[[], object] = staticmethod(bool)  # has the feed call it no more
 
-    def begin(self, url: str, streams: Iterable[str], backlog: Backlog, ledger: Ledger) -> None:
-        """Given first; ``streams`` are those that somebody wants."""
+    def begin(self, url: str, streams: Iterable[str], backlog: Backlog, ledger: Any) -> None:
+        """Given first; ``streams`` are those that somebody wants, ``ledger`` is the feed's."""
 
     def close(self) -> None:
         """No more comes: waits until all is written. From any thread."""
@@ -51,8 +50,8 @@ class Recorder:
     def released(self, moment: int, read_since: int) -> None:
         """Frames that waited were let go, as `Arbiter.released` does."""
 
-    def hole(self, hole: Hole) -> None:
-        """The ledger has another hole."""
+    def hole(self, hole: Any) -> None:
+        """The ledger has another `ledger.Hole`."""
 
     def filled(self, stream: str, first: int, last: int) -> None:
         """These ids have come after all."""

@@ -9,8 +9,10 @@ from sbe_codegen.runtime.decode.cursor cimport sbe_data, sbe_fault
 
 from ..feed.intake.directory cimport sbe_parsed
 from ..spot_stream cimport (
-    BestBidAskStreamEvent_event_time, DepthDiffStreamEvent_event_time,
-    DepthSnapshotStreamEvent_event_time, TradesStreamEvent_event_time,
+    BestBidAskStreamEvent_book_update_id, BestBidAskStreamEvent_event_time,
+    DepthDiffStreamEvent_event_time, DepthDiffStreamEvent_first_book_update_id,
+    DepthDiffStreamEvent_last_book_update_id, DepthSnapshotStreamEvent_book_update_id,
+    DepthSnapshotStreamEvent_event_time, TradesStreamEvent_event_time, TradesStreamEvent_trades_id,
     parse_BestBidAskStreamEvent, parse_DepthDiffStreamEvent, parse_DepthSnapshotStreamEvent,
     parse_TradesStreamEvent,
 )
@@ -33,25 +35,42 @@ cdef struct sbe_slot:
 
 
 cdef bint read_event(
-    int kind, const uint8_t* data, size_t size, int64_t* time, sbe_data* symbol
+    int kind, const uint8_t* data, size_t size, int64_t* time, sbe_data* symbol, int64_t* ids
 ) noexcept nogil:
-    """Event time (us) and symbol of a frame of that kind; False where it is no message."""
+    """Event time (us) and symbol of a frame of that kind; False where it is no message.
+
+    ``ids``, where there is room for them, are its first and its last.
+    """
     cdef sbe_parsed parsed
     cdef sbe_fault fault
     if kind == TRADE and parse_TradesStreamEvent(data, size, &parsed.trades, &fault):
         time[0] = TradesStreamEvent_event_time(&parsed.trades)
         symbol[0] = parsed.trades.symbol
+        if ids != NULL:
+            ids[0] = ids[1] = INT64_MIN
+            if parsed.trades.trades.count:
+                ids[0] = TradesStreamEvent_trades_id(&parsed.trades, 0)
+                ids[1] = TradesStreamEvent_trades_id(
+                    &parsed.trades, parsed.trades.trades.count - 1
+                )
     elif kind == BEST_BID_ASK and (
         parse_BestBidAskStreamEvent(data, size, &parsed.best_bid_ask, &fault)
     ):
         time[0] = BestBidAskStreamEvent_event_time(&parsed.best_bid_ask)
         symbol[0] = parsed.best_bid_ask.symbol
+        if ids != NULL:
+            ids[0] = ids[1] = BestBidAskStreamEvent_book_update_id(&parsed.best_bid_ask)
     elif kind == DEPTH20 and parse_DepthSnapshotStreamEvent(data, size, &parsed.depth20, &fault):
         time[0] = DepthSnapshotStreamEvent_event_time(&parsed.depth20)
         symbol[0] = parsed.depth20.symbol
+        if ids != NULL:
+            ids[0] = ids[1] = DepthSnapshotStreamEvent_book_update_id(&parsed.depth20)
     elif kind == DEPTH and parse_DepthDiffStreamEvent(data, size, &parsed.depth, &fault):
         time[0] = DepthDiffStreamEvent_event_time(&parsed.depth)
         symbol[0] = parsed.depth.symbol
+        if ids != NULL:
+            ids[0] = DepthDiffStreamEvent_first_book_update_id(&parsed.depth)
+            ids[1] = DepthDiffStreamEvent_last_book_update_id(&parsed.depth)
     else:
         return False
     return True
@@ -110,17 +129,20 @@ cdef class Census:
 
     def count(
         self, const uint8_t[::1] kinds not None, const int32_t[::1] offsets not None,
-        const uint8_t[::1] data not None, which=None
+        const uint8_t[::1] data not None, which=None, ids=None
     ):
         """How many events of each stream there are: an array by number.
 
         ``which`` is an int32 array as long as ``kinds``, which gets the number of each row's stream,
-        -1 where it has none.
+        -1 where it has none; ``ids`` an int64 array of two columns, for the first and the last id
+        of each event (of an event without trades the lowest number there is, as both).
         """
         cdef int64_t[::1] counts = np.zeros(
             min(self.most, len(self.names) + kinds.shape[0]), np.int64
         )
         cdef int32_t[::1] numbers
+        cdef int64_t[:, ::1] bounds
+        cdef bint notes_ids = ids is not None
         cdef bint notes = which is not None
         cdef Py_ssize_t i, top = 0, rows = kinds.shape[0]
         cdef int64_t time = 0
@@ -132,6 +154,10 @@ cdef class Census:
             raise ValueError(f"{rows} rows have {rows + 1} offsets, not {offsets.shape[0]}")
         if notes:
             numbers = which
+        if notes_ids:
+            bounds = ids
+            if bounds.shape[0] != rows or bounds.shape[1] != 2:
+                raise ValueError(f"ids of {rows} rows are two columns of as many")
         self.others = 0
         for i in range(rows):
             if not 0 <= offsets[i] <= offsets[i + 1] <= data.shape[0]:
@@ -141,7 +167,8 @@ cdef class Census:
                 frame = &data[0] + offsets[i]
                 kind = kind_of(frame, offsets[i + 1] - offsets[i])
                 if kind >= 0 and read_event(
-                    kind, frame, offsets[i + 1] - offsets[i], &time, &symbol
+                    kind, frame, offsets[i + 1] - offsets[i], &time, &symbol,
+                    &bounds[i, 0] if notes_ids else NULL
                 ):
                     first, last = min(first, time), max(last, time)
                     number = self.number_of(kind, &symbol)

@@ -4,16 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .census import Census
 from .disk import Disk
-from .rows import BATCH, CHECK, MAGIC, MOST_STREAMS, Kind, as_json, columns_of, hashed, pyarrow
+from .rows import (
+    BATCH,
+    CHECK,
+    MAGIC,
+    MOST_STREAMS,
+    STREAMS,
+    Kind,
+    as_json,
+    columns_of,
+    hashed,
+    pyarrow,
+)
 from .taking import Chunk
 
 COMPRESSIONS = ("zstd", "lz4", None)
+
+
+class Columns(NamedTuple):
+    """Rows: ``data[offsets[i]:offsets[i + 1]]`` is the frame of row i, and ``offsets[0]`` is 0."""
+
+    received_ns: NDArray[np.int64]
+    connection: NDArray[np.uint16]
+    kind: NDArray[np.uint8]
+    offsets: NDArray[np.int32]
+    data: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Columns:
+        n = chunk.rows
+        return cls(
+            chunk.received_ns[:n],
+            chunk.connection[:n],
+            chunk.kind[:n],
+            chunk.offsets[: n + 1],
+            chunk.data[: chunk.used],
+        )
 
 
 class _Sink:
@@ -57,9 +90,7 @@ class TapeFile:
         described = self._schema.serialize().to_pybytes()
         self._mark = hashed(described)
         self._sink = _Sink()
-        codec = None if compression is None else pa.Codec(compression, 1)
-        if compression == "lz4":
-            codec = "lz4"  # has no levels that were worth it
+        codec = pa.Codec("zstd", 1) if compression == "zstd" else compression
         options = pa.ipc.IpcWriteOptions(compression=codec, use_threads=False)
         self._arrow = pa.ipc.new_file(
             pa.PythonFile(self._sink, mode="w"), self._schema, options=options
@@ -73,13 +104,9 @@ class TapeFile:
             disk.remove(path)
             raise
 
-    def write(self, chunk: Chunk, frames_before: int, counters: Mapping[str, int]) -> None:
+    def write(self, columns: Columns, frames_before: int, counters: Mapping[str, int]) -> None:
         """Rows, as one batch."""
-        pa, n = self._pa, chunk.rows
-        columns = (
-            chunk.received_ns[:n], chunk.connection[:n], chunk.kind[:n], chunk.offsets[: n + 1],
-            chunk.data[: chunk.used],
-        )  # fmt: skip
+        pa, n = self._pa, len(columns.kind)
         received, connection, kind, offsets, data = map(pa.py_buffer, columns)
         batch = pa.RecordBatch.from_arrays(
             [
@@ -90,9 +117,10 @@ class TapeFile:
             ],
             schema=self._schema,
         )
-        told = self._told(columns, frames_before, counters)
-        text = as_json(told)
-        self._arrow.write_batch(batch, custom_metadata={BATCH: text, CHECK: hashed(text)})
+        told, counts = self._told(columns, frames_before, counters)
+        texts = {BATCH: as_json(told), STREAMS: as_json(counts)}
+        texts[CHECK] = hashed(*texts.values()).encode()
+        self._arrow.write_batch(batch, custom_metadata=texts)
         self._put(self._arrows())
         self.batches += 1
         self.rows += n
@@ -109,16 +137,16 @@ class TapeFile:
         return memoryview(written)[len(self._begins) if self.batches == 0 else 0 :]
 
     def _told(
-        self, columns: tuple[Any, ...], frames_before: int, counters: Mapping[str, int]
-    ) -> dict[str, Any]:
-        """The metadata of a batch."""
+        self, columns: Columns, frames_before: int, counters: Mapping[str, int]
+    ) -> tuple[dict[str, Any], list[int]]:
+        """The metadata of a batch, and the events of each stream."""
         received, _, kind, offsets, data = columns
         census = self._census
         known = len(census.names)
         counts = census.count(kind, offsets, data)
         kinds = {str(each): int(count) for each, count in enumerate(np.bincount(kind)) if count}
         has_events = census.first_event <= census.last_event
-        return {
+        told = {
             "batch": self.batches,
             "rows": len(received),
             "before": self.rows,
@@ -129,12 +157,12 @@ class TapeFile:
             "last_event_us": census.last_event if has_events else None,
             "kinds": kinds,
             "new": census.names[known:],
-            "streams": counts.tolist(),
             "others": census.others,
             "columns": hashed(*columns),
             "schema": self._mark,
             "counters": dict(counters),
         }
+        return told, counts.tolist()
 
     def _put(self, data: Any) -> None:
         """All of it, or nothing."""

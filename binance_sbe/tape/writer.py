@@ -18,7 +18,7 @@ from .rows import SUFFIX
 from .settings import Recording
 from .state import State
 from .taking import Chunk, Taking
-from .tape_file import TapeFile
+from .tape_file import Columns, TapeFile
 
 _AGAIN_SECONDS = 1.0  # after a failure
 _LOOK_SECONDS = 1.0  # between looks at what the disk has free, and whether the file is still there
@@ -94,9 +94,7 @@ class Writer:
         try:
             while not self._closing.is_set():
                 self._turn()
-            self._taking.cut()
-            while (chunk := self._next(0.0)) is not None:
-                self._write(chunk)
+            self._write_all()
             self._end_file()
         except BaseException as error:  # of ours: the recording ends, the feed goes on
             LOG.error("%s: the recording failed", self._settings.directory, exc_info=error)
@@ -106,16 +104,23 @@ class Writer:
             self._answer(self._flushes)
 
     def _turn(self) -> None:
-        flushes = list(self._flushes)
-        chunk = self._next(0.0 if flushes else self._settings.batch_seconds)
-        if chunk is None:
-            self._taking.cut()
-            chunk = self._next(0.0)
-        while chunk is not None:
+        chunk = self._next(self._settings.batch_seconds)
+        if chunk is not None:
             self._write(chunk)
-            chunk = self._next(0.0) if flushes else None
+            flushes = []
+        else:  # it is time, or somebody waits
+            flushes = list(self._flushes)
+            self._write_all()
         self._look(bool(flushes))
         self._answer(flushes)
+
+    def _write_all(self) -> None:
+        """What there is now."""
+        self._taking.cut()
+        for _ in range(self._taking.full.qsize()):
+            chunk = self._next(0.0)
+            if chunk is not None:
+                self._write(chunk)
 
     def _answer(self, flushes: list[threading.Event]) -> None:
         for event in list(flushes):
@@ -162,7 +167,7 @@ class Writer:
             self._open()
         assert self._file is not None
         before = self._file.size
-        self._file.write(chunk, self.frames, self._counters())
+        self._file.write(Columns.of(chunk), self.frames, self._counters())
         if self.failure is not None:
             LOG.warning("%s: the recording goes on", self._settings.directory)
             self.failure = None
@@ -183,6 +188,7 @@ class Writer:
         if self.failure is None:
             LOG.error("%s: the recording waits: %s", self._settings.directory, text)
         self.failure = text
+        self._answer(self._flushes)  # who waits is told so
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):
@@ -253,7 +259,7 @@ class Writer:
         self._rotate_after = time.monotonic() + seconds
         again = self._state.rows(time.time_ns())
         if again is not None:
-            self._file.write(again, self.frames, self._counters())
+            self._file.write(Columns.of(again), self.frames, self._counters())
             self.rows += again.rows
         if self._settings.durability != "os":
             self._disk.sync_directory(self._settings.directory)

@@ -34,6 +34,7 @@ FLOORS = (
     {"api"},
     {"feed.settings"},
     {"feed.intake", "feed.protocol", "feed.html"},
+    {"feed.recording"},
     {"feed.ledger"},
     {"feed.remarks"},
     {"feed.engine"},
