@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sbe_codegen.runtime import markup
 
 from ..output import shown
 
-if TYPE_CHECKING:
-    from .order_book import FloatLevel, OrderBook
-
 LEVELS = 10  # a side
 BOOKS = 50
 
 
-def book_html(book: OrderBook) -> str:
+def book_html(book: Any) -> str:
     """The best levels of both sides, and why the book is not live, if it is not."""
     bids, asks = book.bids_float(LEVELS), book.asks_float(LEVELS)
     rows = [
@@ -35,7 +32,7 @@ def book_html(book: OrderBook) -> str:
     return markup.table(shown(repr(book).strip("<>")), header, rows, " ".join(notes))
 
 
-def books_html(books: Mapping[str, OrderBook]) -> str:
+def books_html(books: Mapping[str, Any]) -> str:
     """A row for each book: its state, its best prices, and why it is not live."""
     rows = []
     for symbol, book in islice(books.items(), BOOKS):
@@ -50,8 +47,8 @@ def books_html(books: Mapping[str, OrderBook]) -> str:
     return markup.table(shown(repr(books).strip("<>")), header, rows, note)
 
 
-def _side(level: FloatLevel | None, order: int) -> tuple[float | None, ...]:
-    return (None, None) if level is None else (level.price, level.qty)[::order]
+def _side(level: Any, order: int) -> tuple[float | None, ...]:
+    return (None, None) if level is None else tuple(level[::order])
 
 
 def _time(event_time: int | None) -> str | None:
