@@ -15,11 +15,11 @@ import keyword
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import ir, parser, renderer, resolver
+from . import ir, parser, renderer, resolver, selection
 from .conventions import Conventions
 
 SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
@@ -51,9 +51,14 @@ def is_taken(name: str) -> bool:
     return keyword.iskeyword(name) or name in needed or name in sys.stdlib_module_names
 
 
-def read(schema_file: Path, conventions: Conventions | None = None) -> ir.Module:
-    """The resolved schema. Raises SchemaError."""
-    return resolver.resolve(parser.parse(schema_file), conventions)
+def read(
+    schema_file: Path,
+    conventions: Conventions | None = None,
+    messages: Iterable[str | int] | None = None,
+) -> ir.Module:
+    """The resolved schema, or those ``messages`` of it (`selection.only`). Raises SchemaError."""
+    module = resolver.resolve(parser.parse(schema_file), conventions)
+    return module if messages is None else selection.only(module, messages)
 
 
 def write(module: ir.Module, source: str, directory: Path, name: str) -> Path:
@@ -142,6 +147,7 @@ def cythonized(sources: dict[str, Path], root: Path | None, force: bool = False)
                 "initializedcheck": False,
                 "linetrace": "coverage" in on,
                 "auto_pickle": False,
+                "emit_code_comments": bool(on & {"annotate", "coverage"}),
                 "warn.unused": False,
             },
             annotate="annotate" in on,
@@ -158,14 +164,16 @@ def build(
     name: str | None = None,
     conventions: Conventions | None = None,
     progress: Progress = _silent,
+    messages: Iterable[str | int] | None = None,
 ) -> Path:
     """Compiles the decoders of ``schema_file`` to a module in ``directory``; returns its file.
 
     ``name`` may have dots: then it is a module inside packages, which are made where they are not
-    there. ``progress`` is told what is being done. Raises SchemaError; a compiler that fails or is
-    missing raises setuptools' CompileError.
+    there. ``messages`` are names or template ids of those that are wanted, None for all.
+    ``progress`` is told what is being done. Raises SchemaError, and UnknownName for messages; a
+    compiler that fails or is missing raises setuptools' CompileError.
     """
-    module = read(schema_file, conventions)
+    module = read(schema_file, conventions, messages)
     count = len(module.messages)
     progress(f"{count} message{'s' * (count != 1)} of {module.package}: generating")
     name = name or module_name(module.package)

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..errors import DecodeError, UnknownName
+from ..framing.packets import Loss
 from .columns import Columns
 
 Array = np.ndarray[Any, Any]
@@ -313,7 +314,8 @@ class Batch:
     ``frame_count`` frames were given; each is a row of exactly one table or one of ``rejected``.
     Of one buffer without offsets they are the messages that were found, and what is left when one
     of them is none. ``left_over_bytes`` counts bytes after the last element of messages whose
-    sender has no newer schema: bytes that nothing accounts for.
+    sender has no newer schema: bytes that nothing accounts for. ``losses`` is what of packets and
+    captures is in no frame, as `framing.Loss` each.
     """
 
     def __init__(
@@ -328,6 +330,7 @@ class Batch:
         self.tables = Tables(schema, prefix, contents)
         self.frame_count = frame_count
         self.left_over_bytes = left_over_bytes
+        self.losses: tuple[Loss, ...] = ()
         self._rejections = rejections
         self._rejected: Array | None = None
 
@@ -344,7 +347,8 @@ class Batch:
         """The frames from ``begin`` to ``end``, as in a slice, as a Batch of its own.
 
         Its rows are copies, and ``frame`` counts from 0 again; dictionaries of texts are shared.
-        The bytes that are left over are those of the whole, in the part that begins it.
+        The bytes that are left over are those of the whole, in the part that begins it, and so are
+        the losses.
         """
         begin, end, _ = slice(begin, end).indices(self.frame_count)
         end = max(begin, end)
@@ -353,7 +357,7 @@ class Batch:
             first, last = np.searchsorted(found.records["frame"], (begin, end))
             contents[message] = found.part(int(first), int(last))
             contents[message].records["frame"] -= begin
-        return Batch(
+        part = Batch(
             self.tables._schema,
             self.tables._prefix,
             contents,
@@ -361,6 +365,8 @@ class Batch:
             end - begin,
             0 if begin else self.left_over_bytes,
         )
+        part.losses = () if begin else self.losses
+        return part
 
     @property
     def rejected(self) -> Array:
@@ -383,4 +389,6 @@ class Batch:
         parts.append(f"{len(self._rejections)} rejected")
         if self.left_over_bytes:
             parts.append(f"{self.left_over_bytes} bytes left over")
+        if self.losses:
+            parts.append(f"{len(self.losses)} losses")
         return f"<Batch: {', '.join(parts)}>"

@@ -37,7 +37,7 @@ cdef enum:                      # frames of a list
     MUCH = 4096                 # and not more bytes, which stay in the nearest cache
     AHEAD = 6
 
-PREFIX = ("frame", "received_ns")
+PREFIX = ("frame", "received_ns", "packet", "packet_sequence", "packet_time")
 INT64 = np.dtype(np.int64)
 UINT8 = np.dtype(np.uint8)
 REJECTED_DTYPE = np.dtype([("frame", "i8"), ("code", "i4"), ("offset", "i8")], align=True)
