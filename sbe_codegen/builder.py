@@ -14,6 +14,7 @@ from __future__ import annotations
 import keyword
 import os
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,6 +25,7 @@ from .conventions import Conventions
 
 SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
 Progress = Callable[[str], None]
+_LARGE = 800_000  # bytes of generated Cython: some sixty messages
 _HERE = Path(__file__).resolve().parent
 
 
@@ -103,6 +105,19 @@ def flags() -> tuple[list[str], list[str]]:
     if "native" in on:
         compile_flags.append("-march=native")
     return compile_flags, link_flags
+
+
+def of_large(flags: list[str]) -> list[str]:
+    """Compiler flags for a module of many messages, where -O3 takes half as long again as -O2.
+
+    Most of it is never hot. gcc gives back what it does not need more often, too: that takes a
+    fifth more of the time and a third less memory.
+    """
+    made = ["-O2" if flag == "-O3" else flag for flag in flags]
+    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or ""
+    if "gcc" in compiler:
+        made += ["--param=ggc-min-expand=5", "--param=ggc-min-heapsize=32768"]
+    return made
 
 
 def runtime_sources() -> dict[str, Path]:
@@ -211,6 +226,9 @@ def compile_module(
             extensions = cythonized({name: source.resolve()}, None)
         except CythonError as error:
             raise CompileError(f"Cython refuses {source.name}: {error}") from None
+        if source.stat().st_size > _LARGE:
+            for each in extensions:
+                each.extra_compile_args = of_large(each.extra_compile_args)
         command = build_ext(Distribution({"ext_modules": extensions}))
         command.build_lib = str(directory)
         command.build_temp = temporary

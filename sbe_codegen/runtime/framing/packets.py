@@ -71,6 +71,7 @@ class PacketLayout:
         return cls(**given)
 
     def number(self, data: Any, place: Place | None, base: int = 0) -> int | None:
+        """The number at a place of ``data``, counted from the byte ``base``; None of no place."""
         if place is None:
             return None
         begin = base + place[0]
