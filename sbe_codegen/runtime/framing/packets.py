@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
+from struct import Struct
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ from .streams import Order
 
 _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MOST = 2**63 - 1
+_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 NO_NUMBER = -1  # the sequence and the time of packets that have none
 
 Place = tuple[int, int]  # offset and size in bytes
@@ -160,19 +163,33 @@ class Packets:
         layout = self.layout or layout or PacketLayout()
         frames: list[bytes] = []
         losses = list(self.losses)
-        rows: list[tuple[int, int, int, int, int]] = []
+        rows: list[tuple[int, int, int, int]] = []  # of each packet
+        counts: list[int] = []
         for i, packet in enumerate(self.packets):
             number = self.numbers[i]
             found = _Packet(layout, number, memoryview(packet).cast("B"), losses)
             messages = found.messages(end_of)
             received = self.received_ns[i] if self.received_ns else 0
-            row = (received, number, found.sequence, found.time)
-            for message in messages:
-                rows.append((len(frames), *row))
-                frames.append(message)
-        table = np.array(rows, np.int64).reshape(len(rows), 5)
-        names = ("frame", "received_ns", "packet", "packet_sequence", "packet_time")
-        return Split(frames, {name: table[:, k] for k, name in enumerate(names)}, losses)
+            rows.append((received, number, found.sequence, found.time))
+            counts.append(len(messages))
+            frames += messages
+        table = np.array(rows, np.int64).reshape(len(rows), 4)
+        columns = {"frame": np.arange(len(frames), dtype=np.int64)}
+        names = ("received_ns", "packet", "packet_sequence", "packet_time")
+        for i, name in enumerate(names):
+            columns[name] = np.repeat(table[:, i], counts)
+        return Split(frames, columns, losses)
+
+
+@cache
+def _reader(layout: PacketLayout) -> tuple[Any, int, int]:
+    """What reads a message's length, where, and what is to be added; None where it has none."""
+    if layout.length is None:
+        return None, 0, 0
+    offset, size = layout.length
+    order = "<" if layout.byte_order == "little" else ">"
+    more = 0 if layout.length_includes_header else layout.message_header
+    return Struct(order + _CODES[size]).unpack_from, offset, more
 
 
 class _Packet:
@@ -213,12 +230,16 @@ class _Packet:
             return []
         result: list[bytes] = []
         before = len(self.losses)
-        at = layout.header
-        while at < len(data):
-            begin = at + layout.message_header
-            end = self.end(at, begin, end_of)
-            if end <= at:
-                break
+        at, head, size = layout.header, layout.message_header, len(data)
+        # What is right is read here, and anything else where there is time to say what it is.
+        read, offset, more = _reader(layout)
+        while at < size:
+            begin = at + head
+            end = at + read(data, at + offset)[0] + more if read and begin <= size else 0
+            if not begin < end <= size:
+                end = self.end(at, begin, end_of)
+                if end <= at:
+                    break
             result.append(bytes(data[begin:end]))  # which are read faster than views
             at = end
         count = layout.number(data, layout.count)
