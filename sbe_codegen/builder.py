@@ -53,14 +53,9 @@ def is_taken(name: str) -> bool:
     return keyword.iskeyword(name) or name in needed or name in sys.stdlib_module_names
 
 
-def read(
-    schema_file: Path,
-    conventions: Conventions | None = None,
-    messages: Iterable[str | int] | None = None,
-) -> ir.Module:
-    """The resolved schema, or those ``messages`` of it (`selection.only`). Raises SchemaError."""
-    module = resolver.resolve(parser.parse(schema_file), conventions)
-    return module if messages is None else selection.only(module, messages)
+def read(schema_file: Path, conventions: Conventions | None = None) -> ir.Module:
+    """The resolved schema. Raises SchemaError."""
+    return resolver.resolve(parser.parse(schema_file), conventions)
 
 
 def write(module: ir.Module, source: str, directory: Path, name: str) -> Path:
@@ -188,7 +183,9 @@ def build(
     ``progress`` is told what is being done. Raises SchemaError, and UnknownName for messages; a
     compiler that fails or is missing raises setuptools' CompileError.
     """
-    module = read(schema_file, conventions, messages)
+    module = read(schema_file, conventions)
+    if messages is not None:
+        module = selection.only(module, messages)
     count = len(module.messages)
     progress(f"{count} message{'s' * (count != 1)} of {module.package}: generating")
     name = name or module_name(module.package)

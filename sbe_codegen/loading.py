@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
-from . import builder, cache, renderer
+from . import builder, cache, renderer, selection
 from .builder import Progress
 from .conventions import Conventions
 from .version import __version__
@@ -46,7 +46,9 @@ def load(
     path = Path(schema)
     if isinstance(conventions, str | Path):
         conventions = Conventions.read(Path(conventions))
-    module = builder.read(path, conventions, messages)
+    module = builder.read(path, conventions)
+    if messages is not None:
+        module = selection.only(module, messages)
     texts = renderer.render(module, path.name, "decoders")
     key = _key(texts)
     name = f"{builder.module_name(module.package)}_{key[:12]}"  # nobody else's in sys.modules

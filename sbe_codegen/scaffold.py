@@ -1,13 +1,13 @@
 """``sbe-codegen new``: a small project for a venue, to begin with and to change.
 
-The files are those of templates/project, in which NAME stands for the project's name.
+The files are those of sbe_codegen/project, in which NAME stands for the project's name.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_FILES = Path(__file__).parent / "templates" / "project"
+_FILES = Path(__file__).parent / "project"
 _NAME = "NAME"
 
 
