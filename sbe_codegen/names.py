@@ -47,6 +47,7 @@ _MODULE_NAMES = frozenset(
     BaseException Exception bool bytes bytearray dict float frozenset int list map max min object
     print property range set sizeof staticmethod str tuple type typing_extensions _IntEnum _IntFlag
     _MappingProxyType _TYPES _composites _declare _enum_table _header_class _SetTable _PacketLayout
+    close_run end_row grow_rows open_run
     """.split()  # noqa: SIM905
 )
 _MODULE_PREFIX = re.compile(

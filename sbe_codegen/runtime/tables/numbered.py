@@ -1,6 +1,6 @@
 """Frames that are parts of something larger, as an input of `decode_many`: rows know of what.
 
-The C side writes into each row the number of its frame in the list that it was given, in the last
+The C side writes into each row the number of its frame in the list that it was given, in the first
 of the leading columns. What is known of a frame besides is put beside it when all rows are there.
 """
 
@@ -16,7 +16,8 @@ from ..errors import DecodeError
 from ..framing.captures import Capture
 from ..framing.packets import EndOf, Loss, Packets
 from ..framing.streams import PacketError
-from .results import Array, Batch
+from .contents import Array, Source
+from .results import Batch
 
 PREFIX = ("frame", "received_ns", "packet", "packet_sequence", "packet_time")
 
@@ -53,16 +54,34 @@ def numbered(frames: Any, layout: Any, end_of: EndOf, on_error: str) -> Numbered
 
 def number(batch: Batch, given: Numbered) -> Batch:
     """The batch, with all leading columns in its rows, and errors with the numbers of frames."""
-    frame = given.columns["frame"]
-    for contents in batch.tables._contents.values():
-        records = contents.records
-        names = records.dtype.names[: len(given.columns)]
-        index = records[names[-1]].copy()
-        for name, column in zip(names, given.columns.values(), strict=True):
-            records[name] = column[index]
-    batch._rejections = _Rejections(batch._rejections, frame)
-    batch.losses = given.losses
-    return batch
+    source = batch._source
+    for message in source.schema.classes:
+        found = source.contents(message)
+        if found is not None:
+            records = found.records
+            names = records.dtype.names[: len(given.columns)]
+            index = records[names[0]].copy()
+            for name, column in zip(names, given.columns.values(), strict=True):
+                records[name] = column[index]
+    made = Batch(_Source(source, given.columns["frame"]))
+    made.losses = given.losses
+    return made
+
+
+class _Source:
+    """What a batch is made of, whose errors have the numbers that frames have outside of it."""
+
+    def __init__(self, whole: Source, frame: Array) -> None:
+        self.schema = whole.schema
+        self.columns = whole.columns
+        self.frame_count = whole.frame_count
+        self.refused = whole.refused
+        self.left_over_bytes = whole.left_over_bytes
+        self.contents = whole.contents
+        self._made = _Rejections(whole.rejections(), frame)
+
+    def rejections(self) -> _Rejections:
+        return self._made
 
 
 class _Rejections:
@@ -76,7 +95,7 @@ class _Rejections:
         return len(self._rejections)
 
     def records(self) -> Array:
-        records: Array = self._rejections.records()
+        records: Array = self._rejections.records().copy()
         records["frame"] = self._frame[records["frame"]] if len(records) else 0
         return records
 
