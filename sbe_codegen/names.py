@@ -40,8 +40,8 @@ _MODULE_NAMES = frozenset(
     NAN NDArray NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self
     Sequence
     append_blob aim append_frames byte_int commit_offset commit_row commit_rows cython decode
-    decode_frames decode_header decode_many entries_of entry_of final intern is_open keep_tuple
-    load_member memcmp memcpy new_message
+    decode_frames decode_header decode_many encode encode_many entries_of entry_of final intern
+    is_open keep_tuple load_member memcmp memcpy new_message
     next_entry np open_frame open_message own keep_freed_by raise_fault read_element read_text
     refused reopen reserve_row reserve_rows roll_back scaled seen size_t skip_data skip_group
     skip_unknown take take_counted_entries take_entries take_entry take_header take_own_header
@@ -49,7 +49,7 @@ _MODULE_NAMES = frozenset(
     ArithmeticError BaseException Exception bool bytes bytearray dict float frozenset int list map
     max min object print property range set sizeof staticmethod str tuple type typing_extensions
     _IntEnum _IntFlag _MappingProxyType _TYPES _composites _declare _enum_table _header_class
-    _SetTable
+    _SetTable _attach
     """.split()  # noqa: SIM905
 )
 _MODULE_PREFIX = re.compile(

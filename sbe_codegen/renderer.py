@@ -147,7 +147,7 @@ class _Renderer:
                 if member is not None
             ],
             "spec": json_text(
-                specs.members(header.composite, self.fields.numpy_order, self.fields.composite_key)
+                specs.header(header, self.fields.numpy_order, self.fields.composite_key)
             ),
             "fields": [
                 (name, stubs.of_field(member))
