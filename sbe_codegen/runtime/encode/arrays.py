@@ -56,7 +56,7 @@ def _column(slot: Any, array: Array, made: Array, version: int, group: str) -> N
     names = array.dtype.names or ()
     if slot.since > version:
         if slot.name in names:
-            null = _nulls(slot, array[slot.name])
+            null = nulls(slot, array[slot.name])
             if not null.all():
                 bad = int(np.argmin(null))
                 why = f"version {version} of the schema has no such field"
@@ -68,7 +68,7 @@ def _column(slot: Any, array: Array, made: Array, version: int, group: str) -> N
         made[slot.name] = np.frombuffer(slot.absent, made.dtype[slot.name], 1)[0]
         return
     _copy(array[slot.name], made[slot.name], path)
-    _check(slot, made[slot.name], group, np.ones(len(made), bool))
+    check_column(slot, made[slot.name], group, np.ones(len(made), bool))
 
 
 def _copy(source: Array, target: Array, path: str) -> None:
@@ -94,37 +94,38 @@ def _copy(source: Array, target: Array, path: str) -> None:
         raise refusal(path.replace("[]", f"[{bad}]", 1), source[bad].tolist(), why)
 
 
-def _nulls(slot: Any, column: Array) -> Array:
+def nulls(slot: Any, column: Array) -> Array:
     """Which values of a column stand for null; what has no null is null where it is zero."""
     if column.dtype.names is not None:
         first = next((each for each in slot.members_of_it if each.size), None)
-        return _nulls(first, column[first.name]) if first else np.ones(len(column), bool)
+        return nulls(first, column[first.name]) if first else np.ones(len(column), bool)
+    if not len(column):
+        return np.ones(0, bool)
     kind, null = slot.facts["kind"], slot.facts.get("null")
-    if kind in ("text", "char") or kind == "set":
+    if kind in ("text", "char", "set"):
         return np.asarray(column == np.zeros(1, column.dtype)[0])
-    if kind in ("array", "mantissa"):
-        blank = np.frombuffer(slot.facts_null, np.uint8)
-        raw = np.ascontiguousarray(column).view(np.uint8).reshape(len(column), -1)
-        return np.asarray((raw == blank).all(axis=1)) if len(column) else np.ones(0, bool)
-    if slot.facts["type"] in ("float", "double"):
-        return np.isnan(column) if null is None else np.asarray(column == null)
-    return np.asarray(column == null)
+    if kind == "mantissa":
+        return np.asarray((column == np.frombuffer(slot.facts_null, np.uint8)).all(axis=1))
+    is_null = column == null
+    if null is None:  # of floats
+        is_null = np.isnan(column)
+    return np.asarray(is_null.reshape(len(column), -1).all(axis=1))
 
 
-def _check(slot: Any, column: Array, group: str, there: Array) -> None:
+def check_column(slot: Any, column: Array, group: str, there: Array) -> None:
     """EncodeError for a value that the schema does not allow; rows not ``there`` are null."""
     facts: Mapping[str, Any] = slot.facts
     kind = facts["kind"]
     wrong, why = np.zeros(len(column), bool), ""
     if kind == "composite":
         if slot.null is not None:
-            there = there & ~_nulls(slot, column)
+            there = there & ~nulls(slot, column)
         for member in slot.members_of_it:
             if member.size:
-                _check(member, column[member.name], f"{group}\0{slot.name}", there)
+                check_column(member, column[member.name], f"{group}\0{slot.name}", there)
         return
     if kind in ("number", "enum") and facts["type"] in ("float", "double"):
-        null = _nulls(slot, column)
+        null = nulls(slot, column)
         low, high = facts.get("min"), facts.get("max")
         wrong = np.zeros(len(column), bool) if facts.get("optional") else null
         if low is not None:

@@ -7,9 +7,11 @@ from typing import Any
 
 from ..decode.elements import set_attributes
 from ..decode.names import free
-from ..errors import UnknownName
+from ..errors import EncodeError, UnknownName
+from .many import written
 from .methods import Encoder, replace
 from .plan import Planner
+from .refusals import of_message
 
 _DOC = """\
 The message with these values as bytes: the inverse of `to_dict`.
@@ -78,9 +80,34 @@ def attach(schema: Any, header: Any, module: str) -> tuple[Callable[..., Any], .
         encoder = encoder_of(schema, templates, message)
         return encoder.from_dict(values, version, exponents)  # type: ignore[no-any-return]
 
-    encode.__module__ = module
-    encode.__qualname__ = "encode"
-    return encode, encode
+    def encode_many(message: Any, table: Any, *, version: int | None = None) -> tuple[Any, Any]:
+        """The rows of a table as messages, end to end: ``(buffer, offsets)``.
+
+        The inverse of `decode_many`, which takes them as they are: ``buffer`` is uint8, and message
+        ``i`` is ``buffer[offsets[i]:offsets[i + 1]]``; ``offsets`` is int64. ``message`` is a class
+        or a template id, ``table`` a Table of that class, whose columns are raw numbers, null as
+        the schema's null value. All rows are written in one version: the latest, or ``version``.
+
+        Raises EncodeError for values that can't be written, and UnknownName for what is no message
+        of this schema.
+        """
+        encoder = encoder_of(schema, templates, message)
+        found: Any = encoder.message
+        if getattr(table, "message", None) != found:
+            raise TypeError(f"encode_many of {found.__name__} takes its Table, not {table!r}")
+        acting = encoder.version_of(version)
+        try:
+            return written(
+                encoder.plan(), table._contents, found._LAYOUT, encoder.header_at(acting), acting,
+                found.__name__,
+            )  # fmt: skip
+        except EncodeError as error:
+            raise of_message(error, found.__name__) from None
+
+    for made in (encode, encode_many):
+        made.__module__ = module
+        made.__qualname__ = made.__name__
+    return encode, encode_many
 
 
 def encoder_of(schema: Any, templates: Mapping[int, Any], message: Any) -> Any:
@@ -92,15 +119,22 @@ def encoder_of(schema: Any, templates: Mapping[int, Any], message: Any) -> Any:
 
 
 def keywords(message: Any) -> tuple[list[str], dict[str, str]]:
-    """The names of values in the order of the schema; and those of the options."""
+    """The names of values: in the order of the schema, then scaled ones; and those of options."""
     names = [each.name for each in message._ELEMENTS]
+    scaled = []
+    for each in message._ELEMENTS:
+        endings: tuple[str, ...] = ("float", "decimal") if "exponent" in each.facts else ()
+        if "count_at" in each.facts and any(
+            "exponent" in inner.facts for inner in each.facts["elements"]
+        ):
+            endings = ("float",)
+        scaled += [free(f"{each.name}_{ending}", names) for ending in endings]
     options = {free(name, names): name for name in ("version", "exponents")}
-    return names, options
+    return names + scaled, options
 
 
 def _signature(names: list[str], options: Mapping[str, str]) -> str:
-    parts = ["*", *(f"{name}=None" for name in (*names, *options))]
-    return ", ".join(parts)
+    return ", ".join(["*", *(f"{name}=None" for name in (*names, *options))])
 
 
 def header_bytes(spec: Mapping[str, Any], numbers: Mapping[str, int]) -> bytes:

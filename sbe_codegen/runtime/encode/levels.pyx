@@ -1,14 +1,13 @@
 """Messages, groups and var data as the encoder has them: values are checked and put together."""
 
 cimport numpy as np
-from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from ..decode.loads cimport load_bits
-from .slots cimport MISSING, IntSlot, allows, as_dict, refuse
+from .checks cimport first_bad, sbe_check
+from .slots cimport MISSING, IntSlot, as_dict, refuse
 from .vardata cimport Data, place_of, put_number
-from .writer cimport add_piece, make_room
+from .writer cimport add_piece, close_writer, make_room, open_writer, taken_out
 
 from collections.abc import Sequence
 
@@ -21,46 +20,6 @@ np.import_array()
 
 cdef extern from "Python.h":
     PyObject** PySequence_Fast_ITEMS(object sequence) noexcept
-
-cdef enum:
-    WORDS = 64                  # of the longest entries that are looked at together
-
-cdef extern from *:
-    """
-    /* The bits that any of the entries has, each byte of them at its place. */
-    static void sbe_any_bits(
-        const unsigned char *at, size_t count, Py_ssize_t stride, size_t length, uint64_t *any)
-    {
-        size_t words = length / 8, rest = length % 8;
-        memset(any, 0, (words + 1) * 8);
-        if (length == 16) {
-            uint64_t one = 0, two = 0, w[2];
-            for (size_t i = 0; i < count; i++, at += stride) {
-                memcpy(w, at, 16);
-                one |= w[0];
-                two |= w[1];
-            }
-            any[0] = one;
-            any[1] = two;
-            return;
-        }
-        for (size_t i = 0; i < count; i++, at += stride) {
-            uint64_t word;
-            for (size_t j = 0; j < words; j++) {
-                memcpy(&word, at + 8 * j, 8);
-                any[j] |= word;
-            }
-            if (rest) {
-                word = 0;
-                memcpy(&word, at + 8 * words, rest);
-                any[words] |= word;
-            }
-        }
-    }
-    """
-    void sbe_any_bits(
-        const uint8_t* at, size_t count, Py_ssize_t stride, size_t length, uint64_t* any
-    ) noexcept nogil
 
 
 cdef class Level:
@@ -76,12 +35,13 @@ cdef class Level:
         self.since = layout.since
         self.places = {each.name: i for i, each in enumerate((*fields, *groups, *data))}
         self.count = len(self.places)
+        self.field_count, self.group_count = len(fields), len(groups)
+        self.data_count = len(data)
         self.lengths = {}
         wire = [each for each in fields if each.size]
         plain = all(isinstance(each, IntSlot) or each.facts["kind"] == "set" for each in wire)
         self.is_plain = (
             plain and not groups and not data and sum(each.size for each in wire) == self.length
-            and self.length < 8 * WORDS
         )
         numbers = [each for each in wire if isinstance(each, IntSlot)]
         if numbers:
@@ -95,16 +55,12 @@ cdef class Level:
     def __dealloc__(self):
         free(self.checks)
 
-    cdef uint64_t length_at(self, uint64_t version) except? 0:
-        """Bytes of the block: a sender of the latest version pads it, an older one had less."""
-        if version == self.latest:
-            return self.length
+    cdef uint64_t older_length(self, uint64_t version) except? 0:
         found = self.lengths.get(version)
         if found is None:
             known = [e.offset + e.size for e in self.fields if e.since <= version and e.size]
             found = self.lengths[version] = max(known, default=0)
         return found
-
 
     cdef int write(self, sbe_writer* writer, PyObject** values) except -1:
         """The values in the order of ``places``; MISSING where none was given.
@@ -115,36 +71,37 @@ cdef class Level:
         cdef Group group
         cdef Data data
         cdef object value
-        cdef size_t i = 0
+        cdef size_t i
         cdef uint64_t version = writer.version
         cdef uint64_t length = self.length_at(version)
         cdef uint8_t* block
         make_room(writer, length)
         block = writer.data + writer.size       # nothing else is written before the block is
         memset(block, 0, length)
-        for slot in self.fields:
-            value = <object>values[i]
-            i += 1
+        # Casts that are not checked: what the tuples hold is what `__init__` was given.
+        cdef PyObject* missing = <PyObject*>MISSING
+        for i in range(self.field_count):
+            slot = <Slot>(<PyObject*>self.fields[i])
             if slot.since > version:
-                if value is not MISSING and value is not None:
-                    refuse_newer(slot.name, value, version, slot.since, "field")
-            elif value is MISSING or value is None:
-                slot.put_nothing(block, value)
+                if values[i] != missing and values[i] != <PyObject*>None:
+                    refuse_newer(slot.name, <object>values[i], version, slot.since, "field")
+            elif values[i] == missing or values[i] == <PyObject*>None:
+                slot.put_nothing(block, <object>values[i])
             else:
-                slot.put(block, value)
+                slot.put(block, <object>values[i])
         writer.size += length
         writer.total += length
-        for group in self.groups:
-            value = <object>values[i]
-            i += 1
+        for i in range(self.group_count):
+            group = <Group>(<PyObject*>self.groups[i])
+            value = <object>values[self.field_count + i]
             if group.since > version:
                 if value is not MISSING and (value is None or len(value)):
                     refuse_newer(group.name, value, version, group.since, "group")
             else:
                 group.write(writer, value)
-        for data in self.data:
-            value = <object>values[i]
-            i += 1
+        for i in range(self.data_count):
+            data = <Data>(<PyObject*>self.data[i])
+            value = <object>values[self.field_count + self.group_count + i]
             if data.since > version:
                 if value is not MISSING and value is not None:
                     refuse_newer(data.name, value, version, data.since, "data")
@@ -172,51 +129,17 @@ cdef class Level:
             raise Derived
         raise unknown(name, (*self.places, *self.derived), value)
 
-    cdef Py_ssize_t first_bad(
-        self, const uint8_t* data, size_t count, Py_ssize_t stride, size_t* which
-    ) noexcept:
-        """The first entry with a number that is not allowed, and which check said so; -1 if none.
-
-        What is null stands for null. Most times the bits of all entries taken together are enough:
-        no number is larger than them, and none is negative where they are not.
-        """
-        cdef uint64_t[WORDS + 1] any
-        cdef const sbe_check* check
-        cdef const uint8_t* at
-        cdef int64_t bits
-        cdef size_t i, entry
-        if self.length >= 8 * WORDS or self.check_count == 0:
-            memset(any, 0xFF, sizeof(any))
-        else:
-            sbe_any_bits(data, count, stride, self.length, any)
-        for i in range(self.check_count):
-            check = &self.checks[i]
-            if self.length < 8 * WORDS and not check.has_hole:
-                bits = <int64_t>load_bits(<const uint8_t*>any + check.offset, check.code)
-                if check.is_wide:
-                    if check.low == 0 and <uint64_t>bits <= <uint64_t>check.high:
-                        continue
-                elif bits >= 0 and check.low <= 0 and bits <= check.high:
-                    continue
-            at = data + check.offset
-            for entry in range(count):
-                bits = <int64_t>load_bits(at, check.code)
-                if not allows(check, bits) and not (check.optional and bits == check.null):
-                    which[0] = i
-                    return <Py_ssize_t>entry
-                at += stride
-        return -1
+    cdef Py_ssize_t first_bad(self, np.ndarray array, size_t* which) noexcept:
+        """As of `checks`, of an array whose items are entries as the wire has them."""
+        return first_bad(
+            self.checks, self.check_count, self.length, <const uint8_t*>np.PyArray_DATA(array),
+            np.PyArray_DIM(array, 0), np.PyArray_STRIDE(array, 0), which
+        )
 
     def check_array(self, np.ndarray array not None, str name):
         """EncodeError for a number in an array, laid out as on the wire, that is not allowed."""
         cdef size_t which = 0
-        cdef Py_ssize_t bad
-        if np.PyArray_DIM(array, 0) == 0:
-            return
-        bad = self.first_bad(
-            <const uint8_t*>np.PyArray_DATA(array), np.PyArray_DIM(array, 0),
-            np.PyArray_STRIDE(array, 0), &which
-        )
+        cdef Py_ssize_t bad = self.first_bad(array, &which)
         if bad < 0:
             return
         number = [each for each in self.fields if isinstance(each, IntSlot)][which]
@@ -246,7 +169,8 @@ cdef class Group:
         self.group_count = place_of(facts, "groups_at", big)
         self.data_count = place_of(facts, "data_at", big)
         where = facts["block_length_at"]
-        self.fixed_length = where[2] if len(where) > 2 else None
+        self.has_fixed_length = len(where) > 2
+        self.fixed_length = where[2] if self.has_fixed_length else 0
         where = facts["count_at"]
         if len(where) > 2:
             self.most = where[2]
@@ -254,10 +178,10 @@ cdef class Group:
     cdef int write(self, sbe_writer* writer, object value) except -1:
         cdef Level level = self.level
         cdef Py_ssize_t i, count
+        if isinstance(value, np.ndarray):
+            return self.write_array(writer, value)
         if value is MISSING:
             value = ()
-        elif isinstance(value, np.ndarray):
-            return self.write_array(writer, value)
         elif isinstance(value, (str, bytes, dict)) or not isinstance(value, Sequence):
             refuse(self.name, value, "a group is a list of dicts, or a structured array")
         # A copy: Python code that runs meanwhile may change a list.
@@ -272,13 +196,25 @@ cdef class Group:
             raise inside(error, f"{self.name}[{i}]" + ("." if error.field else ""))
         return 0
 
+    cdef bytes dimensions_at(self, uint64_t version):
+        """Dimensions of no entries."""
+        cdef sbe_writer writer
+        open_writer(&writer, version)
+        if self.entry_count.size:
+            self.write_dimensions(&writer, 0)
+        else:
+            self.write_dimensions(&writer, self.most)
+        made = taken_out(&writer)
+        close_writer(&writer)
+        return made
+
     cdef int write_dimensions(self, sbe_writer* writer, size_t count) except -1:
         cdef uint64_t length = self.level.length_at(writer.version)
         cdef uint8_t* at
         if count > self.most or (self.entry_count.size == 0 and count != self.most):
             refuse(self.name, MISSING, f"{plural(count, 'entry').replace('entrys', 'entries')}, "
                    f"and the schema allows {self.most}")
-        if self.fixed_length is not None and length != self.fixed_length:
+        if self.has_fixed_length and length != self.fixed_length:
             refuse(self.name, MISSING, f"version {writer.version} has entries of {length} bytes, "
                    f"and the dimensions say {self.fixed_length}")
         make_room(writer, self.size)
@@ -306,10 +242,7 @@ cdef class Group:
             and writer.version >= level.since
         )
         if is_known:
-            if np.PyArray_DIM(array, 0) and level.first_bad(
-                <const uint8_t*>np.PyArray_DATA(array), np.PyArray_DIM(array, 0),
-                np.PyArray_STRIDE(array, 0), &which
-            ) >= 0:
+            if level.first_bad(array, &which) >= 0:
                 level.check_array(array, self.name)
         else:
             array, fits = prepared(self, value, writer.version, level.length_at(writer.version))

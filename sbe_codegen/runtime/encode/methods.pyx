@@ -89,7 +89,7 @@ cdef class Encoder:
             self.planner = None
         return self.level
 
-    cdef bytes header_at(self, uint64_t version):
+    cpdef bytes header_at(self, uint64_t version):
         """The header of a version. Raises for a version in which there is no such message."""
         if self.header is not None and version == self.latest:
             return self.header
@@ -222,7 +222,7 @@ cdef class Encoder:
             raise of_message(error, self.message.__name__)
         return 0
 
-    cdef object version_of(self, object version):
+    cpdef object version_of(self, object version):
         if version is None:
             return self.latest
         try:
@@ -334,7 +334,7 @@ cdef object call_into(
     try:
         encoder.write_all(&writer, values + positional, names, count)
         place = 0 if offset == NULL else <object>offset
-        return put_into(&writer, encoder.message.__name__, <object>target, place)
+        return put_into(&writer, encoder.message, <object>target, place)
     finally:
         close_writer(&writer)
 
@@ -369,7 +369,7 @@ cdef object into_slowly(
     open_writer(&writer, 0)
     try:
         encoder.write_slowly(&writer, rest)
-        return put_into(&writer, encoder.message.__name__, buffer, place)
+        return put_into(&writer, encoder.message, buffer, place)
     finally:
         close_writer(&writer)
 

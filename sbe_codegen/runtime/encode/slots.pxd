@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from ..decode.loads cimport *
+from .checks cimport sbe_check
 
 cdef object MISSING
 
@@ -28,28 +29,6 @@ cdef extern from *:
     }
     """
     void sbe_store(uint8_t* at, uint64_t bits, int size, bint big) noexcept nogil
-
-
-cdef struct sbe_check:          # what a whole number on the wire has to be
-    uint64_t offset
-    int code
-    int size
-    bint big
-    bint is_wide                # uint64: the limits are compared as such
-    int64_t low, high
-    bint has_hole               # the null value lies between them,
-    int64_t null                # and is this; allowed in arrays where the field is optional
-    bint optional
-
-
-cdef inline bint allows(const sbe_check* check, int64_t number) noexcept nogil:
-    """Whether a value that is not null may be written."""
-    if check.is_wide:
-        if not <uint64_t>check.low <= <uint64_t>number <= <uint64_t>check.high:
-            return False
-    elif not check.low <= number <= check.high:
-        return False
-    return not check.has_hole or number != check.null
 
 
 cdef class Slot:

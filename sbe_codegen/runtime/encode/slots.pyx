@@ -9,6 +9,8 @@ from cpython.float cimport PyFloat_AsDouble, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from libc.math cimport isinf, isnan
 
+from .checks cimport allows
+
 from enum import IntEnum
 from operator import index
 
@@ -108,8 +110,9 @@ cdef class IntSlot(Slot):
         """The same of any int; ``value`` is what was given."""
         cdef uint64_t bits
         if not self.least <= number <= self.most:
-            if self.null is not None and number == self.facts["null"]:
-                refuse(self.name, value, "that number stands for null; give None")
+            if number == self.facts.get("null"):
+                refuse(self.name, value, "that number stands for null; give None"
+                       if self.null is not None else "that number stands for null")
             refuse(self.name, value, f"outside {self.least} to {self.most}")
         bits = number & 0xFFFFFFFFFFFFFFFF
         if self.check.has_hole and <int64_t>bits == self.check.null:

@@ -12,7 +12,7 @@ cdef struct sbe_place:          # a number of the framing
     bint big
 
 
-cdef inline void put_number(uint8_t* at, const sbe_place* place, uint64_t number) noexcept:
+cdef inline void put_number(uint8_t* at, const sbe_place* place, uint64_t number) noexcept nogil:
     if place.size:
         sbe_store(at + place.offset, number, place.size, place.big)
 
@@ -21,9 +21,10 @@ cdef class Data:
     cdef readonly str name, encoding
     cdef readonly uint64_t since
     cdef readonly bint empty_is_null
+    cdef bint is_utf8
     cdef size_t prefix
     cdef sbe_place length
-    cdef readonly object most
+    cdef readonly uint64_t most
 
     cdef int write(self, sbe_writer* writer, object value) except -1
 

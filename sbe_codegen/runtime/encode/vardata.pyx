@@ -30,6 +30,7 @@ cdef class Data:
         self.name = facts["name"]
         self.since = facts["since"]
         self.encoding = facts["encoding"]
+        self.is_utf8 = self.encoding == "utf-8"
         self.empty_is_null = bool(facts.get("empty_is_null"))
         self.prefix = facts["prefix"]
         self.most = facts["most"]
@@ -49,7 +50,7 @@ cdef class Data:
                        "var data are never null; give "
                        + ("b''" if self.encoding is None else "''"))
         else:
-            if self.encoding == "utf-8" and PyUnicode_Check(value):
+            if self.is_utf8 and PyUnicode_Check(value):
                 try:
                     text = PyUnicode_AsUTF8AndSize(value, &size)
                 except UnicodeEncodeError:

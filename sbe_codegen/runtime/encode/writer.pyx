@@ -7,6 +7,7 @@ whose items are entries as the wire has them are only noted, and copied once, in
 cimport numpy as np
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer, Py_buffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.long cimport PyLong_CheckExact
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc, realloc
@@ -39,15 +40,20 @@ cdef int grow(sbe_writer* writer, size_t more) except -1:
 
 cdef int add_piece(sbe_writer* writer, object array, size_t count, size_t size) except -1:
     """Notes ``count`` items of ``array``, of ``size`` bytes each, to come next."""
-    cdef sbe_piece* pieces = writer.pieces
+    cdef sbe_piece* pieces = NULL
     cdef size_t i = writer.piece_count
-    if i & (i - 1) == 0:        # a power of two, or none: the room is used up
-        pieces = <sbe_piece*>realloc(writer.pieces, max(4, 2 * i) * sizeof(sbe_piece))
+    if i == writer.piece_capacity:
+        if writer.pieces != writer.first_pieces:
+            pieces = writer.pieces
+        pieces = <sbe_piece*>realloc(pieces, 2 * i * sizeof(sbe_piece))
         if pieces == NULL:
             raise MemoryError()
+        if writer.pieces == writer.first_pieces:
+            memcpy(pieces, writer.first_pieces, sizeof(writer.first_pieces))
         writer.pieces = pieces
+        writer.piece_capacity = 2 * i
     Py_INCREF(array)            # until `close_writer`
-    pieces[i] = sbe_piece(writer.size, <PyObject*>array, count, size)
+    writer.pieces[i] = sbe_piece(writer.size, <PyObject*>array, count, size)
     writer.piece_count += 1
     writer.total += count * size
     return 0
@@ -107,10 +113,10 @@ cdef object taken_out(const sbe_writer* writer):
     return made
 
 
-cdef object put_into(const sbe_writer* writer, str message, object target, object offset):
+cdef object put_into(const sbe_writer* writer, object message, object target, object offset):
     """The message to its place, or an error and not a byte of it."""
     cdef Py_buffer view
-    cdef Py_ssize_t place = index(offset)
+    cdef Py_ssize_t place = offset if PyLong_CheckExact(offset) else index(offset)
     cdef size_t total = writer.total
     cdef uint8_t* to
     PyObject_GetBuffer(target, &view, PyBUF_WRITABLE)
@@ -119,7 +125,7 @@ cdef object put_into(const sbe_writer* writer, str message, object target, objec
             raise of_message(refusal(
                 "offset", place, f"the message takes {total} bytes, and the buffer has "
                 f"{view.len}"
-            ), message)
+            ), message.__name__)
         to = <uint8_t*>view.buf + place
         if writer.piece_count and touches(writer, to, total):
             aside = taken_out(writer)       # an array is part of what is written over
@@ -137,4 +143,5 @@ cdef void close_writer(sbe_writer* writer) noexcept:
         free(writer.data)
     for i in range(writer.piece_count):
         Py_DECREF(<object>writer.pieces[i].array)
-    free(writer.pieces)
+    if writer.pieces != writer.first_pieces:
+        free(writer.pieces)
