@@ -38,7 +38,7 @@ _MODULE_NAMES = frozenset(
     Composite Entries Entry Final HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag Literal
     MESSAGES Mapping
     NAN NDArray NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self
-    Sequence
+    Sequence Table
     append_blob aim append_frames byte_int commit_offset commit_row commit_rows cython decode
     decode_frames decode_header decode_many encode encode_many entries_of entry_of final intern
     is_open keep_tuple load_member memcmp memcpy new_message
