@@ -97,8 +97,9 @@ def attach(schema: Any, header: Any, module: str) -> tuple[Callable[..., Any], .
             raise TypeError(f"encode_many of {found.__name__} takes its Table, not {table!r}")
         acting = encoder.version_of(version)
         try:
+            contents = table._contents._replace(records=table.records)
             return written(
-                encoder.plan(), table._contents, found._LAYOUT, encoder.header_at(acting), acting,
+                encoder.plan(), contents, found._LAYOUT, encoder.header_at(acting), acting,
                 found.__name__,
             )  # fmt: skip
         except EncodeError as error:

@@ -27,7 +27,7 @@ cdef extern from *:
         memcpy(to, from, SBE_SLACK);
     }
 
-    /* Rows of `sbe_write_rows` that have one short text, the length of which is one byte, and as many
+    /* Rows of `sbe_write_rows` that have one short text, whose length is one byte, and as many
        chunks as the compiler is told: the offsets are in registers then. */
     static inline __attribute__((always_inline)) size_t sbe_write_short(
         unsigned char *data, size_t *size, const unsigned char *rows, size_t stride, size_t count,

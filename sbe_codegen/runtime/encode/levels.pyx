@@ -95,7 +95,7 @@ cdef class Level:
             group = <Group>(<PyObject*>self.groups[i])
             value = <object>values[self.field_count + i]
             if group.since > version:
-                if value is not MISSING and (value is None or len(value)):
+                if value is not MISSING and not is_empty(value):
                     refuse_newer(group.name, value, version, group.since, "group")
             else:
                 group.write(writer, value)
@@ -146,6 +146,10 @@ cdef class Level:
         value = array[bad][number.name].item()
         refuse(f"{name}[{bad}].{number.name}", value,
                f"outside {number.least} to {number.most}, or what stands for null")
+
+
+cdef bint is_empty(object value):
+    return hasattr(value, "__len__") and len(value) == 0
 
 
 cdef int refuse_newer(

@@ -136,7 +136,7 @@ cdef class Part:
         cdef const int64_t* ends = <const int64_t*>np.PyArray_DATA(self.ends)
         cdef size_t begin = ends[around], end = ends[around + 1], row
         cdef size_t count = end - begin, size = PyBytes_GET_SIZE(self.dimensions)
-        if count > self.group.most:
+        if count > self.group.most or (not self.group.entry_count.size and count < self.group.most):
             raise refusal(self.path, MISSING, f"row {around} has {plural(count, 'item')}, and "
                           f"the schema allows {self.group.most}")
         if output.capacity - output.size < size + SLACK:
@@ -198,10 +198,8 @@ cdef Part plan(Level level, Group group, object contents, object layout, str pat
     cdef size_t i
     made.level, made.group, made.path = level, group, path
     made.is_there = group is None or group.since <= version
-    made.records = contents.records
-    if not made.records.flags.c_contiguous:
-        made.records = numpy.ascontiguousarray(contents.records)
-    check_columns(level, made.records, layout, version, path)
+    check_columns(level, contents.records, layout, version, path)
+    made.records = numpy.ascontiguousarray(contents.records)
     made.rows = <const uint8_t*>np.PyArray_DATA(made.records)
     made.stride = np.PyArray_ITEMSIZE(made.records)
     made.length = level.length_at(version)

@@ -54,6 +54,7 @@ cdef class Encoder:
     cdef tuple known                # the names of the call before,
     cdef Py_ssize_t* places         # and the places of their values
     cdef Py_ssize_t known_count
+    cdef bint has_others            # some of them are no names of elements
     cdef PyMethodDef encode_definition, into_definition
     cdef bytes encode_doc, into_doc     # which the definitions point into
 
@@ -125,12 +126,15 @@ cdef class Encoder:
         cdef Py_ssize_t* places = <Py_ssize_t*>malloc(max(1, len(names)) * sizeof(Py_ssize_t))
         if places == NULL:
             raise MemoryError()
+        has_others = False
         for i in range(len(names)):
             places[i] = known.get(names[i], -1)
+            has_others = has_others or places[i] < 0
         free(self.places)
         self.places = places
         self.known = names
         self.known_count = len(names)
+        self.has_others = has_others
         return 0
 
     cdef inline bint are_known(self, PyObject* names, Py_ssize_t count) noexcept:
@@ -321,7 +325,7 @@ cdef object call_into(
         raise TypeError("encode_into takes a buffer, an offset, and values by their names")
     if encoder.level is None:
         encoder.plan()
-    if target == NULL or not encoder.are_known(names, count):
+    if target == NULL or not encoder.are_known(names, count) or encoder.has_others:
         if count:
             found = named_arguments(encoder, values + positional, names, count)
             if found is not None:

@@ -151,7 +151,7 @@ cdef class EnumSlot(IntSlot):
             if value not in self.numbers:
                 raise unknown_label(self.name, value, self.facts["labels"].values(), "enum")
             return self.put_number(block, self.numbers[value], value)
-        if isinstance(value, bool) or type(value).__name__ == "bool":
+        if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
             if not self.is_bool:
                 refuse(self.name, value, "the enum has other names than False and True")
             return self.put_number(block, self.numbers["True" if value else "False"], value)

@@ -18,6 +18,8 @@ Move = tuple[int, int, int, int]  # from, to, bytes, and of items of how many by
 
 def check_columns(level: Any, records: Array, layout: Any, version: int, path: str) -> None:
     """EncodeError for rows of another layout, and for values that are no whole numbers."""
+    if not isinstance(records, np.ndarray) or records.ndim != 1:
+        raise refusal(f"{path}.records", MISSING, "a structured array of one dimension is needed")
     for name in layout.row_dtype().names or ():
         wanted = layout.row_dtype().fields[name][0]
         found = (records.dtype.fields or {}).get(name)

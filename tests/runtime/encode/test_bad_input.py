@@ -164,6 +164,7 @@ BAD: list[tuple[str, Any, str] | tuple[str, Any, str, str]] = [
     ("parts", iter([]), "a list of dicts"),
     ("parts", None, "a list of dicts"),
     ("parts", np.zeros(1, [("x", "i2")]), "a list of dicts"),
+    ("late", 5, "a list of dicts"),
     ("late", np.zeros(1), "structured array"),
     ("late", np.zeros((1, 1), [("z", "i1")]), "structured array"),
     ("late", np.ma.zeros(1, [("z", "i1")]), "plain array"),
@@ -221,9 +222,10 @@ def test_what_an_older_sender_does_not_have(module: ModuleType, name: str, value
     assert message.version == 1
     assert (message.newer, len(message.late), message.blob) == (None, 0, None)
     assert message.replace() == frame
-    with pytest.raises(EncodeError, match="version 1") as raised:
-        module.All.encode(version=1, **older | {name: value})
-    assert raised.value.field == name
+    for wrong in (value, 5, "x"):
+        with pytest.raises(EncodeError, match="version 1") as raised:
+            module.All.encode(version=1, **older | {name: wrong})
+        assert raised.value.field == name
 
 
 def test_enums_and_sets_in_every_way(module: ModuleType) -> None:
@@ -255,6 +257,11 @@ def test_buffers() -> None:
     assert buffer == bytes(size + 2)
     assert Best.encode_into(offset=2, buffer=buffer, **BEST) == size
     assert buffer[2:] == vectors.BEST_BID_ASK
+    for _ in range(2):  # the names of the call before are remembered, whoever was called
+        with pytest.raises(EncodeError, match="no such name"):
+            Best.encode(offset=1, **BEST)
+        assert Best.encode_into(buffer, offset=1, **BEST) == size
+        assert buffer[1:-1] == vectors.BEST_BID_ASK
     for wrong in (bytes(100), "text", None, 5, np.zeros((9, 9))[:, ::2]):
         with pytest.raises((TypeError, BufferError, ValueError)):
             Best.encode_into(wrong, 0, **BEST)

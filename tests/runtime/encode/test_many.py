@@ -114,6 +114,22 @@ def test_offsets_that_lead_elsewhere_are_refused(change: tuple[int, int]) -> Non
         spot_stream.encode_many(Diff, table)
 
 
+def test_rows_that_are_put_in_the_place_of_others() -> None:
+    table = decode_many([best(i, "A") for i in range(9)])[Best]
+    table.records = table.records[::2]
+    buffer, _ = spot_stream.encode_many(Best, table)
+    assert buffer.tobytes() == b"".join(best(i, "A") for i in range(0, 9, 2))
+    for wrong in (table.records[["bid_price"]], table.records["bid_price"], [], None,
+                  table.records.reshape(1, 5)):  # fmt: skip
+        table.records = wrong
+        with pytest.raises(EncodeError, match=r"no such column|structured array"):
+            spot_stream.encode_many(Best, table)
+    table = decode_many([vectors.DEPTH_DIFF] * 3)[Diff]
+    table.records = table.records[:2]
+    with pytest.raises(EncodeError, match="offsets"):
+        spot_stream.encode_many(Diff, table)
+
+
 def test_what_is_no_table_of_the_class() -> None:
     batch = decode_many([vectors.DEPTH_DIFF])
     for wrong in (batch[Best], batch, None, batch[Diff].records):
