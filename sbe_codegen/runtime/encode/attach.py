@@ -12,6 +12,7 @@ from .many import written
 from .methods import Encoder, replace
 from .plan import Planner
 from .refusals import of_message
+from .tables import contents_of
 
 _DOC = """\
 The message with these values as bytes: the inverse of `to_dict`.
@@ -97,7 +98,7 @@ def attach(schema: Any, header: Any, module: str) -> tuple[Callable[..., Any], .
             raise TypeError(f"encode_many of {found.__name__} takes its Table, not {table!r}")
         acting = encoder.version_of(version)
         try:
-            contents = table._contents._replace(records=table.records)
+            contents = contents_of(table, found._LAYOUT)
             return written(
                 encoder.plan(), contents, found._LAYOUT, encoder.header_at(acting), acting,
                 found.__name__,

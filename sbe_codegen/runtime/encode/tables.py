@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,28 @@ from .slots import IntSlot
 
 Array = np.ndarray[Any, Any]
 Move = tuple[int, int, int, int]  # from, to, bytes, and of items of how many bytes if turned around
+
+
+class Contents(NamedTuple):
+    """What is in a table, or in that of a group, in the order of the schema."""
+
+    records: Array
+    offsets: Array | None  # of a group
+    groups: list[Any]
+    blobs: list[tuple[Array, Array]]
+    dictionaries: list[Sequence[str]]
+
+
+def contents_of(table: Any, layout: Any) -> Contents:
+    """By what tables show to everybody: rows that somebody has put in their place count."""
+    groups, data = table.groups, table.data
+    return Contents(
+        table.records,
+        getattr(table, "offsets", None),
+        [contents_of(groups[name], inner) for name, inner in layout.groups.items()],
+        [(data[name].content, data[name].offsets) for name in layout.blobs],
+        [table.dictionary(name) for name in layout.dictionaries],
+    )
 
 
 def check_columns(level: Any, records: Array, layout: Any, version: int, path: str) -> None:
