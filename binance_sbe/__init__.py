@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sbe_codegen.runtime.decode.scaling import to_decimal, to_float
 from sbe_codegen.runtime.errors import (
     DecodeError,
+    EncodeError,
     ErrorCode,
     MalformedMessage,
     MissingPackage,
@@ -57,6 +58,7 @@ __all__ = [
     "DecodeError",
     "DepthDiffStreamEvent",
     "DepthSnapshotStreamEvent",
+    "EncodeError",
     "ErrorCode",
     "Feed",
     "FeedError",

@@ -159,7 +159,7 @@ class _Renderer:
             "has_length": header.block_length is not None,
             "implied": literal(tuple(header_names)[len(on_wire) :]),
             "spec": json_text(
-                specs.members(header.composite, self.fields.numpy_order, self.fields.composite_key)
+                specs.header(header, self.fields.numpy_order, self.fields.composite_key)
             ),
             "fields": list(zip(header_names, types, strict=True)),
         }

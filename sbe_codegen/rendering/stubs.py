@@ -10,6 +10,7 @@ from ..runtime.decode.times import datetime_name, unit_of
 from .source import Source, code, joined
 
 _ROWS = code("NDArray[np.void]")
+_GROUP = code("Sequence[Mapping[str, Any] | Any] | NDArray[np.void] | None")
 _BLOCK = {"name": "block", "type": _ROWS}
 
 
@@ -23,7 +24,58 @@ def message(source: ir.Message) -> dict[str, Any]:
         "flat_groups": [group.name for group in source.groups if group.is_flat],
         "properties": [_BLOCK, *_properties(source, source)],
         "entries": list(_entries(source, source)),
+        "values": _values(source),
+        "into": [free(name, _names(source)) for name in ("buffer", "offset")],
     }
+
+
+def _names(source: ir.Message) -> list[str]:
+    """What `encode` calls the elements; its options keep off these names."""
+    names = [field.name for field in source.block.fields]
+    names += [group.name for group in source.groups]
+    return names + [each.name for each in source.data]
+
+
+def _values(source: ir.Message) -> list[dict[str, Any]]:
+    """What `encode` takes by name, in its order: each may be left out, or given in another way."""
+    names = _names(source)
+    result: list[dict[str, Any]] = []
+    scaled: list[tuple[str, str]] = []
+    for field in source.block.fields:
+        result.append({"name": field.name, "type": _given(field)})
+        if field.exponent:
+            scaled.append((f"{field.name}_float", "float | None"))
+            scaled.append((f"{field.name}_decimal", "Decimal | int | str | None"))
+    for group in source.groups:
+        result.append({"name": group.name, "type": _GROUP})
+        if any(field.exponent for field in group.block.fields):
+            scaled.append((f"{group.name}_float", str(_GROUP)))
+    for each in source.data:
+        made = "str | Buffer | None" if each.var_data.charset else "Buffer | BaseMessage | None"
+        result.append({"name": each.name, "type": code(made)})
+    result += [{"name": free(name, names), "type": code(kind)} for name, kind in scaled]
+    result.append({"name": free("version", names), "type": code("int | None")})
+    result.append({"name": free("exponents", names), "type": code('Literal["fit"] | None')})
+    return result
+
+
+def _given(field: ir.Field) -> Source:
+    """What `encode` takes for a field; None where it is optional, or its sender has none."""
+    encoding = field.encoding
+    if encoding.enum is not None:
+        names = "{} | bool | str | int | None" if encoding.enum.is_bool else "{} | str | int | None"
+        return code(names, encoding.enum.name)
+    if encoding.set is not None:
+        return code("{} | int | Sequence[str | int] | None", encoding.set.name)
+    if encoding.kind == "composite":
+        return code("Mapping[str, Any] | Any")
+    if encoding.kind == "array":
+        return code("Sequence[float] | NDArray[Any] | None")
+    if encoding.kind in ("text", "char"):
+        return code("str | None")
+    if encoding.kind == "number" and encoding.primitive.is_float:
+        return code("float | None")
+    return code("int | str | None" if field.is_constant else "int | None")
 
 
 def _float_types(elements: list[ir.Field | ir.Data]) -> Source:

@@ -61,6 +61,7 @@ def header_class(
     fields = Fields(spec["order"], types)
     made = tuple(fields.descriptor(field) for field in spec["fields"])
     header._ELEMENTS = made
+    header._SPEC = {key: value for key, value in spec.items() if key != "fields"}
     return header, made
 
 
@@ -90,6 +91,7 @@ class Fields:
             facts |= self.types[spec["named"]].facts
         elif spec["kind"] == "composite":
             facts["elements"] = self.types[spec["named"]].kind._ELEMENTS
+            facts["size"] = self.types[spec["named"]].size
         return made.with_facts(facts)
 
     def _constant(self, spec: Spec) -> Any:
@@ -197,6 +199,7 @@ def declare(
         "__match_args__": tuple(field["name"] for field in spec["fields"]),
         "_LAYOUT": layout,
         "_SCHEMA": schema,
+        "_SINCE": spec["since"],
         "FACTS": {key: spec[key] for key in ("metadata", "deprecated", "doc") if key in spec},
     }
     sizes = layout.row_sizes()

@@ -21,6 +21,7 @@ class EnumTable:
         self.members = dict(members)
         self.plain = dict(plain)
         self.facts = _facts(labels, metadata)
+        self.facts["members"] = self.members
 
 
 class SetTable:
@@ -29,6 +30,7 @@ class SetTable:
     def __init__(self, kind: Any, labels: Mapping[int, str], metadata: Mapping[int, Any]) -> None:
         self.kind = kind
         self.facts = _facts(labels, metadata)
+        self.facts["flags"] = kind
         self.labels = dict(labels)
         self.known: dict[int, Any] = {}
 
