@@ -46,9 +46,14 @@ class Faults:
     def check(self, element: schema.Element, path: str) -> None:
         """What holds for every element: its name, and the version it appeared in."""
         self.budget.check(element.place)
-        if element.name and not names.is_identifier(element.name):
-            sentence = f"'{element.name}' is no SBE name: letters, digits and _, 64 at most"
-            self.add(path, element.place, sentence)
+        if len(element.name) > limits.NAME:
+            sentence = f"a name of {len(element.name)} characters; SBE allows 64, and this takes"
+            self.add(path, element.place, f"{sentence} {limits.NAME}")
+        elif element.name and not names.is_identifier(element.name):
+            sentence = f"'{element.name}' is no SBE name (letters, digits and _, 64 at most)"
+            self.warn(
+                path, element.place, f"{sentence}: '{names.plain(element.name)}' is made of it"
+            )
         if element.since_version > self.source.version:
             sentence = (
                 f"sinceVersion {element.since_version} is above the schema's version "

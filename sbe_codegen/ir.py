@@ -31,26 +31,43 @@ class Value:
 
 @dataclass(frozen=True)
 class Enum:
-    """``null`` is the value that means "nothing", whether or not a field may be null."""
+    """``nulls`` are the numbers that mean "nothing", whether or not a field may be null.
+
+    The first is the one that is declared, or the primitive's; NUL is one of chars, always. Where
+    one of ``values`` has such a number, it is null in optional fields and that value in others.
+    ``optional``: it is built on a type that is.
+    """
 
     name: str
     schema_name: str
     primitive: Primitive
-    null: int
+    nulls: tuple[int, ...]
+    optional: bool
     values: tuple[Value, ...]
     place: Place = field(compare=False)
 
     @property
+    def null(self) -> int:
+        return self.nulls[0]
+
+    @property
     def is_bool(self) -> bool:
-        return {value.schema_name for value in self.values} == {"False", "True"}
+        names = {value.schema_name for value in self.values}
+        return names == {"False", "True"} and len({value.value for value in self.values}) == 2
 
 
 @dataclass(frozen=True)
 class Set:
+    """``null`` is the name of what is no bit, and means "nothing": 255 in a set of 8 bits, say.
+
+    Any other set has no null.
+    """
+
     name: str
     schema_name: str
     primitive: Primitive
     choices: tuple[Value, ...]
+    null: Value | None
     place: Place = field(compare=False)
 
 
@@ -149,6 +166,19 @@ class Field:
     def is_constant(self) -> bool:
         return self.encoding.constant is not None
 
+    def sent(self, base: int = 0, since: int = 0) -> Iterator[tuple[int, int]]:
+        """(since, end) of each of its values that take bytes: its members', if it is a composite.
+
+        The end is counted from where its block begins, the version the first that has the value.
+        """
+        since = max(since, self.since)
+        if self.encoding.composite is None:
+            if self.size:
+                yield since, base + self.end
+            return
+        for member in self.encoding.composite.wire_fields:
+            yield from member.sent(base + self.offset, since)
+
 
 @dataclass(frozen=True)
 class Header:
@@ -220,8 +250,9 @@ class Block:
 
     @property
     def since(self) -> int:
-        """The first version that has every field."""
-        return max((field.since for field in self.fields), default=0)
+        """The first version that has every field, with all members of composites."""
+        sent = (since for field in self.wire_fields for since, _ in field.sent())
+        return max((*(field.since for field in self.fields), *sent), default=0)
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,9 @@ class _Resolver:
     def module(self) -> ir.Module:
         source = self.faults.source
         if source.package and not all(map(names.is_identifier, source.package.split("."))):
-            sentence = f"package '{source.package}' is not names with dots between them"
-            self.faults.add("messageSchema", source.place, sentence)
+            sentence = f"package '{source.package}' is not names with dots between them: the module"
+            sentence = f"{sentence} is '{names.module(source.package)}', unless --package says so"
+            self.faults.warn("messageSchema", source.place, sentence)
         self.types.resolve_types()
         with suppress(Stop):
             self.head = self.framing.header()
@@ -129,7 +130,7 @@ class _Resolver:
                         f"there since {newest}: new fields go to the end of a block"
                     )
                     self.faults.warn(place, each.place, sentence)
-                newest = max(newest, found.since)
+                newest = max(newest, *(since for since, _ in found.sent()), found.since)
         if source.block_length and source.block_length < position:
             sentence = (
                 f"blockLength {source.block_length} is less than the {position} of its fields"
@@ -336,8 +337,8 @@ def _mantissa(encoding: ir.Encoding) -> ir.Encoding | None:
 
 def _minimums(fields: Sequence[ir.Field]) -> tuple[ir.Minimum, ...]:
     """The least block length for each version that adds fields, oldest first."""
-    ends = {0: 0}  # since version -> the end of the last field that is there by then
+    ends = {0: 0}  # since version -> the end of the last value that is there by then
     end = 0
-    for field in sorted((field for field in fields if field.size), key=lambda each: each.since):
-        ends[field.since] = end = max(end, field.end)
+    for since, reached in sorted(each for field in fields for each in field.sent()):
+        ends[since] = end = max(end, reached)
     return tuple(ir.Minimum(since, end) for since, end in ends.items())

@@ -34,7 +34,11 @@ class Types:
 
     def resolve_types(self) -> None:
         for each in self.faults.source.types:
-            if each.name in self.enumerations.declared:
+            before = self.enumerations.declared.get(each.name)
+            if before is not None and schema.alike(before, each):
+                sentence = f"type '{each.name}' is defined twice, both times alike"
+                self.faults.warn(each.name, each.place, sentence)
+            elif before is not None:
                 self.faults.add(each.name, each.place, f"type '{each.name}' is defined twice")
             elif each.name in PRIMITIVES and not (
                 isinstance(each, schema.Type) and each.primitive == each.name
@@ -85,20 +89,25 @@ class Types:
         if isinstance(source, schema.Enum):
             enum = self.enumerations.enum(source, path, owner)
             size = enum.primitive.size
-            made = ir.Encoding("enum", enum.primitive, 1, size, None, enum.null, enum=enum)
+            presence = "optional" if enum.optional else None
+            made = ir.Encoding("enum", enum.primitive, 1, size, presence, enum.null, enum=enum)
         elif isinstance(source, schema.Set):
             choices = self.enumerations.set(source, path, owner)
             size = choices.primitive.size
-            made = ir.Encoding("set", choices.primitive, 1, size, None, None, set=choices)
+            null = choices.null.value if choices.null else None
+            made = ir.Encoding("set", choices.primitive, 1, size, None, null, set=choices)
         else:
             composite = self.composite(source, path)
             char = PRIMITIVES["char"]
+            first = composite.wire_fields[:1]
+            presence = "optional" if first and first[0].optional else None
             made = ir.Encoding(
-                "composite", char, 1, composite.size, None, None, composite=composite
-            )
+                "composite", char, 1, composite.size, presence, None, composite=composite,
+                since=min((each.since for each in composite.wire_fields), default=0),
+            )  # fmt: skip
         return replace(
             made,
-            since=source.since_version,
+            since=max(source.since_version, made.since),
             semantic_type=source.semantic_type,
             description=source.description,
         )
@@ -115,9 +124,9 @@ class Types:
             raise self.faults.add(path, source.place, sentence)
         null: float | None = primitive.null
         if source.null_value is not None:
-            if source.presence != "optional":
-                sentence = 'nullValue is for optional types: add presence="optional"'
-                raise self.faults.add(path, source.place, sentence)
+            if source.presence in ("required", "constant"):
+                sentence = f"nullValue is for optional fields, and the type is {source.presence}"
+                self.faults.warn(path, source.place, sentence)
             null = self.null(source, primitive, path)
         low = self.bound(source.min_value, primitive, path, source.place)
         high = self.bound(source.max_value, primitive, path, source.place)
@@ -262,7 +271,7 @@ class Types:
                     type_name=each.type if isinstance(each, schema.Ref) else each.name,
                     encoding=encoding,
                     offset=offset,
-                    since=0,
+                    since=max(each.since_version, encoding.since),
                     optional=encoding.presence == "optional",
                     exponent=None,
                     metadata=each.metadata,

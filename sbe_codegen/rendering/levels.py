@@ -109,7 +109,7 @@ class LevelRenderer:
         outer: tuple[str, ...],
         version: str,
     ) -> dict[str, Any]:
-        elements = (*outer, group.schema_name)
+        elements = (*outer, names.plain(group.schema_name))
         own_path = f"{path}_{group.name}"
         own_prefix = f"{prefix}{names.type_name(group.schema_name)}"
         model = self.level(group, own_path, own_prefix, elements)
@@ -146,7 +146,7 @@ class LevelRenderer:
     def data(self, each: ir.Data, elements: tuple[str, ...]) -> dict[str, Any]:
         return {
             "c_name": each.c_name,
-            "element": ".".join((*elements, each.schema_name)),
+            "element": ".".join((*elements, names.plain(each.schema_name))),
             "since": each.since,
             "var_data": each.var_data.name,
         }

@@ -117,10 +117,12 @@ class Fields:
         place = (*head, offset, code)
         if kind == "enum":
             enum = self.types[spec["named"]]
-            return elements.EnumField(*place, null, enum.members, enum.plain)
+            if optional:
+                return elements.EnumField(*place, enum.optional_members, enum.optional_plain)
+            return elements.EnumField(*place, enum.members, enum.plain)
         if kind == "set":
             table = self.types[spec["named"]]
-            return elements.SetField(*place, table.flags, table.labels)
+            return elements.SetField(*place, table.flags, table.labels, table.null, optional)
         if spec["type"] in ("float", "double"):
             return elements.FloatField(*place, optional, null)
         return elements.IntField(*place, null if optional else None)

@@ -55,6 +55,31 @@ class FieldFormats:
             return self.on_the_wire(present(table.fields, self.types), table.size)
         return self._simple(field, self.order)
 
+    def older(self, fields: Sequence[Spec], version: int, size: int | None) -> np.dtype[Any]:
+        """What a sender of ``version`` has of ``fields``, members of composites too.
+
+        In so many bytes, or in as many as that takes.
+        """
+        formats: dict[str, tuple[Any, int]] = {}
+        for field in fields:
+            if field["since"] <= version:
+                made = self.wire(field)
+                if field["kind"] == "composite":
+                    members = present(self.types[field["named"]].fields, self.types)
+                    made = self.older(members, version, None)
+                formats[field["name"]] = made, field["offset"]
+        if size is None:
+            ends = (offset + np.dtype(made).itemsize for made, offset in formats.values())
+            size = max(ends, default=0)
+        return np.dtype(
+            {
+                "names": list(formats),
+                "formats": [made for made, _ in formats.values()],
+                "offsets": [offset for _, offset in formats.values()],
+                "itemsize": size,
+            }
+        )
+
     def row(self, field: Spec) -> Any:
         """In this machine's order, and naturally aligned."""
         if field["kind"] == "composite":
@@ -84,6 +109,15 @@ def present(fields: Sequence[Spec], types: Mapping[str, Any]) -> list[Spec]:
     return [field for field in fields if takes_bytes(field)]
 
 
+def newest(field: Spec, types: Mapping[str, Any]) -> int:
+    """The first version that has all of a field, its members if it is a composite."""
+    since: int = field["since"]
+    if field["kind"] == "composite":
+        members = present(types[field["named"]].fields, types)
+        since = max([since, *(newest(member, types) for member in members)])
+    return since
+
+
 class BlockLayout:
     """Where the fields of one block are, as numpy sees them: on the wire and in tables."""
 
@@ -91,15 +125,14 @@ class BlockLayout:
         self.length: int = spec["block_length"]
         self.formats = formats
         self.fields = present(spec["fields"], formats.types)
-        self.since = max((field["since"] for field in self.fields), default=0)
+        self.since = max((newest(field, formats.types) for field in self.fields), default=0)
         self.dtype = formats.on_the_wire(self.fields, self.length)
         self.mantissas = {f["name"]: f["exponent"] for f in self.fields if "exponent" in f}
         self.constants = {f["name"]: f["constant"] for f in spec["fields"] if "constant" in f}
 
     def older_dtype(self, version: int, stride: int) -> np.dtype[Any]:
         """The fields that a sender of ``version`` has, in blocks of ``stride`` bytes."""
-        known = [field for field in self.fields if field["since"] <= version]
-        return self.formats.on_the_wire(known, stride)
+        return self.formats.older(self.fields, version, stride)
 
     def blank(self, count: int) -> Array:
         return np.empty(count, self.dtype)
@@ -107,13 +140,20 @@ class BlockLayout:
     def filled(self, older: Array) -> Array:
         """A copy in which the fields that the sender does not have are null."""
         result = np.zeros(older.shape, self.dtype)
-        for field in self.fields:
-            name = field["name"]
-            if older.dtype.names is not None and name in older.dtype.names:
-                result[name] = older[name]
-            else:
-                self._fill(result[name], field)
+        self._copy(result, older, self.fields)
         return result
+
+    def _copy(self, result: Array, older: Array, fields: Sequence[Spec]) -> None:
+        for field in fields:
+            name = field["name"]
+            if older.dtype.names is None or name not in older.dtype.names:
+                self._fill(result[name], field)
+            elif field["kind"] == "composite":
+                types = self.formats.types
+                members = present(types[field["named"]].fields, types)
+                self._copy(result[name], older[name], members)
+            else:
+                result[name] = older[name]
 
     def _fill(self, column: Array, field: Spec) -> None:
         if field["kind"] == "composite":

@@ -19,7 +19,7 @@ DEEPEST = 8                     # messages inside messages, for whoever follows 
 
 
 cdef class CharField(Element):
-    """One character; None where it is optional and NUL, or absent."""
+    """One character; None where it is optional and NUL or the declared null, or absent."""
 
     cdef uint64_t offset
     cdef bint optional
@@ -36,7 +36,7 @@ cdef class CharField(Element):
         if root.block.version < self.since:
             return None
         value = root.block.data[self.offset]
-        return None if self.optional and value == self.null else chr(value)
+        return None if self.optional and (value == self.null or value == 0) else chr(value)
 
 
 cdef class TextField(Element):
