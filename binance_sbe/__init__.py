@@ -39,8 +39,10 @@ from .errors import (
     MissingKey,
     NotSbe,
     RateLimited,
+    RecordingError,
     SlowConsumer,
     SubscriptionRefused,
+    TapeError,
     Unreachable,
 )
 
@@ -66,6 +68,7 @@ __all__ = [
     "NotSbe",
     "OrderBook",
     "RateLimited",
+    "RecordingError",
     "SbeError",
     "SchemaError",
     "SchemaMismatch",
@@ -73,6 +76,8 @@ __all__ = [
     "SlowConsumer",
     "SubscriptionRefused",
     "Table",
+    "Tape",
+    "TapeError",
     "TradesStreamEvent",
     "TruncatedMessage",
     "UnexpectedTemplate",
@@ -92,6 +97,7 @@ __all__ = [
     "spot_sbe",
     "spot_stream",
     "sync",
+    "tape",
     "to_decimal",
     "to_float",
     "to_json",
@@ -99,7 +105,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, sync, websocket_api
+    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, sync, tape, websocket_api
     from .api.json_form import to_json
     from .books.order_book import OrderBook
     from .live import Feed, books, connect
@@ -113,6 +119,7 @@ if TYPE_CHECKING:
         decode_header,
         decode_many,
     )
+    from .tape.tape import Tape
 else:
     from . import books
 
@@ -130,12 +137,23 @@ else:
 
     # Each decoder module, and websockets, is loaded by those who use it.
     _MODULES = frozenset(
-        {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "sync", "websocket_api"}
+        {
+            "fix",
+            "fix_sbe",
+            "lifecycle",
+            "rest",
+            "spot_sbe",
+            "spot_stream",
+            "sync",
+            "tape",
+            "websocket_api",
+        }
     )
     _HOMES = {
         "connect": "live",
         "Feed": "live",
         "OrderBook": "books.order_book",
+        "Tape": "tape.tape",
         "to_json": "api.json_form",
     }
 
