@@ -127,6 +127,8 @@ def _check(options: argparse.Namespace) -> int:
     plural = "s" * (len(module.messages) != 1)
     for warning in module.warnings:
         say(f"warning: {warning}")
+    for note in module.notes:
+        say(f"note: {note}")
     say(
         f"{options.schema}: {module.package}, schema {module.schema_id}, version "
         f"{module.version}: {len(module.messages)} message{plural}, no errors"

@@ -19,12 +19,14 @@ class Stop(Exception):
 
 
 class Faults:
-    """Notes every fault in ``errors``, and what is probably not meant in ``warnings``."""
+    """Notes every fault in ``errors``, what is probably not meant in ``warnings``, and what had to
+    be assumed in ``notes``."""
 
     def __init__(self, source: schema.Schema) -> None:
         self.source = source
         self.errors: list[SchemaError] = list(source.faults)
         self.warnings: list[SchemaError] = list(source.warnings)
+        self.notes: list[SchemaError] = []
         self.budget = limits.Budget()
 
     def add(self, element: str, place: Place, sentence: str) -> Stop:
@@ -36,6 +38,10 @@ class Faults:
     def warn(self, element: str, place: Place, sentence: str) -> None:
         if len(self.warnings) < limits.FAULTS:
             self.warnings.append(SchemaError(*place, element, sentence))
+
+    def note(self, element: str, place: Place, sentence: str) -> None:
+        if len(self.notes) < limits.FAULTS:
+            self.notes.append(SchemaError(*place, element, sentence))
 
     def unknown(self, name: str, known: Iterable[str]) -> str:
         """A question where ``name`` is nearly one of ``known``; not where that would take long."""

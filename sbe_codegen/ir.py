@@ -16,6 +16,8 @@ from .primitives import Primitive
 
 Kind = Literal["number", "char", "text", "array", "mantissa", "enum", "set", "composite"]
 Constant = int | float | str
+TimeKind = Literal["timestamp", "time", "date"]
+LARGEST_POWER = 255  # of ten, as an exponent
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,22 @@ class Composite:
     place: Place = field(compare=False)
 
     @property
+    def decimal(self) -> tuple[Field, Field] | None:
+        """Mantissa and exponent, if it is of just these: one whole number, and one that is small.
+
+        The value is mantissa x 10^exponent, as the standard has it.
+        """
+        mantissa, exponent = self.member("mantissa"), self.member("exponent")
+        if mantissa is None or exponent is None or len(self.members) != 2:
+            return None
+        one, other = mantissa.encoding, exponent.encoding
+        if any(each.kind != "number" or each.primitive.is_float for each in (one, other)):
+            return None
+        power = other.constant
+        small = other.primitive.size == 1 if power is None else abs(int(power)) <= LARGEST_POWER
+        return (mantissa, exponent) if small and one.constant is None else None
+
+    @property
     def wire_fields(self) -> tuple[Field, ...]:
         return tuple(member for member in self.members if member.size)
 
@@ -115,6 +133,8 @@ class Encoding:
     constant: Constant | None = None
     since: int = 0
     semantic_type: str | None = None
+    time_unit: str | None = None
+    epoch: str | None = None
     description: str = field(default="", compare=False)
 
     @property
@@ -127,12 +147,29 @@ class Encoding:
 class Exponent:
     """Where a mantissa's exponent is: the field's name, in the same block or ``levels`` above.
 
-    ``is_null``: whether there are senders without one.
+    ``is_null``: whether there are senders without one. ``negated``: it counts decimals, the value
+    is mantissa / 10^exponent.
     """
 
     field: str
     levels: int
     is_null: bool = False
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Time:
+    """A time since 1970 in UTC, a time of day, or a day since 1970-01-01.
+
+    ``unit`` is s, ms, us, ns or D; None where each value has its own. Of a composite ``member`` is
+    the name of the member that has the number, and ``unit_member`` of the one that has the unit, as
+    the power of ten that a second is divided by.
+    """
+
+    kind: TimeKind
+    unit: str | None
+    member: str | None = None
+    unit_member: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +186,7 @@ class Field:
     since: int
     optional: bool
     exponent: Exponent | None
+    time: Time | None
     metadata: Mapping[str, str]
     deprecated: int | None
     description: str = field(compare=False)
@@ -257,6 +295,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Group:
+    """``may_end``: a frame may end before it; then there are no entries."""
+
     name: str
     c_name: str
     schema_name: str
@@ -270,6 +310,7 @@ class Group:
     deprecated: int | None
     description: str = field(compare=False)
     place: Place = field(compare=False)
+    may_end: bool = False
 
     @property
     def is_flat(self) -> bool:
@@ -279,6 +320,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Data:
+    """``may_end``: a frame may end before it; then it is absent."""
+
     name: str
     c_name: str
     schema_name: str
@@ -289,6 +332,7 @@ class Data:
     deprecated: int | None
     description: str = field(compare=False)
     place: Place = field(compare=False)
+    may_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -312,7 +356,10 @@ class Message:
 
 @dataclass(frozen=True)
 class Module:
-    """``warnings`` are what is allowed and probably not meant, as sentences with their place."""
+    """``warnings`` are what is allowed and probably not meant, as sentences with their place.
+
+    ``notes`` say what was taken to be meant where the schema leaves it open.
+    """
 
     package: str
     schema_id: int
@@ -327,6 +374,7 @@ class Module:
     messages: tuple[Message, ...]
     removed: Mapping[int, str]
     warnings: tuple[str, ...] = field(compare=False)
+    notes: tuple[str, ...] = field(compare=False, default=())
 
     def enum_and_set_names(self) -> list[str]:
         return [each.name for each in self.enums] + [each.name for each in self.sets]

@@ -157,6 +157,8 @@ class _Reader:
             "deprecated": self.number(node, "deprecated", _WIDEST),
             "description": " ".join((node.get("description") or "").split()),
             "semantic_type": (node.get("semanticType") or "").strip() or None,
+            "time_unit": (node.get("timeUnit") or "").strip() or None,
+            "epoch": (node.get("epoch") or "").strip() or None,
             "metadata": metadata,
         }
 

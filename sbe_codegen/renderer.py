@@ -17,6 +17,7 @@ from .rendering import specs, stubs
 from .rendering.fields import FieldRenderer
 from .rendering.levels import LevelRenderer
 from .rendering.source import checked, code, comment, doc, finished, joined, json_text, literal
+from .rendering.tuples import is_scaled
 from .runtime.decode.names import free
 from .version import __version__
 
@@ -107,7 +108,7 @@ class _Renderer:
 
     def has_decimals(self) -> bool:
         levels = (level for message in self.fields.module.messages for level in ir.levels(message))
-        return any(field.exponent for level in levels for field in level.block.fields)
+        return any(is_scaled(field) for level in levels for field in level.block.fields)
 
     def has_datetimes(self) -> bool:
         levels = (level for message in self.fields.module.messages for level in ir.levels(message))

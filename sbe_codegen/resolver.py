@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from . import ir, limits, names, schema
+from . import ir, limits, names, schema, times
 from .conventions import Conventions
 from .enumerations import Enumerations
 from .errors import SchemaError
@@ -31,8 +31,11 @@ class _Resolver:
     def __init__(self, source: schema.Schema, conventions: Conventions) -> None:
         self.faults = Faults(source)
         self.enumerations = Enumerations(self.faults, source)
-        self.types = Types(self.faults, self.enumerations)
+        self.types = Types(self.faults, self.enumerations, conventions)
         self.framing = Framing(self.faults, self.types, conventions)
+        self.conventions = conventions
+        self.current = ""  # the message
+        self.tied = 0  # fields with an exponent that an attribute names
         self.head: ir.Header | None = None
 
     def module(self) -> ir.Module:
@@ -51,6 +54,13 @@ class _Resolver:
         )
         if self.head is None or self.faults.errors:
             raise Stop
+        if self.tied and self.conventions.exponent is None:
+            sentence = (
+                f"{self.tied} field{'s have' if self.tied > 1 else ' has'} an attribute exponent, "
+                "taken as a power of ten: mantissa x 10^exponent. If it counts decimals, say "
+                'exponent = "decimals" in conventions (else "power")'
+            )
+            self.faults.note("messageSchema", source.place, sentence)
         made = self.enumerations.named.values()
         return ir.Module(
             package=source.package,
@@ -66,10 +76,11 @@ class _Resolver:
             messages=tuple(messages),
             removed=dict(self.framing.conventions.removed),
             warnings=tuple(str(warning) for warning in self.faults.warnings),
+            notes=tuple(str(note) for note in self.faults.notes),
         )
 
     def message(self, source: schema.Message) -> ir.Message:
-        path = source.name
+        path = self.current = source.name
         self.faults.check(source, path)
         root = self.block(source, path, (), source.since_version)
         if self.head is not None:
@@ -169,7 +180,7 @@ class _Resolver:
             raise self.faults.add(path, source.place, sentence)
         offset = self.types.offset(source.offset, position, encoding, path, source.place)
         name = self.faults.claim_name(names.attribute(source.name), taken, path, source.place)
-        return ir.Field(
+        made = ir.Field(
             name=name,
             c_name=names.c_member(name),
             schema_name=source.name,
@@ -180,11 +191,14 @@ class _Resolver:
             since=max(source.since_version, encoding.since),
             optional=presence == "optional" and encoding.constant is None,
             exponent=None,
+            time=None,
             metadata=source.metadata,
             deprecated=source.deprecated,
             description=source.description or encoding.description,
             place=source.place,
         )
+        time = times.of_field(made, source, self.conventions, self.faults, path)
+        return replace(made, time=time)
 
     def made_constant(self, source: schema.Field, encoding: ir.Encoding, path: str) -> ir.Encoding:
         """A field of a type that is not constant itself: its valueRef gives the value."""
@@ -214,8 +228,9 @@ class _Resolver:
     ) -> list[ir.Field]:
         """The fields, mantissas with the place of the exponent that their attribute names.
 
-        It is looked up from the innermost block out. An attribute of a foreign namespace may mean
-        anything: one that names no exponent is left alone, with a warning.
+        Or that conventions do. It is looked up from the innermost block out. An attribute of a
+        foreign namespace may mean anything: one that names no exponent is left alone, with a
+        warning.
         """
         attributes = {each.name: each.exponent for each in source.fields if each.exponent}
         result = []
@@ -223,10 +238,15 @@ class _Resolver:
             self.faults.budget.check(field.place)
             wanted = attributes.get(field.schema_name)
             encoding = _mantissa(field.encoding)
-            if wanted and encoding is not None:
-                exponent = _exponent(field, wanted, (fields, *outer))
-                if exponent is not None:
-                    field = replace(field, exponent=exponent, encoding=encoding)
+            asked = [wanted] if wanted else self.conventions.exponent_names(field.schema_name)
+            for each in asked if encoding is not None else ():
+                exponent = _exponent(field, each, (fields, *outer))
+                if encoding is not None and exponent is not None:
+                    negated = self.conventions.exponent == "decimals"
+                    exponent = replace(exponent, negated=negated)
+                    field = replace(field, exponent=exponent, encoding=encoding, time=None)
+                    self.tied += wanted is not None
+                    break
             if wanted and field.exponent is None:
                 reason = (
                     "only a whole number can have one"
@@ -282,7 +302,12 @@ class _Resolver:
             deprecated=source.deprecated,
             description=source.description,
             place=source.place,
+            may_end=self.may_end(path, source.name),
         )
+
+    def may_end(self, path: str, name: str) -> bool:
+        """Whether frames may end before a group or data: those of a message, not of entries."""
+        return path == f"{self.current}.{name}" and self.conventions.may_end_before(path)
 
     def datas(
         self, source: schema.Message | schema.Group, path: str, taken: set[str]
@@ -311,6 +336,7 @@ class _Resolver:
             deprecated=source.deprecated,
             description=source.description,
             place=source.place,
+            may_end=self.may_end(path, source.name),
         )
 
 

@@ -22,6 +22,8 @@ class Element:
     deprecated: int | None = None
     description: str = ""
     semantic_type: str | None = None
+    time_unit: str | None = None
+    epoch: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,7 +11,8 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 
-from . import ir, limits, names, schema
+from . import ir, limits, names, schema, times
+from .conventions import Conventions
 from .enumerations import Enumerations
 from .errors import Place
 from .faults import Faults, Stop
@@ -26,8 +27,11 @@ _INDENT = re.compile(r"^[ \t\r]*\n\s*|\s*\n[ \t\r]*$")
 class Types:
     """Resolves each named type once."""
 
-    def __init__(self, faults: Faults, enumerations: Enumerations) -> None:
+    def __init__(
+        self, faults: Faults, enumerations: Enumerations, conventions: Conventions
+    ) -> None:
         self.faults = faults
+        self.conventions = conventions
         self.enumerations = enumerations
         self.encodings: dict[str, ir.Encoding | None] = {}
         self.open: list[str] = []  # the named types that are being resolved, outermost first
@@ -109,6 +113,8 @@ class Types:
             made,
             since=max(source.since_version, made.since),
             semantic_type=source.semantic_type,
+            time_unit=source.time_unit,
+            epoch=source.epoch,
             description=source.description,
         )
 
@@ -169,6 +175,8 @@ class Types:
             constant=constant,
             since=source.since_version,
             semantic_type=source.semantic_type,
+            time_unit=source.time_unit,
+            epoch=source.epoch,
             description=source.description,
         )
 
@@ -262,24 +270,25 @@ class Types:
                 stopped = True
                 continue
             name = self.faults.claim_name(names.member(each.name), taken, place, each.place)
-            members.append(
-                ir.Field(
-                    name=name,
-                    c_name=names.c_member(name),
-                    schema_name=each.name,
-                    id=0,
-                    type_name=each.type if isinstance(each, schema.Ref) else each.name,
-                    encoding=encoding,
-                    offset=offset,
-                    since=max(each.since_version, encoding.since),
-                    optional=encoding.presence == "optional",
-                    exponent=None,
-                    metadata=each.metadata,
-                    deprecated=each.deprecated,
-                    description=each.description or encoding.description,
-                    place=each.place,
-                )
+            made = ir.Field(
+                name=name,
+                c_name=names.c_member(name),
+                schema_name=each.name,
+                id=0,
+                type_name=each.type if isinstance(each, schema.Ref) else each.name,
+                encoding=encoding,
+                offset=offset,
+                since=max(each.since_version, encoding.since),
+                optional=encoding.presence == "optional",
+                exponent=None,
+                time=None,
+                metadata=each.metadata,
+                deprecated=each.deprecated,
+                description=each.description or encoding.description,
+                place=each.place,
             )
+            time = times.of_field(made, each, self.conventions, self.faults, place)
+            members.append(replace(made, time=time))
             if encoding.constant is None:
                 position = offset + encoding.size
         self.faults.unique(

@@ -132,6 +132,7 @@ class LevelRenderer:
             "c_name": group.c_name,
             "is_flat": group.is_flat,
             "since": group.since,
+            "may_end": group.may_end,
             "dimension": group.dimension.name,
             "walk": walk,
             "scratch": f"{group.c_name}_entry",
@@ -148,6 +149,7 @@ class LevelRenderer:
             "c_name": each.c_name,
             "element": ".".join((*elements, names.plain(each.schema_name))),
             "since": each.since,
+            "may_end": each.may_end,
             "var_data": each.var_data.name,
         }
 

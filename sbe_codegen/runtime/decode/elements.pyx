@@ -257,18 +257,26 @@ cdef class FloatOf(Element):
 
     cdef Element mantissa
     cdef bint fits              # both are an int64 at most
+    cdef bint fixed             # the exponent is the constant ``power``
+    cdef bint negated           # it counts decimals: mantissa / 10^exponent
+    cdef int64_t power
     cdef Element exponent       # an IntField, or a constant
     cdef int levels             # from the mantissa's block out to the exponent's
     cdef sbe_kept_tuples kept
 
     def __init__(self, name, schema_name, doc, Element mantissa not None,
-                 Element exponent not None, levels):
+                 Element exponent not None, levels, negated):
         Element.__init__(self, name, schema_name, doc, 0)
         self.mantissa = mantissa
         self.exponent = exponent
         self.levels = levels
+        self.negated = negated
+        self.fixed = type(exponent) is ConstantField
+        if self.fixed:
+            self.power = (<ConstantField>exponent).value
         self.fits = (
-            type(mantissa) is IntField and (<IntField>mantissa).fits and type(exponent) is IntField
+            type(mantissa) is IntField and (<IntField>mantissa).fits
+            and (self.fixed or type(exponent) is IntField)
         )
 
     def __dealloc__(self):
@@ -282,8 +290,14 @@ cdef class FloatOf(Element):
             return self.made(root, scope, owner)
         if not (<IntField>self.mantissa).load(&root.block, &mantissa):
             return None
-        if not (<IntField>self.exponent).load(&scope.block, &exponent):
+        if self.fixed:
+            exponent = self.power
+            if scope.block.version < self.exponent.since:
+                return None
+        elif not (<IntField>self.exponent).load(&scope.block, &exponent):
             return None
+        if self.negated:
+            exponent = -exponent
         if not REUSES or not sbe_scale(mantissa, exponent, &value):
             return float_of(mantissa, exponent)
         return sbe_kept_float(&self.kept, value)
@@ -294,7 +308,7 @@ cdef class FloatOf(Element):
         exponent = None if scope == NULL else self.exponent.read(scope, owner)
         if mantissa is None or exponent is None:
             return None
-        return self.scaled(mantissa, exponent)
+        return self.scaled(mantissa, -exponent if self.negated else exponent)
 
     cdef object scaled(self, object mantissa, object exponent):
         return to_float(mantissa, exponent)

@@ -29,7 +29,26 @@ class CompositeTable:
     def __init__(self, spec: Spec) -> None:
         self.size: int = spec["size"]
         self.fields: list[Spec] = spec["fields"]
+        self.decimal: list[str] | None = spec.get("decimal")  # names of mantissa and exponent
         self.kind: Any = None
+
+
+def within(
+    field: Spec, members: Sequence[Spec], types: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The members of a composite field as if they were fields of its block themselves.
+
+    Where the field may be null its first member that takes bytes may, since that says it is.
+    """
+    first = next(iter(present(members, types)), None)
+    for member in members:
+        made = dict(member)
+        made["since"] = max(field["since"], member["since"])
+        if "offset" in member:
+            made["offset"] = field["offset"] + member["offset"]
+        if member is first and field.get("optional"):
+            made["optional"] = True
+        yield made
 
 
 class FieldFormats:
@@ -80,6 +99,17 @@ class FieldFormats:
             }
         )
 
+    def decimal(self, field: Spec) -> tuple[Spec, Spec] | None:
+        """Mantissa and exponent of a composite field that is a decimal, as if fields themselves."""
+        if field["kind"] != "composite":
+            return None
+        table = self.types[field["named"]]
+        if table.decimal is None:
+            return None
+        members = {each["name"]: each for each in within(field, table.fields, self.types)}
+        mantissa, exponent = (members[name] for name in table.decimal)
+        return mantissa, exponent
+
     def row(self, field: Spec) -> Any:
         """In this machine's order, and naturally aligned."""
         if field["kind"] == "composite":
@@ -128,6 +158,8 @@ class BlockLayout:
         self.since = max((newest(field, formats.types) for field in self.fields), default=0)
         self.dtype = formats.on_the_wire(self.fields, self.length)
         self.mantissas = {f["name"]: f["exponent"] for f in self.fields if "exponent" in f}
+        self.decimals = {f["name"]: parts for f in self.fields if (parts := formats.decimal(f))}
+        self.scaled = [n for n in self.dtype.names or () if n in {*self.mantissas, *self.decimals}]
         self.constants = {f["name"]: f["constant"] for f in spec["fields"] if "constant" in f}
 
     def older_dtype(self, version: int, stride: int) -> np.dtype[Any]:
@@ -193,9 +225,10 @@ class ToFloats:
         self.specs = {field["name"]: field for field in layout.fields}
         self.constants = layout.constants
         self.scaled = [(self.specs[name], place) for name, place in layout.mantissas.items()]
-        self.copied = [name for name in self.specs if name not in layout.mantissas]
+        self.decimals = layout.decimals
+        self.copied = [name for name in self.specs if name not in layout.scaled]
         columns = [
-            (f["name"], "f8" if f["name"] in layout.mantissas else layout.formats.row(f))
+            (f["name"], "f8" if f["name"] in layout.scaled else layout.formats.row(f))
             for f in layout.fields
         ]
         self.dtype = np.dtype(columns, align=True)
@@ -212,7 +245,10 @@ class ToFloats:
             elif field["kind"] == "mantissa":
                 result[name] = list(wide(field, group[name], power, null, self.order))
             else:
-                scales.append((group[name], power, result[name], null_for(field, version), null))
+                null_mantissa = null_for(field, version)
+                scales.append((group[name], power, result[name], null_mantissa, null))
+        for name, parts in self.decimals.items():
+            scales.append(decimal_scale(parts, group[name], result[name], version))
         move([_native(group[name], result[name]) for name in self.copied], scales)
         return result
 
@@ -226,10 +262,30 @@ class ToFloats:
         """One exponent, or one for each entry, or None; and which number is null."""
         name, levels = exponent["field"], exponent["levels"]
         if levels:
-            return outer[levels, name], None
-        if name in self.constants:
-            return self.constants[name], None
-        return group[name], null_for(self.specs[name], version)
+            power, null = outer[levels, name], None
+        elif name in self.constants:
+            power, null = self.constants[name], None
+        else:
+            power, null = group[name], null_for(self.specs[name], version)
+        return negated(power, null) if exponent.get("negated") else (power, null)
+
+
+def negated(power: Any, null: Any) -> tuple[Any, Any]:
+    """Exponents that count decimals, and which of them is null, as powers of ten."""
+    if isinstance(power, np.ndarray):
+        power = power.astype(np.int64)
+    return None if power is None else -power, None if null is None else -null
+
+
+def decimal_scale(
+    parts: tuple[Spec, Spec], column: Array, target: Array, version: int = 0
+) -> tuple[Any, ...]:
+    """What `gather.move` needs to scale a column of composites of mantissa and exponent."""
+    mantissa, exponent = parts
+    power, null = exponent.get("constant"), None
+    if power is None:
+        power, null = column[exponent["name"]], null_for(exponent, version)
+    return column[mantissa["name"]], power, target, null_for(mantissa, version), null
 
 
 def _native(source: Array, target: Array) -> tuple[Array, Array]:
@@ -241,6 +297,27 @@ def null_for(field: Spec, version: int = 0) -> Any:
     """What stands for None in a number of a sender's ``version``; None where nothing does."""
     may = field["kind"] == "number" and (field.get("optional") or field["since"] > version)
     return null_of(field) if may else None
+
+
+def nulls_of(field: Spec, types: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values that stand for None in a column; of texts and characters, as their first byte.
+
+    Of a field that was added later, its null value stands for None in every row, since a sender
+    that does not have the field is shown with it.
+    """
+    kind, may = field["kind"], bool(field.get("optional") or field["since"])
+    if kind == "enum":
+        table = types[field["named"]]
+        return tuple(table.nulls if may else table.unnamed_nulls)
+    if kind == "set":
+        null = types[field["named"]].null
+        return (null[0],) if may and null else ()
+    if kind == "char":
+        return tuple({0, field["null"]}) if may else ()
+    if kind == "text":
+        return (0,) if may else ()
+    found = null_for(field)
+    return () if found is None else (found,)
 
 
 def wide(

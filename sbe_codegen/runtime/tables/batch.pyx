@@ -15,6 +15,7 @@ from .runs cimport add_buffer, add_run
 from .tables cimport append_t
 
 from .inputs import as_run
+from .symbols import checked
 
 cdef enum:
     FIRST_ROWS = 256            # room that tables of decode_many have at first
@@ -24,9 +25,11 @@ cdef class Collector:
     """Turns frames into tables as they arrive. See the generated modules."""
 
     cdef int open(
-        self, Schema schema, append_t append_frames, object capacity, object on_error
+        self, Schema schema, append_t append_frames, object capacity, object on_error,
+        object symbols,
     ) except -1:
         self.rows = new_rows(schema, append_frames, capacity, on_error, 16)
+        self.rows.symbols = checked(symbols)
         return 0
 
     @cython.binding(False)
@@ -61,9 +64,12 @@ cdef int raise_unopened() except -1:
     raise TypeError("this is the base of the Collectors of generated modules: use one of those")
 
 
-cdef object decode_frames(Schema schema, append_t append_frames, object frames, object on_error):
+cdef object decode_frames(
+    Schema schema, append_t append_frames, object frames, object on_error, object symbols
+):
     """`decode_many` of a generated module."""
     cdef Rows rows = new_rows(schema, append_frames, FIRST_ROWS, on_error, 8)
+    rows.symbols = checked(symbols)
     run = as_run(frames)
     if run is None:
         rows.add_all(frames)

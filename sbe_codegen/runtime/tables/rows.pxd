@@ -19,6 +19,7 @@ cdef class Rows:
     cdef bint collect           # refused frames are noted, not raised
     cdef size_t prefix
     cdef int64_t frame_count
+    cdef object symbols         # Symbols that batches share, or None
     cdef bint finished          # handed over: nothing may be added any more
 
     cdef Rows fresh(self)

@@ -172,6 +172,7 @@ cdef class Rows:
         rows.append_frames = self.append_frames
         rows.collect = self.collect
         rows.prefix = self.prefix
+        rows.symbols = self.symbols
         rows.tables.capacity = self.tables.capacity
         allocate(rows)
         for i in range(self.tables.count):
@@ -285,6 +286,9 @@ cdef class Rows:
             table = &self.tables.items[i]
             if table.rows.used:
                 contents[message] = contents_of(table, message._LAYOUT, columns)
+        if self.symbols is not None:
+            for message, found in contents.items():
+                self.symbols.share(found, message._LAYOUT)
         rejections.schema = self.schema
         rejections.faults = self.faults
         self.faults = sbe_buffer(NULL, 0, 0, 0)
