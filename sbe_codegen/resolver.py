@@ -240,7 +240,7 @@ class _Resolver:
             encoding = _mantissa(field.encoding)
             asked = [wanted] if wanted else self.conventions.exponent_names(field.schema_name)
             for each in asked if encoding is not None else ():
-                exponent = _exponent(field, each, (fields, *outer))
+                exponent = _exponent(field, each, (fields, *outer), wanted is not None)
                 if encoding is not None and exponent is not None:
                     negated = self.conventions.exponent == "decimals"
                     exponent = replace(exponent, negated=negated)
@@ -340,10 +340,15 @@ class _Resolver:
         )
 
 
-def _exponent(mantissa: ir.Field, wanted: str, scopes: _Scopes) -> ir.Exponent | None:
+def _exponent(
+    mantissa: ir.Field, wanted: str, scopes: _Scopes, is_exact: bool
+) -> ir.Exponent | None:
+    """``is_exact``: an attribute says the name; conventions take no notice of capitals."""
     for levels, scope in enumerate(scopes):
         for field in scope:
-            if field.schema_name == wanted and field is not mantissa:
+            name = field.schema_name
+            is_it = name == wanted if is_exact else name.lower() == wanted.lower()
+            if is_it and field is not mantissa:
                 encoding = field.encoding
                 is_small = encoding.primitive.name in ("int8", "uint8")
                 is_number = encoding.kind == "number" and is_small

@@ -1,4 +1,4 @@
-"""What exchanges publish and no standard foresees: accepted, said, and meant as its author means it."""
+"""What exchanges publish and no standard foresees: accepted, said, and meant as it is meant."""
 
 from __future__ import annotations
 
@@ -324,8 +324,12 @@ def test_a_schema_full_of_odd_names_is_compiled_and_says_them_as_they_are(compil
     with pytest.raises(sbe_codegen.runtime.errors.TruncatedMessage, match="Price_Levels"):
         module.decode(frame(b"\1\7\1"))
     found = "\n".join(said(text))
-    for sentence in ("'Top of Book' is no SBE name", "value 1 is used by 'Stat us.Pre-Open' already",
-                     "validValue 'Pre-Open' is there twice", "bit 0 is used by 'Fl ags.N/A' already"):  # fmt: skip
+    for sentence in (
+        "'Top of Book' is no SBE name",
+        "value 1 is used by 'Stat us.Pre-Open' already",
+        "validValue 'Pre-Open' is there twice",
+        "bit 0 is used by 'Fl ags.N/A' already",
+    ):
         assert sentence in found
 
 

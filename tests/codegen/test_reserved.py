@@ -49,9 +49,12 @@ def everything(words: list[str]) -> str:
         for i, w in enumerate(taken)
         if of[w] not in (3, 4)
     )
+
+    def dims_of(word: str) -> str:
+        return f"dimensionType='{word}'" if of.get(word) == 3 else ""
+
     groups = "".join(
-        f"<group name='{w}' id='{i}' dimensionType='{w if of.get(w) == 3 else 'groupSizeEncoding'}'>"
-        f"<field name='{w}' id='1' type='uint8'/></group>"
+        f"<group name='{w}' id='{i}' {dims_of(w)}><field name='{w}' id='1' type='uint8'/></group>"
         for i, w in enumerate(words)
     )
     inner = "".join(
@@ -93,8 +96,8 @@ def load(words: list[str], folder: Path) -> None:
 
 
 def test_words_that_break_compilers_are_no_names(tmp_path: Path) -> None:
-    load(["NULL", "None", "nogil", "sizeof", "cdef", "class", "IF", "DEF", "errno", "nullptr", "match"],
-         tmp_path)  # fmt: skip
+    words = "NULL None nogil sizeof cdef class IF DEF errno nullptr match"
+    load(words.split(), tmp_path)
 
 
 @pytest.mark.long

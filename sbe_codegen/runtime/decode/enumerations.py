@@ -21,7 +21,7 @@ class EnumTable:
         plain: Mapping[int, str | bool],
         labels: Mapping[int, str],
         metadata: Mapping[int, Any],
-        nulls: tuple[int, ...],
+        nulls: tuple[int, ...] = (),
     ) -> None:
         none = dict.fromkeys(nulls)
         self.members = {**none, **members}
@@ -41,7 +41,7 @@ class SetTable:
         kind: Any,
         labels: Mapping[int, str],
         metadata: Mapping[int, Any],
-        null: tuple[int, str] | None,
+        null: tuple[int, str] | None = None,
     ) -> None:
         self.kind = kind
         self.facts = _facts(labels, metadata)
@@ -69,7 +69,7 @@ def enum_table(
     labels: Mapping[int, str],
     is_bool: bool,
     metadata: Mapping[int, Any],
-    nulls: tuple[int, ...],
+    nulls: tuple[int, ...] = (),
 ) -> EnumTable:
     """An enum of exactly False and True is bool wherever its values are Python objects."""
     if is_bool:

@@ -196,7 +196,9 @@ class BlockLayout:
             big = self.formats.order == ">"
             null = field["null"].to_bytes(field["length"], "big" if big else "little", signed=True)
             column[...] = np.frombuffer(null, np.uint8)
-        elif field["kind"] not in ("text", "char", "set"):
+        elif field["kind"] == "set":
+            column[...] = field.get("null", 0)
+        elif field["kind"] not in ("text", "char"):
             column[...] = null_of(field)
 
     def row_dtype(self, prefix: Sequence[str], codes: Sequence[str]) -> np.dtype[Any]:

@@ -43,7 +43,7 @@ def is_null(column: Array, fact: Fact) -> Array | None:
     elif column.dtype.kind == "U":
         found = column == ""
     elif column.dtype.kind == "S":
-        rows = column.view(np.uint8).reshape(len(column), -1)
+        rows = column.view(np.uint8).reshape(len(column), column.dtype.itemsize)
         if fact.charset.startswith(("utf-16", "utf-32")):  # a NUL is more than a byte
             found = ~rows[:, : int(fact.charset[4:6]) // 8].any(axis=1)
         else:
