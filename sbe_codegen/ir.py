@@ -354,11 +354,17 @@ class Message:
     place: Place = field(compare=False)
 
 
+class Note(str):
+    """A warning that is none: nothing is odd, but something had to be assumed."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Module:
     """``warnings`` are what is allowed and probably not meant, as sentences with their place.
 
-    ``notes`` say what was taken to be meant where the schema leaves it open.
+    Among them are notes: what was taken to be meant where the schema leaves it open.
     """
 
     package: str
@@ -374,7 +380,10 @@ class Module:
     messages: tuple[Message, ...]
     removed: Mapping[int, str]
     warnings: tuple[str, ...] = field(compare=False)
-    notes: tuple[str, ...] = field(compare=False, default=())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(each for each in self.warnings if isinstance(each, Note))
 
     def enum_and_set_names(self) -> list[str]:
         return [each.name for each in self.enums] + [each.name for each in self.sets]

@@ -75,8 +75,10 @@ class _Resolver:
             var_data=tuple(each for each in self.framing.var_data.values() if each),
             messages=tuple(messages),
             removed=dict(self.framing.conventions.removed),
-            warnings=tuple(str(warning) for warning in self.faults.warnings),
-            notes=tuple(str(note) for note in self.faults.notes),
+            warnings=(
+                *(str(warning) for warning in self.faults.warnings),
+                *(ir.Note(note) for note in self.faults.notes),
+            ),
         )
 
     def message(self, source: schema.Message) -> ir.Message:
