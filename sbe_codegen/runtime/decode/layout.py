@@ -344,6 +344,7 @@ class TableLayout:
         self.dictionaries = [each["name"] for each in texts]
         self.encodings = [each["encoding"] for each in texts]
         self.blobs = [each["name"] for each in spec["data"] if not each["encoding"]]
+        self.plans: dict[bool, Any] = {}  # of columns, by those who make them
         self._row_dtypes: dict[tuple[str, ...], np.dtype[Any]] = {}
 
     def row_dtype(self, prefix: tuple[str, ...] = ()) -> np.dtype[Any]:

@@ -20,7 +20,7 @@ from ..decode.layout import (
 )
 from ..decode.times import unit_of
 from ..errors import UnknownName
-from .forms import RECEIVED, Fact, as_datetimes, as_strings
+from .forms import NAN, PLAIN, RECEIVED, Fact, as_datetimes, as_strings
 from .interchange import arrow_table, pandas_frame, polars_frame
 
 Array = np.ndarray[Any, Any]
@@ -144,29 +144,26 @@ def _columns(
     scales: list[Any] = []
     for name in records.dtype.names or ():
         if name in ("frame", "received_ns"):  # which no field is called
-            facts[name] = Fact(time=RECEIVED if name == "received_ns" else None)
+            facts[name] = RECEIVED if name == "received_ns" else PLAIN
             copies.append((records[name], _new(arrays, name, records[name])))
-    for leaf in _leaves(layout.block.fields, records, formats, forms.floats):
-        path, spec, column = leaf.path, leaf.spec, leaf.column
-        nulls = nulls_of(spec, formats.types)
-        exponent = spec.get("exponent") if forms.floats else None
+    for leaf in _plan(layout, forms.floats):
+        column = records
+        for part in leaf.parts:
+            column = column[part]
+        facts[leaf.path] = leaf.fact
+        spec, exponent = leaf.spec, leaf.exponent
         if leaf.decimal is not None:
-            target = arrays[path] = np.empty(len(records))
-            scale = decimal_scale(leaf.decimal, column, target)
-            facts[path] = Fact(nulls=(np.nan,) if scale[3:] != (None, None) else ())
-            scales.append(scale)
+            target = arrays[leaf.path] = np.empty(len(records))
+            scales.append(decimal_scale(leaf.decimal, column, target))
             continue
         if exponent is None:
-            time = spec.get("time") if leaf.time is None else leaf.time
-            charset = spec.get("encoding") or "latin-1"
-            facts[path] = Fact(time=time, nulls=nulls, whole=leaf.whole, charset=charset)
-            copies.append((column, _new(arrays, path, column)))
+            copies.append((column, _new(arrays, leaf.path, column)))
             continue
-        target = arrays[path] = np.empty(len(records))
+        target = arrays[leaf.path] = np.empty(len(records))
         power, power_null = _power(exponent, ((table, None), *outer))
-        null = nulls[0] if nulls else None
+        null = leaf.fact.nulls[0] if leaf.fact.nulls else None
         may = spec["kind"] == "mantissa" or (null, power_null) != (None, None)
-        facts[path] = Fact(nulls=(np.nan,) if may else ())
+        facts[leaf.path] = NAN if may else PLAIN
         if spec["kind"] == "mantissa":
             target[:] = list(wide(spec, column, power, power_null, formats.order))
         else:
@@ -227,38 +224,52 @@ class _Leaf(NamedTuple):
     """A column to be: of a field, of a member, or of a decimal as one."""
 
     path: str
+    parts: tuple[str, ...]  # the same, in a structured array
     spec: Mapping[str, Any]
-    column: Array
+    fact: Fact
     decimal: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
-    whole: str = (
-        ""  # the field that the column says most of: of a mantissa, of the number of a time
-    )
-    time: Mapping[str, Any] | None = None
+    exponent: Mapping[str, Any] | None = None  # where there are to be floats
+
+
+def _plan(layout: Any, floats: bool) -> list[_Leaf]:
+    """The columns of the fields of a table; each is made once."""
+    if floats not in layout.plans:
+        block = layout.block
+        layout.plans[floats] = list(_leaves(block.fields, block.formats, floats))
+    found: list[_Leaf] = layout.plans[floats]
+    return found
 
 
 def _leaves(
     fields: Iterable[Mapping[str, Any]],
-    records: Array,
     formats: FieldFormats,
     floats: bool,
-    path: str = "",
+    outer: tuple[str, ...] = (),
 ) -> Iterator[_Leaf]:
     for field in fields:
-        column = records[field["name"]]
-        name = f"{path}{field['name']}"
+        path = (*outer, field["name"])
+        name = ".".join(path)
         if field["kind"] != "composite":
-            yield _Leaf(name, field, column)
+            fact = Fact(
+                time=field.get("time"),
+                nulls=nulls_of(field, formats.types),
+                charset=field.get("encoding") or "latin-1",
+            )
+            exponent = field.get("exponent") if floats else None
+            yield _Leaf(name, path, field, fact, exponent=exponent)
             continue
         parts = formats.decimal(field)
         if parts is not None and floats:
-            yield _Leaf(name, field, column, parts)
+            may = any(nulls_of(each, formats.types) for each in parts)
+            yield _Leaf(name, path, field, NAN if may else PLAIN, parts)
             continue
         time = field.get("time", {})
         main = parts[0]["name"] if parts else time.get("member")
-        members = [*within(field, formats.types[field["named"]].fields, formats.types)]
-        for leaf in _leaves(present(members, formats.types), column, formats, floats, f"{name}."):
+        members = within(field, formats.types[field["named"]].fields, formats.types)
+        for leaf in _leaves(present([*members], formats.types), formats, floats, path):
             if leaf.path == f"{name}.{main}":
-                leaf = leaf._replace(whole=name, time=dict(time, path=name) if time else None)
+                fact = leaf.fact._replace(whole=name, time=time or leaf.fact.time)
+                leaf = leaf._replace(fact=fact)
             yield leaf
 
 

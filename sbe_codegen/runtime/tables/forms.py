@@ -11,7 +11,6 @@ from ..errors import MalformedMessage
 
 Array = np.ndarray[Any, Any]
 NO_TEXT = 2**32 - 1
-RECEIVED = {"kind": "timestamp", "unit": "ns"}
 _POWERS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _NAT = np.iinfo(np.int64).min
 
@@ -29,6 +28,11 @@ class Fact(NamedTuple):
     texts: Sequence[str] | None = None
     whole: str = ""
     charset: str = "latin-1"
+
+
+PLAIN = Fact()
+NAN = Fact(nulls=(np.nan,))
+RECEIVED = Fact(time={"kind": "timestamp", "unit": "ns"})
 
 
 def is_null(column: Array, fact: Fact) -> Array | None:
