@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from . import ir, names
+from . import ir, names, pages
 from .rendering import specs, stubs
 from .rendering.fields import FieldRenderer
 from .rendering.levels import LevelRenderer
@@ -64,6 +64,7 @@ class _Renderer:
         taken = {message.name for message in module.messages}
         return {
             "banner": banner,
+            "page": doc(pages.page(pages.DECODE)),
             "package": doc(module.package),
             "schema_id": module.schema_id,
             "schema_version": module.version,

@@ -27,7 +27,7 @@ class Columns(Protocol):
     def items(self) -> ItemsView[str, Array]: ...
 
 
-def _clean(texts: Any) -> list[str]:
+def clean(texts: Any) -> list[str]:
     """Text that was kept by surrogateescape, with its bytes spelt out; and so other surrogates."""
     result = []
     for each in texts:
@@ -87,7 +87,7 @@ def _arrow(pa: Any, column: Array, fact: Fact) -> Any:
         return pa.array(column, pa.string(), mask=missing)
     if fact.texts is not None:
         codes = pa.array(column, mask=missing)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(_clean(fact.texts), pa.string()))
+        return pa.DictionaryArray.from_arrays(codes, pa.array(clean(fact.texts), pa.string()))
     return _with_nulls(pa, pa.from_numpy_dtype(column.dtype), column, missing)
 
 
@@ -201,7 +201,7 @@ def _series(pd: Any, column: Array, fact: Fact) -> Any:
     if fact.texts is not None:
         codes = column.astype(np.int64)
         codes[column == NO_TEXT] = -1
-        return pd.Categorical.from_codes(codes, _clean(fact.texts))
+        return pd.Categorical.from_codes(codes, clean(fact.texts))
     if not fact.nulls or column.dtype.kind not in "iu":
         return column
     return pd.arrays.IntegerArray(

@@ -38,7 +38,7 @@ class Symbols:
         return f"<Symbols: {', '.join(f'{len(t)} {n}' for n, t in self._codes.items()) or 'none'}>"
 
     def share(self, contents: Any, layout: Any) -> None:
-        """Gives what was written for a message or group (`results.Contents`) the shared codes."""
+        """Gives what was written for a message or group (`contents.Contents`) the shared codes."""
         for i, name in enumerate(layout.dictionaries):
             with self._lock:
                 known = self._codes.setdefault(name, {})
