@@ -173,6 +173,8 @@ class _Renderer:
         }
 
     def set(self, each: ir.Set, taken: set[str]) -> dict[str, Any]:
+        metadata = {c.value: dict(c.metadata) for c in each.choices if c.metadata}
+        null = (each.null.value, each.null.schema_name) if each.null else None
         return {
             "name": each.name,
             "schema_name": doc(each.schema_name),
@@ -183,8 +185,7 @@ class _Renderer:
                 *([{"name": each.null.name, "mask": each.null.value}] if each.null else ()),
             ],
             "labels": literal(_labels(each.choices)),
-            "null": literal((each.null.value, each.null.schema_name) if each.null else None),
-            "metadata": literal({c.value: dict(c.metadata) for c in each.choices if c.metadata}),
+            "rest": code("{}, {}", literal(metadata), literal(null)),
         }
 
     def composite(self, composite: ir.Composite) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from .html import batch_html, rows_html
 if TYPE_CHECKING:
     from .written import Written
 
-Decimals = Literal["float64", "raw"]
-
 
 class Forms(TypedDict, total=False):
     """What columns may be asked to be, beside ``decimals``: see `columns.Columns`."""
@@ -139,7 +137,11 @@ class GroupTable(_Rows):
         self._around = around
 
     def columns(
-        self, decimals: Decimals = "float64", *, joined: bool = False, **forms: Unpack[Forms]
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Columns:
         """The entries as contiguous columns. See `columns.Columns`.
 
@@ -150,19 +152,31 @@ class GroupTable(_Rows):
         return Columns.of(self, decimals, joined, **forms)
 
     def to_arrow(
-        self, decimals: Decimals = "float64", *, joined: bool = False, **forms: Unpack[Forms]
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
         """``columns(decimals, joined=joined, ...).to_arrow()``: a row for each entry."""
         return self.columns(decimals, joined=joined, **forms).to_arrow()
 
     def to_polars(
-        self, decimals: Decimals = "float64", *, joined: bool = False, **forms: Unpack[Forms]
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
         """``columns(decimals, joined=joined, ...).to_polars()``: a row for each entry."""
         return self.columns(decimals, joined=joined, **forms).to_polars()
 
     def to_pandas(
-        self, decimals: Decimals = "float64", *, joined: bool = False, **forms: Unpack[Forms]
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
         """``columns(decimals, joined=joined, ...).to_pandas()``: a row for each entry."""
         return self.columns(decimals, joined=joined, **forms).to_pandas()
@@ -204,19 +218,27 @@ class Table(_Rows):
             )
         return self.dictionary("symbol")
 
-    def columns(self, decimals: Decimals = "float64", **forms: Unpack[Forms]) -> Columns:
+    def columns(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Columns:
         """All of it as contiguous columns. See `columns.Columns`."""
         return Columns.of(self, decimals, **forms)
 
-    def to_arrow(self, decimals: Decimals = "float64", **forms: Unpack[Forms]) -> Any:
+    def to_arrow(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
         """``columns(decimals, ...).to_arrow()``."""
         return self.columns(decimals, **forms).to_arrow()
 
-    def to_polars(self, decimals: Decimals = "float64", **forms: Unpack[Forms]) -> Any:
+    def to_polars(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
         """``columns(decimals, ...).to_polars()``."""
         return self.columns(decimals, **forms).to_polars()
 
-    def to_pandas(self, decimals: Decimals = "float64", **forms: Unpack[Forms]) -> Any:
+    def to_pandas(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
         """``columns(decimals, ...).to_pandas()``."""
         return self.columns(decimals, **forms).to_pandas()
 
@@ -300,7 +322,7 @@ class Batch:
         return self.tables[message]
 
     def columns(
-        self, message: type, decimals: Decimals = "float64", **forms: Unpack[Forms]
+        self, message: type, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
     ) -> Columns:
         """``batch[message].columns(decimals, ...)``."""
         return self.tables[message].columns(decimals, **forms)
