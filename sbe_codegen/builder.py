@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import ir, parser, renderer, resolver, selection
+from . import ir, names, parser, renderer, resolver, selection
 from .conventions import Conventions
 
 SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
@@ -43,7 +43,7 @@ def switches() -> frozenset[str]:
 
 def module_name(package: str) -> str:
     """The name of the module for a schema's package: importable, and hiding no other."""
-    name = package.replace(".", "_")
+    name = names.module(package)
     return f"{name}_" if is_taken(name) else name
 
 

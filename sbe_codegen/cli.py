@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import builder, differences, frames_cli, layouts
+from . import builder, differences, frames_cli, ir, layouts
 from .conventions import Conventions
 from .errors import SbeError, SchemaError
 from .names import is_identifier
@@ -137,7 +137,7 @@ def _check(options: argparse.Namespace) -> int:
         return 1
     plural = "s" * (len(module.messages) != 1)
     for warning in module.warnings:
-        say(f"warning: {warning}")
+        say(f"{'note' if isinstance(warning, ir.Note) else 'warning'}: {warning}")
     say(
         f"{options.schema}: {module.package}, schema {module.schema_id}, version "
         f"{module.version}: {len(module.messages)} message{plural}, no errors"

@@ -9,6 +9,7 @@ from .conventions import Conventions
 from .errors import Place
 from .faults import Faults, Stop
 from .primitives import PRIMITIVES
+from .runtime.decode.names import free
 from .types import PAYLOADS, Types
 
 _MAX_COUNT = 2**31 - 1
@@ -33,6 +34,7 @@ def _implied(name: str, value: int, place: Place) -> ir.Field:
         since=0,
         optional=False,
         exponent=None,
+        time=None,
         metadata={},
         deprecated=None,
         description="",
@@ -47,6 +49,7 @@ class Framing:
         self.conventions = conventions
         self.dimensions: dict[str, ir.Dimension | None] = {}
         self.var_data: dict[str, ir.VarData | None] = {}
+        self.taken: set[str] = set()  # names of functions
 
     def framing_composite(self, name: str, path: str, place: Place) -> ir.Composite:
         if not name:
@@ -59,6 +62,12 @@ class Framing:
         composite = self.types.named_encoding(name, path, place).composite
         assert composite is not None
         return composite
+
+    def claim(self, composite: ir.Composite) -> str:
+        """What functions that read it are called after."""
+        name = free(names.plain(composite.schema_name), self.taken)
+        self.taken.add(name)
+        return name
 
     def unsigned(self, composite: ir.Composite, name: str, what: str) -> ir.Field:
         """The member ``name``, which is one unsigned number."""
@@ -158,7 +167,7 @@ class Framing:
             sentence = "group dimensions of constants only: a count of entries has to be sent"
             raise self.faults.add(composite.schema_name, composite.place, sentence)
         return ir.Dimension(
-            composite.schema_name,
+            self.claim(composite),
             composite.size,
             length,
             count,
@@ -192,7 +201,7 @@ class Framing:
         if payload.encoding.primitive.size != 1 or not is_bytes:
             raise self.faults.add(path, payload.place, "varData must be char or uint8")
         return ir.VarData(
-            name,
+            self.claim(composite),
             length,
             payload.offset,
             payload.encoding.charset,

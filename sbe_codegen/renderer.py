@@ -6,6 +6,7 @@ import, `stubs` for the types that a type checker sees, and `source` for what ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ from .rendering import specs, stubs
 from .rendering.fields import FieldRenderer
 from .rendering.levels import LevelRenderer
 from .rendering.source import checked, code, comment, doc, finished, joined, json_text, literal
+from .rendering.tuples import is_scaled
 from .runtime.decode.names import free
 from .version import __version__
 
@@ -64,7 +66,7 @@ class _Renderer:
         return {
             "banner": banner,
             "page": doc(pages.page(pages.DECODE)),
-            "package": module.package,
+            "package": doc(module.package),
             "schema_id": module.schema_id,
             "schema_version": module.version,
             "version": module.version,
@@ -102,14 +104,14 @@ class _Renderer:
             ],
             "messages": messages,
             "framings": [self.levels.framing(*each) for each in self.levels.framings],
-            "union": joined(" | ", (message["name"] for message in messages)),
+            "union": joined(" | ", (message["name"] for message in messages)) or code("Any"),
             "has_decimals": self.has_decimals(),
             "has_datetimes": self.has_datetimes(),
         }
 
     def has_decimals(self) -> bool:
         levels = (level for message in self.fields.module.messages for level in ir.levels(message))
-        return any(field.exponent for level in levels for field in level.block.fields)
+        return any(is_scaled(field) for level in levels for field in level.block.fields)
 
     def has_datetimes(self) -> bool:
         levels = (level for message in self.fields.module.messages for level in ir.levels(message))
@@ -167,27 +169,31 @@ class _Renderer:
     def enum(self, enum: ir.Enum, taken: set[str]) -> dict[str, Any]:
         return {
             "name": enum.name,
-            "schema_name": enum.schema_name,
+            "schema_name": doc(enum.schema_name),
+            "alias": enum.schema_name if _has_alias(enum, taken) else "",
             "primitive": enum.primitive.name,
             "null": enum.null,
+            "nulls": literal(enum.nulls),
             "members": enum.values,
-            "labels": literal({value.value: value.schema_name for value in enum.values}),
+            "labels": literal(_labels(enum.values)),
             "is_bool": literal(enum.is_bool),
             "metadata": literal({v.value: dict(v.metadata) for v in enum.values if v.metadata}),
-            "has_alias": _has_alias(enum, taken),
         }
 
     def set(self, each: ir.Set, taken: set[str]) -> dict[str, Any]:
+        metadata = {c.value: dict(c.metadata) for c in each.choices if c.metadata}
+        null = (each.null.value, each.null.schema_name) if each.null else None
         return {
             "name": each.name,
-            "schema_name": each.schema_name,
+            "schema_name": doc(each.schema_name),
+            "alias": each.schema_name if _has_alias(each, taken) else "",
             "primitive": each.primitive.name,
             "members": [
-                {"name": choice.name, "mask": 1 << choice.value} for choice in each.choices
+                *({"name": choice.name, "mask": 1 << choice.value} for choice in each.choices),
+                *([{"name": each.null.name, "mask": each.null.value}] if each.null else ()),
             ],
-            "labels": literal({choice.value: choice.schema_name for choice in each.choices}),
-            "metadata": literal({c.value: dict(c.metadata) for c in each.choices if c.metadata}),
-            "has_alias": _has_alias(each, taken),
+            "labels": literal(_labels(each.choices)),
+            "rest": code("{}, {}", literal(metadata), literal(null)),
         }
 
     def composite(self, composite: ir.Composite) -> dict[str, Any]:
@@ -198,9 +204,17 @@ class _Renderer:
         }
 
 
+def _labels(values: Sequence[ir.Value]) -> dict[int, str]:
+    """The names of numbers; of two for one number, the first."""
+    result: dict[int, str] = {}
+    for value in values:
+        result.setdefault(value.value, value.schema_name)
+    return result
+
+
 def _has_alias(made: ir.Enum | ir.Set, taken: set[str]) -> bool:
     """Whether the schema's own spelling, with a small first letter, is a name in the module too."""
     name = made.schema_name
     return made.name == names.type_name(name) != name and (
-        names.class_name(name) == name and name not in taken
+        names.is_identifier(name) and names.class_name(name) == name and name not in taken
     )

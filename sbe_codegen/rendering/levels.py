@@ -110,7 +110,7 @@ class LevelRenderer:
         outer: tuple[str, ...],
         version: str,
     ) -> dict[str, Any]:
-        elements = (*outer, group.schema_name)
+        elements = (*outer, names.plain(group.schema_name))
         own_path = f"{path}_{group.name}"
         own_prefix = f"{prefix}{names.type_name(group.schema_name)}"
         model = self.level(group, own_path, own_prefix, elements)
@@ -133,6 +133,7 @@ class LevelRenderer:
             "c_name": group.c_name,
             "is_flat": group.is_flat,
             "since": group.since,
+            "may_end": group.may_end,
             "dimension": group.dimension.name,
             "walk": walk,
             "scratch": f"{group.c_name}_entry",
@@ -147,8 +148,9 @@ class LevelRenderer:
     def data(self, each: ir.Data, elements: tuple[str, ...]) -> dict[str, Any]:
         return {
             "c_name": each.c_name,
-            "element": ".".join((*elements, each.schema_name)),
+            "element": ".".join((*elements, names.plain(each.schema_name))),
             "since": each.since,
+            "may_end": each.may_end,
             "var_data": each.var_data.name,
         }
 

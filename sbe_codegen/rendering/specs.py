@@ -94,6 +94,8 @@ def _data(source: ir.Data) -> dict[str, Any]:
         result["empty_is_null"] = True
     if source.var_data.is_embedded:
         result["embedded"] = True
+    if source.may_end:
+        result["may_end"] = True
     return result | _facts(source)
 
 
@@ -131,12 +133,20 @@ def _field(source: ir.Field, key_of: _KeyOf) -> dict[str, Any]:
         result["named"] = key_of(encoding.composite)
     if source.exponent:
         result["exponent"] = {"field": source.exponent.field, "levels": source.exponent.levels}
+        if source.exponent.negated:
+            result["exponent"]["negated"] = True
+    if source.time:
+        time = source.time
+        parts = {"member": time.member, "unit_member": time.unit_member} if time.member else {}
+        result["time"] = {"kind": time.kind, "unit": time.unit, **parts}
     return result | _facts(source)
 
 
 def composite(source: ir.Composite, key_of: _KeyOf) -> str:
     fields = (" " + json.dumps(_field(member, key_of)) for member in source.members)
     head = {"key": key_of(source), "name": source.name, "size": source.size}
+    if source.decimal:
+        head["decimal"] = [member.name for member in source.decimal]
     return _json(head, "", fields=fields)
 
 

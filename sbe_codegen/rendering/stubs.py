@@ -6,8 +6,9 @@ from typing import Any
 
 from .. import ir, names
 from ..runtime.decode.names import free
-from ..runtime.decode.times import datetime_name, unit_of
+from ..runtime.decode.times import datetime_name
 from .source import Source, code, joined
+from .tuples import is_scaled
 
 _ROWS = code("NDArray[np.void]")
 _GROUP = code("Sequence[Mapping[str, Any] | Any] | NDArray[np.void] | None")
@@ -80,19 +81,23 @@ def _given(field: ir.Field) -> Source:
 
 def _float_types(elements: list[ir.Field | ir.Data]) -> Source:
     """Those of ``astuple_float``; empty where there are no mantissas."""
-    if not any(isinstance(each, ir.Field) and each.exponent for each in elements):
+    if not any(map(is_scaled, elements)):
         return code("")
     types = (
-        _scaled_type("float", each) if isinstance(each, ir.Field) and each.exponent else _type(each)
+        _scaled_type("float", each)
+        if isinstance(each, ir.Field) and is_scaled(each)
+        else _type(each)
         for each in elements
     )
     return joined(", ", types)
 
 
 def _scaled_type(name: str, field: ir.Field) -> Source:
-    assert field.exponent is not None
-    is_null = field.optional or field.since or field.encoding.kind == "mantissa"
-    is_null = is_null or field.exponent.is_null
+    is_null = bool(field.optional or field.since or field.encoding.kind == "mantissa")
+    if field.exponent is not None:
+        is_null = is_null or field.exponent.is_null
+    elif field.encoding.composite is not None and field.encoding.composite.decimal is not None:
+        is_null = is_null or any(m.optional or m.since for m in field.encoding.composite.decimal)
     return code("{} | None" if is_null else "{}", name)
 
 
@@ -122,7 +127,7 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
     taken |= {group.name for group in level.groups} | {each.name for each in level.data}
     for field in level.block.fields:
         result.append({"name": field.name, "type": of_field(field)})
-        if field.exponent:
+        if is_scaled(field):
             for ending, made in (("float", "float"), ("decimal", "Decimal")):
                 name = free(f"{field.name}_{ending}", taken)
                 scaled.append({"name": name, "type": _scaled_type(made, field)})
@@ -137,11 +142,11 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
             result.append({"name": group.name, "type": kind})
             continue
         result.append({"name": group.name, "type": _ROWS})
-        if any(field.exponent for field in group.block.fields):
+        if any(map(is_scaled, group.block.fields)):
             result.append({"name": free(f"{group.name}_float", taken), "type": _ROWS})
     for each in level.data:
         result.append({"name": each.name, "type": _type(each)})
-        kind = code("bytes | None" if each.since else "bytes")
+        kind = code("bytes | None" if each.since or each.may_end else "bytes")
         result.append({"name": free(f"{each.name}_bytes", taken), "type": kind})
         if each.var_data.is_embedded:
             result.append({"name": free(f"{each.name}_message", taken), "type": "Any"})
@@ -150,13 +155,14 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
 
 def is_time(field: ir.Field) -> bool:
     """Whether it has an attribute that is a datetime."""
-    return unit_of(field.type_name) is not None and field.encoding.kind == "number"
+    time = field.time
+    return time is not None and time.kind == "timestamp" and time.member is None
 
 
 def _type(element: ir.Field | ir.Data) -> Source:
     if isinstance(element, ir.Field):
         return of_field(element)
-    is_null = element.since or element.var_data.empty_is_null
+    is_null = element.since or element.may_end or element.var_data.empty_is_null
     made = "str" if element.var_data.charset else "bytes"
     return code("{} | None" if is_null else "{}", made)
 

@@ -17,6 +17,7 @@ from .tables cimport append_t
 from ..errors import DecodeError
 from .inputs import as_run
 from .numbered import number, numbered, renumbered
+from .symbols import checked
 
 cdef enum:
     FIRST_ROWS = 256            # room that tables of decode_many have at first
@@ -26,9 +27,11 @@ cdef class Collector:
     """Turns frames into tables as they arrive. See the generated modules."""
 
     cdef int open(
-        self, Schema schema, append_t append_frames, object capacity, object on_error
+        self, Schema schema, append_t append_frames, object capacity, object on_error,
+        object symbols,
     ) except -1:
         self.rows = new_rows(schema, append_frames, capacity, on_error, 16)
+        self.rows.symbols = checked(symbols)
         return 0
 
     @cython.binding(False)
@@ -69,15 +72,18 @@ cdef int raise_unopened() except -1:
     raise TypeError("this is the base of the Collectors of generated modules: use one of those")
 
 
-cdef object decode_frames(Schema schema, append_t append_frames, object frames, object on_error):
+cdef object decode_frames(
+    Schema schema, append_t append_frames, object frames, object on_error, object symbols
+):
     """`decode_many` of a generated module."""
     cdef Rows rows
     given = None
     if not isinstance(frames, (list, tuple, bytes)):
         given = numbered(frames, schema.packets, end_of(schema), on_error)
     if given is not None:
-        return decode_numbered(schema, append_frames, given, on_error)
+        return decode_numbered(schema, append_frames, given, on_error, symbols)
     rows = new_rows(schema, append_frames, FIRST_ROWS, on_error, 8)
+    rows.symbols = checked(symbols)
     run = as_run(frames)
     if run is None:
         rows.add_all(frames)
@@ -88,11 +94,14 @@ cdef object decode_frames(Schema schema, append_t append_frames, object frames, 
     return rows.finish()
 
 
-cdef object decode_numbered(Schema schema, append_t append_frames, object given, object on_error):
+cdef object decode_numbered(
+    Schema schema, append_t append_frames, object given, object on_error, object symbols
+):
     """Frames that are parts of packets, or of more than is decoded here."""
     cdef Rows rows = new_rows(
         schema, append_frames, FIRST_ROWS, on_error, 8 * len(given.columns)
     )
+    rows.symbols = checked(symbols)
     try:
         rows.add_all(given.frames)
     except DecodeError as error:

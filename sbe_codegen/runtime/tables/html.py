@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import markup
-from .interchange import Fact, clean, is_null
+from .forms import Fact, is_null
+from .interchange import clean
 
 ROWS = 10
 COLUMNS = 20
@@ -91,8 +92,8 @@ def _shown(column: Any, fact: Fact) -> list[object]:
             made.append(None)
         elif fact.texts is not None:
             made.append(clean([fact.texts[value]])[0])
-        elif fact.unit:
-            made.append(markup.utc(int(value), fact.unit))
+        elif fact.time and fact.time["kind"] == "timestamp" and fact.time["unit"]:
+            made.append(markup.utc(int(value), fact.time["unit"]))
         elif isinstance(value, bytes):
             made.append(value.decode("utf-8", "backslashreplace"))
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from operator import index
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ..errors import DecodeError, UnknownName
 from ..framing.packets import Loss
@@ -14,6 +14,13 @@ from .html import batch_html, rows_html
 
 if TYPE_CHECKING:
     from .written import Written
+
+
+class Forms(TypedDict, total=False):
+    """What columns may be asked to be, beside ``decimals``: see `columns.Columns`."""
+
+    times: Literal["raw", "datetime64"]
+    texts: Literal["bytes", "string"]
 
 
 class DataTable:
@@ -131,7 +138,11 @@ class GroupTable(_Rows):
         self._around = around
 
     def columns(
-        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Columns:
         """The entries as contiguous columns. See `columns.Columns`.
 
@@ -139,25 +150,37 @@ class GroupTable(_Rows):
         those of the tables around that one); where an entry has a column of the same name, with
         the name of their table before theirs: ``ExchangeInfoResponse.symbol``.
         """
-        return Columns.of(self, decimals, joined)
+        return Columns.of(self, decimals, joined, **forms)
 
     def to_arrow(
-        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
-        """``columns(decimals, joined=joined).to_arrow()``: a row for each entry."""
-        return self.columns(decimals, joined=joined).to_arrow()
+        """``columns(decimals, joined=joined, ...).to_arrow()``: a row for each entry."""
+        return self.columns(decimals, joined=joined, **forms).to_arrow()
 
     def to_polars(
-        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
-        """``columns(decimals, joined=joined).to_polars()``: a row for each entry."""
-        return self.columns(decimals, joined=joined).to_polars()
+        """``columns(decimals, joined=joined, ...).to_polars()``: a row for each entry."""
+        return self.columns(decimals, joined=joined, **forms).to_polars()
 
     def to_pandas(
-        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
-        """``columns(decimals, joined=joined).to_pandas()``: a row for each entry."""
-        return self.columns(decimals, joined=joined).to_pandas()
+        """``columns(decimals, joined=joined, ...).to_pandas()``: a row for each entry."""
+        return self.columns(decimals, joined=joined, **forms).to_pandas()
 
     def __getitem__(self, row: int) -> Array:
         """The entries of one row, a view."""
@@ -196,21 +219,29 @@ class Table(_Rows):
             )
         return self.dictionary("symbol")
 
-    def columns(self, decimals: Literal["float64", "raw"] = "float64") -> Columns:
+    def columns(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Columns:
         """All of it as contiguous columns. See `columns.Columns`."""
-        return Columns.of(self, decimals)
+        return Columns.of(self, decimals, **forms)
 
-    def to_arrow(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
-        """``columns(decimals).to_arrow()``."""
-        return self.columns(decimals).to_arrow()
+    def to_arrow(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
+        """``columns(decimals, ...).to_arrow()``."""
+        return self.columns(decimals, **forms).to_arrow()
 
-    def to_polars(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
-        """``columns(decimals).to_polars()``."""
-        return self.columns(decimals).to_polars()
+    def to_polars(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
+        """``columns(decimals, ...).to_polars()``."""
+        return self.columns(decimals, **forms).to_polars()
 
-    def to_pandas(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
-        """``columns(decimals).to_pandas()``."""
-        return self.columns(decimals).to_pandas()
+    def to_pandas(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
+        """``columns(decimals, ...).to_pandas()``."""
+        return self.columns(decimals, **forms).to_pandas()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -293,9 +324,11 @@ class Batch:
     def __getitem__(self, message: type) -> Table:
         return self.tables[message]
 
-    def columns(self, message: type, decimals: Literal["float64", "raw"] = "float64") -> Columns:
-        """``batch[message].columns(decimals)``."""
-        return self.tables[message].columns(decimals)
+    def columns(
+        self, message: type, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Columns:
+        """``batch[message].columns(decimals, ...)``."""
+        return self.tables[message].columns(decimals, **forms)
 
     def part(self, begin: int, end: int) -> Batch:
         """The frames from ``begin`` to ``end``, as in a slice, as a Batch of its own.
