@@ -60,9 +60,9 @@ def batch_frames(batch: Any) -> bytes:
         records = table.records.copy()
         symbols = [table.symbols[code] for code in records["symbol"]]
         records["symbol"] = 0
-        found.update(kind.__name__.encode() + records.tobytes() + repr(symbols).encode())
+        found.update(f"{kind.__name__} {records.tolist()} {symbols}".encode())
         for name in table.groups:
             for i in range(len(records)):
-                found.update(table.groups[name][i].tobytes())
-    found.update(repr([(r.frame, r.code) for r in batch.rejected]).encode())
+                found.update(repr(table.groups[name][i].tolist()).encode())
+    found.update(repr(batch.rejected.tolist()).encode())
     return found.digest()

@@ -158,7 +158,8 @@ class Player:
     def _wants(self, name: str) -> bool:
         if self.selected is not None and name not in self.selected:
             return False
-        return any(name in session.asked for session in self._sessions.values())
+        asked = [session.asked for session in self._sessions.values() if session.asked]
+        return any(name in each for each in asked) or not asked  # a tape that does not say it
 
     def subscribe(self, names: list[str]) -> None:
         """These are handed on, too. ValueError for those that the tape has not."""
@@ -434,7 +435,7 @@ class Player:
         lost = session.lost.get(number)
         if lost is None:
             connection = self._open(session, number, f"connection {number}", at)
-            self._enter(session, connection, session.asked)
+            self._enter(session, connection, session.asked or self.tape.streams)
         else:
             connection = self._open(session, lost.number, lost.name, at)
             self._enter(session, connection, lost.streams)
