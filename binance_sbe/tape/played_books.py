@@ -18,6 +18,7 @@ from ..books.keeper import Link, LiveBook
 from ..logs import LOG
 from ..spot_sbe import DepthResponse
 from .playing import Player
+from .pumping import EVER
 from .replaying import AsyncFeed, ThreadFeed
 
 _NOT_ASKED = "the tape has a snapshot"
@@ -174,14 +175,18 @@ class ThreadBooks(PlayedBooks, blocking.Books):
 
     def keep(self, seconds: float) -> None:
         """Keeps the books in step for so long, by the tape."""
-        until = self._player.now_ns + int(seconds * 1e9)
-        while (following := self._player.next_ns()) is not None or self.feed.waiting:
-            if (following or until) >= until and not self.feed.waiting:
-                return
-            is_over, _ = self._step(None)
-            if is_over:
-                break
-        self.feed._end()
+        stage = self.feed._stage
+        stage.until = until = self._player.now_ns + int(seconds * 1e9)
+        try:
+            while not (self._player.is_over or stage.pace.is_at(until)) or self.feed.waiting:
+                if self.feed.waiting:
+                    self._step(None)
+                else:
+                    self.feed.play()
+        finally:
+            stage.until = EVER
+        if self._player.is_over:
+            self.feed._end()
 
     def _step(self, until: float | None) -> tuple[bool, tuple[str, LiveBook | None, Any] | None]:
         while self._is_behind:
