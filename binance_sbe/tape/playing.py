@@ -109,7 +109,11 @@ class Player:
         self._sessions: dict[Chapter, _Session] = {}
         self._parts: Iterator[Part] = merged([each.parts() for each in self._chapters])  # type: ignore
         self._part: Part | None = None
-        self._marked: tuple[Rows | None, frozenset[str] | None, Any] = None, None, None
+        self._marked: tuple[Rows | None, frozenset[str] | None, NDArray[np.uint8] | None] = (
+            None,
+            None,
+            None,
+        )
         self._session = _Session(())
         self._is_true = len(self._chapters) == 1 and selection.streams is None and (
             selection.start <= -EVER
