@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
+from sbe_codegen.runtime.errors import DecodeError
+
 from ..books import blocking, live
 from ..books.base import TICK_SECONDS, BaseBooks
 from ..books.keeper import Link, LiveBook
@@ -19,7 +21,6 @@ from ..logs import LOG
 from ..spot_sbe import DepthResponse
 from .playing import Player
 from .pumping import EVER
-from .replaying import AsyncFeed, ThreadFeed
 
 _NOT_ASKED = "the tape has a snapshot"
 
@@ -123,13 +124,17 @@ class PlayedBooks(BaseBooks):
             if not keeper.is_fetching(symbol):  # the request came before what is played
                 keeper.ask(symbol, _NOT_ASKED, due.now)
                 keeper.begin(symbol)
-            keeper.snapshot(symbol, DepthResponse.decode(due.body), due.now, due.now_ns)
+            try:
+                answer = DepthResponse.decode(due.body)
+            except DecodeError as error:
+                LOG.warning("%s: no snapshot of %s: %s", self.feed.url, symbol, error)
+                keeper.failed(symbol, due.now)
+                return
+            keeper.snapshot(symbol, answer, due.now, due.now_ns)
 
 
 class AsyncBooks(PlayedBooks, live.Books):
     """Order books by symbol over a feed that plays a tape. Made by its ``books``."""
-
-    feed: AsyncFeed
 
     async def _open_client(self) -> None:
         self._start()
@@ -167,8 +172,6 @@ class ThreadBooks(PlayedBooks, blocking.Books):
     They move while somebody iterates over their ``events()``, or is in ``wait()`` or ``keep()``;
     the seconds of ``keep`` are those of the tape.
     """
-
-    feed: ThreadFeed
 
     def _new_requests(self) -> Any:
         return _NoRequests(self)
