@@ -91,12 +91,12 @@ class Replayed(BaseFeed):
     @property
     def streams(self) -> list[str]:
         """The streams that the exchange had acknowledged, as far as the tape was played."""
-        return self.player.streams
+        return self.player.sessions.streams
 
     @property
     def reconnects(self) -> int:
         """How often a connection was lost."""
-        return self.player.lost_count
+        return self.player.sessions.lost_count
 
     def _not_on_tape(self, what: str) -> RuntimeError:
         return RuntimeError(f"a tape is played here, {self.url}: {what}")
