@@ -298,6 +298,56 @@ def test_a_handler_that_raises_leaves_the_rest_for_the_next(tape: Path) -> None:
         feed.run(FrameHandler)
 
 
+def test_a_handler_closes_the_feed(tape: Path) -> None:
+    seen: list[Any] = []
+
+    async def work() -> None:
+        async with binance_sbe.replay(tape) as feed:
+            closing: list[asyncio.Task[None]] = []
+
+            def handler(message: Any) -> None:
+                seen.append(message)
+                if len(seen) == 3:
+                    closing.append(asyncio.ensure_future(feed.close()))
+
+            await feed.run(handler)
+
+    asyncio.run(work())
+    assert len(seen) >= 3  # what was played before the task had its turn
+    with sync.replay(tape) as feed:
+        seen.clear()
+
+        def handler(message: Any) -> None:
+            seen.append(message)
+            if len(seen) == 3:
+                feed.close()
+
+        feed.run(handler)
+        assert feed.player.closing
+
+
+def test_streams_are_chosen_from_another_thread_amid_a_silence(tmp_path: Path) -> None:
+    recorder = begun(tmp_path)
+    give(recorder, mixed(2))
+    give(recorder, mixed(2, 2), START + SECOND)
+    recorder.close()
+    with sync.replay(tmp_path, 2, streams=[TRADE]) as feed:
+        timer = threading.Timer(0.1, feed.subscribe, [BEST])
+        timer.start()
+        kinds = [type(message).__name__[0] for message in feed]
+        timer.join()
+    assert kinds == ["T", "T", "B"]
+
+
+def test_the_counters_of_a_tape_are_those_of_a_feed(tape: Path) -> None:
+    from binance_sbe import metrics
+
+    with sync.replay(tape) as feed:
+        assert len(list(feed)) == 200
+        samples = [s for m in metrics.FeedCollector(feed).collect() for s in m.samples]
+    assert next(s.value for s in samples if "frames_total" in s.name) == 200
+
+
 def test_a_long_silence_ends_when_the_feed_is_closed(tmp_path: Path) -> None:
     recorder = begun(tmp_path)
     give(recorder, mixed(1))
