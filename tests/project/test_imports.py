@@ -44,6 +44,7 @@ FLOORS = (
     {"tape"},
     {"live"},
     {"sync"},
+    {"replayed"},
     {"simulator"},
     {"commands"},
     {"names"},
@@ -55,7 +56,7 @@ NAMES = {
         f"binance_sbe.{name}"
         for name in (
             "__main__", "book", "book_core", "fix", "levels", "lifecycle", "metrics", "rest",
-            "websocket_api",
+            "tape", "websocket_api",
         )
     ),
 }  # fmt: skip
