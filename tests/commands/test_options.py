@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from binance_sbe.commands import book, doctor, plot, serving, watch
+from binance_sbe.commands import book, doctor, plot, record, serving, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.commands.options import WEB_PORT, parsed
 from binance_sbe.commands.web import view
 from binance_sbe.simulator import faults
+from binance_sbe.tape import Recording
 from binance_sbe.venue.streams import KINDS
 
 DEMO = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
@@ -40,6 +41,7 @@ class Arrived:
         monkeypatch.setattr(view, "show", self._noting("web"))
         monkeypatch.setattr(plot, "show", self._noting("plot"))
         monkeypatch.setattr(serving, "serve", self._noting("serve"))
+        monkeypatch.setattr(record, "record", self._noting("record"))
         monkeypatch.setattr(serving, "exchange_process", self._exchange)
         monkeypatch.setattr(doctor, "examine", self._examined)
 
@@ -205,6 +207,60 @@ def test_options_of_a_plot_arrive(
     assert title == "local exchange"
     assert {name: named[name] for name in LOCAL} == LOCAL
     assert arrived.exchanges == [((["btcusdt"],), {})]
+
+
+RECORDING: dict[str, Any] = {"path": Path("out"), "durability": 1.0}
+RECORD = {"with_books": False, **FEED}
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ([], {}),
+        (["--rotate", "10m"], {"rotate_seconds": 600.0}),
+        (["--rotate", "1h", "--rotate", "2GB"],
+         {"rotate_seconds": 3600.0, "rotate_bytes": 2 * 10**9}),
+        (["--durability", "batch"], {"durability": "batch"}),
+        (["--durability", "os"], {"durability": "os"}),
+        (["--durability", "500ms"], {"durability": 0.5}),
+        (["--compression", "lz4"], {"compression": "lz4"}),
+        (["--compression", "none"], {"compression": None}),
+        (["--min-free", "1GiB"], {"min_free": 1 << 30}),
+        (["--on-failure", "raise"], {"on_failure": "raise"}),
+    ],
+)  # fmt: skip
+def test_how_to_record_arrives(given: list[str], changed: dict[str, Any], arrived: Arrived) -> None:
+    (symbols, kinds, settings, title), named = arrived.of(
+        "record", "BTCUSDT", "--out", "out", *given
+    )
+    assert (symbols, kinds, title) == (["btcusdt"], list(KINDS), "prod")
+    assert settings == Recording(**(RECORDING | changed))
+    assert named == RECORD | PROD
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        (["--for", "1h"], {"seconds": 3600.0}), (["--for", "2d"], {"seconds": 172800.0}),
+        (["--books"], {"with_books": True}), *OF_FEED[1:], *WHERE,
+    ],
+)  # fmt: skip
+def test_what_to_record_arrives(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    _, named = arrived.of("record", "btcusdt", "--out", "out", *given)
+    assert named == RECORD | PROD | changed
+
+
+def test_the_kinds_that_are_recorded_arrive(arrived: Arrived) -> None:
+    for option in ("--kinds", "--streams"):
+        (_, kinds, _, _), _ = arrived.of(
+            "record", "a", "b", "--out", "out", option, "trade,depth", option, "trade"
+        )
+        assert kinds == ["trade", "depth"]
+    (_, _, _, title), named = arrived.of("record", "btcusdt", "--out", "out", "--simulate")
+    assert title == "local exchange"
+    assert {name: named[name] for name in LOCAL} == LOCAL
 
 
 @pytest.mark.parametrize("command", ["watch", "book", "doctor"])
@@ -387,9 +443,12 @@ def test_an_error_is_cut_where_it_is_too_long(capsys: pytest.CaptureFixture[str]
 
 
 def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("demo", "watch", "book", "plot", "doctor", "simulate", "inspect"):
+    tapes = [f"tape {action}" for action in ("info", "verify", "recover", "cut", "cat")]
+    for command in (
+        "demo", "watch", "book", "plot", "doctor", "record", *tapes, "simulate", "inspect",
+    ):  # fmt: skip
         with pytest.raises(SystemExit):
-            parsed([command, "--help"])
+            parsed([*command.split(), "--help"])
         text = capsys.readouterr().out
         assert text.startswith(f"usage: binance-sbe {command} ")
         for option in re.findall(r"^  (--[\w-]+.*)$", text, re.MULTILINE):
