@@ -145,7 +145,7 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
                 seams.append(_Seam(gap, before, (reader, count)))
                 lost = []
             names += told["new"]
-            for name, events in zip(names, told["streams"], strict=False):
+            for name, events in zip(names, part.streams, strict=False):
                 ledger._streams.setdefault(name, StreamAccount()).frames += events
             try:
                 if set(told["kinds"]) != {str(int(Kind.FRAME))}:
@@ -253,7 +253,7 @@ def _nearest(
     has: list[set[str]] = []
     for entry in entries:
         names += entry.told["new"]
-        has.append({n for n, c in zip(names, entry.told["streams"], strict=False) if c})
+        has.append({n for n, c in zip(names, entry.streams, strict=False) if c})
     found: dict[str, tuple[int, int]] = {}
     first = count if step > 0 or limit is not None else count - 1
     places = range(first, len(entries)) if step > 0 else range(min(first, len(entries) - 1), -1, -1)

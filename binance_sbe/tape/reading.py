@@ -22,7 +22,7 @@ from ..errors import TapeError
 from ..output import shown
 from . import flat
 from .damage import Damage
-from .rows import BATCH, CHECK, MAGIC, PREFIX, VERSION, Kind, columns_of, hashed, pyarrow
+from .rows import BATCH, CHECK, MAGIC, PREFIX, STREAMS, VERSION, Kind, columns_of, hashed, pyarrow
 
 _CONTINUES = b"\xff\xff\xff\xff"
 _TAIL = b"ARROW1"
@@ -31,7 +31,7 @@ _STEP = 1 << 20  # bytes that are looked through at a time
 _PART = 4096  # bytes of metadata that are read at first
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
     """A batch: where it is, and its metadata, which is as it was written."""
 
@@ -39,6 +39,13 @@ class Entry:
     metadata_length: int
     body_length: int
     told: dict[str, Any]
+    _streams: bytes
+
+    @cached_property
+    def streams(self) -> list[int]:
+        """How many events of each stream of the file, by its number."""
+        found: list[int] = json.loads(self._streams)
+        return found
 
     @property
     def end(self) -> int:
@@ -196,14 +203,13 @@ class TapeReader:
             return None
         try:
             message = flat.read_message(self._data[at + 8 : at + 8 + length])
-            text = message.metadata.get(BATCH)
-            if message.kind != flat.RECORD_BATCH or text is None:
+            found = message.metadata
+            text, streams = found.get(BATCH), found.get(STREAMS)
+            if message.kind != flat.RECORD_BATCH or text is None or streams is None:
                 return None
-            if message.metadata.get(CHECK) != hashed(text).encode():
+            if found.get(CHECK) != hashed(text, streams).encode() or message.body_length < 0:
                 return None
-            if not message.body_length >= 0:
-                return None
-            return Entry(at, length, message.body_length, json.loads(text))
+            return Entry(at, length, message.body_length, json.loads(text), streams)
         except ValueError:
             return None
 

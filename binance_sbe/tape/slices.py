@@ -60,7 +60,7 @@ class Streams:
         if self._numbers is None:
             return True
         self._numbers += [name in self._wanted for name in part.told["new"]]
-        counts = part.told["streams"]
+        counts = part.streams
         return any(c and w for c, w in zip(counts, self._numbers, strict=False)) or (
             part.told["others"] > 0 and len(self._numbers) >= MOST_STREAMS
         )

@@ -252,9 +252,9 @@ class Tape:
     def recover(path: AnyPath, progress: Any = None) -> Report:
         """Makes whole files of those that are cut off or damaged; returns what is in them.
 
-        A file that is not whole is renamed to ``<name>.damaged``, and one with its good batches, and a
-        row for each hole between them, takes its place. Raises TapeError where nothing can be kept,
-        or the directory can't be written to.
+        A file that is not whole is renamed to ``<name>.damaged``, and one with its good batches,
+        and a row for each hole between them, takes its place. Raises TapeError where nothing can
+        be kept, or the directory can't be written to.
         """
         return recovered(paths_of(path), progress)
 

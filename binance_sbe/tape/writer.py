@@ -94,9 +94,7 @@ class Writer:
         try:
             while not self._closing.is_set():
                 self._turn()
-            self._taking.cut()
-            while (chunk := self._next(0.0)) is not None:
-                self._write(chunk)
+            self._write_all()
             self._end_file()
         except BaseException as error:  # of ours: the recording ends, the feed goes on
             LOG.error("%s: the recording failed", self._settings.directory, exc_info=error)
@@ -106,16 +104,23 @@ class Writer:
             self._answer(self._flushes)
 
     def _turn(self) -> None:
-        flushes = list(self._flushes)
-        chunk = self._next(0.0 if flushes else self._settings.batch_seconds)
-        if chunk is None:
-            self._taking.cut()
-            chunk = self._next(0.0)
-        while chunk is not None:
+        chunk = self._next(self._settings.batch_seconds)
+        if chunk is not None:
             self._write(chunk)
-            chunk = self._next(0.0) if flushes else None
+            flushes = []
+        else:  # it is time, or somebody waits
+            flushes = list(self._flushes)
+            self._write_all()
         self._look(bool(flushes))
         self._answer(flushes)
+
+    def _write_all(self) -> None:
+        """What there is now."""
+        self._taking.cut()
+        for _ in range(self._taking.full.qsize()):
+            chunk = self._next(0.0)
+            if chunk is not None:
+                self._write(chunk)
 
     def _answer(self, flushes: list[threading.Event]) -> None:
         for event in list(flushes):
@@ -183,6 +188,7 @@ class Writer:
         if self.failure is None:
             LOG.error("%s: the recording waits: %s", self._settings.directory, text)
         self.failure = text
+        self._answer(self._flushes)  # who waits is told so
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):
