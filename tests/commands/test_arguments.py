@@ -120,10 +120,7 @@ def refused(given: str | list[str], capsys: Any) -> str:
             "wacth",
             "invalid command: 'wacth': did you mean 'watch'? (demo, watch, book, plot, doctor",
         ),
-        (
-            "",
-            "a COMMAND is needed: one of demo, watch, book, plot, doctor, record, tape, simulate, inspect",
-        ),
+        ("", "a COMMAND is needed: one of demo, watch, book, plot, doctor, record, tape, sim"),
         (
             "--verison watch",
             "binance-sbe: error: unrecognized arguments: --verison: did you mean '--version'?",

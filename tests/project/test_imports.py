@@ -44,6 +44,7 @@ FLOORS = (
     {"tape"},
     {"live"},
     {"sync"},
+    {"serving"},
     {"simulator"},
     {"commands"},
     {"names"},
