@@ -63,7 +63,7 @@ class Entry:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Rows:
     """The columns of a batch. ``data[offsets[i]:offsets[i + 1]]`` is the frame of row i.
 
@@ -127,7 +127,7 @@ class TapeReader:
         if version is None:
             if self.size > 16 and next(self._batches_from(8, self.size), None) is not None:
                 return  # its schema's message is damaged
-            if self.size < 2000:
+            if self._described is None:
                 raise TapeError(f"{self.path}: cut off before its first batch: nothing is in it")
             raise TapeError(f"{self.path}: an Arrow file, and no tape: it has no '{PREFIX}version'")
         if next(self._batches_from(8, self.size), None) is not None and not self._schema_is_whole:
@@ -230,7 +230,8 @@ class TapeReader:
     def parts(self) -> list[Entry | Damage]:
         """What the file has, from its beginning to its end."""
         found: list[Entry | Damage] = []
-        at, before, frames = self._first, 0, None
+        at, before = self._first, 0
+        frames: int | None = 0 if self.number == 0 and self._is_version else None
         while True:
             entry = self._entry(at)
             if entry is not None and entry.end > self.size:
@@ -247,9 +248,10 @@ class TapeReader:
             rows = entry.told["before"] - before
             if entry.offset != at or rows:
                 lost = None if frames is None else entry.told["frames_before"] - frames
-                if frames is None and entry.told["before"] == 0:
+                if frames is None and rows == 0:
                     lost = 0
-                found.append(self._damage(at, entry.offset, "no batch", rows, lost))
+                why = "no batch" if entry.offset != at else "batches are missing here"
+                found.append(self._damage(at, entry.offset, why, rows, lost))
             found.append(entry)
             at, before = entry.end, entry.told["before"] + entry.rows
             frames = entry.told["frames_before"] + entry.frames
@@ -304,6 +306,8 @@ class TapeReader:
 
     @property
     def schema_problem(self) -> str | None:
+        if bytes(self._data[: len(MAGIC)]) != MAGIC:
+            return f"it does not begin with {MAGIC!r}"
         if self._schema_is_whole and self._described is not None:
             return None
         return "the message of its schema is damaged: host and streams are not known"
@@ -317,8 +321,8 @@ class TapeReader:
             buffer = pa.py_buffer(self._data[entry.offset : entry.end])
             message = pa.ipc.read_message(buffer)
             batch = pa.ipc.read_record_batch(message, self._columns)
-            if batch.num_rows != n:
-                raise ValueError(f"{batch.num_rows} rows")
+            if batch.num_rows != n or any(column.null_count for column in batch.columns):
+                raise ValueError(f"{batch.num_rows} rows, or nulls, where {n} rows were written")
             fixed = [batch.column(i).buffers()[1] for i in range(3)]
             _, ends, data = batch.column(3).buffers()
             offsets = np.frombuffer(ends, np.int32, n + 1)
