@@ -93,6 +93,7 @@ __all__ = [
     "fix",
     "fix_sbe",
     "lifecycle",
+    "replay",
     "rest",
     "spot_sbe",
     "spot_stream",
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
     from .api.json_form import to_json
     from .books.order_book import OrderBook
     from .live import Feed, books, connect
+    from .replayed import replay
     from .spot_stream import (
         BestBidAskStreamEvent,
         Collector,
@@ -154,6 +156,7 @@ else:
         "Feed": "live",
         "OrderBook": "books.order_book",
         "Tape": "tape.tape",
+        "replay": "replayed",
         "to_json": "api.json_form",
     }
 

@@ -53,10 +53,13 @@ class Feed(Asynchronous, BaseFeed):
     def __init__(self, plan: Plan) -> None:
         self._bell = _Bell()
         super().__init__(plan, self._bell.ring)
-        self._connections = Connections(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings)
+        self._connections = self._new_connections(plan)
         self._engine = self._connections.engine
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_waited = False  # somebody waits for frames now
+
+    def _new_connections(self, plan: Plan) -> Connections:
+        return Connections(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings)
 
     # opening and closing
 
@@ -160,19 +163,23 @@ class Feed(Asynchronous, BaseFeed):
         """Waits for what may have changed something; False where nothing has in that time."""
         self._alone()
         self._is_waited = True
-        rings = self._bell.listen()
         try:
-            self._consumed()  # what is wanted now may have room that it had not before
-            if seconds is None:
-                await rings
-                return True
+            return await self._heard(seconds)
+        finally:
+            self._is_waited = False
+
+    async def _heard(self, seconds: float | None) -> bool:
+        rings = self._bell.listen()
+        self._consumed()  # what is wanted now may have room that it had not before
+        if seconds is None:
+            await rings
+            return True
+        try:
             async with asyncio.timeout(seconds):
                 await rings
             return True
         except TimeoutError:
             return False
-        finally:
-            self._is_waited = False
 
     def _consumed(self) -> None:
         """Lets the transports go on, once half of what they may hold is taken."""
@@ -230,9 +237,7 @@ class Feed(Asynchronous, BaseFeed):
             while not calls.ended and not engine.is_over:
                 if not self._connections.has_streams:
                     raise no_streams()
-                rings = self._bell.listen()
-                self._consumed()
-                await rings
+                await self._heard(None)
             if not calls.ended:
                 self._consumed()  # what connections that have ended had read, and had no room for
         except BaseException as error:

@@ -44,6 +44,7 @@ FLOORS = (
     {"tape"},
     {"live"},
     {"sync"},
+    {"replayed"},
     {"serving"},
     {"simulator"},
     {"commands"},
@@ -56,7 +57,7 @@ NAMES = {
         f"binance_sbe.{name}"
         for name in (
             "__main__", "book", "book_core", "fix", "levels", "lifecycle", "metrics", "rest",
-            "websocket_api",
+            "tape", "websocket_api",
         )
     ),
 }  # fmt: skip

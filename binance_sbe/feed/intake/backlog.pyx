@@ -23,7 +23,7 @@ from .frame_queue cimport FrameQueue, Waiting
 from .handlers cimport Calls
 from .messages cimport measured_message
 from .stats cimport (
-    Histogram, Stats, count_tally, monotonic_ns, note, note_next, now_ns, sbe_tally, since,
+    Histogram, Stats, clock_of, count_tally, monotonic_ns, note, note_next, sbe_tally, since,
 )
 
 from collections import Counter
@@ -124,7 +124,7 @@ cdef class Backlog:
             self.reading = source
             self.received = received
             self.moment = moment
-            self.started = now_ns()
+            self.started = clock_of(self.stats)
             self.bytes_before = self.stats.bytes
         self.seen += count
         for i in range(count):
@@ -323,7 +323,7 @@ cdef class Backlog:
         rewind(&cursor, data)
         if self.unmarked == 0 and self.seen == 0:
             self.received = received
-            self.started = now_ns()
+            self.started = clock_of(self.stats)
         if collect_row(self.collector, &cursor, received) == REFUSED:
             return counted(self)
         return count_row(self, event.time, received)
