@@ -93,6 +93,22 @@ def tape_streams(text: str) -> list[str]:
         raise argparse.ArgumentTypeError(f"{error}, and none of {', '.join(KINDS)}") from None
 
 
+def speed(text: str) -> float:
+    """How many times faster than it came; infinity for as fast as it goes."""
+    if text == "max":
+        return float("inf")
+    try:
+        return positive(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a speed, such as 1, 10 or max") from None
+
+
+def clients(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of clients: 0 to 1000")
+    return int(text)
+
+
 def rows(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**15):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of frames")

@@ -23,6 +23,7 @@ from sbe_codegen.runtime.errors import SbeError
 from ..errors import exit_code
 from ..output import complain, say
 from ..venue.streams import DEPTH, KINDS
+from .common import DEMO_SYMBOLS
 from .options import WEB_PORT, parsed
 from .signals import at_signal, interrupting
 
@@ -236,6 +237,38 @@ async def _record(options: argparse.Namespace) -> int:
         )
 
 
+async def _relay(options: argparse.Namespace) -> int:
+    from . import relaying
+    from .watch import streams_of
+
+    serving = {"host": options.host, "port": options.port, "api_keys": options.key}
+    given = [
+        name for name in ("speed", "start", "end", "wait_for") if getattr(options, name) is not None
+    ]
+    if options.tape is None:
+        if given:
+            options.parser.error(f"--{given[0].replace('_', '-')}: there is no --tape")
+        if options.simulate and not options.symbols:
+            options.symbols = list(DEMO_SYMBOLS)
+        streams = streams_of(options.symbols, options.kinds or KINDS)
+        async with _exchange(options) as where:
+            return await relaying.live(
+                streams, _title(options), serving, **_feed_options(options), **where
+            )
+    if options.symbols or options.simulate or options.url:
+        options.parser.error("--tape takes the place of an exchange: leave SYMBOL and URL out")
+    return await relaying.tape(
+        options.tape,
+        speed=None if options.speed == float("inf") else options.speed or 1.0,
+        start=options.start,
+        end=options.end,
+        serving=serving | {"wait_for": 1 if options.wait_for is None else options.wait_for},
+        seconds=options.seconds,
+        metrics_port=options.metrics_port,
+        metrics_host=options.host,
+    )
+
+
 async def _simulate(options: argparse.Namespace) -> int:
     if options.every and not options.faults:
         options.parser.error("--every: there are no --faults that it is about")
@@ -262,6 +295,7 @@ _COMMANDS = {
     "plot": _plot,
     "doctor": _doctor,
     "record": _record,
+    "relay": _relay,
     "simulate": _simulate,
     "inspect": _inspect,
 }

@@ -1,4 +1,4 @@
-"""What `binance-sbe record` and `tape` take."""
+"""What `binance-sbe record`, `tape` and `relay` take."""
 
 from __future__ import annotations
 
@@ -103,3 +103,34 @@ def _cat(action: Parser) -> None:
     action.add_argument(
         "--count", type=arguments.rows, metavar="N", help="the first N of them, and no more"
     )
+
+
+def relay(command: Parser) -> None:
+    command.add_argument(
+        "symbols", nargs="*", type=arguments.symbol, metavar="SYMBOL",
+        help="whose streams are there from the beginning (default: what clients subscribe to)",
+    )  # fmt: skip
+    command.add_argument(
+        "--kinds", "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
+        help=f"of these symbols: some of {', '.join(KINDS)} (default: all)",
+    )  # fmt: skip
+    command.add_argument(
+        "--tape", type=Path, action="append", metavar="TAPE",
+        help="plays this, instead of an exchange; may be given again",
+    )  # fmt: skip
+    command.add_argument(
+        "--speed", type=arguments.speed, metavar="N|max",
+        help="of a tape: 1 as it came, 10 ten times faster, max as fast as clients take it "
+        "(default: 1)",
+    )  # fmt: skip
+    common.span_of_time(command)
+    command.add_argument(
+        "--wait-for", type=arguments.clients, metavar="N",
+        help="a tape begins when so many clients have subscribed (default: 1)",
+    )  # fmt: skip
+    command.add_argument("--key", action="append", help="an API key to let in (default: any)")
+    command.add_argument(
+        "--port", type=arguments.port, default=9443, help="default: 9443; 0: a free one"
+    )
+    common.where(command)
+    common.feed(command, served="the relay and --metrics-port")

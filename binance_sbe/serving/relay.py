@@ -92,6 +92,9 @@ class Relay(Server):
         self._player: Any = getattr(feed, "player", None)  # of a tape
         pace: Any = getattr(feed._connections, "pace", None)
         self._is_at_once = pace is not None and pace.speed is None
+        self._most_waiting = self.soft_buffer // 2  # for such a tape to go on
+        if self._is_at_once:
+            self.soft_buffer = self.max_buffer  # all get all
         self._wait_for = wait_for
         self._linger = linger
         self._counts: Counter[str] = Counter()  # clients by stream
@@ -303,7 +306,7 @@ class Relay(Server):
     async def _wait_for_clients(self) -> None:
         """Of a tape without a speed all get all, but who takes nothing for a while."""
         until = time.monotonic() + _STALL_SECONDS
-        while slow := [c for c in self._connections.values() if c.waiting > self.soft_buffer // 2]:
+        while slow := [c for c in self._connections.values() if c.waiting > self._most_waiting]:
             if time.monotonic() > until:
                 for client in slow:
                     self._cut(client)
