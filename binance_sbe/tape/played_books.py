@@ -12,13 +12,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
+from sbe_codegen.runtime.errors import DecodeError
+
 from ..books import blocking, live
 from ..books.base import TICK_SECONDS, BaseBooks
 from ..books.keeper import Link, LiveBook
 from ..logs import LOG
 from ..spot_sbe import DepthResponse
 from .playing import Player
-from .replaying import AsyncFeed, ThreadFeed
+from .pumping import EVER
 
 _NOT_ASKED = "the tape has a snapshot"
 
@@ -122,13 +124,17 @@ class PlayedBooks(BaseBooks):
             if not keeper.is_fetching(symbol):  # the request came before what is played
                 keeper.ask(symbol, _NOT_ASKED, due.now)
                 keeper.begin(symbol)
-            keeper.snapshot(symbol, DepthResponse.decode(due.body), due.now, due.now_ns)
+            try:
+                answer = DepthResponse.decode(due.body)
+            except DecodeError as error:
+                LOG.warning("%s: no snapshot of %s: %s", self.feed.url, symbol, error)
+                keeper.failed(symbol, due.now)
+                return
+            keeper.snapshot(symbol, answer, due.now, due.now_ns)
 
 
 class AsyncBooks(PlayedBooks, live.Books):
     """Order books by symbol over a feed that plays a tape. Made by its ``books``."""
-
-    feed: AsyncFeed
 
     async def _open_client(self) -> None:
         self._start()
@@ -167,21 +173,23 @@ class ThreadBooks(PlayedBooks, blocking.Books):
     the seconds of ``keep`` are those of the tape.
     """
 
-    feed: ThreadFeed
-
     def _new_requests(self) -> Any:
         return _NoRequests(self)
 
     def keep(self, seconds: float) -> None:
         """Keeps the books in step for so long, by the tape."""
-        until = self._player.now_ns + int(seconds * 1e9)
-        while (following := self._player.next_ns()) is not None or self.feed.waiting:
-            if (following or until) >= until and not self.feed.waiting:
-                return
-            is_over, _ = self._step(None)
-            if is_over:
-                break
-        self.feed._end()
+        stage = self.feed._stage
+        stage.until = until = self._player.now_ns + int(seconds * 1e9)
+        try:
+            while not (self._player.is_over or stage.pace.is_at(until)) or self.feed.waiting:
+                if self.feed.waiting:
+                    self._step(None)
+                else:
+                    self.feed.play()
+        finally:
+            stage.until = EVER
+        if self._player.is_over:
+            self.feed._end()
 
     def _step(self, until: float | None) -> tuple[bool, tuple[str, LiveBook | None, Any] | None]:
         while self._is_behind:

@@ -66,6 +66,7 @@ class _Session:
 
     def __init__(self, asked: Iterable[str]) -> None:
         self.asked = dict.fromkeys(asked)
+        self.is_told = bool(self.asked)  # the tape says what was asked for
         self.entered: set[str] = set()
         self.open: dict[int, _Connection] = {}
         self.lost: dict[int, _Connection] = {}  # in a gap of the tape; whoever brings more is there
@@ -108,7 +109,11 @@ class Player:
         self._sessions: dict[Chapter, _Session] = {}
         self._parts: Iterator[Part] = merged([each.parts() for each in self._chapters])  # type: ignore
         self._part: Part | None = None
-        self._marked: tuple[Rows | None, frozenset[str] | None, Any] = None, None, None
+        self._marked: tuple[Rows | None, frozenset[str] | None, NDArray[np.uint8] | None] = (
+            None,
+            None,
+            None,
+        )
         self._session = _Session(())
         self._is_true = len(self._chapters) == 1 and selection.streams is None and (
             selection.start <= -EVER
@@ -158,8 +163,10 @@ class Player:
     def _wants(self, name: str) -> bool:
         if self.selected is not None and name not in self.selected:
             return False
-        asked = [session.asked for session in self._sessions.values() if session.asked]
-        return any(name in each for each in asked) or not asked  # a tape that does not say it
+        sessions = self._sessions.values()
+        if not any(session.is_told for session in sessions):
+            return True
+        return any(name in session.asked for session in sessions)
 
     def subscribe(self, names: list[str]) -> None:
         """These are handed on, too. ValueError for those that the tape has not."""
@@ -246,16 +253,14 @@ class Player:
         Also stops after a batch or a snapshot, when a handler wants no more, and where there is no
         room. False where nothing is left to play, up to that time or at all.
         """
-        last = self.frames + most
-        while self.frames < last and not self.is_over:
-            if self._current() is None:
-                return False
-            why = self._step(last - self.frames, until)
+        first = self.frames
+        while self.frames < first + most and self._current() is not None:
+            why = self._step(first + most - self.frames, until)
             if why == "later":
-                return False
-            if why in ("full", "enough", "snapshot"):
                 break
-        return True
+            if why in ("full", "enough", "snapshot"):
+                return True
+        return self.frames > first
 
     def _current(self) -> Part | None:
         """The part with the next row, None at the end."""
@@ -435,7 +440,8 @@ class Player:
         lost = session.lost.get(number)
         if lost is None:
             connection = self._open(session, number, f"connection {number}", at)
-            self._enter(session, connection, session.asked or self.tape.streams)
+            streams = session.asked if session.is_told else self.tape.streams
+            self._enter(session, connection, streams)
         else:
             connection = self._open(session, lost.number, lost.name, at)
             self._enter(session, connection, lost.streams)
@@ -452,6 +458,7 @@ class Player:
     def _subscription(self, session: _Session, told: dict[str, Any], at: int) -> None:
         if "asked" in told:
             session.asked |= dict.fromkeys(told["asked"])
+            session.is_told = session.is_told or bool(session.asked)
         elif "entered" in told:
             connection = session.connection(told["number"])
             if connection is None:

@@ -175,8 +175,7 @@ class Recorder(recording.Recorder):
         self.asked(self._streams)
 
     def _put(self, connection: int, kind: Kind, content: bytes, now_ns: int | None = None) -> None:
-        at = self._now() if now_ns is None else now_ns
-        self._taking.put(at, connection, kind, content)
+        self._taking.put(self._now() if now_ns is None else now_ns, connection, kind, content)
 
     def text(self, number: int, text: str) -> None:
         self._put(number, Kind.TEXT, text.encode())

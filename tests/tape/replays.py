@@ -74,12 +74,12 @@ def live(tape: Path, seed: int, seconds: float) -> Told:
     return asyncio.run(work())
 
 
-def live_books(tape: Path, seed: int, seconds: float) -> Told:
+def live_books(tape: Path, seed: int, seconds: float, **faults: Any) -> Told:
     """Events and books of a run with asyncio."""
     lines: list[str] = []
 
     async def work() -> Told:
-        async with exchange(seed) as made:
+        async with exchange(seed, **faults) as made:
             kept = binance_sbe.books(
                 *SYMBOLS, audit_seconds=0.7, **options(made.url, tape) | {"on_error": "collect"}
             )
