@@ -23,6 +23,7 @@ from .rest import Answer
 
 _LOOK_SECONDS = 0.005  # between looks at clients for whom something is kept
 _CHECK_SECONDS = 1.0
+_CLOSE_SECONDS = 3.0  # that a client has to answer a close
 _LONGEST_REQUEST = 1 << 20  # bytes of a client's message
 
 
@@ -123,6 +124,7 @@ class Server(Asynchronous):
             logger=websocket_logger(),
             ping_interval=self._ping_interval,
             ping_timeout=60.0,
+            close_timeout=_CLOSE_SECONDS,
             max_size=_LONGEST_REQUEST,
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]

@@ -49,7 +49,8 @@ GOOD: list[tuple[Any, str, Any]] = [
     (arguments.moment, "1970-01-01", 0), (arguments.moment, "1970-01-01T01:00+01:00", 0),
     (arguments.moment, "1970-01-01 00:00:01.5", 1_500_000_000),
     (arguments.tape_streams, "BTCUSDT@trade,depth", ["btcusdt@trade", "depth"]),
-    (arguments.rows, "10", 10),
+    (arguments.rows, "10", 10), (arguments.speed, "max", float("inf")),
+    (arguments.speed, "0.5", 0.5), (arguments.clients, "0", 0), (arguments.clients, "1000", 1000),
 ]  # fmt: skip
 BAD: list[tuple[Any, str, str]] = [
     (arguments.kinds, "trades",
@@ -79,6 +80,10 @@ BAD: list[tuple[Any, str, str]] = [
       for text in ("", "now", "2026-13-01", "9" * 30)),
     (arguments.tape_streams, "trades", "stream 'trades' is not '<symbol>@<kind>', such as "
      "'btcusdt@trade', and none of trade, bestBidAsk, depth20, depth"),
+    *((arguments.speed, text, f"'{text}' is not a speed, such as 1, 10 or max")
+      for text in ("", "0", "-1", "nan", "fast")),
+    *((arguments.clients, text, f"'{text}' is not a number of clients: 0 to 1000")
+      for text in ("", "-1", "1001", "x")),
     *((arguments.rows, text, f"'{text}' is not a number of frames") for text in ("", "0", "-1")),
     (arguments.faults, "cut@x", "fault 'cut@x': 'x' is not a number of seconds from 0 up"),
 ]  # fmt: skip
@@ -120,7 +125,7 @@ def refused(given: str | list[str], capsys: Any) -> str:
             "wacth",
             "invalid command: 'wacth': did you mean 'watch'? (demo, watch, book, plot, doctor",
         ),
-        ("", "a COMMAND is needed: one of demo, watch, book, plot, doctor, record, tape, sim"),
+        ("", "a COMMAND is needed: one of demo, watch, book, plot, doctor, record, tape, relay"),
         (
             "--verison watch",
             "binance-sbe: error: unrecognized arguments: --verison: did you mean '--version'?",

@@ -15,7 +15,7 @@ from binance_sbe.commands.helping import EPILOG
 from binance_sbe.commands.options import parsed
 
 COMMANDS = [
-    "demo", "watch", "book", "plot", "doctor", "record", "tape", "simulate", "inspect",
+    "demo", "watch", "book", "plot", "doctor", "record", "tape", "relay", "simulate", "inspect",
 ]  # fmt: skip
 
 
@@ -63,6 +63,8 @@ def scripts() -> dict[str, str]:
         ("record btcusdt --compression ", ["zstd", "lz4", "none"]),
         ("record btcusdt --on", ["--on-failure"]),
         ("tape ver", ["verify"]),
+        ("re", ["record", "relay"]),
+        ("relay --sp", ["--speed"]),
         ("tape c", ["cut", "cat"]),
         ("tape cut x --st", ["--start", "--streams"]),
         ("tape cat x --streams b", ["bestBidAsk"]),
