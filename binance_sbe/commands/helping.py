@@ -34,8 +34,8 @@ what came is kept:
   binance-sbe tape cat tape --count 10     frames, as JSON; --hex: as bytes
 
 for several programs at once:
-  binance-sbe relay                        one feed, for all that subscribe here
-  binance-sbe relay --tape tape --speed 10     what is on a tape, for its clients
+  binance-sbe relay                        one feed, for all that subscribe
+  binance-sbe relay --tape tape --speed 10     what is on a tape
 
 frames of one's own:
   binance-sbe inspect frame.hex            byte by byte; - for stdin

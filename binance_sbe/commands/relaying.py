@@ -106,7 +106,7 @@ class Clients:
     def text(self) -> str:
         relay = self._relay
         parts = [
-            f"{relay.clients:,} clients",
+            f"{relay.clients_count:,} clients",
             f"{relay.passed:,} messages came",
             f"{relay.events_sent:,} went out",
         ]

@@ -24,7 +24,7 @@ def record(command: Parser) -> None:
         help="with snapshots of the books by REST, so that books come again when it is played",
     )  # fmt: skip
     command.add_argument(
-        "--for", type=arguments.duration, metavar="DURATION", dest="seconds",
+        "--for", "--seconds", type=arguments.duration, metavar="DURATION", dest="seconds",
         help="how long: 30s, 10m, 1h (default: until Ctrl-C or SIGTERM)",
     )  # fmt: skip
     command.add_argument(

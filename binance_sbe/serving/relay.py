@@ -157,7 +157,7 @@ class Relay(Server):
     def _is_passed_on(self, stream: str) -> bool:
         return stream in self._upstream if self._player is None else self.exists(stream)
 
-    async def answered(self, client: Client, text: str) -> str:
+    async def _answered(self, client: Client, text: str) -> str:
         before = client.streams
         client.streams = dict(before)  # to go back to, where the exchange refuses
         reply = client.answer(text)
@@ -169,14 +169,14 @@ class Relay(Server):
         told = {"code": INVALID_REQUEST, "msg": refusal}
         return json.dumps(told | {"id": json.loads(text).get("id")})
 
-    async def entered(self, client: Client) -> None:
+    async def _entered(self, client: Client) -> None:
         refusal = await self._count(client)
         if refusal is not None:
             client.streams = {}
             await self._count(client)
             await client.connection.close(1008, refusal[:100])
 
-    def left(self, client: Client) -> None:
+    def _left(self, client: Client) -> None:
         for stream in self._has.pop(client, ()):
             self._release(stream)
 
@@ -237,7 +237,7 @@ class Relay(Server):
 
     # REST
 
-    async def rest_answer(self, path: str, headers: Headers) -> Answer | None:
+    async def _rest_answer(self, path: str, headers: Headers) -> Answer | None:
         try:
             is_depth = urlsplit(path).path == "/api/v3/depth"
         except ValueError:

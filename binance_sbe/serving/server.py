@@ -79,7 +79,7 @@ class Server(Asynchronous):
         return f"ws://{host}:{self.port}"
 
     @property
-    def clients(self) -> int:
+    def clients_count(self) -> int:
         """How many are connected."""
         return len(self._connections)
 
@@ -94,22 +94,22 @@ class Server(Asynchronous):
         """Whether there is such a stream here."""
         raise NotImplementedError
 
-    async def rest_answer(self, path: str, headers: Headers) -> Answer | None:
+    async def _rest_answer(self, path: str, headers: Headers) -> Answer | None:
         """What REST answers; None where that is no path of it."""
         return None
 
-    def new_client(self, connection: ServerConnection, path: str) -> Client:
+    def _new_client(self, connection: ServerConnection, path: str) -> Client:
         streams, combined = streams_of(path) or [], path.startswith("/stream")
         return Client(connection, self.exists, streams, combined, self.soft_buffer, self.max_buffer)
 
-    async def answered(self, client: Client, text: str) -> str:
+    async def _answered(self, client: Client, text: str) -> str:
         """The reply to one text of a client's."""
         return client.answer(text)
 
-    async def entered(self, client: Client) -> None:
+    async def _entered(self, client: Client) -> None:
         """A client is there, with the streams of its path."""
 
-    def left(self, client: Client) -> None:
+    def _left(self, client: Client) -> None:
         """A client is gone."""
 
     # opening and closing
@@ -147,7 +147,7 @@ class Server(Asynchronous):
     async def _check_request(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
-        answer = await self.rest_answer(request.path, request.headers)
+        answer = await self._rest_answer(request.path, request.headers)
         if answer is not None:
             headers = Headers(answer.headers | {"Content-Length": str(len(answer.body))})
             headers["Connection"] = "close"
@@ -170,11 +170,11 @@ class Server(Asynchronous):
 
     async def _serve_connection(self, connection: ServerConnection) -> None:
         assert connection.request is not None
-        client = self.new_client(connection, connection.request.path)
+        client = self._new_client(connection, connection.request.path)
         client.opened = time.monotonic()
         self._connections[connection] = client
         try:
-            await self.entered(client)
+            await self._entered(client)
             known: dict[str, None] = {}
             self._note_streams(client, known)
             async for message in connection:
@@ -183,7 +183,7 @@ class Server(Asynchronous):
                 elif isinstance(message, bytes):
                     await connection.close(1003, "requests are JSON text")
                 else:
-                    reply = await self.answered(client, message)
+                    reply = await self._answered(client, message)
                     client.flush()  # what came before the reply goes before it
                     await connection.send(reply)
                     self._note_streams(client, known)
@@ -197,7 +197,7 @@ class Server(Asynchronous):
                     del self._by_stream[stream]
             self._dirty.pop(client, None)
             self._conflated += client.conflated
-            self.left(client)
+            self._left(client)
 
     def _note_streams(self, client: Client, known: dict[str, None]) -> None:
         """Who gets what from now on."""

@@ -138,14 +138,14 @@ class Exchange(Server):
 
     # connections
 
-    async def rest_answer(self, path: str, headers: Headers) -> Answer | None:
+    async def _rest_answer(self, path: str, headers: Headers) -> Answer | None:
         return self.rest.answer(path, headers, time.time())
 
-    def new_client(self, connection: ServerConnection, path: str) -> Connected:
+    def _new_client(self, connection: ServerConnection, path: str) -> Connected:
         streams, combined = streams_of(path) or [], path.startswith("/stream")
         return Connected(connection, self.exists, streams, combined, _MAX_BACKLOG, _MAX_BACKLOG)
 
-    async def answered(self, client: Client, text: str) -> str:
+    async def _answered(self, client: Client, text: str) -> str:
         fault, self._next_reply = self._next_reply, ""
         if fault == "slow":
             await asyncio.sleep(_SLOW_REPLY_SECONDS)

@@ -134,7 +134,7 @@ def refused(given: str | list[str], capsys: Any) -> str:
         (
             "wach",
             "invalid command: 'wach': did you mean 'watch'? (demo, watch, book, plot, doctor, "
-            "simulate, inspect)",
+            "record, tape, relay, simulate, inspect)",
         ),
         ("xyz", "invalid command: 'xyz' (demo, watch"),
         ("--json watch", "unrecognized arguments: --json"),

@@ -25,14 +25,14 @@ async def deaf(relay: Any, *streams: str) -> Any:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.setblocking(False)
     await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", relay.port))
-    before = relay.clients
+    before = relay.clients_count
     path = "/".join(["/ws", *streams])
     request = (
         f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     await asyncio.get_running_loop().sock_sendall(raw, request.encode())
-    await until(lambda: relay.clients == before + 1)
+    await until(lambda: relay.clients_count == before + 1)
     await asyncio.sleep(0.05)
     return raw
 
@@ -81,7 +81,7 @@ def test_who_reads_no_diffs_is_cut_off_and_nobody_else_notices() -> None:
                     await asyncio.sleep(0.001)
                     most = max([most, *(each.waiting for each in relay._connections.values())])
             assert most < 200_000 + 50_000
-            await until(lambda: relay.clients == 1)
+            await until(lambda: relay.clients_count == 1)
             await until(lambda: len(got) == sent)
             assert got == [diff(number) for number in range(1, sent + 1)]
             reading.cancel()
@@ -138,7 +138,7 @@ def test_who_asks_and_does_not_read_is_cut_off_too() -> None:
                 while not relay.clients_cut:
                     await asyncio.wait_for(loop.sock_sendall(raw, ping * 50), 5)
                     await asyncio.sleep(0)
-            await until(lambda: relay.clients == 0)
+            await until(lambda: relay.clients_count == 0)
             assert relay.clients_cut == 1
             raw.close()
 
@@ -170,7 +170,7 @@ def test_noise_ends_its_own_connection_and_no_other() -> None:
                 writer.close()
                 exchange.send(T, trade(i + 1))
                 assert await next_of(well) == trade(i + 1)
-            assert relay.clients == 1
+            assert relay.clients_count == 1
 
     run(work())
 
@@ -208,7 +208,7 @@ def test_binary_and_too_many_requests_close_the_connection() -> None:
                     await client.send("{}")
                 await client.wait_closed()
                 assert client.close_code == 1008
-            await until(lambda: relay.clients == 0)
+            await until(lambda: relay.clients_count == 0)
 
     run(work())
 
@@ -251,7 +251,7 @@ def test_clients_come_and_go_at_random_and_what_is_counted_stays_right() -> None
 
             for _ in range(6):
                 await asyncio.gather(*(live() for _ in range(6)))
-            await until(lambda: relay.clients == 0 and not exchange.asked)
+            await until(lambda: relay.clients_count == 0 and not exchange.asked)
             assert not relay._counts
             assert not relay._by_stream
             assert not relay._has
