@@ -21,7 +21,7 @@ class Part(NamedTuple):
     """The rows from ``begin`` to ``end`` of a batch.
 
     ``gap`` says why rows are missing before the batch, and is for its first part: that which begins
-    at row 0.
+    at row 0. ``is_inside`` says that all of the batch is in the range that is played.
     """
 
     chapter: Chapter
@@ -29,6 +29,7 @@ class Part(NamedTuple):
     begin: int
     end: int
     gap: str | None
+    is_inside: bool
 
 
 class Chapter:
@@ -90,7 +91,8 @@ class Chapter:
                 if told["first_ns"] < selection.start:  # nothing was played that could be missing
                     gap = None
                 self.last_ns = max(self.last_ns, told["last_ns"])
-                yield Part(self, rows, 0, len(rows), gap)
+                is_inside = told["first_ns"] >= selection.start and told["last_ns"] < selection.end
+                yield Part(self, rows, 0, len(rows), gap, is_inside)
                 gap = None
         self.is_over = True
 

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, final
 
 from ..feed.intake.backlog import Backlog
 from ..feed.intake.streams import Source
@@ -6,6 +6,7 @@ from ..feed.intake.streams import Source
 EVER: int
 WHY: tuple[str, ...]
 
+@final
 class Pump:
     sources: dict[int, Source]
     offset: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from sbe_codegen.runtime.tables.results import Batch
@@ -91,12 +91,12 @@ class Replayed(BaseFeed):
     @property
     def streams(self) -> list[str]:
         """The streams that the exchange had acknowledged, as far as the tape was played."""
-        return self.player.streams
+        return self.player.sessions.streams
 
     @property
     def reconnects(self) -> int:
         """How often a connection was lost."""
-        return self.player.lost_count
+        return self.player.sessions.lost_count
 
     def _not_on_tape(self, what: str) -> RuntimeError:
         return RuntimeError(f"a tape is played here, {self.url}: {what}")
@@ -162,8 +162,8 @@ class AsyncFeed(Replayed, feed.Feed):
         """RuntimeError: a tape is as it is."""
         raise self._not_on_tape("holes of it are not filled")
 
-    async def _heard(self, seconds: float | None) -> bool:
-        return await self._stage.play(self._most)
+    def _rings(self) -> Awaitable[object]:
+        return self._stage.play(self._most)
 
     @property
     def _stage(self) -> AsyncStage:

@@ -135,6 +135,23 @@ def test_a_range_is_played_with_the_connections_of_that_time(tape: Path) -> None
     assert feed.ledger.streams[TRADE].is_covered
 
 
+def test_of_connections_before_a_range_those_count_that_are_open_then(tmp_path: Path) -> None:
+    recorder = begun(tmp_path)
+    frames = mixed(200)
+    give(recorder, frames[:50])
+    recorder.opened(2, "connection 2", START + 50 * MS)
+    recorder.entered(2, [TRADE, BEST])
+    recorder.ended(1, "renewed", True, START + 50 * MS)
+    give(recorder, frames[50:], START + 50 * MS, connection=2)
+    recorder.close()
+    with sync.replay(tmp_path, start=START + 100 * MS) as feed:
+        assert feed.streams == [TRADE, BEST]
+        assert [bytes(message) for message in feed] == frames[100:]
+    assert [each.name for each in feed.ledger.connections] == ["connection 2"]
+    assert (feed.ledger.connections_count, feed.ledger.ended_count, feed.reconnects) == (1, 0, 0)
+    assert feed.ledger.holes == []
+
+
 def test_a_range_in_a_later_file_is_played_as_well(tmp_path: Path) -> None:
     recorder = begun(tmp_path, rotate_seconds=0.05, batch_seconds=0.005)
     frames = mixed(300)
@@ -279,6 +296,56 @@ def test_a_handler_that_raises_leaves_the_rest_for_the_next(tape: Path) -> None:
     assert seen == frames
     with pytest.raises(TypeError), sync.replay(tape) as feed:
         feed.run(FrameHandler)
+
+
+def test_a_handler_closes_the_feed(tape: Path) -> None:
+    seen: list[Any] = []
+
+    async def work() -> None:
+        async with binance_sbe.replay(tape) as feed:
+            closing: list[asyncio.Task[None]] = []
+
+            def handler(message: Any) -> None:
+                seen.append(message)
+                if len(seen) == 3:
+                    closing.append(asyncio.ensure_future(feed.close()))
+
+            await feed.run(handler)
+
+    asyncio.run(work())
+    assert len(seen) >= 3  # what was played before the task had its turn
+    with sync.replay(tape) as feed:
+        seen.clear()
+
+        def handler(message: Any) -> None:
+            seen.append(message)
+            if len(seen) == 3:
+                feed.close()
+
+        feed.run(handler)
+        assert feed.player.closing
+
+
+def test_streams_are_chosen_from_another_thread_amid_a_silence(tmp_path: Path) -> None:
+    recorder = begun(tmp_path)
+    give(recorder, mixed(2))
+    give(recorder, mixed(2, 2), START + SECOND)
+    recorder.close()
+    with sync.replay(tmp_path, 2, streams=[TRADE]) as feed:
+        timer = threading.Timer(0.1, feed.subscribe, [BEST])
+        timer.start()
+        kinds = [type(message).__name__[0] for message in feed]
+        timer.join()
+    assert kinds == ["T", "T", "B"]
+
+
+def test_the_counters_of_a_tape_are_those_of_a_feed(tape: Path) -> None:
+    from binance_sbe import metrics
+
+    with sync.replay(tape) as feed:
+        assert len(list(feed)) == 200
+        samples = [s for m in metrics.FeedCollector(feed).collect() for s in m.samples]
+    assert next(s.value for s in samples if "frames_total" in s.name) == 200
 
 
 def test_a_long_silence_ends_when_the_feed_is_closed(tmp_path: Path) -> None:
@@ -433,15 +500,30 @@ def test_what_nobody_has_told_of_is_a_connection(tmp_path: Path) -> None:
     assert feed.ledger.strays_count == 0
 
 
-def test_rows_that_can_not_be_read_are_an_error_of_the_tape(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (Kind.ENDED, b"{]"),
+        (Kind.ENDED, b"[]"),
+        (Kind.OPENED, b"{}"),
+        (Kind.CLOCK, b'{"offset_ns": 1e999}'),
+        (Kind.CLOCK, b'{"offset_ns": 99999999999999999999}'),
+        (Kind.SUBSCRIPTION, b'{"entered": 3, "number": 1}'),
+        (Kind.RELEASED, b'{"moment_ns": "x"}'),
+        (Kind.HOLE, b'{"frames": 3}'),
+    ],
+)
+def test_rows_that_can_not_be_read_are_an_error_of_the_tape(
+    tmp_path: Path, kind: Kind, content: bytes
+) -> None:
     recorder = begun(tmp_path)
     give(recorder, mixed(2))
-    recorder.tap.put(START + SECOND, 1, Kind.ENDED, b"{]")
+    recorder.tap.put(START + SECOND, 1, kind, content)
     give(recorder, mixed(2, 2), START + 2 * SECOND)
     recorder.close()
     with sync.replay(tmp_path) as feed:
         assert [bytes(next(feed)) for _ in range(2)] == mixed(2)
-        with pytest.raises(TapeError, match="a row of kind ended"):
+        with pytest.raises(TapeError, match=f"a row of kind {kind.name.lower()}"):
             next(feed)
 
 
