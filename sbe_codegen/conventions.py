@@ -15,6 +15,7 @@ from typing import Any
 
 from . import limits
 from .errors import SchemaError
+from .runtime.framing.packets import KNOWN, PacketLayout
 
 _LARGEST = 2**20  # bytes of a file
 
@@ -28,12 +29,15 @@ class Conventions:
     ``layout_since``   template id -> the first version that has today's layout, where an older one
                        had another under the same id: such frames are refused
     ``removed``        template id -> what to say of a message that later versions do not have
+    ``packet``         how messages lie in packets: a table as of `PacketLayout`, or the name of one
+                       that is known: "cme-mdp3", "b3-umdf"
     """
 
     empty_is_null: tuple[str, ...] = ()
     embedded: tuple[str, ...] = ()
     layout_since: Mapping[int, int] = field(default_factory=dict)
     removed: Mapping[int, str] = field(default_factory=dict)
+    packet: PacketLayout | None = None
 
     def is_null_when_empty(self, var_data_type: str) -> bool:
         return any(fnmatchcase(var_data_type, pattern) for pattern in self.empty_is_null)
@@ -78,4 +82,19 @@ class Conventions:
                     str(path), 0, key, "has a version that is not from 0 to 2**32 - 1"
                 )
             result[key] = {int(number): value for number, value in table.items()}
+        if "packet" in given:
+            result["packet"] = _packet(path, given["packet"])
         return cls(**result)
+
+
+def _packet(path: Path, given: Any) -> PacketLayout:
+    if isinstance(given, str) and given in KNOWN:
+        return KNOWN[given]
+    if not isinstance(given, dict):
+        known = ", ".join(KNOWN)
+        sentence = f"is a table of what is where in a packet, or the name of a known one: {known}"
+        raise SchemaError(str(path), 0, "packet", sentence)
+    try:
+        return PacketLayout.of(given)
+    except ValueError as error:
+        raise SchemaError(str(path), 0, "packet", str(error)) from None

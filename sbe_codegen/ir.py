@@ -13,6 +13,7 @@ from typing import Literal
 
 from .errors import Place
 from .primitives import Primitive
+from .runtime.framing.packets import PacketLayout
 
 Kind = Literal["number", "char", "text", "array", "mantissa", "enum", "set", "composite"]
 Constant = int | float | str
@@ -152,15 +153,20 @@ class Field:
 
 @dataclass(frozen=True)
 class Header:
-    """The message header, and where the members are that SBE requires by name."""
+    """The message header, and where the members are that SBE requires by name.
+
+    ``implied`` are those of them that the composite does not have: ``schema_id`` and ``version``
+    are constants of the schema then, and ``block_length`` None, which is that of each message.
+    """
 
     composite: Composite
-    block_length: Field
+    block_length: Field | None
     template_id: Field
     schema_id: Field
     version: Field
     group_count: Field | None  # numGroups, numVarDataFields: for stepping over what is unknown
     data_count: Field | None
+    implied: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -296,6 +302,7 @@ class Module:
     messages: tuple[Message, ...]
     removed: Mapping[int, str]
     warnings: tuple[str, ...] = field(compare=False)
+    packet: PacketLayout | None = field(default=None, compare=False)
 
     def enum_and_set_names(self) -> list[str]:
         return [each.name for each in self.enums] + [each.name for each in self.sets]

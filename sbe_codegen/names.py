@@ -34,22 +34,20 @@ _C_NAMES = frozenset(
 # What the generated module, its C interface and its stub use themselves.
 _MODULE_NAMES = frozenset(
     """
-    Any Base BaseCollector BaseMessage BaseSchema Batch Buffer BYTE_ORDER ClassVar Collector Decimal
-    Composite Entries Entry Final HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag Literal
-    MESSAGES Mapping
-    NAN NDArray NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self
-    Sequence
-    append_blob aim append_frames byte_int close_run commit_offset commit_rows cython decode
-    decode_frames decode_header decode_many entries_of entry_of final intern is_open keep_tuple
-    end_row grow_rows load_member memcmp memcpy new_message open_run
-    next_entry np open_frame open_message own keep_freed_by raise_fault read_element read_text
-    refused reopen reserve_row reserve_rows roll_back scaled seen size_t skip_data skip_group
-    skip_unknown take take_counted_entries take_entries take_entry take_header take_own_header
-    take_root take_same_header walk_entries
-    ArithmeticError BaseException Exception bool bytes bytearray dict float frozenset int list map
-    max min object print property range set sizeof staticmethod str tuple type typing_extensions
-    _IntEnum _IntFlag _MappingProxyType _TYPES _composites _declare _enum_table _header_class
-    _SetTable
+    Any Base BaseCollector BaseMessage BaseSchema Batch Buffer BYTE_ORDER ClassVar Collector
+    Decimal Composite Entries Entry Final HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag
+    Literal MESSAGES Mapping NAN NDArray NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA
+    SCHEMA_ID SCHEMA_VERSION Self Sequence append_blob aim append_frames as_body body_length
+    byte_int commit_offset commit_row commit_rows cython decode decode_body decode_frames
+    decode_header decode_many entries_of entry_of final intern is_open keep_tuple load_member
+    memcmp memcpy new_message next_entry np open_body open_frame open_message own keep_freed_by
+    raise_fault read_element read_text refused reopen reserve_row reserve_rows roll_back scaled
+    seen size_t skip_data skip_group skip_unknown step_back take take_counted_entries take_entries
+    take_entry take_header take_own_header take_root take_same_header walk_entries ArithmeticError
+    BaseException Exception bool bytes bytearray dict float frozenset int list map max min object
+    print property range set sizeof staticmethod str tuple type typing_extensions _IntEnum _IntFlag
+    _MappingProxyType _TYPES _composites _declare _enum_table _header_class _SetTable _PacketLayout
+    close_run end_row grow_rows open_run
     """.split()  # noqa: SIM905
 )
 _MODULE_PREFIX = re.compile(

@@ -6,6 +6,7 @@ import, `stubs` for the types that a type checker sees, and `source` for what ma
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -70,6 +71,7 @@ class _Renderer:
             "byte_order": "bigEndian" if module.big_endian else "littleEndian",
             "order": literal(self.fields.numpy_order),
             "removed": literal(dict(module.removed)),
+            "packet": literal(asdict(module.packet)) if module.packet else "",
             "header": self.header(module.header),
             "enums": [self.enum(enum, taken) for enum in module.enums],
             "sets": [self.set(each, taken) for each in module.sets],
@@ -130,12 +132,19 @@ class _Renderer:
         header_names: dict[str, None] = {}  # in order
         for member in header.composite.members:  # named tuples have no names that begin with _
             header_names[free(member.name.lstrip("_") or "member", header_names)] = None
+        on_wire = list(header_names)
         values = []
         for i, member in enumerate(header.composite.members):
             if member.encoding.kind == "number" and not member.encoding.primitive.is_float:
                 values.append(self.fields.number(member))
             else:
                 values.append(code("read_element(HEADER_ELEMENTS, {}, &root, owner)", i))
+        for implied in header.implied:  # after those of the wire
+            name = names.member(implied)
+            header_names[free(name, header_names)] = None
+            values.append(code("sbe_header_{}(at)", name))
+        types: list[Any] = [stubs.of_field(member) for member in header.composite.members]
+        types += ["int"] * len(header.implied)
         return {
             "size": header.size,
             "names": literal(tuple(header_names)),
@@ -147,13 +156,12 @@ class _Renderer:
                 for target, member in required
                 if member is not None
             ],
+            "has_length": header.block_length is not None,
+            "implied": literal(tuple(header_names)[len(on_wire) :]),
             "spec": json_text(
                 specs.members(header.composite, self.fields.numpy_order, self.fields.composite_key)
             ),
-            "fields": [
-                (name, stubs.of_field(member))
-                for name, member in zip(header_names, header.composite.members, strict=True)
-            ],
+            "fields": list(zip(header_names, types, strict=True)),
         }
 
     def enum(self, enum: ir.Enum, taken: set[str]) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class _Resolver:
             messages=tuple(messages),
             removed=dict(self.framing.conventions.removed),
             warnings=tuple(str(warning) for warning in self.faults.warnings),
+            packet=self.framing.conventions.packet,
         )
 
     def message(self, source: schema.Message) -> ir.Message:
@@ -73,7 +74,9 @@ class _Resolver:
         root = self.block(source, path, (), source.since_version)
         if self.head is not None:
             self.framing.fits(source.id, self.head.template_id, path, source.place, "id")
-            self.framing.fits(root.length, self.head.block_length, path, source.place, "a block of")
+            length = self.head.block_length
+            if length is not None:
+                self.framing.fits(root.length, length, path, source.place, "a block of")
         self.identities(source, path)
         taken = {field.name for field in root.fields}
         groups = self.groups(source, path, (root.fields,), source.since_version, taken)

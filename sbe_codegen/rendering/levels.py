@@ -47,6 +47,7 @@ class LevelRenderer:
             "layout_since": message.layout_since,
             "doc": doc(text if text.endswith(".") else f"{text}."),
             "minimum": _minimum(message.block, "header.version"),
+            "own_length": _own_length(message.block),
             "levels": levels,
             "tables": [root, *_all(root["groups"])],
             "slots": [slot for level in levels for slot in _slots(level)],
@@ -243,6 +244,15 @@ def _complex(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _framing_name(dimension: ir.Dimension | None, data: ir.VarData | None) -> str:
     parts = (dimension.name if dimension else "none", data.name if data else "none")
     return f"FRAMING_{'_'.join(parts)}"
+
+
+def _own_length(block: ir.Block) -> Source:
+    """How long the block is as of ``version``, padding included from where it has all fields."""
+    newest = max(minimum.since for minimum in block.minimums)
+    if not newest:
+        return code("{}", block.length)
+    before = _minimum(block, "version")
+    return code("{} if version >= {} else {}", block.length, newest, before)
 
 
 def _minimum(block: ir.Block, version: str) -> Source:

@@ -126,8 +126,8 @@ def test_a_wrong_schema_is_explained(text: str, said: str) -> None:
 
 
 def test_a_header_that_lacks_a_member_is_explained() -> None:
-    text = schema().replace('<type name="schemaId" primitiveType="uint16"/>', "")
-    assert "messageHeader: the header lacks 'schemaId'" in faults(text)[0]
+    text = schema().replace('<type name="templateId" primitiveType="uint16"/>', "")
+    assert "messageHeader: the header lacks 'templateId'" in faults(text)[0]
 
 
 def test_all_faults_are_reported_in_the_order_of_the_file() -> None:

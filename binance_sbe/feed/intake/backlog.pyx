@@ -77,7 +77,7 @@ cdef class Backlog:
         return 2 * self.room() >= self.limit
 
     cdef Py_ssize_t room(self) except -1:
-        """How many frames may be added. Rows that nobody takes, who wants messages, do not count."""
+        """How many frames may be added. Rows that wait do not count where messages are wanted."""
         cdef Py_ssize_t used = self.arbiter.held_count
         if self.stops:
             used += self.frames.count()

@@ -45,12 +45,18 @@ def composites(module: str, types: dict[str, Any], order: str, text: str) -> Non
 
 
 def header_class(
-    module: str, members: Sequence[str], text: str, types: Mapping[str, Any]
+    module: str,
+    members: Sequence[str],
+    text: str,
+    types: Mapping[str, Any],
+    implied: Sequence[str] = (),
 ) -> tuple[Any, tuple[Any, ...]]:
     """The named tuple that `decode_header` of ``module`` gives, and descriptors of its members."""
     factory: Any = namedtuple  # whose members mypy wants to see written out
     header = factory("Header", members, module=module, rename=True)
     header.__doc__ = "The message header, member by member as the schema orders them."
+    if implied:
+        header.__doc__ += f" It has no {', '.join(implied)} on the wire: those are of the schema."
     spec = json.loads(text)
     fields = Fields(spec["order"], types)
     made = tuple(fields.descriptor(field) for field in spec["fields"])
@@ -190,6 +196,7 @@ def declare(
         "DTYPE": copy(layout.block.dtype),
         "__match_args__": tuple(field["name"] for field in spec["fields"]),
         "_LAYOUT": layout,
+        "_SCHEMA": schema,
         "FACTS": {key: spec[key] for key in ("metadata", "deprecated", "doc") if key in spec},
     }
     sizes = layout.row_sizes()

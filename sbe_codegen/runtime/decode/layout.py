@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .gather import move
+from .names import free
 from .scaling import to_float
 
 Spec = Mapping[str, Any]
@@ -128,8 +129,12 @@ class BlockLayout:
             column[...] = null_of(field)
 
     def row_dtype(self, prefix: Sequence[str], codes: Sequence[str]) -> np.dtype[Any]:
-        """A naturally aligned row: ``prefix`` as int64, the fields, ``codes`` as uint32."""
-        columns: list[tuple[str, Any]] = [(name, "i8") for name in prefix]
+        """A naturally aligned row: ``prefix`` as int64, the fields, ``codes`` as uint32.
+
+        A name of the prefix that a field has gets ``_`` appended.
+        """
+        taken = {field["name"] for field in self.fields} | set(codes)
+        columns: list[tuple[str, Any]] = [(free(name, taken), "i8") for name in prefix]
         columns += [(field["name"], self.formats.row(field)) for field in self.fields]
         columns += [(name, "u4") for name in codes]
         if not columns:  # an entry without columns is still one: numpy has no items of no bytes

@@ -103,10 +103,11 @@ def _columns(
     facts: dict[str, Fact] = {}
     copies: list[tuple[Array, Array]] = []
     scales: list[Any] = []
-    for name in records.dtype.names or ():
-        if name in ("frame", "received_ns"):  # which no field is called
-            facts[name] = Fact("ns" if name == "received_ns" else None)
-            copies.append((records[name], _new(arrays, name, records[name])))
+    names = records.dtype.names or ()
+    leading = len(names) - len(layout.block.fields) - len(layout.dictionaries)
+    for i, name in enumerate(names[: max(leading, 0)]):  # as in `numbered.PREFIX`
+        facts[name] = Fact("ns" if i in (1, 4) else None, -1 if i in (3, 4) else None)
+        copies.append((records[name], _new(arrays, name, records[name])))
     for path, spec, column in _leaves(layout.block.fields, records, layout.block.formats.types):
         null = spec["null"] if spec["kind"] == "enum" else null_for(spec)
         facts[path] = Fact(time_unit(spec), null)

@@ -47,9 +47,10 @@ def batch_html(batch: Any) -> str:
                 f"{name}: {_few(table.dictionary(name))}" for name in table._layout.dictionaries
             )
             rows.append((message.__name__, f"{len(table):,}", texts))
-    rejected = len(batch._rejections)
+    rejected = batch._source.refused
     if rejected:
-        rows.append(("rejected", f"{rejected:,}", f"the first: {batch._rejections.error(0)}"))
+        first = batch._source.rejections().error(0)
+        rows.append(("rejected", f"{rejected:,}", f"the first: {first}"))
     if batch.left_over_bytes:
         rows.append(("bytes left over", f"{batch.left_over_bytes:,}", None))
     caption = f"Batch of {_counted(batch.frame_count, 'frame')}"

@@ -7,6 +7,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DecodeError, UnknownName
+from ..framing.packets import Loss
 from .columns import Columns
 from .contents import Array, Contents, Part, Source
 from .html import batch_html, rows_html
@@ -260,11 +261,13 @@ class Batch:
     ``frame_count`` frames were given; each is a row of exactly one table or one of ``rejected``.
     Of one buffer without offsets they are the messages that were found, and what is left when one
     of them is none. ``left_over_bytes`` counts bytes after the last element of messages whose
-    sender has no newer schema: bytes that nothing accounts for.
+    sender has no newer schema: bytes that nothing accounts for. ``losses`` is what of packets and
+    captures is in no frame, as `framing.Loss` each.
     """
 
     # What is not asked for is not made: a live feed's batch may be one row.
     _tables: Tables | None = None
+    losses: tuple[Loss, ...] = ()
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -298,11 +301,14 @@ class Batch:
         """The frames from ``begin`` to ``end``, as in a slice, as a Batch of its own.
 
         Its rows are copies, and ``frame`` counts from 0 again; dictionaries of texts are shared.
-        The bytes that are left over are those of the whole, in the part that begins it.
+        The bytes that are left over are those of the whole, in the part that begins it, and so are
+        the losses.
         """
         begin, end, _ = slice(begin, end).indices(self.frame_count)
         end = max(begin, end)
-        return Batch(Part(self._source, begin, end))
+        part = Batch(Part(self._source, begin, end))
+        part.losses = () if begin else self.losses
+        return part
 
     @property
     def rejected(self) -> Array:
@@ -325,6 +331,8 @@ class Batch:
         parts.append(f"{self._source.refused} rejected")
         if self.left_over_bytes:
             parts.append(f"{self.left_over_bytes} bytes left over")
+        if self.losses:
+            parts.append(f"{len(self.losses)} losses")
         return f"<Batch: {', '.join(parts)}>"
 
     def _repr_html_(self) -> str:

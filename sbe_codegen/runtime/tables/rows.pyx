@@ -37,7 +37,7 @@ cdef enum:                      # frames of a list
     MUCH = 4096                 # and not more bytes, which stay in the nearest cache
     AHEAD = 6
 
-PREFIX = ("frame", "received_ns")
+PREFIX = ("frame", "received_ns", "packet", "packet_sequence", "packet_time")
 
 cdef Rows new_rows(
     Schema schema, append_t append_frames, Py_ssize_t capacity, object on_error, size_t prefix
