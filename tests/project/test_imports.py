@@ -45,6 +45,7 @@ FLOORS = (
     {"live"},
     {"sync"},
     {"replayed"},
+    {"serving"},
     {"simulator"},
     {"commands"},
     {"names"},
