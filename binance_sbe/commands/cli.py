@@ -228,7 +228,7 @@ async def _record(options: argparse.Namespace) -> int:
         settings = Recording(options.out, **given)
     except ValueError as error:
         options.parser.error(str(error))
-    kinds = list(dict.fromkeys(options.kinds or KINDS))
+    kinds = list(dict.fromkeys(options.streams or KINDS))
     if options.books and DEPTH not in kinds:
         options.parser.error(f"--books needs the kind {DEPTH}, which --kinds leaves out")
     async with _exchange(options) as where:
@@ -256,7 +256,7 @@ async def _relay(options: argparse.Namespace) -> int:
             options.parser.error(f"--{given[0].replace('_', '-')}: there is no --tape")
         if options.simulate and not options.symbols:
             options.symbols = list(DEMO_SYMBOLS)
-        streams = streams_of(options.symbols, options.kinds or KINDS)
+        streams = streams_of(options.symbols, options.streams or KINDS)
         async with _exchange(options) as where:
             return await relaying.live(
                 streams, _title(options), serving, **_feed_options(options), **where

@@ -17,6 +17,7 @@ def record(command: Parser) -> None:
     )  # fmt: skip
     command.add_argument(
         "--kinds", "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
+        dest="streams",
         help=f"some of {', '.join(KINDS)} (default: all); may be given again",
     )  # fmt: skip
     command.add_argument(
@@ -112,6 +113,7 @@ def relay(command: Parser) -> None:
     )  # fmt: skip
     command.add_argument(
         "--kinds", "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
+        dest="streams",
         help=f"of these symbols: some of {', '.join(KINDS)} (default: all)",
     )  # fmt: skip
     command.add_argument(

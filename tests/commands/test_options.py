@@ -504,15 +504,24 @@ def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
 
 # What several commands take: the options, and who takes all of them.
 TOGETHER = (
-    ({"--environment", "--url", "--simulate", "--proxy"}, {"watch", "book", "plot", "doctor"}),
+    (
+        {"--environment", "--url", "--simulate", "--proxy"},
+        {"watch", "book", "plot", "doctor", "record", "relay"},
+    ),
     (
         {"--lines", "--renew-at", "--give-up", "--metrics-port", "--host"},
-        {"demo", "watch", "book"},
+        {"demo", "watch", "book", "record", "relay"},
     ),
-    ({"--seconds"}, {"demo", "watch", "book", "plot"}),
+    ({"--seconds"}, {"demo", "watch", "book", "plot", "record", "relay"}),
     ({"--once", "--json"}, {"watch", "book"}),
     ({"--rate", "--seed"}, {"demo", "simulate"}),
 )
+
+
+# A picture is a file, and has an end; a duration may be "2m" as well as seconds.
+OF_THEIR_OWN = {
+    ("plot", "--seconds"), ("plot", "--for"), ("plot", "--out"), ("record", "--seconds"),
+}  # fmt: skip
 
 
 def actions() -> dict[str, dict[str, argparse.Action]]:
@@ -536,8 +545,8 @@ def test_an_option_means_the_same_in_every_command_that_has_it() -> None:
     seen: dict[str, tuple[str, Any]] = {}
     for command, options in actions().items():
         for option, action in options.items():
-            if (command, option) in {("plot", "--seconds")}:
-                continue  # a picture has an end, and takes "2m" as well
+            if (command, option) in OF_THEIR_OWN:
+                continue
             kind = (
                 type(action), action.type, action.choices and tuple(action.choices),
                 action.metavar or action.dest.upper(), action.dest,
