@@ -243,6 +243,24 @@ async def _record(options: argparse.Namespace) -> int:
         )
 
 
+async def _replay(options: argparse.Namespace) -> int:
+    from ..tape.tape import Tape
+    from .tapes import streams_chosen
+    from .watch import played
+
+    with Tape(options.path) as tape:
+        streams = streams_chosen(tape, options.streams)
+    return await played(
+        options.path,
+        speed=None if options.speed == float("inf") else options.speed,
+        start=options.start,
+        end=options.end,
+        streams=streams,
+        seconds=options.seconds,
+        as_json=options.json,
+    )
+
+
 async def _relay(options: argparse.Namespace) -> int:
     from . import relaying
     from .watch import streams_of
@@ -301,6 +319,7 @@ _COMMANDS = {
     "plot": _plot,
     "doctor": _doctor,
     "record": _record,
+    "replay": _replay,
     "relay": _relay,
     "simulate": _simulate,
     "inspect": _inspect,

@@ -36,6 +36,8 @@ what came is kept:
   binance-sbe tape cut tape --out less --streams trade     a smaller one
   binance-sbe tape cat tape --count 10     frames, as JSON; --hex: as bytes
 
+  binance-sbe replay tape --speed 10       as if it came now, ten times faster
+
 for several programs at once:
   binance-sbe relay                        one feed, for all that subscribe
   binance-sbe relay --tape tape --speed 10     what is on a tape

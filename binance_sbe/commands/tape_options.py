@@ -1,4 +1,4 @@
-"""What `binance-sbe record`, `tape` and `relay` take."""
+"""What `binance-sbe record`, `tape`, `replay` and `relay` take."""
 
 from __future__ import annotations
 
@@ -104,6 +104,23 @@ def _cat(action: Parser) -> None:
     action.add_argument(
         "--count", type=arguments.rows, metavar="N", help="the first N of them, and no more"
     )
+
+
+def replay(command: Parser) -> None:
+    command.add_argument(
+        "path", nargs="+", type=Path, metavar="TAPE", help="a directory, or a file of one"
+    )
+    command.add_argument(
+        "--speed", type=arguments.speed, default=1.0, metavar="N|max",
+        help="1 as it came, 10 ten times faster, max as fast as it goes (default: 1)",
+    )  # fmt: skip
+    common.span_of_time(command)
+    common.streams_of_tapes(command)
+    command.add_argument("--json", action="store_true", help="one event a line, as `watch --json`")
+    command.add_argument(
+        "--seconds", type=arguments.positive,
+        help="stop after this long (default: at Ctrl-C, or at the end of the tape)",
+    )  # fmt: skip
 
 
 def relay(command: Parser) -> None:

@@ -90,7 +90,7 @@ def _say_report(report: Report, as_json: bool) -> None:
 def _cut(options: argparse.Namespace) -> int:
     _check_span(options)
     with Tape(options.path, on_damage="skip") as tape:
-        streams = _streams(tape, options.streams)
+        streams = streams_chosen(tape, options.streams)
     with bar("cutting") as progress:
         made = cut(options.path, options.out, options.start, options.end, streams, progress)
     files = f"{len(made.files):,} file{'s' * (len(made.files) != 1)}"
@@ -106,7 +106,7 @@ def _check_span(options: argparse.Namespace) -> None:
         options.parser.error("--start is not before --end: nothing is between them")
 
 
-def _streams(tape: Tape, given: list[str] | None) -> list[str] | None:
+def streams_chosen(tape: Tape, given: list[str] | None) -> list[str] | None:
     """Those that are meant: a kind is those of all symbols. None where all are."""
     if not given:
         return None
@@ -126,7 +126,7 @@ def _cat(options: argparse.Namespace) -> int:
     if options.hex and options.all:
         options.parser.error("--all is for --json: rows that are no frames have no bytes of SBE")
     with Tape(options.path, on_damage="skip") as tape:
-        streams = _streams(tape, options.streams)
+        streams = streams_chosen(tape, options.streams)
         rows = _as_hex(tape, options, streams) if options.hex else _as_json(tape, options, streams)
         for line in itertools.islice(rows, options.count):
             say(line)

@@ -1,17 +1,18 @@
-"""`binance-sbe watch` and `demo`: a feed, shown until Ctrl-C, once, or as JSON lines."""
+"""`binance-sbe watch`, `demo` and `replay`: a feed, shown until Ctrl-C, once, or as JSON lines."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import FeedError
 from ..feed.feed import Feed
 from ..feed.transport.websocket import arrives
 from ..live import connect
-from ..output import complain, say, say_json
+from ..output import complain, say, say_json, shown
 from ..venue.streams import KINDS, stream_name
 from . import health, summary
 from .events import events_of
@@ -48,6 +49,25 @@ async def show(
             if as_json:
                 return await _lines(feed)
             return await _follow(feed, f"Binance SBE, {title}", ending, is_demo)
+
+
+async def played(
+    paths: Sequence[Path],
+    *,
+    speed: float | None,
+    start: int | None,
+    end: int | None,
+    streams: Sequence[str] | None,
+    seconds: float | None,
+    as_json: bool,
+) -> int:
+    """Plays a tape: the same view, or the same lines."""
+    from ..replayed import replay
+
+    title = ", ".join(map(shown, paths))
+    feed = replay(paths, speed, start, end, streams, on_error="collect")
+    async with feed, _ended_by(feed, seconds) as ending:
+        return await (_lines(feed) if as_json else _follow(feed, title, ending, is_demo=False))
 
 
 @contextlib.asynccontextmanager

@@ -15,7 +15,8 @@ from binance_sbe.commands.helping import EPILOG
 from binance_sbe.commands.options import parsed
 
 COMMANDS = [
-    "demo", "watch", "book", "plot", "doctor", "record", "tape", "relay", "simulate", "inspect",
+    "demo", "watch", "book", "plot", "doctor", "record", "tape", "replay", "relay", "simulate",
+    "inspect",
 ]  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def scripts() -> dict[str, str]:
         ("record btcusdt --compression ", ["zstd", "lz4", "none"]),
         ("record btcusdt --on", ["--on-failure"]),
         ("tape ver", ["verify"]),
-        ("re", ["record", "relay"]),
+        ("re", ["record", "relay", "replay"]),
         ("relay --sp", ["--speed"]),
         ("tape c", ["cut", "cat"]),
         ("tape cut x --st", ["--start", "--streams"]),

@@ -492,7 +492,8 @@ def test_an_error_is_cut_where_it_is_too_long(capsys: pytest.CaptureFixture[str]
 def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     tapes = [f"tape {action}" for action in ("info", "verify", "recover", "cut", "cat")]
     for command in (
-        "demo", "watch", "book", "plot", "doctor", "record", *tapes, "relay", "simulate", "inspect",
+        "demo", "watch", "book", "plot", "doctor", "record", *tapes, "replay", "relay", "simulate",
+        "inspect",
     ):  # fmt: skip
         with pytest.raises(SystemExit):
             parsed([*command.split(), "--help"])
@@ -512,7 +513,7 @@ TOGETHER = (
         {"--lines", "--renew-at", "--give-up", "--metrics-port", "--host"},
         {"demo", "watch", "book", "record", "relay"},
     ),
-    ({"--seconds"}, {"demo", "watch", "book", "plot", "record", "relay"}),
+    ({"--seconds"}, {"demo", "watch", "book", "plot", "record", "replay", "relay"}),
     ({"--once", "--json"}, {"watch", "book"}),
     ({"--rate", "--seed"}, {"demo", "simulate"}),
 )
@@ -521,6 +522,7 @@ TOGETHER = (
 # A picture is a file, and has an end; a duration may be "2m" as well as seconds.
 OF_THEIR_OWN = {
     ("plot", "--seconds"), ("plot", "--for"), ("plot", "--out"), ("record", "--seconds"),
+    ("replay", "--streams"),  # of a tape: one by one as well
 }  # fmt: skip
 
 
