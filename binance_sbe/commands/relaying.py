@@ -39,9 +39,9 @@ async def tape(
     **shown_by: Any,
 ) -> int:
     """Plays a tape to its clients; ends with it."""
-    from ..replayed import replay
+    from .tapes import to_play
 
-    feed = replay(paths, speed, start, end, on_error="collect")
+    feed = to_play(paths, speed, start, end)
     return await _serve(feed, ", ".join(map(shown, paths)), serving, **shown_by)
 
 

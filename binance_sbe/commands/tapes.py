@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.runtime.errors import DecodeError
 
@@ -25,6 +26,9 @@ from . import tape_info
 from .events import numbered_events
 from .lines import say_wrapped
 from .progress import bar
+
+if TYPE_CHECKING:
+    from ..replayed import Replay
 
 _COLUMNS = ("received_ns", "connection", "kind", "frame")
 
@@ -104,6 +108,22 @@ def _check_span(options: argparse.Namespace) -> None:
     start, end = options.start, options.end
     if start is not None and end is not None and start >= end:
         options.parser.error("--start is not before --end: nothing is between them")
+
+
+def to_play(
+    paths: Sequence[Path],
+    speed: float | None,
+    start: int | None,
+    end: int | None,
+    streams: Sequence[str] | None = None,
+) -> Replay:
+    """A tape as a feed. TapeError where it has nothing of what is asked for."""
+    from ..replayed import replay
+
+    try:
+        return replay(paths, speed, start, end, streams, on_error="collect")
+    except ValueError as error:
+        raise TapeError(str(error)) from None
 
 
 def streams_chosen(tape: Tape, given: list[str] | None) -> list[str] | None:

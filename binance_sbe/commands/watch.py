@@ -62,10 +62,10 @@ async def played(
     as_json: bool,
 ) -> int:
     """Plays a tape: the same view, or the same lines."""
-    from ..replayed import replay
+    from .tapes import to_play
 
     title = ", ".join(map(shown, paths))
-    feed = replay(paths, speed, start, end, streams, on_error="collect")
+    feed = to_play(paths, speed, start, end, streams)
     async with feed, _ended_by(feed, seconds) as ending:
         return await (_lines(feed) if as_json else _follow(feed, title, ending, is_demo=False))
 

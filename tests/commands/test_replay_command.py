@@ -38,8 +38,6 @@ def test_lines_are_those_of_watch(tmp_path: Path) -> None:
     assert [e["stream"] for e in events] == ["btcusdt@bestBidAsk", "btcusdt@trade"] * 10
     done = run(str(tmp_path), "--json", "--speed", "max", "--streams", "trade")
     assert len(done.stdout.splitlines()) == 10
-    done = run(str(tmp_path), "--json", "--speed", "max", "--end", "1970-01-02")
-    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_view_ends_with_the_tape_and_says_what_came(tmp_path: Path) -> None:
@@ -48,7 +46,7 @@ def test_the_view_ends_with_the_tape_and_says_what_came(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 30
     assert "20 messages" in done.stdout
-    assert "no holes" in done.stdout or "holes 0" in done.stdout
+    assert "holes" not in done.stdout
 
 
 def test_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
@@ -63,6 +61,7 @@ def test_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
         (["{tape}", "--speed", "0"], 2, "is not a speed, such as 1, 10 or max"),
         (["{tape}", "--streams", "ethusdt@trade"], 1, "ethusdt@trade"),
         (["{tape}", "--start", "tomorrow"], 2, "tomorrow"),
+        (["{tape}", "--end", "1970-01-02"], 1, "the tape has nothing in that time"),
         ([], 2, "TAPE"),
     ],
 )
