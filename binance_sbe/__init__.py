@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from sbe_codegen.runtime.decode.forms import FORMS
 from sbe_codegen.runtime.decode.scaling import to_decimal, to_float
 from sbe_codegen.runtime.errors import (
     DecodeError,
@@ -97,6 +98,11 @@ __all__ = [
     "to_json",
     "websocket_api",
 ]
+
+# What `to_json_dict` of their messages calls.
+FORMS["binance_sbe.spot_sbe"] = FORMS["binance_sbe.spot_stream"] = (
+    "binance_sbe.api.json_form:json_value"
+)
 
 if TYPE_CHECKING:
     from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, sync, websocket_api

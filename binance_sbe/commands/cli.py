@@ -124,6 +124,8 @@ async def _watch(options: argparse.Namespace) -> int:
         return await _watch_web(options)
     if options.port is not None:
         options.parser.error("--port: there is no --web that it is about")
+    if options.form is not None and not options.json:
+        options.parser.error("--as: there is no --json that it is about")
     from .watch import show, streams_of
 
     kinds = dict.fromkeys(options.streams) if options.streams else None
@@ -133,7 +135,7 @@ async def _watch(options: argparse.Namespace) -> int:
             streams,
             _title(options),
             once=options.once,
-            as_json=options.json,
+            form=(options.form or "own") if options.json else None,
             **_feed_options(options),
             **where,
         )
@@ -143,17 +145,22 @@ async def _watch_web(options: argparse.Namespace) -> int:
     from .watch import streams_of
     from .web.view import show
 
-    for name in ("once", "json", "streams"):
-        if getattr(options, name):
+    for name, given in (
+        ("once", options.once),
+        ("json", options.json),
+        ("as", options.form),
+        ("streams", options.streams),
+    ):
+        if given:
             options.parser.error(f"--{name} is not for --web, which shows all of it, all the time")
-    given = _feed_options(options)
-    given["host"] = given.pop("metrics_host")
+    view = _feed_options(options)
+    view["host"] = view.pop("metrics_host")
     async with _exchange(options) as where:
         return await show(
             streams_of(options.symbols),
             _title(options),
             port=WEB_PORT if options.port is None else options.port,
-            **given,
+            **view,
             **where,
         )
 

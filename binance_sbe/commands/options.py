@@ -15,6 +15,7 @@ from . import arguments, helping
 from .arguments import did_you_mean
 
 WEB_PORT = 8642
+FORMS = ("own", "exchange", "combined")
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 
 
@@ -171,6 +172,11 @@ def _watch(command: Parser) -> None:
         help=f"some of {', '.join(KINDS)} (default: all); may be given again, to add more",
     )  # fmt: skip
     _forms(command, "the state of the symbols", "one event a line, as JSON")
+    command.add_argument(
+        "--as", choices=FORMS, dest="form", metavar="FORM",
+        help="what --json prints: own (the default), exchange (events as the JSON streams send "
+        "them) or combined (the same with the name of the stream)",
+    )  # fmt: skip
     command.add_argument(
         "--web", action="store_true", help="a page for browsers, with books and trades"
     )
