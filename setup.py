@@ -6,6 +6,7 @@ decoder, the runtime and the feed), or ``none`` (those that are there stay as th
 """
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -52,7 +53,9 @@ def generated(module: str, schema: Path) -> Path:
     package, _, name = module.rpartition(".")
     beside = schema.with_suffix(".toml")
     conventions = Conventions.read(beside) if beside.exists() else None
-    return builder.generate(schema, HERE / package, name, conventions)
+    source = builder.generate(schema, HERE / package, name, conventions)
+    shutil.copyfile(schema, source.with_suffix(".xml"))  # a tape keeps it beside the frames
+    return source
 
 
 def switches() -> str:

@@ -40,8 +40,10 @@ from .errors import (
     MissingKey,
     NotSbe,
     RateLimited,
+    RecordingError,
     SlowConsumer,
     SubscriptionRefused,
+    TapeError,
     Unreachable,
 )
 
@@ -67,6 +69,7 @@ __all__ = [
     "NotSbe",
     "OrderBook",
     "RateLimited",
+    "RecordingError",
     "SbeError",
     "SchemaError",
     "SchemaMismatch",
@@ -74,6 +77,8 @@ __all__ = [
     "SlowConsumer",
     "SubscriptionRefused",
     "Table",
+    "Tape",
+    "TapeError",
     "TradesStreamEvent",
     "TruncatedMessage",
     "UnexpectedTemplate",
@@ -93,6 +98,7 @@ __all__ = [
     "spot_sbe",
     "spot_stream",
     "sync",
+    "tape",
     "to_decimal",
     "to_float",
     "to_json",
@@ -105,7 +111,7 @@ FORMS["binance_sbe.spot_sbe"] = FORMS["binance_sbe.spot_stream"] = (
 )
 
 if TYPE_CHECKING:
-    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, sync, websocket_api
+    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, sync, tape, websocket_api
     from .api.json_form import to_json
     from .books.order_book import OrderBook
     from .live import Feed, books, connect
@@ -119,6 +125,7 @@ if TYPE_CHECKING:
         decode_header,
         decode_many,
     )
+    from .tape.tape import Tape
 else:
     from . import books
 
@@ -136,12 +143,23 @@ else:
 
     # Each decoder module, and websockets, is loaded by those who use it.
     _MODULES = frozenset(
-        {"fix", "fix_sbe", "lifecycle", "rest", "spot_sbe", "spot_stream", "sync", "websocket_api"}
+        {
+            "fix",
+            "fix_sbe",
+            "lifecycle",
+            "rest",
+            "spot_sbe",
+            "spot_stream",
+            "sync",
+            "tape",
+            "websocket_api",
+        }
     )
     _HOMES = {
         "connect": "live",
         "Feed": "live",
         "OrderBook": "books.order_book",
+        "Tape": "tape.tape",
         "to_json": "api.json_form",
     }
 

@@ -17,6 +17,8 @@
       NotSbe                  (also a ValueError) an answer that is not SBE: of a gateway, or JSON
       FramingError            (also a ValueError) a FIX byte stream that is out of step
       BookError               an order book that failed a check
+      TapeError               a tape that can't be read, or has not what it should
+        RecordingError        a tape that can't be written
       FeedError
         MissingKey            no API key was given, and BINANCE_API_KEY is not set
         Unreachable           no connection: name, route, port, TLS or time-out
@@ -232,6 +234,14 @@ class BookError(_Quoting, SbeError):
         super().__init__(f"{symbol}: {reason}")
 
 
+class TapeError(_Quoting, SbeError):
+    """A tape that can't be read, or a part of it that is not as it was written."""
+
+
+class RecordingError(TapeError):
+    """A tape that can't be written: no directory, no room, no right to."""
+
+
 def bare(error: E) -> E:
     """The error without those that it came from, and without the frames that it went through.
 
@@ -241,7 +251,7 @@ def bare(error: E) -> E:
     return error.with_traceback(None)
 
 
-def again(error: FeedError) -> FeedError:
+def again(error: SbeError) -> SbeError:
     """The end of a feed, as an exception of its own for each who is told of it."""
     if isinstance(error, ConnectionLost):
         return ConnectionLost(error.code, error.reason)

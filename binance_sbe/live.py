@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 import ssl as tls
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import time as time_of_day
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .feed import feed
-from .feed.base import Plan
+from .feed.base import BaseFeed, Plan
 from .feed.intake.frame_queue import policies
 from .feed.settings import Settings, warn_of_transport
 from .route import Route
@@ -18,9 +19,30 @@ from .venue.streams import KINDS, STREAM_TIMEOUT, stream_names
 
 if TYPE_CHECKING:
     from .books.live import Books
+    from .tape.recorder import Recorder
+    from .tape.settings import Recording
 
 
-class Feed(feed.Feed):
+class Recordable(BaseFeed):
+    """A feed that can be recorded: with asyncio or without."""
+
+    def record(self, path: str | os.PathLike[str] | Recording, **options: Any) -> Recorder:
+        """Records what comes from now on, every frame of every connection, into a directory.
+
+        It ends when the feed is closed, or with ``close()`` of the Recorder that is returned, which
+        ``with`` calls as well. ``options`` are those of `tape.Recording`. Raises RecordingError
+        where the directory can't be written to, RuntimeError where the feed is recorded already,
+        ValueError for an option that can't be. Needs pyarrow and xxhash, the extra ``tape``.
+        """
+        from .tape.recorder import recorder_of
+
+        self._opened()
+        recorder = recorder_of(path, options)
+        self._record(recorder)
+        return recorder
+
+
+class Feed(Recordable, feed.Feed):
     __doc__ = feed.Feed.__doc__
 
     def books(self, *symbols: str, **options: Any) -> Books:
@@ -59,6 +81,7 @@ class ConnectOptions(TypedDict, total=False):
     ssl: tls.SSLContext | None
     local_addr: tuple[str, int] | None
     busy_poll: int | None
+    record: str | os.PathLike[str] | Recording | None
 
 
 def connect(*streams: str, **options: Unpack[ConnectOptions]) -> Feed:
@@ -88,6 +111,7 @@ def connect(*streams: str, **options: Unpack[ConnectOptions]) -> Feed:
     None is none. ``ssl`` is a context of your own for wss://, ``local_addr`` the address and port
     to come from (port 0: any), ``busy_poll`` the microseconds that the kernel polls the network
     card for (SO_BUSY_POLL, Linux). The first address of the host that answers is taken (RFC 8305).
+    ``record`` is a directory, or a `tape.Recording`, into which every frame goes as it comes.
 
     Raises ValueError for a stream, an environment, a url or a limit that can't be one. Entering the
     block raises MissingKey, Unreachable, ConnectionRefused or SubscriptionRefused (all FeedError).
@@ -118,6 +142,7 @@ def planned(
     ssl: tls.SSLContext | None = None,
     local_addr: tuple[str, int] | None = None,
     busy_poll: int | None = None,
+    record: str | os.PathLike[str] | Recording | None = None,
 ) -> Plan:
     """What `connect` was asked for; ValueError and TypeError as it says."""
     where = environments.stream_url(environment, url)
@@ -151,7 +176,15 @@ def planned(
         policies(on_overflow),
         max_queue,
         settings,
+        None if record is None else _recorded_to(record),
     )
+
+
+def _recorded_to(record: str | os.PathLike[str] | Recording) -> Callable[[], Recorder]:
+    from .tape.recorder import recorder_of, settings_of
+
+    settings = settings_of(record, {})
+    return lambda: recorder_of(settings, {})
 
 
 def check_options(function: str, options: Mapping[str, Any]) -> None:

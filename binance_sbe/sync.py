@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .feed import blocking
-from .live import ConnectOptions, check_options, planned
+from .live import ConnectOptions, Recordable, check_options, planned
 
 if TYPE_CHECKING:
     from .books.blocking import Books
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Feed", "books", "connect"]
 
 
-class Feed(blocking.Feed):
+class Feed(Recordable, blocking.Feed):
     __doc__ = blocking.Feed.__doc__
 
     def books(self, *symbols: str, **options: Any) -> Books:

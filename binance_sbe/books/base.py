@@ -100,6 +100,7 @@ class BaseBooks(Mapping[str, LiveBook]):
         self._error: BaseException | None = None
         self._is_open = self._is_closed = False
         self._unreadable: set[bytes] = set()
+        self._taken_count = 0  # events, for who records
 
     def __repr__(self) -> str:
         states = [book.state for book in self.values()]
@@ -168,6 +169,7 @@ class BaseBooks(Mapping[str, LiveBook]):
         return symbol
 
     def _take(self, event: Any) -> Any:
+        self._taken_count += 1
         applied = self._keeper.take(event, time.monotonic(), time.time_ns())
         self._say()
         return applied
@@ -221,14 +223,21 @@ class BaseBooks(Mapping[str, LiveBook]):
         if pause:
             return None, min(pause, 1.0)
         self._keeper.begin(symbol)
+        self._record(symbol)
         return symbol, 0.0
+
+    def _record(self, symbol: str, answer: bytes | None = None, why: str = "") -> None:
+        limit, after = self._keeper.limit, self._taken_count
+        self.feed.recorder.snapshot(symbol, after, limit, answer, why)
 
     def _note_answer(self, symbol: str, answer: Any, client: Client) -> None:
         """What came of a request: a message, or an exception."""
         keeper, now = self._keeper, time.monotonic()
         if not isinstance(answer, Exception):
+            self._record(symbol, bytes(answer))
             keeper.snapshot(symbol, answer, now, time.time_ns())
         elif isinstance(answer, FeedError | BinanceError | SbeError):
+            self._record(symbol, why=str(answer) or type(answer).__name__)
             LOG.warning("%s: no snapshot of %s: %s", self.feed.url, symbol, answer)
             wait = answer.retry_after if isinstance(answer, RateLimited) else 0.0
             keeper.failed(symbol, now, wait)

@@ -19,6 +19,7 @@ from .intake.frame_queue import FrameQueue
 from .intake.handlers import FrameHandler
 from .intake.stats import Stats
 from .ledger import Ledger
+from .recording import NOBODY, Recorder
 from .settings import Settings
 
 
@@ -34,6 +35,7 @@ class Plan:
     policy: Mapping[str, str]
     max_queue: int
     settings: Settings
+    recorder: Callable[[], Recorder] | None = None  # makes the one that records from the beginning
 
 
 class BaseFeed:
@@ -51,6 +53,8 @@ class BaseFeed:
         self._wanted = plan.streams
         self._key = None if plan.api_key is None else remember_key(plan.api_key)
         self._on_error = plan.on_error
+        self._new_recorder = plan.recorder
+        self._recorder = NOBODY
         stops = set(plan.policy.values()) == {"block"}
         queue = FrameQueue(plan.max_queue, plan.policy, self.ledger)
         self._backlog = Backlog(self.stats, self.ledger, queue, stops, wake)
@@ -78,6 +82,28 @@ class BaseFeed:
     def reconnects(self) -> int:
         """How often a connection was lost, or could not be made, and another attempt followed."""
         return self._engine.supervisor.reconnects
+
+    @property
+    def recorder(self) -> Recorder:
+        """Who records the feed: somebody or nobody (``recording.NOBODY``)."""
+        return self._recorder
+
+    def _record(self, recorder: Recorder) -> None:
+        """Has somebody record it from now on."""
+        if self._recorder is not NOBODY:
+            raise RuntimeError(f"this feed is recorded already: {self._recorder!r}")
+        self._engine.record(recorder)
+        self._recorder = recorder
+        recorder.detach = self._not_recorded
+
+    def _not_recorded(self) -> None:
+        self._engine.record(NOBODY)
+        self._recorder = NOBODY
+
+    def _record_all(self) -> None:
+        """What was asked for when the feed was made."""
+        if self._new_recorder is not None:
+            self._record(self._new_recorder())
 
     def renew(self) -> None:
         """Has a new connection take the place of each, without a hole: at a quiet time, say.

@@ -47,6 +47,7 @@ class Feed(Moved):
         if self._cpu is not None:
             self._pin = Pin(self._cpu)
             self._loop.cpus = self._pin.before
+        self._record_all()
         self._is_open = True
         try:
             self._loop.start(key)

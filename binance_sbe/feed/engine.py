@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from sbe_codegen.runtime.errors import SbeError
+
 from ..errors import ConnectionLost, FeedError, again
 from ..logs import LOG
 from .intake.backlog import Backlog
@@ -32,9 +34,10 @@ from .protocol.actions import (
     Log,
     Open,
     Send,
-)
+)  # fmt: skip
 from .protocol.silence import Clocks, Daily, Silence
 from .protocol.supervisor import RENEWED, Supervisor
+from .recording import NOBODY, Recorder
 from .remarks import Remarks
 from .settings import Settings
 
@@ -94,7 +97,7 @@ class Engine:
     ) -> None:
         self.url = url
         self.supervisor = Supervisor(settings)
-        self.error: FeedError | None = None
+        self.error: SbeError | None = None
         self.closing = False
         self._backlog = backlog
         self._arbiter = backlog.arbiter
@@ -106,6 +109,7 @@ class Engine:
         self._daily = Daily(settings.renew_at, datetime.now(UTC))
         self._clocks = Clocks(time.time(), time.monotonic())
         self._acting = False
+        self._recorder = NOBODY
         self._read_since = 0  # ns, monotonic: there was no room in the backlog until then
         self._arbiter.directory.is_wanted = self.supervisor.wants
 
@@ -113,6 +117,17 @@ class Engine:
     def is_over(self) -> bool:
         """Nothing will come any more."""
         return self.closing or self.error is not None
+
+    def record(self, recorder: Recorder) -> None:
+        """From now on ``recorder`` is told what happens, beginning with what is there."""
+        names = [name for shard in self.supervisor.shards for name in shard.names]
+        recorder.begin(self.url, names, self._backlog, self._ledger)
+        for number, peer in list(self._peers.items()):
+            if peer.record is not None:
+                recorder.opened(number, peer.source.name)
+                recorder.entered(number, self._arbiter.covered(peer.source))
+        self._recorder = self._ledger.recorder = recorder
+        self._backlog.tap = recorder.tap
 
     # what the shell reports
 
@@ -126,6 +141,7 @@ class Engine:
         self._backlog.stopped = True  # it may have stopped when there was nobody to resume it
         peer.record = ConnectionRecord(peer.source.name, peer.source, time.time_ns())
         self._ledger.note_connection(peer.record)
+        self._recorder.opened(number, peer.source.name)
         self.supervisor.opened(number, time.monotonic())
         self.act()
 
@@ -138,6 +154,7 @@ class Engine:
     def text(self, number: int, text: str) -> None:
         """A text frame came."""
         self._backlog.stats.texts += 1
+        self._recorder.text(number, text)
         self.supervisor.text(number, text, time.monotonic())
         self.act()
 
@@ -162,7 +179,9 @@ class Engine:
 
     def subscribe(self, names: list[str]) -> int:
         """Returns the number of the ticket, for `Shell.answer`; `act` is to follow."""
-        return self._usable().subscribe(names, time.monotonic())
+        supervisor = self._usable()
+        self._recorder.asked(names)
+        return supervisor.subscribe(names, time.monotonic())
 
     def unsubscribe(self, names: list[str]) -> int:
         """Returns the number of the ticket, for `Shell.answer`; `act` is to follow."""
@@ -189,7 +208,7 @@ class Engine:
         self.supervisor.close()
         self.act()
 
-    def fail(self, error: FeedError) -> None:
+    def fail(self, error: SbeError) -> None:
         """The feed is over."""
         if self.error is None:
             self.error = error
@@ -225,6 +244,8 @@ class Engine:
     def tick(self) -> float:
         """Does what is due; returns the seconds until it is to be called again at the latest."""
         now = time.monotonic()
+        if self._recorder.error is not None:
+            self.fail(self._recorder.error)
         self._look(now)
         self.supervisor.tick(now, is_read=not self._backlog.full)
         self.act()
@@ -273,7 +294,10 @@ class Engine:
         if self._backlog.full and not everything:
             self._read_since = now
         if self._arbiter.holding:
+            count = self._arbiter.held_count
             ready = self._arbiter.released(now, self._read_since)
+            if count != self._arbiter.held_count:
+                self._recorder.released(now, self._read_since)
             if ready:
                 self._backlog.hand_in(ready)
 
@@ -326,11 +350,13 @@ class Engine:
             case Close(number, _):
                 self._close(number)
             case Entered(number, names):
+                self._recorder.entered(number, names)
                 self._arbiter.enter(self._peers[number].source, names)
                 self._silence.entered(names, time.monotonic())
             case Left(number, _, _):
                 self._left(number, action)
             case Forgotten(names):
+                self._recorder.forgotten(names)
                 self._backlog.hand_in(self._arbiter.forget(names))
                 self._silence.forgotten(names)
             case Answer(ticket, error):
@@ -371,6 +397,7 @@ class Engine:
         whole = left.whole
         if left.cause == RENEWED and peer.transport is not None:  # the end may have come since
             whole = whole or peer.transport.is_whole
+        self._recorder.ended(number, left.cause, whole)
         self._arbiter.leave(peer.source, left.cause, whole)
         if peer.record is not None:
             self._ledger.note_end(peer.record, time.time_ns(), left.cause)

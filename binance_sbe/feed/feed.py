@@ -64,6 +64,7 @@ class Feed(Asynchronous, BaseFeed):
         if self._is_open:
             raise RuntimeError("this feed was opened before: call connect again")
         key = checked_key(self._key)
+        self._record_all()
         self._is_open = True
         self._loop = asyncio.get_running_loop()
         self._connections.start(key)
@@ -91,6 +92,7 @@ class Feed(Asynchronous, BaseFeed):
         """Closes the connections; iteration ends after the frames that have arrived."""
         if self._is_open:
             await self._connections.close()
+            await asyncio.to_thread(self._recorder.close)
 
     # requests
 

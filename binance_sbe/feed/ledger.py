@@ -14,6 +14,7 @@ from sbe_codegen.runtime.errors import DecodeError
 from .. import spot_stream
 from ..venue.streams import KINDS
 from .intake.streams import Source, Stream
+from .recording import NOBODY
 
 if TYPE_CHECKING:
     from .intake.backlog import Backlog
@@ -115,6 +116,7 @@ class Ledger:
         self.connections: list[ConnectionRecord] = []
         self.connections_count = self.ended_count = 0
         self.dropped = 0
+        self.recorder = NOBODY  # is told of holes as well
         self._backlog: Backlog | None = None  # whose counters are shown here
         self._dropping: dict[str, Hole] = {}
         self._fillable: dict[str, list[Hole]] = {}  # by stream, in the order of their ids
@@ -169,9 +171,14 @@ class Ledger:
     def note_hole(
         self, stream: Stream, before: int, after: int, started: int, ended: int, cause: str
     ) -> None:
-        hole = Hole(stream.name, before, after, started, ended, cause)
+        self.note(Hole(stream.name, before, after, started, ended, cause))
+
+    def note(self, hole: Hole) -> None:
+        """A hole that what comes late may fill."""
         self._add(hole)
-        known = self._fillable.setdefault(stream.name, [])
+        self.recorder.hole(hole)
+        before = hole.last_before
+        known = self._fillable.setdefault(hole.stream, [])
         if known and before < known[-1].last_before:  # the exchange counts anew
             known.clear()
         known.append(hole)
@@ -180,7 +187,12 @@ class Ledger:
 
     def note_late(self, stream: Stream, first: int, last: int) -> int:
         """Ids that come after all, and are in no hole any more; how many were."""
-        known = self._fillable.get(stream.name, [])
+        self.recorder.filled(stream.name, first, last)
+        return self.fill(stream.name, first, last)
+
+    def fill(self, name: str, first: int, last: int) -> int:
+        """The same for the stream of that name."""
+        known = self._fillable.get(name, [])
         at = bisect_left(known, first, key=lambda hole: hole.first_after - 1)
         filled = 0
         while at < len(known) and known[at].last_before < last:
@@ -240,6 +252,7 @@ class Ledger:
             or first <= hole.last_before
             or (first > hole.first_after and not KINDS[stream.kind].is_replaced)
         ):
+            self._end_dropping(stream.name)
             hole = Hole(stream.name, first - 1, last + 1, received, received, "a slow consumer")
             self._dropping[stream.name] = hole
             self._add(hole)
@@ -256,8 +269,14 @@ class Ledger:
 
     def note_all_taken(self) -> None:
         """The same of all streams: what comes next is handed over past the queue."""
-        self._dropping.clear()
+        for name in list(self._dropping):
+            self._end_dropping(name)
 
     def note_taken(self, stream: Stream) -> None:
         """An event was handed over: what is dropped after it makes a hole of its own."""
-        self._dropping.pop(stream.name, None)
+        self._end_dropping(stream.name)
+
+    def _end_dropping(self, name: str) -> None:
+        hole = self._dropping.pop(name, None)
+        if hole is not None:
+            self.recorder.hole(hole)  # which grows no more

@@ -79,6 +79,7 @@ class Moved(BaseFeed):
         try:
             self._loop.close()
         finally:
+            self._recorder.close()
             while self._requests:
                 self._requests.popleft().finish(FeedError("the feed was closed"))
             self._unpin()

@@ -320,6 +320,10 @@ cdef class Arbiter:
         for name in names:
             (<Stream>self.directory.stream(name)).cover(source)
 
+    def covered(self, Source source not None):
+        """The names of the streams that a connection brings."""
+        return sorted([s.name for s in source.streams if leg_of(s, source).covers])
+
     def leave(self, Source source not None, str cause, bint whole=False):
         """A connection brings nothing any more; ``cause`` says why.
 

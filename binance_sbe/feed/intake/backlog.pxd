@@ -12,14 +12,10 @@ from .frame_queue cimport FrameQueue
 from .handlers cimport Calls
 from .stats cimport Stats, note, since
 from .streams cimport Source, Stream, sbe_event
+from .tap cimport Tap, sbe_span
 
 cdef enum:
     MOST_SPANS = 256            # frames that become rows in one go
-
-
-cdef struct sbe_span:           # a frame, where it lies: borrowed from who has read it
-    const uint8_t* data
-    Py_ssize_t size
 
 
 cdef class Backlog:
@@ -36,6 +32,7 @@ cdef class Backlog:
     cdef Collector collector            # None before rows are wanted
     cdef bint gathering                 # rows are wanted
     cdef Calls calls                    # None where nobody is called
+    cdef public Tap tap                 # shown what comes; None where nothing is recorded
     cdef bint spilling                  # no room for rows: frames wait as frames
     cdef readonly Py_ssize_t batch_size
     cdef int64_t seen                   # frames of the read that is going on

@@ -13,9 +13,11 @@ from .frame_queue import FrameQueue
 from .handlers import Calls
 from .stats import Stats
 from .streams import Source
+from .tap import Tap
 
 @final
 class Backlog:
+    tap: Tap | None
     stopped: bool
     @property
     def batch_size(self) -> int: ...

@@ -110,10 +110,11 @@ cdef class Backlog:
     ) except -1:
         """Frames of one read of the socket: kept, or made into rows. `end_read` is to follow.
 
-        There has to be room for them. They lie in the socket's buffer, which stays as it is until
-        this returns: what is kept of them is copied.
+        There has to be room for them. They lie in the socket's buffer until this returns.
         """
         cdef Py_ssize_t i
+        if self.tap is not None:
+            self.tap.take(source, spans, count, received, &moment)
         if source.gone:
             source.unwanted += count
             return 0

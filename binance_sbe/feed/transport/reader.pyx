@@ -13,8 +13,9 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memmove
 
-from ..intake.backlog cimport MOST_SPANS, Backlog, sbe_span
+from ..intake.backlog cimport MOST_SPANS, Backlog
 from ..intake.streams cimport Source
+from ..intake.tap cimport sbe_span
 from ..intake.stats cimport monotonic_ns, now_ns
 
 import asyncio

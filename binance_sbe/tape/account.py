@@ -1,0 +1,287 @@
+"""The account of a whole tape: what the feed knew to be missing, and what the tape itself lacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import TapeError
+from ..feed.ledger import Hole, Ledger
+from .census import Census
+from .damage import Damage
+from .reading import Entry, TapeReader
+from .rows import MOST_STREAMS, Kind, parted
+from .slices import Recording
+
+NOT_RUNNING = "nothing was recorded"
+_NO_ID = -(2**63)
+
+
+@dataclass
+class Session:
+    """What one recorder has written. Times are ns since 1970, of the first and the last row."""
+
+    recording: str
+    start_ns: int
+    end_ns: int
+    frames: int
+    files: list[str]
+    is_closed: bool  # it has ended by itself
+    host: str
+
+
+@dataclass(frozen=True)
+class Break:
+    """A time of which the tape has not all. ``frames`` is how many are missing, None: not known."""
+
+    started_ns: int
+    ended_ns: int
+    cause: str
+    frames: int | None
+
+
+@dataclass
+class TapeConnection:
+    """A connection of the feed that was recorded; ``closed_ns`` and ``cause`` once it has ended."""
+
+    name: str
+    opened_ns: int
+    closed_ns: int | None = None
+    cause: str | None = None
+
+
+@dataclass
+class StreamAccount:
+    """Events on the tape, duplicates included, and what is missing: holes, and ids in them."""
+
+    frames: int = 0
+    holes: int = 0
+    ids: int = 0
+
+
+@dataclass
+class _Seam:
+    """Between two places of a tape something is missing."""
+
+    of: Break
+    before: tuple[TapeReader, int] | None  # and how many of its entries
+    after: tuple[TapeReader, int] | None
+    firsts: dict[str, int] = field(default_factory=dict)
+    lasts: dict[str, int] = field(default_factory=dict)
+
+
+class TapeLedger(Ledger):
+    """The ledger of a recording, as `Tape.ledger` gives it.
+
+    ``holes`` are those that the feed has seen, and for each ``break`` those that it makes in the
+    streams that were recorded before and after it. ``sessions`` are those of the recorders,
+    ``connections`` those of the feeds (`TapeConnection`), ``marks`` the user's (time, text),
+    ``snapshots`` counts those of books, and ``streams`` has a `StreamAccount` for each stream.
+    ``dropped`` counts what the feed's own consumer was too slow for: these events are on the tape.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: list[Session] = []
+        self.breaks: list[Break] = []
+        self.marks: list[tuple[int, str]] = []
+        self.snapshots = 0
+        self._streams: dict[str, StreamAccount] = {}
+
+    @property
+    def streams(self) -> Mapping[str, StreamAccount]:  # type: ignore[override]
+        return self._streams
+
+    def __repr__(self) -> str:
+        return (
+            f"<TapeLedger: {len(self.sessions)} sessions, {len(self.breaks)} breaks, "
+            f"{self.holes_count} holes>"
+        )
+
+
+def ledger_of(recordings: list[Recording], sessions: list[Session]) -> TapeLedger:
+    """Reads the rows that are no frames, and around each break the nearest frame of each stream."""
+    ledger = TapeLedger()
+    ledger.sessions = sessions
+    seams: list[_Seam] = []
+    for recording in recordings:
+        _follow(ledger, recording, seams)
+    _between(recordings, sessions, seams)
+    for seam in sorted(seams, key=lambda each: each.of.started_ns):
+        ledger.breaks.append(seam.of)
+        _note_holes(ledger, seam)
+    for hole in ledger.holes:
+        account = ledger._streams.setdefault(hole.stream, StreamAccount())
+        account.holes += 1
+        account.ids += hole.ids
+    return ledger
+
+
+def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> None:
+    """One recording: its rows that are no frames, and its damage."""
+    is_open: dict[int, TapeConnection] = {}
+    last_ns = 0
+    before: tuple[TapeReader, int] | None = None
+    lost: list[Damage] = []
+    expected: int | None = 0
+    for reader in recording.readers:
+        names: list[str] = []
+        count = 0
+        for part in reader.parts:
+            if isinstance(part, Damage):
+                lost.append(part)
+                names = []
+                continue
+            told = part.told
+            missing = None if expected is None else told["frames_before"] - expected
+            if lost or (missing and before is not None):
+                why = lost[0].why if lost else "a file is missing"
+                cause = f"the tape is damaged: {why}"
+                gap = Break(last_ns or told["first_ns"], told["first_ns"], cause, missing)
+                seams.append(_Seam(gap, before, (reader, count)))
+                lost = []
+            names += told["new"]
+            for name, events in zip(names, told["streams"], strict=False):
+                ledger._streams.setdefault(name, StreamAccount()).frames += events
+            try:
+                if set(told["kinds"]) != {str(int(Kind.FRAME))}:
+                    _read(ledger, reader, part, count, is_open, seams)
+            except TapeError as error:
+                lost.append(Damage(reader.name, part.offset, part.end, str(error), part.rows, 0))
+            count += 1
+            before, last_ns = (reader, count), told["last_ns"]
+            expected = told["frames_before"] + part.frames
+    if lost:
+        frames = lost[0].frames
+        gap = Break(last_ns, last_ns, f"the tape is damaged: {lost[0].why}", frames)
+        seams.append(_Seam(gap, before, None))
+
+
+def _read(
+    ledger: TapeLedger,
+    reader: TapeReader,
+    entry: Entry,
+    count: int,
+    is_open: dict[int, TapeConnection],
+    seams: list[_Seam],
+) -> None:
+    rows = reader.read(entry)
+    for i in np.flatnonzero(rows.kind).tolist():
+        kind, at, content = int(rows.kind[i]), int(rows.received_ns[i]), rows.frame(i)
+        if kind == Kind.MARK:
+            ledger.marks.append((at, content.decode("utf-8", "replace")))
+        elif kind == Kind.SNAPSHOT:
+            ledger.snapshots += bool(parted(content)[1])
+        elif kind == Kind.HOLE:
+            told = json.loads(content)
+            if "frames" in told:
+                seams.append(_lost(told, reader, count))
+            else:
+                _note(ledger, told)
+        elif kind == Kind.OPENED:
+            told = json.loads(content)
+            if not (told.get("again") and told["number"] in is_open):
+                found = is_open[told["number"]] = TapeConnection(told["name"], at)
+                ledger.connections.append(found)  # type: ignore[arg-type]
+                ledger.connections_count += 1
+        elif kind == Kind.ENDED:
+            told = json.loads(content)
+            known = is_open.pop(told["number"], None)
+            ledger.ended_count += 1
+            if known is not None:
+                known.closed_ns, known.cause = at, told["cause"]
+
+
+def _note(ledger: TapeLedger, told: dict[str, Any]) -> None:
+    stream, first, last = told["stream"], told["last_before"] + 1, told["first_after"] - 1
+    if told.get("filled"):
+        ledger.fill(stream, first, last)
+        return
+    times = told["started_ns"], told["ended_ns"]
+    ledger.note(Hole(stream, first - 1, last + 1, *times, told["cause"]))
+
+
+def _lost(told: dict[str, Any], reader: TapeReader, count: int) -> _Seam:
+    """A hole of the tape's own. The row stands at the beginning of a batch, or near it."""
+    gap = Break(told["started_ns"], told["ended_ns"], told["cause"], told["frames"])
+    return _Seam(gap, (reader, count), (reader, count))
+
+
+def _between(recordings: list[Recording], sessions: list[Session], seams: list[_Seam]) -> None:
+    """The times in which no recorder ran."""
+    by_name = {recording.identity: recording for recording in recordings}
+    latest: Session | None = None
+    for session in sorted(sessions, key=lambda each: each.start_ns):
+        if latest is not None and session.start_ns > latest.end_ns:
+            why = "" if latest.is_closed else ": the recorder before it was killed"
+            gap = Break(latest.end_ns, session.start_ns, f"{NOT_RUNNING}{why}", None)
+            last = by_name[latest.recording].readers[-1]
+            first = by_name[session.recording].readers[0]
+            seams.append(_Seam(gap, (last, len(last.entries)), (first, 0)))
+        if latest is None or session.end_ns > latest.end_ns:
+            latest = session
+
+
+def _note_holes(ledger: TapeLedger, seam: _Seam) -> None:
+    if seam.before is None or seam.after is None:
+        return
+    is_inside = seam.before == seam.after
+    before = _nearest(*seam.before, -1, seam.of.started_ns if is_inside else None)
+    after = _nearest(*seam.after, 1, seam.of.ended_ns if is_inside else None)
+    for stream in sorted(set(before) & set(after)):
+        last, first = before[stream][1], after[stream][0]
+        if first > last + 1 and _NO_ID not in (first, last):
+            gap = seam.of
+            hole = Hole(stream, last, first, gap.started_ns, gap.ended_ns, gap.cause)
+            ledger._add(hole)
+
+
+def _nearest(
+    reader: TapeReader, count: int, step: int, limit: int | None
+) -> dict[str, tuple[int, int]]:
+    """By stream the ids, first and last, of the event nearest to a place in a file.
+
+    The place is before the batch of that number; with a ``limit`` it is at that time within it.
+    Batches that have no stream that is not known yet are not read.
+    """
+    entries = reader.entries
+    names: list[str] = []
+    has: list[set[str]] = []
+    for entry in entries:
+        names += entry.told["new"]
+        has.append({n for n, c in zip(names, entry.told["streams"], strict=False) if c})
+    found: dict[str, tuple[int, int]] = {}
+    first = count if step > 0 or limit is not None else count - 1
+    places = range(first, len(entries)) if step > 0 else range(min(first, len(entries) - 1), -1, -1)
+    missing: set[str] = set().union(*(has[i] for i in places)) if len(places) else set()
+    for i in places:
+        if not missing:
+            break
+        if has[i] & missing:
+            for stream, ids in _ids(reader, entries[i], step, limit):
+                if stream in missing:
+                    missing.remove(stream)
+                    found[stream] = ids
+    return found
+
+
+def _ids(
+    reader: TapeReader, entry: Entry, step: int, limit: int | None
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Streams and ids of a batch's events, from its end where ``step`` is less than 0."""
+    try:
+        rows = reader.read(entry)
+    except TapeError:
+        return
+    census = Census(MOST_STREAMS)
+    which, ids = np.empty(len(rows), np.int32), np.zeros((len(rows), 2), np.int64)
+    census.count(rows.kind, rows.offsets, rows.data, which, ids)
+    for i in range(len(rows))[::step]:
+        if which[i] >= 0 and ids[i, 1] != _NO_ID:
+            at = int(rows.received_ns[i])
+            if limit is None or (at >= limit if step > 0 else at < limit):
+                yield census.names[which[i]], (int(ids[i, 0]), int(ids[i, 1]))

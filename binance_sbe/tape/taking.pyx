@@ -1,0 +1,200 @@
+"""From the receive buffer into the rows of a tape, in the thread that receives.
+
+A row costs a copy and four stores. The chunk that is full goes to the writer's thread by a queue; one
+that is not full is fetched by that thread after a while, with `cut`. Both threads hold the GIL
+while they do, and a chunk is let go of before anything is called that might release it.
+"""
+
+cimport cython
+cimport numpy as cnp
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.string cimport memcpy
+
+from ..feed.intake.streams cimport Source
+from ..feed.intake.tap cimport sbe_span
+
+from queue import Empty, SimpleQueue
+
+import numpy as np
+
+cnp.import_array()
+
+cdef enum:
+    FRAME = 0                   # see `rows.Kind`
+    FIRST_DATA = 256 * 1024     # bytes of a chunk at first
+    MOST_DATA = 8 * 1024 * 1024     # bytes with which a chunk is full
+    LONGEST = 1 << 30           # bytes of a row
+
+cdef int64_t MILLISECOND = 1_000_000
+
+
+@cython.final
+cdef class Chunk:
+    def __cinit__(self, Py_ssize_t most):
+        self.most = most
+        self.received_ns = np.empty(most, np.int64)
+        self.connection = np.empty(most, np.uint16)
+        self.kind = np.empty(most, np.uint8)
+        self.offsets = np.zeros(most + 1, np.int32)
+        self.received_at = <int64_t*>cnp.PyArray_DATA(self.received_ns)
+        self.connection_at = <uint16_t*>cnp.PyArray_DATA(self.connection)
+        self.kind_at = <uint8_t*>cnp.PyArray_DATA(self.kind)
+        self.offset_at = <int32_t*>cnp.PyArray_DATA(self.offsets)
+        self.grow(FIRST_DATA)
+
+    cdef int grow(self, Py_ssize_t size) except -1:
+        """Makes room for so many bytes."""
+        cdef Py_ssize_t room = max(size, 2 * self.room)
+        data = np.empty(room, np.uint8)
+        if self.used:
+            memcpy(cnp.PyArray_DATA(data), self.data_at, self.used)
+        self.data, self.room = data, room
+        self.data_at = <uint8_t*>cnp.PyArray_DATA(data)
+        return 0
+
+    def append(self, int64_t received, int connection, int kind, bytes content not None):
+        """A row. ValueError where there is no room for it."""
+        cdef Py_ssize_t size = len(content)
+        if self.rows == self.most:
+            raise ValueError(f"a chunk of {self.most} rows has no room for another")
+        if size > self.room - self.used:
+            self.grow(self.used + size)
+        self.write(received, connection, kind, <const uint8_t*>PyBytes_AS_STRING(content), size)
+
+    def clear(self):
+        """Nothing refers to its arrays any more: it is used again."""
+        self.rows = self.frames = self.used = 0
+        if self.room > MOST_DATA:
+            self.room = self.used = 0
+            self.grow(FIRST_DATA)
+
+
+@cython.final
+cdef class Taking(Tap):
+    """``most_rows`` are those of a chunk, ``limit`` the bytes that may wait for the writer.
+
+    What comes when so many wait is lost to the tape, counted, and told of once there is room again:
+    ``note_lost(frames, bytes, since, until)`` is to add a row that says so. ``note_clock(received,
+    offset)`` is to add one where the two clocks differ by a millisecond more or less than before.
+    """
+
+    def __cinit__(self, Py_ssize_t most_rows, int64_t limit):
+        self.most_rows = most_rows
+        self.limit = limit
+        self.full = SimpleQueue()
+        self.free = SimpleQueue()
+
+    cdef int take(
+        self, Source source, const sbe_span* spans, Py_ssize_t count, int64_t received,
+        int64_t* moment
+    ) except -1:
+        cdef Py_ssize_t i
+        cdef int64_t off = moment[0] - received
+        if not -MILLISECOND < off - self.offset < MILLISECOND or not self.clock_is_set:
+            self.set_clock(received, off)
+        moment[0] = received + self.offset
+        for i in range(count):
+            self.add(received, source.number & 0xFFFF, FRAME, spans[i].data, spans[i].size)
+        return 0
+
+    def set_clock(self, int64_t received, int64_t offset):
+        self.clock_is_set = True
+        self.offset = offset
+        self.note_clock(received, offset)
+
+    def put(self, int64_t received, int connection, int kind, bytes content not None):
+        """A row of any kind."""
+        self.add(
+            received, connection & 0xFFFF, kind, <const uint8_t*>PyBytes_AS_STRING(content),
+            len(content)
+        )
+
+    cdef int add(
+        self, int64_t received, int connection, int kind, const uint8_t* data, Py_ssize_t size
+    ) except -1:
+        cdef Chunk chunk = self.chunk
+        if (
+            chunk is None or chunk.rows == chunk.most or size > chunk.room - chunk.used
+            or self.lost_since
+        ):
+            chunk = self.roomy(size)
+            if chunk is None:
+                return self.lose(received, kind, size)
+        chunk.write(received, connection, kind, data, size)
+        if kind == FRAME:
+            self.frames += 1
+            self.frame_bytes += size
+        return 0
+
+    cdef Chunk roomy(self, Py_ssize_t size):
+        """The chunk for a row of so many bytes, None where there may be no more."""
+        cdef Chunk chunk = self.chunk
+        if chunk is not None and (chunk.rows == chunk.most or chunk.used + size > MOST_DATA):
+            self.hand_over()
+            chunk = None
+        if self.waiting + size > self.limit or size > LONGEST or self.stopped:
+            return None
+        if self.lost_since:
+            self.say_lost()
+            chunk = self.chunk
+        if chunk is None:
+            try:
+                chunk = self.free.get_nowait()
+            except Empty:
+                chunk = Chunk(self.most_rows)
+        if chunk.room - chunk.used < size:
+            self.chunk = None                   # or the writer might take it away meanwhile
+            chunk.grow(chunk.used + size)
+        if self.chunk is not chunk:
+            self.hand_over()                    # of another thread, which had a row meanwhile
+        self.chunk = chunk
+        return chunk
+
+    cdef int hand_over(self) except -1:
+        chunk, self.chunk = self.chunk, None
+        if chunk is not None and (<Chunk>chunk).rows:
+            self.waiting += (<Chunk>chunk).used
+            self.full.put(chunk)
+        return 0
+
+    def cut(self):
+        """The rows that there are go to the writer, however few they are. From any thread."""
+        self.hand_over()
+
+    def stop(self):
+        """Nothing is written any more: what still comes is lost."""
+        self.stopped = True
+        self.chunk = None
+
+    def lose_all(self, Chunk chunk not None):
+        """The writer could not write these."""
+        self.lost_frames += chunk.frames
+        self.lost_bytes += chunk.used
+        self.lost_rows += chunk.rows - chunk.frames
+
+    def done(self, Chunk chunk not None):
+        """The writer is done with it. From its thread."""
+        self.waiting -= chunk.used
+        chunk.clear()
+        if self.free.qsize() < 4:
+            self.free.put(chunk)
+
+    cdef int lose(self, int64_t received, int kind, Py_ssize_t size) except -1:
+        """A row that is not written."""
+        if self.lost_since == 0:
+            self.lost_since = received
+        self.lost_until = received
+        if kind == FRAME:
+            self.lost_frames += 1
+            self.lost_bytes += size
+        else:
+            self.lost_rows += 1
+        return 0
+
+    cdef int say_lost(self) except -1:
+        since, self.lost_since = self.lost_since, 0
+        frames, size = self.lost_frames - self.told_frames, self.lost_bytes - self.told_bytes
+        self.told_frames, self.told_bytes = self.lost_frames, self.lost_bytes
+        self.note_lost(frames, size, since, self.lost_until)
+        return 0

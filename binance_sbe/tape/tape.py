@@ -1,0 +1,311 @@
+"""A tape as it is read: what is in it, what is missing, and its frames, tables and messages."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+
+from sbe_codegen.runtime.errors import DecodeError
+from sbe_codegen.runtime.tables.results import Batch
+
+from .. import spot_stream
+from ..errors import TapeError
+from ..venue.streams import Message
+from . import manifest
+from .account import Session, TapeLedger, ledger_of
+from .damage import Damage
+from .decoding import collect
+from .proving import Report, recovered, verified
+from .reading import TapeReader
+from .rows import Kind
+from .selecting import Moment, Selection
+from .slices import Recording, Slice, files_of, merged
+
+AnyPath = str | os.PathLike[str]
+_ROOM = 16384  # rows to make room for at first
+
+
+class Tape:
+    """One recording, or several, in order of time: ``Tape(PATH)`` or ``Tape([PATH, ...])``.
+
+    A path is a directory of ``.arrow`` files or one of these. Files are looked into when they are
+    opened, and read where they lie as they are asked for: memory does not grow with the tape.
+    Frames are those that came, of all connections: where the feed had several lines, and while one
+    connection took over from another, events are on the tape twice; `replay` gives each once.
+
+    ``on_damage`` says what reading does at a batch that is damaged: "raise" TapeError, or "skip"
+    it and keep it in ``damage``. Raises TapeError for what is no tape, and MissingPackage without
+    pyarrow and xxhash, the extra ``tape``.
+    """
+
+    def __init__(
+        self,
+        path: AnyPath | Iterable[AnyPath],
+        *,
+        on_damage: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        if on_damage not in ("raise", "skip"):
+            raise ValueError(f"on_damage is 'raise' or 'skip', not {on_damage!r}")
+        self.paths = paths_of(path)
+        self.damage: deque[Damage | TapeError] = deque(maxlen=1000)
+        self.errors: deque[DecodeError] = deque(maxlen=1000)
+        self._on_damage = on_damage
+        self._readers = [TapeReader(file) for each in self.paths for file in files_of(each)]
+        by_recording: dict[str, list[TapeReader]] = {}
+        for reader in self._readers:
+            by_recording.setdefault(reader.recording, []).append(reader)
+        self._recordings = [Recording(*item) for item in by_recording.items()]
+
+    def __repr__(self) -> str:
+        return f"<Tape {', '.join(map(str, self.paths))}: {self.frames_count} frames>"
+
+    def __enter__(self) -> Tape:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the files. Arrays that came of them stay good."""
+        self._readers, self._recordings = [], []
+
+    # what is in it
+
+    @cached_property
+    def start_ns(self) -> int | None:
+        """When the first row came, ns since 1970; None where there is none."""
+        return min((session.start_ns for session in self.sessions), default=None)
+
+    @cached_property
+    def end_ns(self) -> int | None:
+        """When the last row came, ns since 1970."""
+        return max((session.end_ns for session in self.sessions), default=None)
+
+    @cached_property
+    def frames_count(self) -> int:
+        """SBE frames, those included that are no message."""
+        return sum(session.frames for session in self.sessions)
+
+    @cached_property
+    def streams(self) -> list[str]:
+        """The streams of which there are events, by name."""
+        found = {name for r in self._readers for entry in r.entries for name in entry.told["new"]}
+        return sorted(found)
+
+    @cached_property
+    def sessions(self) -> list[Session]:
+        """What each recorder has written, by time."""
+        found = []
+        for recording in self._recordings:
+            entries = [entry for reader in recording.readers for entry in reader.entries]
+            if entries:
+                session = Session(
+                    recording.identity,
+                    min(entry.told["first_ns"] for entry in entries),
+                    max(entry.told["last_ns"] for entry in entries),
+                    sum(entry.frames for entry in entries),
+                    [reader.name for reader in recording.readers],
+                    recording.readers[-1].has_footer,
+                    recording.readers[0].metadata.get("host", ""),
+                )
+                found.append(session)
+        return sorted(found, key=lambda session: session.start_ns)
+
+    @cached_property
+    def ledger(self) -> TapeLedger:
+        """The account of it all: see `TapeLedger`."""
+        return ledger_of(self._recordings, self.sessions)
+
+    @property
+    def schemas(self) -> list[dict[str, Any]]:
+        """The SBE schemas of the frames: id, version, package, sha256 and xml of each."""
+        found = {}
+        for reader in self._readers:
+            for schema in reader.told("schemas", []):
+                found[schema["sha256"]] = schema
+        return list(found.values())
+
+    # reading
+
+    def _slices(self, selection: Selection, with_others: bool = False) -> Iterator[Slice]:
+        def on_damage(what: Damage | TapeError, reader: TapeReader) -> None:
+            is_cut = isinstance(what, Damage) and what.end == reader.size and not what.rows
+            if self._on_damage == "raise" and not is_cut:
+                raise (
+                    what
+                    if isinstance(what, TapeError)
+                    else TapeError(
+                        f"{reader.path}: bytes {what.begin} to {what.end}: {what.why}: "
+                        "'binance-sbe tape recover' keeps the rest"
+                    )
+                )
+            self.damage.append(what)
+
+        sources = [each.slices(selection, on_damage, with_others) for each in self._recordings]
+        return merged(sources)
+
+    def frames(
+        self,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        streams: str | Iterable[str] | None = None,
+    ) -> Iterator[Any]:
+        """Arrow record batches as they lie in the files: received_ns, connection, kind and frame.
+
+        Rows are those with ``start <= received_ns < end`` (ns since 1970, a datetime, or a text in
+        ISO 8601; UTC where it has no time zone). With ``streams`` they are SBE messages of these;
+        without they are of all kinds (`Kind`). Raises TapeError at a batch that is damaged.
+        """
+        selection = Selection.of(start, end, streams)
+        for part in self._slices(selection, with_others=streams is None):
+            batch = part.rows.batch.slice(part.begin, part.end - part.begin)
+            if part.wanted is None:
+                yield batch
+                continue
+            marks = part.wanted[part.begin : part.end].astype(bool)
+            if marks.any():
+                yield batch if marks.all() else batch.filter(_pa_array(marks))
+
+    def batches(
+        self,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        streams: str | Iterable[str] | None = None,
+        *,
+        max_messages: int = 65_536,
+        on_error: Literal["raise", "collect"] = "collect",
+    ) -> Iterator[Batch]:
+        """Batches of tables, as `decode_many` gives them, with ``received_ns``.
+
+        A batch has ``max_messages`` frames, the last one fewer. Its ``connections`` has the number
+        of the connection of each frame (uint16); a table's column ``frame`` says which frame a row
+        is of. For what is selected see `frames`. Frames that are no messages are in ``rejected``,
+        or raise DecodeError.
+        """
+        if max_messages < 1:
+            raise ValueError(f"max_messages is at least 1, not {max_messages}")
+        selection = Selection.of(start, end, streams)
+        collector = spot_stream.Collector(min(max_messages, _ROOM), on_error)
+        connections: list[Any] = []
+        for part in self._slices(selection):
+            rows, at = part.rows, part.begin
+            while at < part.end:
+                begin = at
+                at = collect(
+                    collector, rows.received_ns, rows.kind, rows.offsets, rows.data, part.wanted,
+                    at, part.end, max_messages,
+                )  # fmt: skip
+                which = rows.kind[begin:at] == Kind.FRAME
+                if part.wanted is not None:
+                    which &= part.wanted[begin:at].astype(bool)
+                connections.append(rows.connection[begin:at][which])
+                if len(collector) >= max_messages:
+                    yield _taken(collector, connections)
+                    connections = []
+        if len(collector):
+            yield _taken(collector, connections)
+
+    def messages(
+        self,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        streams: str | Iterable[str] | None = None,
+        *,
+        on_error: Literal["raise", "collect"] = "raise",
+    ) -> Iterator[Message]:
+        """Message objects, as `decode` gives them. For what is selected see `frames`.
+
+        A frame that is no message raises DecodeError, and asking for the next goes on behind it; or
+        its error is kept in ``errors``, the latest 1,000.
+        """
+        if on_error not in ("raise", "collect"):
+            raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+        selection = Selection.of(start, end, streams)
+        return _Messages(self._slices(selection), self.errors if on_error == "collect" else None)
+
+    # proof
+
+    def verify(self, progress: Any = None) -> Report:
+        """Reads all of it and checks every check sum, number and footer. Raises nothing for damage.
+
+        ``progress(done, total)`` is called with bytes as it goes on.
+        """
+        listed = {
+            directory: manifest.read(directory)
+            for directory in {p for p in self.paths if p.is_dir()}
+        }
+        return verified(self._recordings, listed, progress)
+
+    @staticmethod
+    def recover(path: AnyPath, progress: Any = None) -> Report:
+        """Makes whole files of those that are cut off or damaged; returns what is in them.
+
+        A file that is not whole is renamed to ``<name>.damaged``, and one with its good batches, and a
+        row for each hole between them, takes its place. Raises TapeError where nothing can be kept,
+        or the directory can't be written to.
+        """
+        return recovered(paths_of(path), progress)
+
+
+class _Messages:
+    def __init__(self, slices: Iterator[Slice], errors: deque[DecodeError] | None) -> None:
+        self._frames = self._next_frames(slices)
+        self._errors = errors
+
+    @staticmethod
+    def _next_frames(slices: Iterator[Slice]) -> Iterator[bytes]:
+        for part in slices:
+            which = part.marks() & (part.rows.kind == Kind.FRAME)
+            for i in np.flatnonzero(which).tolist():
+                yield part.rows.frame(i)
+
+    def __iter__(self) -> _Messages:
+        return self
+
+    def __next__(self) -> Message:
+        while True:
+            frame = next(self._frames)
+            try:
+                message: Message = spot_stream.decode(frame)
+            except DecodeError as error:
+                if self._errors is None:
+                    raise
+                self._errors.append(error)
+            else:
+                return message
+
+
+def paths_of(path: AnyPath | Iterable[AnyPath]) -> list[Path]:
+    """TypeError for what is no path, TapeError for none."""
+    found = [path] if isinstance(path, str | os.PathLike) else list(path)
+    for each in found:
+        if not isinstance(each, str | os.PathLike):
+            raise TypeError(f"a tape is given by its path, not by {type(each).__name__}")
+    if not found:
+        raise TapeError("no path was given")
+    return list(dict.fromkeys(Path(each) for each in found))
+
+
+def _taken(collector: Any, connections: list[Any]) -> Batch:
+    batch: Any = collector.take()
+    batch.connections = np.concatenate(connections)
+    found: Batch = batch
+    return found
+
+
+def _pa_array(marks: Any) -> Any:
+    from .rows import pyarrow
+
+    return pyarrow().array(marks)
