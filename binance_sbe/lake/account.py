@@ -15,27 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..feed.ledger import Hole
 from ..venue.streams import DEPTH
 from .events import Events
 
 IDS_ARE_MISSING = 1  # before this row
 BOOK_IS_UNKNOWN = 2  # here: what the diffs give is not known to be the exchange's book
-
-
-@dataclass(frozen=True)
-class Hole:
-    """Ids of a stream that are missing: those between the two. Times are ns since 1970.
-
-    Of streams whose ids jump the two are what came around a time without a connection, and None
-    where nothing came.
-    """
-
-    stream: str
-    last_before: int | None
-    first_after: int | None
-    started_ns: int | None
-    ended_ns: int | None
-    cause: str
 
 
 @dataclass(frozen=True)
@@ -54,8 +39,7 @@ class Account:
         """``snapshots`` are the symbol and the last update id of each."""
         behind: dict[str, set[int]] = defaultdict(set)
         for hole in holes:
-            if hole.first_after is not None:
-                behind[hole.stream].add(hole.first_after)
+            behind[hole.stream].add(hole.first_after)
         known: dict[str, set[int]] = defaultdict(set)
         for symbol, update_id in snapshots:
             known[f"{symbol.lower()}@{DEPTH}"].add(update_id)

@@ -7,18 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sbe_codegen.runtime.errors import SbeError
-
+from ..errors import LakeError
 from .expand import scaled
 
 Numbers = Literal["float64", "mantissa", "both", "decimal"]
 NUMBERS = ("float64", "mantissa", "both", "decimal")
 _DIGITS = 18  # of a decimal: what Parquet keeps in 64 bits
 Ints = NDArray[np.int64]
-
-
-class NumberRange(SbeError, ValueError):
-    """A number that the form which was asked for can't have."""
 
 
 class Form:
@@ -54,7 +49,7 @@ class Form:
         """The columns of one number, as Arrow arrays.
 
         The exponent of each mantissa; or, with ``repeats``, of so many of them, one after the
-        other. ``missing`` are those that are no numbers. Raises NumberRange where a decimal would
+        other. ``missing`` are those that are no numbers. Raises LakeError where a decimal would
         lose a digit.
         """
         pa = self.pa
@@ -82,7 +77,7 @@ class Form:
         if is_wrong.any():
             i = int(np.argmax(is_wrong))
             exponent = int(powers[i]) - self.scale
-            raise NumberRange(
+            raise LakeError(
                 f"{int(mantissas[i])} x 10^{exponent} is no decimal of {_DIGITS} digits, "
                 f"{self.scale} of them after the point: choose another scale, or "
                 "numbers='mantissa'"
