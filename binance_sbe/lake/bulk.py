@@ -6,34 +6,25 @@ whatever, goes on where it was.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    as_completed,
-)
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any
 
-from sbe_codegen.runtime.errors import MissingPackage, SbeError
-
 from ..errors import LakeError
-from ..output import shown
 from .account import Account
 from .ledgers import write_ledgers
-from .manifest import FOLDER, Manifest, Record, archive_options, records, seams
-from .options import TABLES, Format, Options
+from .manifest import FOLDER, Manifest, Record, archive_options, files_of, records, seams
 from .numbers import Numbers
+from .options import TOOLS, Format, Options
 from .plan import AnyTape, Plan, Unit, paths, planned
+from .running import Task, run
 from .store import Store
 from .tables import Levels
 from .work import convert_unit
 
 Progress = Callable[[int, int], None]
-_GUARD = "a script that starts workers begins with: if __name__ == '__main__':"
 
 
 def convert(
@@ -74,32 +65,62 @@ def convert(
     """
     options = Options.of(
         kinds, format=format, numbers=numbers, levels=levels, scale=scale,
-        partition_by=partition_by, book_levels=book_levels, book_every=book_every,
+        partition_by=partition_by, book_levels=book_levels, book_every=book_every, tool=tool,
     )  # fmt: skip
     part = _shard(shard)
     if part is not None and replace:
         raise LakeError("replace and shard contradict: each shard would remove what others made")
     found = paths(tapes)
-    if format not in TABLES:
-        raise LakeError(f"format {format!r} is not there yet")
-    if tool:
-        raise TypeError(f"convert takes no {next(iter(tool))!r} for {format}")
     store = Store(out)
     _open(store, options, replace)
     plan = planned(found)
-    units = plan.units if part is None else plan.units[part[0] - 1 :: part[1]]
-    known = {record.unit: record for record in records(store)}
-    waiting = [u for u in units if not _is_done(known.get(u.name), u, options, store)]
-    total = sum(unit.frames for unit in units)
-    done = total - sum(unit.frames for unit in waiting)
-    failures: dict[str, str] = {}
-    for unit, error in _run(waiting, (store, options, plan.account), executor, len(found) > 1):
-        if error is not None:
-            failures[unit.name] = error
-        done += unit.frames
-        if progress is not None:
-            progress(done, total)
-    return _finish(store, options, plan, [unit.name for unit in units], failures)
+    work = Work(store, options, plan, part, executor, len(found) > 1, progress)
+    if format in TOOLS:
+        from .tools.jobs import convert_for_tool
+
+        return convert_for_tool(work)
+    return work.convert()
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that one call of `convert` needs."""
+
+    store: Store
+    options: Options
+    plan: Plan
+    shard: tuple[int, int] | None
+    executor: Executor | None
+    is_many: bool
+    progress: Progress | None
+
+    @property
+    def may_fork(self) -> bool:
+        """Whether a pool of processes may be made: what is in memory is of this process only."""
+        return self.is_many and not self.store.url.startswith("memory:")
+
+    def convert(self) -> Manifest:
+        """Does the units that are not done, and accounts for all of them."""
+        store, options, plan = self.store, self.options, self.plan
+        units = plan.units
+        if self.shard is not None:
+            units = units[self.shard[0] - 1 :: self.shard[1]]
+        known = {record.unit: record for record in records(store)}
+        waiting = [u for u in units if not _is_done(known.get(u.name), u, options, store)]
+        total = sum(unit.frames for unit in units)
+        done = total - sum(unit.frames for unit in waiting)
+        tasks = [
+            Task(unit.span.path, unit.frames, do_unit, (unit, store, options, plan.account))
+            for unit in waiting
+        ]
+        failures: dict[str, str] = {}
+        for outcome in run(tasks, self.executor, self.may_fork):
+            if outcome.problem is not None:
+                failures[outcome.task.arguments[0].name] = outcome.problem
+            done += outcome.task.weight
+            if self.progress is not None:
+                self.progress(done, total)
+        return _finish(store, options, plan, [unit.name for unit in units], failures)
 
 
 def _shard(given: str | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -127,12 +148,8 @@ def _open(store: Store, options: Options, replace: bool) -> None:
                 "choose an empty or a new directory"
             )
     elif replace:
-        for record in records(store):
-            for part in record.parts:
-                store.remove(part.path)
-        for name in store.names():
-            if name.startswith((FOLDER, "kind=")):
-                store.remove(name)
+        for name in [*files_of(store), *store.names(FOLDER)]:
+            store.remove(name)
     elif known != options.as_json():
         differ = [name for name, value in options.as_json().items() if known.get(name) != value]
         raise LakeError(
@@ -152,79 +169,9 @@ def _is_done(record: Record | None, unit: Unit, options: Options, store: Store) 
     )
 
 
-def do_unit(unit: Unit, store: Store, options: Options, account: Account) -> str | None:
-    """Converts a unit and notes that; what went wrong as a sentence."""
-    try:
-        convert_unit(unit, store, options, account).write(store)
-    except MissingPackage:
-        raise
-    except (SbeError, OSError, MemoryError, ValueError, OverflowError) as error:
-        return f"{unit.span.path}: {_sentence(error)}"
-    return None
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
-        return "there is not enough memory"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return shown(error) or type(error).__name__
-
-
-_Given = tuple[Store, Options, Account]
-
-
-def _run(
-    units: Sequence[Unit], given: _Given, executor: Executor | None, is_many: bool
-) -> Iterator[tuple[Unit, str | None]]:
-    """Each unit, when it is done, and what went wrong with it."""
-    if executor is not None:
-        left = yield from _pooled(units, given, executor)
-        for unit in left:
-            yield unit, "the executor broke: its worker died"
-        return
-    # what is in memory is of this process only
-    if not is_many or len(units) < 2 or given[0].url.startswith("memory:"):
-        for unit in units:
-            yield unit, do_unit(unit, *given)
-        return
-    count = min(os.cpu_count() or 1, len(units))
-    with _pool(count) as pool:
-        left = yield from _pooled(units, given, pool)
-    for unit in left:  # one of them ended its worker: which, shows when each has its own
-        with _pool(1) as pool:
-            if (yield from _pooled([unit], given, pool)):
-                yield unit, f"its worker process died ({_GUARD})"
-
-
-def _pool(count: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _pooled(
-    units: Sequence[Unit], given: _Given, executor: Executor
-) -> Iterator[tuple[Unit, str | None]]:
-    """The same by an executor; returns the units that it broke on, or could not take."""
-    waiting: dict[Future[str | None], Unit] = {}
-    left: list[Unit] = []
-    for unit in units:
-        try:
-            waiting[executor.submit(do_unit, unit, *given)] = unit
-        except (BrokenExecutor, RuntimeError):
-            left.append(unit)
-    for future in as_completed(waiting):
-        unit = waiting[future]
-        try:
-            yield unit, future.result()
-        except BrokenExecutor:
-            left.append(unit)
-        except MissingPackage:
-            for each in waiting:
-                each.cancel()
-            raise
-        except Exception as error:  # of the executor itself, such as a lost worker of Dask
-            yield unit, f"{unit.span.path}: {_sentence(error)}"
-    return left
+def do_unit(unit: Unit, store: Store, options: Options, account: Account) -> None:
+    """Converts a unit and notes that, when its files are there."""
+    convert_unit(unit, store, options, account).write(store)
 
 
 def _finish(

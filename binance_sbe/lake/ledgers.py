@@ -111,7 +111,7 @@ def _write(store: Store, options: Options, kind: str, rows: list[dict[str, Any]]
             for field in schema
         }
         table = pa.table(columns, schema=schema)
-        with store.writing(name) as file, writer(options.format, file, schema) as out:
+        with store.writing(name) as file, writer(options, file, schema) as out:
             out.write_table(table)
         names.append(name)
     return names

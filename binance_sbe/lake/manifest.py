@@ -11,7 +11,7 @@ from sbe_codegen.version import __version__
 
 from ..errors import LakeError
 from ..venue.streams import KINDS
-from .options import Options
+from .options import TOOLS, Options
 from .store import Store
 from .tables import NAMES
 
@@ -127,6 +127,7 @@ class Manifest:
     seams: list[Seam] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # files of holes, sessions, or of a tool
     damage: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # on files that are whole
 
     @property
     def is_whole(self) -> bool:
@@ -142,6 +143,8 @@ class Manifest:
 
     @property
     def files(self) -> list[str]:
+        if self.options["format"] in TOOLS:
+            return sorted(self.others)
         return sorted([p.path for r in self.records for p in r.parts] + self.others)
 
     @property
@@ -184,10 +187,32 @@ class Manifest:
             "not_done": sorted({*self.missing, *self.failures, *not_done}),
             "problems": self.problems,
             "seams": [str(seam) for seam in self.seams],
+            "remarks": self.remarks,
             "files": self.files,
         }
         store.write(ARCHIVE, json.dumps(told, indent=1).encode())
         return self
+
+
+def files_of(store: Store) -> list[str]:
+    """All files that the archive has, also those that an interrupted conversion has left."""
+    try:
+        known = set(json.loads(store.read(ARCHIVE) or b"{}").get("files", []))
+    except ValueError:
+        known = set()
+    known.update(part.path for record in records(store) for part in record.parts)
+    for name in store.names(FOLDER):
+        if name.startswith(f"{FOLDER}/files"):
+            known.update(_files_in(store.read(name) or b"{}"))
+    return [n for n in store.names() if n in known or n.startswith(("kind=", "_stage"))]
+
+
+def _files_in(content: bytes) -> Iterable[str]:
+    try:
+        jobs = json.loads(content).get("jobs", {})
+        return [name for job in jobs.values() for name in job["files"]]
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return []
 
 
 def archive_options(store: Store) -> dict[str, Any] | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ..errors import LakeError
@@ -23,6 +23,7 @@ KINDS = (*NAMES.values(), "snapshot", "book")
 DEFAULT_KINDS = (*NAMES.values(), "snapshot")
 ROWS = 122_880  # of a group, which is what DuckDB reads at a time
 _MOST_LEVELS = 5000
+_OF_TOOLS = {"nautilus": {"precisions"}}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Options:
     book_levels: int = 10
     book_every: int = 1_000_000
     rows: int = 2 * ROWS
+    compression: str | None = "zstd"
+    tool: Mapping[str, Any] = field(default_factory=dict)  # options of a tool's format
 
     def __post_init__(self) -> None:
         for name, known in (("format", FORMATS), ("numbers", NUMBERS), ("levels", LEVELS)):
@@ -64,6 +67,10 @@ class Options:
     def _check_together(self) -> None:
         """Options that contradict."""
         given = self.format
+        unknown = set(self.tool) - _OF_TOOLS.get(given, set())
+        if unknown:
+            known = ", ".join(sorted(_OF_TOOLS.get(given, set()))) or "none of its own"
+            raise TypeError(f"{sorted(unknown)[0]!r} is no option of {given}, which has {known}")
         if given == "csv" and self.levels == "nested":
             raise LakeError("csv has no lists: levels='nested' is for parquet and arrow")
         if given in TABLES:
@@ -83,7 +90,8 @@ class Options:
         if isinstance(kinds, str):
             raise TypeError(f"kinds are given one by one, not as the str {kinds!r}")
         wanted = set(kinds)
-        return cls(kinds=tuple([k for k in KINDS if k in wanted] + sorted(wanted - {*KINDS})), **given)
+        known = [kind for kind in KINDS if kind in wanted]
+        return cls(kinds=(*known, *sorted(wanted - {*KINDS})), **given)
 
     def as_json(self) -> dict[str, Any]:
         found = asdict(self)

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 from sbe_codegen.extras import imported
 from sbe_codegen.version import __version__
 
+from .options import Options
+
 SUFFIXES = {"parquet": ".parquet", "arrow": ".arrow", "csv": ".csv.gz"}
 # Columns that have few values, or long runs of one: a dictionary makes them small.
 _FEW = frozenset(
@@ -25,24 +27,20 @@ def pyarrow() -> Any:
 
 
 @contextmanager
-def writer(form: str, file: BinaryIO, schema: Any, compression: str | None = "zstd") -> Iterator[Any]:
+def writer(options: Options, file: BinaryIO, schema: Any) -> Iterator[Any]:
     """What has ``write_table``; each table becomes a row group, or a batch.
 
     The file is whole when the block has ended.
     """
     pa = pyarrow()
-    if form == "parquet":
+    if options.format == "parquet":
         import pyarrow.parquet as pq
 
         with pq.ParquetWriter(file, schema, **parquet_options(pa, schema)) as made:
             yield _Groups(made)
-    elif form == "arrow":
-        options = pa.ipc.IpcWriteOptions(
-            compression=None if compression is None else pa.Codec(compression, _LEVEL),
-            unify_dictionaries=False,
-            emit_dictionary_deltas=False,
-        )
-        yield from _arrow(pa, file, schema, options)
+    elif options.format == "arrow":
+        codec = None if options.compression is None else pa.Codec(options.compression, _LEVEL)
+        yield from _arrow(pa, file, schema, pa.ipc.IpcWriteOptions(compression=codec))
     else:
         yield from _csv(pa, file, schema)
 

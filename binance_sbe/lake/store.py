@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,6 +163,11 @@ class Store:
                     parent.rmdir()
                 except OSError:
                     break
+
+    def remove_root(self) -> None:
+        """Removes the directory itself with what is empty in it; URLs have none."""
+        if self._fs is None:
+            shutil.rmtree(self.root, ignore_errors=True)
 
     def sweep(self) -> None:
         """Removes what writers left that were killed."""

@@ -66,7 +66,7 @@ def _write_kind(
             part, marked = found.part(rows), marks[rows]
             place = _place(unit, options, name, day, symbol)
             schema = described(layout.schema, **_exponents(part))
-            with store.writing(place) as file, writer(options.format, file, schema) as out:
+            with store.writing(place) as file, writer(options, file, schema) as out:
                 for piece in layout.pieces(part, marked, source.arrivals, options.rows):
                     out.write_table(piece)
             record.parts.append(_part_of(place, name, day, part, layout, marked, source))
@@ -155,7 +155,8 @@ def _write_snapshots(
         for symbol, those in groups:
             place = _place(unit, options, "snapshot", day, symbol)
             table = snapshots.table(pa, form, those)
-            with store.writing(place) as file, writer(options.format, file, described(table.schema)) as out:
+            schema = described(table.schema)
+            with store.writing(place) as file, writer(options, file, schema) as out:
                 out.write_table(table)
             symbols = {
                 name: [

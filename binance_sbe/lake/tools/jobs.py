@@ -1,0 +1,152 @@
+"""Files for a tool: the tapes become an archive in Arrow beside them, and that the files.
+
+The archive (``_stage``) is removed when all files are there. What was made of what is noted, so that
+a conversion that was interrupted goes on, and one with more tapes makes only what has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ..bulk import Work
+from ..manifest import FOLDER, Manifest, Part, Record
+from ..options import Options
+from ..running import Task, run
+from ..store import Store
+from . import hftbacktest
+from .market import Job
+
+STAGE = "_stage"
+TOOLS: dict[str, Any] = {"hftbacktest": hftbacktest}
+
+
+def convert_for_tool(work: Work) -> Manifest:
+    """Makes the files of a tool; those that are there, of the same units, stay.
+
+    A shard makes the files of some symbols, by a hash of their names.
+    """
+    store, options = work.store, work.options
+    tool = TOOLS[options.format]
+    mark = "" if work.shard is None else f"-{work.shard[0]}-{work.shard[1]}"
+    notes = _Notes(store, f"{FOLDER}/files{mark}.json")
+    stems = [unit.stem for unit in work.plan.units]
+    if notes.units == stems and all(store.size(name) is not None for name in notes.files):
+        made = _manifest(work, Manifest(store.url, options.as_json(), []), notes)
+        return made.written(store)
+    stage = Store(store.place(f"{STAGE}{mark}") if store.is_local else f"{store.url}/{STAGE}{mark}")
+    inner = Options(
+        format="arrow", numbers="mantissa", levels="nested", kinds=tool.KINDS, compression=None
+    )
+    staged = replace(work, store=stage, options=inner, shard=None).convert()
+    tasks = []
+    for job in jobs(staged.records, tool.KINDS, work.shard):
+        names = tool.names(job)
+        if not notes.has(job):
+            tasks.append(Task(names[0], 1, _do, (tool.__name__, stage, store, job, options)))
+    failures = dict(staged.failures)
+    for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
+        job = outcome.task.arguments[3]
+        if outcome.problem is not None:
+            failures[outcome.task.name] = outcome.problem
+        else:
+            files, remarks = outcome.value
+            notes.note(job, files, remarks)
+        if work.progress is not None:
+            work.progress(done, len(tasks))
+    if staged.is_whole and not failures:
+        notes.units = stems
+    notes.write()
+    if notes.units == stems:
+        for name in stage.names():
+            stage.remove(name)
+        stage.remove_root()
+    made = _manifest(work, staged, notes)
+    made.failures = failures
+    return made.written(store)
+
+
+def _manifest(work: Work, staged: Manifest, notes: _Notes) -> Manifest:
+    return Manifest(
+        work.store.url,
+        work.options.as_json(),
+        staged.records,
+        staged.failures,
+        staged.missing,
+        staged.seams,
+        notes.files,
+        staged.damage,
+        notes.remarks,
+    )
+
+
+def _do(
+    module: str, stage: Store, store: Store, job: Job, options: Options
+) -> tuple[list[str], list[str]]:
+    """Makes the files of a job, in a worker; their names, and remarks on them."""
+    tool = TOOLS[module.rpartition(".")[2]]
+    remarks = tool.write(stage, store, job, dict(options.tool))
+    return [name for name in tool.names(job) if store.size(name) is not None], remarks
+
+
+def jobs(
+    records: Iterable[Record], kinds: Iterable[str], shard: tuple[int, int] | None
+) -> list[Job]:
+    """A job for each symbol and day that has any of these kinds."""
+    wanted = set(kinds)
+    found: dict[tuple[str, str], list[tuple[Part, ...]]] = {}
+    for record in records:
+        here: dict[tuple[str, str], list[Part]] = {}
+        for part in record.parts:
+            if part.kind in wanted:
+                for symbol in part.symbols:
+                    here.setdefault((symbol, part.date), []).append(part)
+        for key, parts in here.items():
+            found.setdefault(key, []).append(tuple(parts))
+    return [
+        Job(symbol, date, tuple(units))
+        for (symbol, date), units in sorted(found.items())
+        if shard is None or zlib.crc32(symbol.encode()) % shard[1] == shard[0] - 1
+    ]
+
+
+class _Notes:
+    """Of which parts of the stage each file was made, and of which units all of them."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+        try:
+            found = json.loads(store.read(name) or b"{}")
+        except ValueError:
+            found = {}
+        self.units: list[str] | None = found.get("units")
+        self._jobs: dict[str, Any] = found.get("jobs", {})
+
+    @staticmethod
+    def _key(job: Job) -> str:
+        return f"{job.symbol} {job.date}"
+
+    def has(self, job: Job) -> bool:
+        known = self._jobs.get(self._key(job))
+        if known is None or known["parts"] != job.names:
+            return False
+        return all(self._store.size(name) is not None for name in known["files"])
+
+    def note(self, job: Job, files: list[str], remarks: list[str]) -> None:
+        self._jobs[self._key(job)] = {"parts": job.names, "files": files, "remarks": remarks}
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(name for each in self._jobs.values() for name in each["files"])
+
+    @property
+    def remarks(self) -> list[str]:
+        return [text for each in self._jobs.values() for text in each["remarks"]]
+
+    def write(self) -> None:
+        told = {"units": self.units, "jobs": self._jobs}
+        self._store.write(self._name, json.dumps(told).encode())
