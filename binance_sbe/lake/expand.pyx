@@ -5,7 +5,7 @@ An event without levels has one row with side NO_SIDE, so that its ids are not l
 """
 
 cimport cython
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t
 
 import numpy as np
 
@@ -186,3 +186,102 @@ cdef int check(
         if not 0 <= offsets[event] <= offsets[event + 1] <= entries:
             raise ValueError(f"the levels of event {event} are not among {entries}")
     return 0
+
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    static inline int sbe_fixed(int64_t mantissa, int up, int64_t *low, int64_t *high)
+    {
+        __int128 value = mantissa;
+        if (mantissa == 0) up = 0;
+        if (up > 19) return 0;
+        for (; up > 0; up--) value *= 10;
+        for (; up < 0; up++) {
+            if (value % 10) return 0;
+            value /= 10;
+        }
+        *low = (int64_t)value;
+        *high = (int64_t)(value >> 64);
+        return 1;
+    }
+    """
+    bint sbe_fixed(int64_t mantissa, int up, int64_t* low, int64_t* high) noexcept nogil
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def fixed(const int64_t[::1] mantissas, const int8_t[::1] exponents, int places):
+    """mantissa x 10^exponent x 10^places as integers of 128 bits: int64 of shape (n, 2), low first.
+
+    There is an exponent for each. Raises ValueError for the first that would lose a digit.
+    """
+    cdef Py_ssize_t i, n = mantissas.shape[0]
+    cdef Py_ssize_t bad = -1
+    if exponents.shape[0] != n:
+        raise ValueError("there is not an exponent for each mantissa")
+    result = np.empty((n, 2), np.int64)
+    cdef int64_t[:, ::1] out = result
+    with nogil:
+        for i in range(n):
+            if not sbe_fixed(mantissas[i], exponents[i] + places, &out[i, 0], &out[i, 1]):
+                bad = i
+                break
+    if bad >= 0:
+        raise ValueError(
+            f"{mantissas[bad]} x 10^{exponents[bad]} has more than {places} digits after the point"
+        )
+    return result
+
+
+cdef extern from *:
+    """
+    /* mantissa x 10^exponent in plain digits, at least as many places as the exponent has; returns
+       how many bytes: at most 20 + 128 + 3. */
+    static inline int sbe_digits(int64_t mantissa, int exponent, char *out)
+    {
+        char digits[20];
+        uint64_t size = mantissa < 0 ? 0 - (uint64_t)mantissa : (uint64_t)mantissa;
+        int n = 0, at = 0, i, places = exponent < 0 ? -exponent : 0;
+        do { digits[n++] = '0' + (char)(size % 10); size /= 10; } while (size);
+        if (mantissa < 0) out[at++] = '-';
+        if (n <= places) out[at++] = '0';
+        for (i = n - 1; i >= places; i--) out[at++] = digits[i];
+        if (mantissa != 0) for (i = 0; i < exponent; i++) out[at++] = '0';
+        if (places) {
+            out[at++] = '.';
+            for (i = places - 1; i >= 0; i--) out[at++] = i < n ? digits[i] : '0';
+        }
+        return at;
+    }
+    """
+    int sbe_digits(int64_t mantissa, int exponent, char* out) noexcept nogil
+
+cdef enum:
+    LONGEST_NUMBER = 152        # bytes
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def texts(const int64_t[::1] mantissas, const int8_t[::1] exponents):
+    """(offsets, bytes): the exact numbers as text, as an Arrow string array has them.
+
+    There is an exponent for each. Raises ValueError where they are too many for offsets of 32 bits.
+    """
+    cdef Py_ssize_t i, n = mantissas.shape[0]
+    cdef int64_t at = 0
+    cdef char* out
+    if exponents.shape[0] != n:
+        raise ValueError("there is not an exponent for each mantissa")
+    if n > 2**31 // LONGEST_NUMBER:
+        raise ValueError(f"{n} numbers are too many for one array of texts")
+    offsets = np.zeros(n + 1, np.int32)
+    content = np.empty(n * LONGEST_NUMBER + 1, np.uint8)
+    cdef int32_t[::1] ends = offsets
+    cdef uint8_t[::1] bytes = content
+    out = <char*>&bytes[0]
+    with nogil:
+        for i in range(n):
+            at += sbe_digits(mantissas[i], exponents[i], out + at)
+            ends[i + 1] = <int32_t>at
+    return offsets, content[:at]

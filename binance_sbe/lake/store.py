@@ -105,6 +105,13 @@ class Store:
         finally:
             os.close(directory)
 
+    def rename(self, name: str, other: str) -> None:
+        """Gives a file that is whole another name."""
+        if self._fs is None:
+            Path(self.place(name)).replace(self.place(other))
+        else:
+            self._fs.mv(self.place(name), self.place(other))
+
     def write(self, name: str, content: bytes) -> None:
         with self.writing(name) as file:
             file.write(content)

@@ -34,18 +34,14 @@ HELD_NS = 60_000_000_000  # rows wait so long for others that are earlier by the
 Rows = NDArray[Any]
 
 
-def names(job: Job) -> list[str]:
-    """The files that a job makes."""
-    return [f"{job.symbol}_{job.date.replace('-', '')}.npz"]
-
-
-def write(stage: Store, out: Store, job: Job, given: dict[str, Any]) -> list[str]:
-    """Writes the file of a symbol and a day, and returns remarks on it."""
+def write(stage: Store, out: Store, job: Job, given: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Writes the file of a symbol and a day; its name, if there is any row, and remarks on it."""
+    name = f"{job.symbol}_{job.date.replace('-', '')}.npz"
     shift = _shift(stage, job)
     remarks = []
     if shift:
         remarks.append(
-            f"{names(job)[0]}: the clock here was behind the exchange's: local times are "
+            f"{name}: the clock here was behind the exchange's: local times are "
             f"{shift / 1e6:.3f} ms later in it than they were"
         )
     settling = Settling()
@@ -61,14 +57,14 @@ def write(stage: Store, out: Store, job: Job, given: dict[str, Any]) -> list[str
         count += len(done)
         if settling.moved:
             remarks.append(
-                f"{names(job)[0]}: {settling.moved} rows came more than a minute after later ones "
+                f"{name}: {settling.moved} rows came more than a minute after later ones "
                 "by the exchange's clock, and have the time of the one before them"
             )
         if count:
             spool.seek(0)
-            with out.writing(names(job)[0]) as file:
+            with out.writing(name) as file:
                 npz.write(file, spool, DTYPE, count)
-    return remarks
+    return [name] if count else [], remarks
 
 
 def _shift(stage: Store, job: Job) -> int:

@@ -17,11 +17,15 @@ from ..manifest import FOLDER, Manifest, Part, Record
 from ..options import Options
 from ..running import Task, run
 from ..store import Store
-from . import hftbacktest
+from . import hftbacktest, nautilus, tardis
 from .market import Job
 
 STAGE = "_stage"
-TOOLS: dict[str, Any] = {"hftbacktest": hftbacktest}
+TOOLS: dict[str, Any] = {
+    "hftbacktest": hftbacktest,
+    "nautilus": nautilus,
+    "tardis": tardis,
+}
 
 
 def convert_for_tool(work: Work) -> Manifest:
@@ -44,9 +48,9 @@ def convert_for_tool(work: Work) -> Manifest:
     staged = replace(work, store=stage, options=inner, shard=None).convert()
     tasks = []
     for job in jobs(staged.records, tool.KINDS, work.shard):
-        names = tool.names(job)
         if not notes.has(job):
-            tasks.append(Task(names[0], 1, _do, (tool.__name__, stage, store, job, options)))
+            arguments = options.format, stage, store, job, dict(options.tool)
+            tasks.append(Task(f"{job.symbol} {job.date}", 1, _do, arguments))
     failures = dict(staged.failures)
     for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
         job = outcome.task.arguments[3]
@@ -84,12 +88,11 @@ def _manifest(work: Work, staged: Manifest, notes: _Notes) -> Manifest:
 
 
 def _do(
-    module: str, stage: Store, store: Store, job: Job, options: Options
+    form: str, stage: Store, store: Store, job: Job, given: dict[str, Any]
 ) -> tuple[list[str], list[str]]:
     """Makes the files of a job, in a worker; their names, and remarks on them."""
-    tool = TOOLS[module.rpartition(".")[2]]
-    remarks = tool.write(stage, store, job, dict(options.tool))
-    return [name for name in tool.names(job) if store.size(name) is not None], remarks
+    found: tuple[list[str], list[str]] = TOOLS[form].write(stage, store, job, given)
+    return found
 
 
 def jobs(
@@ -137,6 +140,10 @@ class _Notes:
         return all(self._store.size(name) is not None for name in known["files"])
 
     def note(self, job: Job, files: list[str], remarks: list[str]) -> None:
+        """Files of the same job under other names are removed."""
+        known = self._jobs.get(self._key(job))
+        for name in set(known["files"] if known else ()) - set(files):
+            self._store.remove(name)
         self._jobs[self._key(job)] = {"parts": job.names, "files": files, "remarks": remarks}
 
     @property

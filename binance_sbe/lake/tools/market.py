@@ -172,6 +172,18 @@ def books(store: Store, job: Job) -> list[Book]:
     return [found[update_id] for update_id in sorted(found)]
 
 
+def interleaved(sides: Sequence[Side], begin: int, end: int) -> tuple[Any, Any]:
+    """Where in both sides end to end the levels of some events are, bids before asks in each."""
+    bids, asks = (side.offsets[begin : end + 1].astype(np.int64) for side in sides)
+    lengths = np.stack([np.diff(bids), np.diff(asks)], axis=1).reshape(-1)
+    starts = np.stack([bids[:-1], asks[:-1] + len(sides[0].price)], axis=1).reshape(-1)
+    total = int(lengths.sum())
+    ends = np.cumsum(lengths)
+    order = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    is_bid = np.repeat(np.tile([True, False], end - begin), lengths)
+    return order, is_bid
+
+
 @dataclass(frozen=True)
 class Insertion:
     """Before diff ``at`` of a piece: ids are missing (``is_hole``), or a snapshot is the book."""
