@@ -101,5 +101,3 @@ def _unknown_book(events: Events, rows: slice, holes: Any, snapshots: Any) -> An
     newest = np.where(at >= 0, snapshots[np.maximum(at, 0)], -1)
     is_known = (newest >= start - 1) & (at >= 0)
     return np.where(is_known, 0, BOOK_IS_UNKNOWN).astype(np.uint8)
-
-

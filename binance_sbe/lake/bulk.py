@@ -17,7 +17,7 @@ from .account import Account
 from .ledgers import write_ledgers
 from .manifest import FOLDER, Manifest, Record, archive_options, files_of, records, seams
 from .numbers import Numbers
-from .options import TOOLS, Format, Options
+from .options import TABLES, TOOLS, Format, Options
 from .plan import AnyTape, Plan, Unit, paths, planned
 from .running import Task, run
 from .store import Store
@@ -79,7 +79,16 @@ def convert(
         from .tools.jobs import convert_for_tool
 
         return convert_for_tool(work)
-    return work.convert()
+    made = work.convert()
+    if "book" in options.kinds and format in TABLES:
+        from .tools.jobs import make_files
+
+        staged, notes, failures = make_files(work, "book")
+        made.failures |= failures
+        made.others += notes.files
+        made.missing += [name for name in staged.missing if name not in made.missing]
+        made.written(store)
+    return made
 
 
 @dataclass(frozen=True)
@@ -185,7 +194,8 @@ def _finish(
         stem = name.rpartition("/")[2].removeprefix("part-").rpartition("-")[0]
         if name.startswith("kind=") and stem in known and name not in kept:
             store.remove(name)  # of a unit that has been done again since
-    others = write_ledgers(store, options, plan.ledger)
+    has_tables = options.format in TABLES
+    others = write_ledgers(store, options, plan.ledger) if has_tables else []
     return Manifest(
         store.url,
         options.as_json(),
@@ -196,4 +206,3 @@ def _finish(
         others,
         [str(damage) for damage in plan.damage],
     ).written(store, [unit.name for unit in plan.units if unit.name not in known])
-

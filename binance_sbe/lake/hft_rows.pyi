@@ -17,7 +17,9 @@ Array = NDArray[Any]
 
 class Trades:
     count: int
-    def __new__(cls, exch: Array, local: Array, px: Array, qty: Array, is_sell: Array) -> Trades: ...
+    def __new__(
+        cls, exch: Array, local: Array, px: Array, qty: Array, is_sell: Array
+    ) -> Trades: ...
 
 class Diffs:
     count: int
@@ -33,6 +35,4 @@ class Diffs:
         ask_qty: Array,
     ) -> Diffs: ...
 
-def merged(
-    trades: Trades, diffs: Diffs, i: int, j: int, stop: int
-) -> tuple[Array, int]: ...
+def merged(trades: Trades, diffs: Diffs, i: int, j: int, stop: int) -> tuple[Array, int]: ...

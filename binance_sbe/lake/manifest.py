@@ -111,7 +111,7 @@ class Seam:
         what = "come again" if self.is_overlap else "are missing"
         return (
             f"{self.kind} of {self.symbol}: ids {what} between {self.last_before} (the last of "
-            f"{self.before}) and {self.first_after} (the first of {self.after}), and no hole says so"
+            f"{self.before}) and {self.first_after} (the first of {self.after}), without a hole"
         )
 
 
@@ -216,7 +216,7 @@ def _files_in(content: bytes) -> Iterable[str]:
 
 
 def archive_options(store: Store) -> dict[str, Any] | None:
-    """The options of the archive that is there; None where none is. LakeError where it is damaged."""
+    """The options of the archive that is there; None where none is."""
     content = store.read(ARCHIVE)
     if content is None:
         return None

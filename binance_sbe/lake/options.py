@@ -12,9 +12,7 @@ from ..errors import LakeError
 from .numbers import NUMBERS, Numbers
 from .tables import LEVELS, NAMES, Levels
 
-Format = Literal[
-    "parquet", "arrow", "csv", "jsonl", "pcapng", "tardis", "hftbacktest", "nautilus"
-]
+Format = Literal["parquet", "arrow", "csv", "jsonl", "pcapng", "tardis", "hftbacktest", "nautilus"]
 TABLES = ("parquet", "arrow", "csv")  # formats that are the archive itself
 STREAMS_OF_FRAMES = ("jsonl", "pcapng")  # those that have the frames, in the order of their arrival
 TOOLS = ("tardis", "hftbacktest", "nautilus")

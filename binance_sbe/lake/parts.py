@@ -76,14 +76,14 @@ def _csv(pa: Any, file: BinaryIO, schema: Any) -> Iterator[Any]:
     from pyarrow import csv
 
     plain = pa.schema([_plain(pa, field) for field in schema])
-    with pa.CompressedOutputStream(_NotClosed(file), "gzip") as packed:
-        with csv.CSVWriter(packed, plain) as made:
+    packed = pa.CompressedOutputStream(_NotClosed(file), "gzip")
+    with packed, csv.CSVWriter(packed, plain) as made:
 
-            class Lines:
-                def write_table(self, table: Any) -> None:
-                    made.write_table(table.cast(plain))
+        class Lines:
+            def write_table(self, table: Any) -> None:
+                made.write_table(table.cast(plain))
 
-            yield Lines()
+        yield Lines()
 
 
 class _NotClosed(io.RawIOBase):

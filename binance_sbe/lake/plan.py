@@ -183,9 +183,7 @@ def _bytes(before: Entry | None, entry: Entry) -> int:
     return max(now - then if before is not None else 0, entry.body_length)
 
 
-def _unit(
-    reader: TapeReader, before: TapeReader | None, begin: int, end: int, frames: int
-) -> Unit:
+def _unit(reader: TapeReader, before: TapeReader | None, begin: int, end: int, frames: int) -> Unit:
     path, entries = os.fspath(reader.path), reader.entries
     first_ns = entries[begin].told["first_ns"]
     run_up: list[Span] = []

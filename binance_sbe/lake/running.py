@@ -1,4 +1,4 @@
-"""Pieces of work on an executor: each is done, or it is said why not; and what breaks, breaks alone."""
+"""Pieces of work on an executor: each is done, or it is said why not."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ def sentence(error: BaseException) -> str:
     return shown(error) or type(error).__name__
 
 
-def _pooled(
-    tasks: Sequence[Task], executor: Executor
-) -> Generator[Outcome, None, list[Task]]:
+def _pooled(tasks: Sequence[Task], executor: Executor) -> Generator[Outcome, None, list[Task]]:
     """The same by an executor; returns the tasks that it broke on, or could not take."""
     waiting: dict[Future[Outcome], Task] = {}
     left: list[Task] = []

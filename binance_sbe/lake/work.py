@@ -14,12 +14,12 @@ from urllib.parse import quote
 import numpy as np
 
 from ..venue.streams import KINDS
-from . import snapshots
+from . import frames, snapshots
 from .account import Account, flags_of
 from .events import Events, ordered
 from .manifest import Part, Record
 from .numbers import Form
-from .options import Options
+from .options import STREAMS_OF_FRAMES, Options
 from .parts import SUFFIXES, described, pyarrow, writer
 from .plan import Unit
 from .source import Snapshot, Source, read
@@ -37,6 +37,9 @@ def convert_unit(unit: Unit, store: Store, options: Options, account: Account) -
     rejected = source.batch.rejected["frame"] >= source.fresh
     record.rejected = int(rejected.sum())
     record.frames = source.batch.frame_count - source.fresh
+    if options.format in STREAMS_OF_FRAMES:
+        _write_frames(unit, store, options, source, record)
+        return record
     pa = pyarrow()
     form = Form(pa, options.numbers, options.scale)
     for kind in KINDS.values():
@@ -70,6 +73,20 @@ def _write_kind(
                 for piece in layout.pieces(part, marked, source.arrivals, options.rows):
                     out.write_table(piece)
             record.parts.append(_part_of(place, name, day, part, layout, marked, source))
+
+
+def _write_frames(
+    unit: Unit, store: Store, options: Options, source: Source, record: Record
+) -> None:
+    """By days of arrival here: a frame that is no message has no other time."""
+    numbers = frames.chosen(source, options)
+    for day, chosen in _days(source.arrivals.received_ns[numbers], _DAY_NS):
+        some = numbers if chosen is None else numbers[chosen]
+        suffix = frames.SUFFIXES[options.format]
+        place = f"kind=frame/date={day.isoformat()}/part-{unit.stem}{suffix}"
+        with store.writing(place) as file:
+            rows = frames.write(source, some, options, file, record.problems)
+        record.parts.append(Part(place, "frame", day.isoformat(), rows, len(some), 0, {}))
 
 
 def _days(times: Any, length: int) -> Iterator[tuple[date, Any]]:
@@ -171,4 +188,3 @@ def _write_snapshots(
             record.parts.append(
                 Part(place, "snapshot", day.isoformat(), table.num_rows, len(those), 0, symbols)
             )
-

@@ -25,16 +25,17 @@ from ..hft_rows import (
     Trades,
     merged,
 )
+from ..options import Options
 from ..store import Store
 from . import npz
-from .market import Book, Insertion, Job, Piece, books, insertions, pieces
+from .market import Insertion, Job, Piece, books, insertions, pieces
 
 KINDS = ("trade", "depth", "snapshot")
 HELD_NS = 60_000_000_000  # rows wait so long for others that are earlier by the exchange's clock
 Rows = NDArray[Any]
 
 
-def write(stage: Store, out: Store, job: Job, given: dict[str, Any]) -> tuple[list[str], list[str]]:
+def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[str], list[str]]:
     """Writes the file of a symbol and a day; its name, if there is any row, and remarks on it."""
     name = f"{job.symbol}_{job.date.replace('-', '')}.npz"
     shift = _shift(stage, job)
@@ -50,10 +51,10 @@ def write(stage: Store, out: Store, job: Job, given: dict[str, Any]) -> tuple[li
         for rows in rows_of(stage, job):
             rows["local_ts"] += shift
             done = settling.add(rows)
-            spool.write(memoryview(done).cast("B") if len(done) else b"")
+            spool.write(done.view(np.uint8).data)
             count += len(done)
         done = settling.rest()
-        spool.write(memoryview(done).cast("B") if len(done) else b"")
+        spool.write(done.view(np.uint8).data)
         count += len(done)
         if settling.moved:
             remarks.append(
@@ -92,9 +93,7 @@ def rows_of(stage: Store, job: Job) -> Any:
             bid_px, bid_qty = piece.side_floats("depth", bids)
             ask_px, ask_qty = piece.side_floats("depth", asks)
             exch, local = piece.ints("depth", "event_time") * 1000, piece.arrivals("depth")
-            diffs = Diffs(
-                exch, local, bids.offsets, bid_px, bid_qty, asks.offsets, ask_px, ask_qty
-            )
+            diffs = Diffs(exch, local, bids.offsets, bid_px, bid_qty, asks.offsets, ask_px, ask_qty)
             inserted, waiting = insertions(piece, waiting)
         i = j = 0
         for each in inserted:
@@ -125,7 +124,9 @@ def _note(
 def _trades(piece: Piece) -> Trades:
     if "trade" not in piece:
         empty = np.empty(0, np.int64)
-        return Trades(empty, empty, empty.astype(float), empty.astype(float), empty.astype(np.uint8))
+        return Trades(
+            empty, empty, empty.astype(float), empty.astype(float), empty.astype(np.uint8)
+        )
     maker = piece.tables["trade"].column("is_buyer_maker").fill_null(False)
     return Trades(
         piece.ints("trade", "transact_time") * 1000,
@@ -144,19 +145,17 @@ def _no_diffs() -> tuple[Any, ...]:
 
 def _inserted(each: Insertion, exch: int, local: int, worst: list[float]) -> Rows:
     """The rows of a hole, or of a snapshot: each side is cleared as far as it is known."""
-    book = each.book
-    parts = []
+    book, none = each.book, np.empty(0)
+    parts = [none.view(DTYPE)]
     for side, prices, quantities, known in (
-        (BUY, book and book.bid_price, book and book.bid_qty, worst[0]),
-        (SELL, book and book.ask_price, book and book.ask_qty, worst[1]),
+        (BUY, none if book is None else book.bid_price, none if book is None else book.bid_qty, 0),
+        (SELL, none if book is None else book.ask_price, none if book is None else book.ask_qty, 1),
     ):
-        is_clear = book is None or len(prices)
-        price = known if book is None else (prices[-1] if len(prices) else known)
-        if is_clear and np.isfinite(price) and price > 0:
+        price = prices[-1] if len(prices) else worst[known]
+        if np.isfinite(price) and price > 0:
             parts.append(_rows(DEPTH_CLEAR | side, exch, local, np.array([price]), np.zeros(1)))
-        if book is not None:
-            parts.append(_rows(DEPTH_SNAPSHOT | side, exch, local, prices, quantities))
-    return np.concatenate(parts) if parts else np.empty(0, DTYPE)
+        parts.append(_rows(DEPTH_SNAPSHOT | side, exch, local, prices, quantities))
+    return np.concatenate(parts)
 
 
 def _rows(ev: int, exch: int, local: int, px: Any, qty: Any) -> Rows:
@@ -164,8 +163,6 @@ def _rows(ev: int, exch: int, local: int, px: Any, qty: Any) -> Rows:
     made["ev"], made["exch_ts"], made["local_ts"] = ev | EXCH | LOCAL, exch, local
     made["px"], made["qty"] = px, qty
     return made
-
-
 
 
 class Settling:
@@ -190,7 +187,7 @@ class Settling:
             # cut where all before are earlier than all behind by the exchange's clock, too
             least = np.minimum.accumulate(rows["exch_ts"][::-1])[::-1]
             most = np.maximum.accumulate(rows["exch_ts"])
-            good = np.flatnonzero(most[:at] <= least[1 : at + 1]) if at < len(rows) else []
+            good = np.flatnonzero(most[:at] <= least[1 : at + 1])
             at = int(good[-1]) + 1 if len(good) else at
         self._held = rows[at:].copy()
         return self._given(rows[:at])
@@ -227,7 +224,9 @@ def settled(rows: Rows) -> Rows:
     by_exchange = split[np.lexsort((split, exch[split], knot))]
     place = np.arange(len(rows)) * 2
     places = np.concatenate([place[~is_split], starts * 2, starts * 2 + 1])
-    number = np.concatenate([np.zeros(len(rows) - len(split), np.int64), *[np.arange(len(split))] * 2])
+    number = np.concatenate(
+        [np.zeros(len(rows) - len(split), np.int64), *[np.arange(len(split))] * 2]
+    )
     first, second = rows[by_exchange], rows[split]
     first["ev"] &= np.uint64(~LOCAL & 0xFFFFFFFFFFFFFFFF)
     second["ev"] &= np.uint64(~EXCH & 0xFFFFFFFFFFFFFFFF)

@@ -1,7 +1,7 @@
 """Files for a tool: the tapes become an archive in Arrow beside them, and that the files.
 
-The archive (``_stage``) is removed when all files are there. What was made of what is noted, so that
-a conversion that was interrupted goes on, and one with more tapes makes only what has changed.
+The archive (``_stage-...``) is removed when all files are there. What was made of what is noted, so
+that a conversion that was interrupted goes on, and one with more tapes makes only what has changed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from ..manifest import FOLDER, Manifest, Part, Record
 from ..options import Options
 from ..running import Task, run
 from ..store import Store
-from . import hftbacktest, nautilus, tardis
+from . import book, hftbacktest, nautilus, tardis
 from .market import Job
 
 STAGE = "_stage"
 TOOLS: dict[str, Any] = {
+    "book": book,
     "hftbacktest": hftbacktest,
     "nautilus": nautilus,
     "tardis": tardis,
@@ -29,76 +30,75 @@ TOOLS: dict[str, Any] = {
 
 
 def convert_for_tool(work: Work) -> Manifest:
-    """Makes the files of a tool; those that are there, of the same units, stay.
-
-    A shard makes the files of some symbols, by a hash of their names.
-    """
-    store, options = work.store, work.options
-    tool = TOOLS[options.format]
-    mark = "" if work.shard is None else f"-{work.shard[0]}-{work.shard[1]}"
-    notes = _Notes(store, f"{FOLDER}/files{mark}.json")
-    stems = [unit.stem for unit in work.plan.units]
-    if notes.units == stems and all(store.size(name) is not None for name in notes.files):
-        made = _manifest(work, Manifest(store.url, options.as_json(), []), notes)
-        return made.written(store)
-    stage = Store(store.place(f"{STAGE}{mark}") if store.is_local else f"{store.url}/{STAGE}{mark}")
-    inner = Options(
-        format="arrow", numbers="mantissa", levels="nested", kinds=tool.KINDS, compression=None
-    )
-    staged = replace(work, store=stage, options=inner, shard=None).convert()
-    tasks = []
-    for job in jobs(staged.records, tool.KINDS, work.shard):
-        if not notes.has(job):
-            arguments = options.format, stage, store, job, dict(options.tool)
-            tasks.append(Task(f"{job.symbol} {job.date}", 1, _do, arguments))
-    failures = dict(staged.failures)
-    for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
-        job = outcome.task.arguments[3]
-        if outcome.problem is not None:
-            failures[outcome.task.name] = outcome.problem
-        else:
-            files, remarks = outcome.value
-            notes.note(job, files, remarks)
-        if work.progress is not None:
-            work.progress(done, len(tasks))
-    if staged.is_whole and not failures:
-        notes.units = stems
-    notes.write()
-    if notes.units == stems:
-        for name in stage.names():
-            stage.remove(name)
-        stage.remove_root()
-    made = _manifest(work, staged, notes)
-    made.failures = failures
-    return made.written(store)
-
-
-def _manifest(work: Work, staged: Manifest, notes: _Notes) -> Manifest:
-    return Manifest(
+    """Makes the files of a tool; those that are there, of the same units, stay."""
+    staged, notes, failures = make_files(work, work.options.format)
+    found = Manifest(
         work.store.url,
         work.options.as_json(),
         staged.records,
-        staged.failures,
+        failures,
         staged.missing,
         staged.seams,
         notes.files,
         staged.damage,
         notes.remarks,
     )
+    return found.written(work.store)
+
+
+def make_files(work: Work, name: str) -> tuple[Manifest, Notes, dict[str, str]]:
+    """Stages the tapes, and makes the files that one of TOOLS makes of that.
+
+    A shard makes the files of some symbols, by a hash of their names. Returns the manifest of the
+    stage (of no records, where nothing was to be done), what is noted of files, and failures.
+    """
+    store, options, tool = work.store, work.options, TOOLS[name]
+    mark = "" if work.shard is None else f"-{work.shard[0]}-{work.shard[1]}"
+    notes = Notes(store, f"{FOLDER}/files-{name}{mark}.json")
+    stems = [unit.stem for unit in work.plan.units]
+    if notes.units == stems and all(store.size(file) is not None for file in notes.files):
+        return Manifest(store.url, options.as_json(), []), notes, {}
+    folder = f"{STAGE}-{name}{mark}"
+    stage = Store(store.place(folder) if store.is_local else f"{store.url.rstrip('/')}/{folder}")
+    inner = Options(
+        format="arrow", numbers="mantissa", levels="nested", kinds=tool.KINDS, compression=None
+    )
+    staged = replace(work, store=stage, options=inner, shard=None).convert()
+    tasks = []
+    for job in jobs(staged.records, tool.KINDS, work.shard, tool is not book):
+        if not notes.has(job):
+            arguments = name, stage, store, job, options
+            tasks.append(Task(f"{job.symbol} {job.date}", 1, _do, arguments))
+    failures = dict(staged.failures)
+    for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
+        if outcome.problem is not None:
+            failures[outcome.task.name] = outcome.problem
+        else:
+            notes.note(outcome.task.arguments[3], *outcome.value)
+        if work.progress is not None:
+            work.progress(done, len(tasks))
+    if staged.is_whole and not failures:
+        notes.units = stems
+    notes.write()
+    if notes.units == stems:
+        for file in stage.names():
+            stage.remove(file)
+        stage.remove_root()
+    return staged, notes, failures
 
 
 def _do(
-    form: str, stage: Store, store: Store, job: Job, given: dict[str, Any]
+    name: str, stage: Store, store: Store, job: Job, options: Options
 ) -> tuple[list[str], list[str]]:
     """Makes the files of a job, in a worker; their names, and remarks on them."""
-    found: tuple[list[str], list[str]] = TOOLS[form].write(stage, store, job, given)
+    found: tuple[list[str], list[str]] = TOOLS[name].write(stage, store, job, options)
     return found
 
 
 def jobs(
-    records: Iterable[Record], kinds: Iterable[str], shard: tuple[int, int] | None
+    records: Iterable[Record], kinds: Iterable[str], shard: tuple[int, int] | None, by_day: bool
 ) -> list[Job]:
-    """A job for each symbol and day that has any of these kinds."""
+    """A job for each symbol and day that has any of these kinds; or for each symbol."""
     wanted = set(kinds)
     found: dict[tuple[str, str], list[tuple[Part, ...]]] = {}
     for record in records:
@@ -107,7 +107,8 @@ def jobs(
             if part.kind in wanted:
                 for symbol in part.symbols:
                     here.setdefault((symbol, part.date), []).append(part)
-        for key, parts in here.items():
+        for (symbol, date), parts in sorted(here.items()):
+            key = symbol, date if by_day else "all days"
             found.setdefault(key, []).append(tuple(parts))
     return [
         Job(symbol, date, tuple(units))
@@ -116,7 +117,7 @@ def jobs(
     ]
 
 
-class _Notes:
+class Notes:
     """Of which parts of the stage each file was made, and of which units all of them."""
 
     def __init__(self, store: Store, name: str) -> None:

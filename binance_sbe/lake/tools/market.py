@@ -75,7 +75,7 @@ class Piece:
         )
 
     def arrivals(self, kind: str) -> Ints:
-        """When each event could be taken, ns: not before the one before it, whatever line was first."""
+        """When each event could be taken, ns: not before the one before it, on whatever line."""
         return np.maximum.accumulate(self.ints(kind, "received_time"))
 
     def side(self, kind: str, name: str) -> Side:
@@ -168,7 +168,10 @@ def books(store: Store, job: Job) -> list[Book]:
                 scaled(np.ascontiguousarray(m), np.full(len(m), pair[i % 2], np.int8))
                 for i, m in enumerate(mantissas)
             ]
-            found[update_id] = Book(update_id, *values, mantissas, pair)
+            bid_price, bid_qty, ask_price, ask_qty = values
+            found[update_id] = Book(
+                update_id, bid_price, bid_qty, ask_price, ask_qty, mantissas, pair
+            )
     return [found[update_id] for update_id in sorted(found)]
 
 

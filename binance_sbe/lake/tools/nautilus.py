@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import LakeError
 from ..expand import fixed
 from ..numbers import plain
+from ..options import Options
 from ..parts import pyarrow
 from ..store import Store
 from .market import Job, Piece, Side, books, insertions, interleaved, pieces
@@ -28,9 +29,9 @@ _BUY, _SELL = 1, 2
 _LAST, _SNAPSHOT = 128, 32
 
 
-def write(stage: Store, out: Store, job: Job, given: dict[str, Any]) -> tuple[list[str], list[str]]:
+def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[str], list[str]]:
     """Writes the files of a symbol and a day; their names, and remarks."""
-    catalog = _Catalog(stage, job, given.get("precisions") or {})
+    catalog = _Catalog(stage, job, options.tool.get("precisions") or {})
     made = []
     for folder, tables in (
         ("quote_tick", catalog.quotes()),
@@ -115,13 +116,13 @@ class _Catalog:
             aggressor = self.pa.compute.if_else(maker, _SELL, _BUY).fill_null(0)
             ids = self.pa.array(piece.ints("trade", "id"))
             yield {
-                "price": self.number(piece.ints("trade", "price"), piece.exponents("trade", "price"), 0),
+                "price": self.number(
+                    piece.ints("trade", "price"), piece.exponents("trade", "price"), 0
+                ),
                 "size": self.number(piece.ints("trade", "qty"), piece.exponents("trade", "qty"), 1),
                 "aggressor_side": aggressor.cast(self.pa.uint8()),
                 "trade_id": ids.cast(self.pa.string()),
-                **self._times(
-                    piece.ints("trade", "transact_time") * 1000, piece.arrivals("trade")
-                ),
+                **self._times(piece.ints("trade", "transact_time") * 1000, piece.arrivals("trade")),
             }
 
     def deltas(self) -> Iterator[dict[str, Any]]:
@@ -144,9 +145,12 @@ class _Catalog:
         if not len(order):
             return
         counts = sum(np.diff(side.offsets[begin : end + 1]).astype(np.int64) for side in sides)
-        price, qty = (np.concatenate([getattr(s, n) for s in sides])[order] for n in ("price", "qty"))
+        price, qty = (
+            np.concatenate([getattr(s, n) for s in sides])[order] for n in ("price", "qty")
+        )
         exponents = [
-            np.repeat(piece.exponents("depth", name)[begin:end], counts) for name in ("price", "qty")
+            np.repeat(piece.exponents("depth", name)[begin:end], counts)
+            for name in ("price", "qty")
         ]
         flags = np.zeros(len(order), np.uint8)
         flags[np.cumsum(counts)[counts > 0] - 1] = _LAST
@@ -174,7 +178,8 @@ class _Catalog:
         flags[-1] |= _LAST
         return self._deltas(
             action, side, np.concatenate([[0], bid_price, ask_price]),
-            np.concatenate([[0], bid_qty, ask_qty]), [np.full(count, each, np.int8) for each in exponents],
+            np.concatenate([[0], bid_qty, ask_qty]),
+            [np.full(count, each, np.int8) for each in exponents],
             flags, np.full(count, first - 1 if book is None else book.update_id),
             np.full(count, piece.ints("depth", "event_time")[at] * 1000),
             np.full(count, piece.arrivals("depth")[at]),

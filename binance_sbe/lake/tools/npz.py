@@ -31,7 +31,8 @@ def write(file: BinaryIO, rows: BinaryIO, dtype: np.dtype[Any], count: int) -> N
     """
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(
-        head, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (count,)}
+        head,
+        {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (count,)},
     )
     codec = _codec()
     crc, size, packed = 0, 0, 0

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import expand
 from ..numbers import plain
+from ..options import Options
 from ..parts import pyarrow
 from ..store import Store
 from .market import Job, Piece, books, insertions, interleaved, pieces
@@ -40,7 +41,7 @@ _ROWS = {
 }
 
 
-def write(stage: Store, out: Store, job: Job, given: dict[str, Any]) -> tuple[list[str], list[str]]:
+def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[str], list[str]]:
     """Writes the files of a symbol and a day; their names, and remarks."""
     made: list[str] = []
     for name, tables in (
@@ -83,7 +84,9 @@ def _packed(file: Any) -> Any:
         from isal import igzip
     except ImportError:
         return gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0, compresslevel=6)
-    return igzip.IGzipFile(fileobj=file, mode="wb", filename="", mtime=0, compresslevel=2)
+    return igzip.IGzipFile(  # type: ignore[no-untyped-call]
+        fileobj=file, mode="wb", filename="", mtime=0, compresslevel=2
+    )
 
 
 def _head(piece: Piece, job: Job, kind: str, repeats: Any = None) -> dict[str, Any]:
@@ -220,7 +223,10 @@ def _kept(stage: Store, job: Job) -> Iterator[dict[str, Any]]:
         known = np.flatnonzero(found["flags"] == 0)
         if not len(known):
             continue
-        when = {"timestamp": found["time"][known], "local_timestamp": found["arrival"][known] // 1000}
+        when = {
+            "timestamp": found["time"][known],
+            "local_timestamp": found["arrival"][known] // 1000,
+        }
         row = _headed(job, when)
         for i in range(_DEEP):
             for k, (side, what) in enumerate(
