@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from .census import Census
 from .damage import Damage
 from .reading import Entry, TapeReader
 from .rows import MOST_STREAMS, Kind, parted
-from .slices import Recording
+from .slices import Recording, tells_of_damage
 
 NOT_RUNNING = "nothing was recorded"
 _NO_ID = -(2**63)
@@ -70,8 +70,7 @@ class _Seam:
     of: Break
     before: tuple[TapeReader, int] | None  # and how many of its entries
     after: tuple[TapeReader, int] | None
-    firsts: dict[str, int] = field(default_factory=dict)
-    lasts: dict[str, int] = field(default_factory=dict)
+    row: int | None = None  # of the next entry, where it is within that
 
 
 class TapeLedger(Ledger):
@@ -138,6 +137,8 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
                 continue
             told = part.told
             missing = None if expected is None else told["frames_before"] - expected
+            if missing and not lost and _is_told(reader, part):
+                missing = 0
             if lost or (missing and before is not None):
                 why = lost[0].why if lost else "a file is missing"
                 cause = f"the tape is damaged: {why}"
@@ -145,7 +146,7 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
                 seams.append(_Seam(gap, before, (reader, count)))
                 lost = []
             names += told["new"]
-            for name, events in zip(names, told["streams"], strict=False):
+            for name, events in zip(names, part.streams, strict=False):
                 ledger._streams.setdefault(name, StreamAccount()).frames += events
             try:
                 if set(told["kinds"]) != {str(int(Kind.FRAME))}:
@@ -159,6 +160,13 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
         frames = lost[0].frames
         gap = Break(last_ns, last_ns, f"the tape is damaged: {lost[0].why}", frames)
         seams.append(_Seam(gap, before, None))
+
+
+def _is_told(reader: TapeReader, entry: Entry) -> bool:
+    try:
+        return tells_of_damage(reader, entry)
+    except TapeError:
+        return False
 
 
 def _read(
@@ -179,7 +187,8 @@ def _read(
         elif kind == Kind.HOLE:
             told = json.loads(content)
             if "frames" in told:
-                seams.append(_lost(told, reader, count))
+                gap = Break(told["started_ns"], told["ended_ns"], told["cause"], told["frames"])
+                seams.append(_Seam(gap, (reader, count), (reader, count), i))
             else:
                 _note(ledger, told)
         elif kind == Kind.OPENED:
@@ -205,12 +214,6 @@ def _note(ledger: TapeLedger, told: dict[str, Any]) -> None:
     ledger.note(Hole(stream, first - 1, last + 1, *times, told["cause"]))
 
 
-def _lost(told: dict[str, Any], reader: TapeReader, count: int) -> _Seam:
-    """A hole of the tape's own. The row stands at the beginning of a batch, or near it."""
-    gap = Break(told["started_ns"], told["ended_ns"], told["cause"], told["frames"])
-    return _Seam(gap, (reader, count), (reader, count))
-
-
 def _between(recordings: list[Recording], sessions: list[Session], seams: list[_Seam]) -> None:
     """The times in which no recorder ran."""
     by_name = {recording.identity: recording for recording in recordings}
@@ -229,9 +232,8 @@ def _between(recordings: list[Recording], sessions: list[Session], seams: list[_
 def _note_holes(ledger: TapeLedger, seam: _Seam) -> None:
     if seam.before is None or seam.after is None:
         return
-    is_inside = seam.before == seam.after
-    before = _nearest(*seam.before, -1, seam.of.started_ns if is_inside else None)
-    after = _nearest(*seam.after, 1, seam.of.ended_ns if is_inside else None)
+    before = _nearest(*seam.before, -1, seam.row)
+    after = _nearest(*seam.after, 1, seam.row)
     for stream in sorted(set(before) & set(after)):
         last, first = before[stream][1], after[stream][0]
         if first > last + 1 and _NO_ID not in (first, last):
@@ -241,28 +243,28 @@ def _note_holes(ledger: TapeLedger, seam: _Seam) -> None:
 
 
 def _nearest(
-    reader: TapeReader, count: int, step: int, limit: int | None
+    reader: TapeReader, count: int, step: int, row: int | None
 ) -> dict[str, tuple[int, int]]:
     """By stream the ids, first and last, of the event nearest to a place in a file.
 
-    The place is before the batch of that number; with a ``limit`` it is at that time within it.
-    Batches that have no stream that is not known yet are not read.
+    The place is before the batch of that number, or at that row of it. Batches that have no stream
+    that is not known yet are not read.
     """
     entries = reader.entries
     names: list[str] = []
     has: list[set[str]] = []
     for entry in entries:
         names += entry.told["new"]
-        has.append({n for n, c in zip(names, entry.told["streams"], strict=False) if c})
+        has.append({n for n, c in zip(names, entry.streams, strict=False) if c})
     found: dict[str, tuple[int, int]] = {}
-    first = count if step > 0 or limit is not None else count - 1
+    first = count if step > 0 or row is not None else count - 1
     places = range(first, len(entries)) if step > 0 else range(min(first, len(entries) - 1), -1, -1)
     missing: set[str] = set().union(*(has[i] for i in places)) if len(places) else set()
     for i in places:
         if not missing:
             break
         if has[i] & missing:
-            for stream, ids in _ids(reader, entries[i], step, limit):
+            for stream, ids in _ids(reader, entries[i], step, row if i == count else None):
                 if stream in missing:
                     missing.remove(stream)
                     found[stream] = ids
@@ -270,9 +272,9 @@ def _nearest(
 
 
 def _ids(
-    reader: TapeReader, entry: Entry, step: int, limit: int | None
+    reader: TapeReader, entry: Entry, step: int, row: int | None
 ) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Streams and ids of a batch's events, from its end where ``step`` is less than 0."""
+    """Streams and ids of a batch's events, from ``row`` on; backwards where ``step`` is below 0."""
     try:
         rows = reader.read(entry)
     except TapeError:
@@ -280,8 +282,10 @@ def _ids(
     census = Census(MOST_STREAMS)
     which, ids = np.empty(len(rows), np.int32), np.zeros((len(rows), 2), np.int64)
     census.count(rows.kind, rows.offsets, rows.data, which, ids)
-    for i in range(len(rows))[::step]:
+    if step > 0:
+        places = range(row or 0, len(rows))
+    else:
+        places = range(len(rows) if row is None else row)[::-1]
+    for i in places:
         if which[i] >= 0 and ids[i, 1] != _NO_ID:
-            at = int(rows.received_ns[i])
-            if limit is None or (at >= limit if step > 0 else at < limit):
-                yield census.names[which[i]], (int(ids[i, 0]), int(ids[i, 1]))
+            yield census.names[which[i]], (int(ids[i, 0]), int(ids[i, 1]))

@@ -12,9 +12,9 @@ from ..errors import RecordingError, TapeError
 from . import manifest
 from .damage import Damage
 from .disk import DISK
-from .reading import Entry, TapeReader
+from .reading import TapeReader
 from .rows import PREFIX, VERSION, Kind, as_json
-from .slices import Recording, files_of
+from .slices import Recording, files_of, tells_of_damage
 from .taking import Chunk
 from .tape_file import Columns, TapeFile
 
@@ -98,28 +98,30 @@ def _verify(
     name, problems = reader.name, count.problems
     good = 0
     lost: int | None = 0
-    number = 0
     for part in reader.parts:
         if isinstance(part, Damage):
             frames = part.frames
             if frames is None and expected is not None and part.end < reader.size:
                 following = next(e for e in reader.entries if e.offset >= part.end)
-                frames = following.told["frames_before"] - expected - good
+                frames = following.told["frames_before"] - expected
             problems.append(str(Damage(name, part.begin, part.end, part.why, part.rows, frames)))
             lost = None if frames is None or lost is None else lost + frames
+            expected = None
             continue
-        if expected is not None and number == 0 and not _has_damage_before(reader, part):
-            missing = part.told["frames_before"] - expected
-            if missing:
-                problems.append(f"{name}: {missing} frames before it are missing: a file is gone")
-                count.lose(missing)
-        number += 1
         try:
+            told_of = tells_of_damage(reader, part)
             reader.read(part)
             good += part.frames
         except TapeError as error:
+            told_of = False
             problems.append(f"{name}: {str(error).removeprefix(f'{reader.path}: ')}")
             lost = None if lost is None else lost + part.frames
+        missing = 0 if expected is None else part.told["frames_before"] - expected
+        if missing:
+            lost = None if lost is None else lost + missing
+            if not told_of:
+                problems.append(f"{name}: {missing} frames before it are missing: a file is gone")
+        expected = part.told["frames_before"] + part.frames
         if progress is not None:
             progress(done + part.end, total)
     if reader.schema_problem is not None:
@@ -134,15 +136,9 @@ def _verify(
             lost = max(frames - good, 0)
     count.good += good
     count.lose(lost)
-    last = reader.entries[-1] if reader.entries else None
-    if last is None or lost is None or (reader.parts and isinstance(reader.parts[-1], Damage)):
+    if lost is None or (reader.parts and isinstance(reader.parts[-1], Damage)):
         return None
-    after: int = last.told["frames_before"] + last.frames
-    return after
-
-
-def _has_damage_before(reader: TapeReader, entry: Entry) -> bool:
-    return bool(reader.parts) and reader.parts[0] is not entry
+    return expected
 
 
 def recovered(paths: list[Path], progress: Progress | None) -> Report:
@@ -168,8 +164,7 @@ def recovered(paths: list[Path], progress: Progress | None) -> Report:
 
 def _recover(reader: TapeReader) -> None:
     path = reader.path
-    good = [part for part in reader.parts if isinstance(part, Entry)]
-    if not good:
+    if reader.parts and not reader.entries:
         raise TapeError(f"{path}: no batch of it is whole: nothing can be kept")
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     old = path.with_name(f"{path.name}.damaged")
@@ -204,36 +199,50 @@ def _metadata(reader: TapeReader) -> dict[bytes, bytes]:
 
 
 def _copy(reader: TapeReader, file: TapeFile) -> None:
-    """The good batches, with a row of a hole where there is something between them."""
+    """The good batches, with a row of a hole where there is something missing around them."""
     lost: str | None = None
-    before: int | None = None
+    before: int | None = 0 if reader.number == 0 else None  # frames of the recording
     last_ns = 0
+    last: dict[str, Any] = {}
+    missing: int | None = 0
     for part in reader.parts:
         if isinstance(part, Damage):
-            lost = part.why
+            lost, missing = part.why, part.frames
             continue
         try:
             rows = reader.read(part)
         except TapeError:
-            lost = "a batch was not as it was written"
+            lost, missing = "a batch was not as it was written", part.frames
             continue
         told = part.told
         if lost is not None:
             frames = None if before is None else told["frames_before"] - before
-            hole = {
-                "frames": frames,
-                "bytes": None,
-                "started_ns": last_ns or told["first_ns"],
-                "ended_ns": told["first_ns"],
-                "cause": f"damaged: {lost}",
-            }
-            chunk = Chunk(1)
-            chunk.append(told["first_ns"], 0, Kind.HOLE, as_json(hole))
-            file.write(Columns.of(chunk), told["frames_before"], told["counters"])
+            _write_hole(file, lost, frames, last_ns or told["first_ns"], told)
             lost = None
         columns = Columns(rows.received_ns, rows.connection, rows.kind, rows.offsets, rows.data)
         file.write(columns, told["frames_before"], told["counters"])
-        before, last_ns = told["frames_before"] + part.frames, told["last_ns"]
+        before, last_ns, last = told["frames_before"] + part.frames, told["last_ns"], told
+    if lost is not None and last:
+        after = (before or 0) + (missing or 0)
+        end = last | {"first_ns": last_ns, "frames_before": after}
+        _write_hole(file, lost, missing, last_ns, end)
+
+
+def _write_hole(
+    file: TapeFile, why: str, frames: int | None, since: int, told: dict[str, Any]
+) -> None:
+    until = told["first_ns"]
+    hole = {
+        "frames": frames,
+        "bytes": None,
+        "started_ns": since,
+        "ended_ns": until,
+        "cause": f"the tape was damaged: {why}",
+        "damaged": True,
+    }
+    chunk = Chunk(1)
+    chunk.append(until, 0, Kind.HOLE, as_json(hole))
+    file.write(Columns.of(chunk), told["frames_before"], told["counters"])
 
 
 def _note(path: Path, reader: TapeReader, file: TapeFile) -> None:

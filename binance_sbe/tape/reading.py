@@ -22,7 +22,7 @@ from ..errors import TapeError
 from ..output import shown
 from . import flat
 from .damage import Damage
-from .rows import BATCH, CHECK, MAGIC, PREFIX, VERSION, Kind, columns_of, hashed, pyarrow
+from .rows import BATCH, CHECK, MAGIC, PREFIX, STREAMS, VERSION, Kind, columns_of, hashed, pyarrow
 
 _CONTINUES = b"\xff\xff\xff\xff"
 _TAIL = b"ARROW1"
@@ -31,7 +31,7 @@ _STEP = 1 << 20  # bytes that are looked through at a time
 _PART = 4096  # bytes of metadata that are read at first
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
     """A batch: where it is, and its metadata, which is as it was written."""
 
@@ -39,6 +39,13 @@ class Entry:
     metadata_length: int
     body_length: int
     told: dict[str, Any]
+    _streams: bytes
+
+    @cached_property
+    def streams(self) -> list[int]:
+        """How many events of each stream of the file, by its number."""
+        found: list[int] = json.loads(self._streams)
+        return found
 
     @property
     def end(self) -> int:
@@ -56,7 +63,7 @@ class Entry:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Rows:
     """The columns of a batch. ``data[offsets[i]:offsets[i + 1]]`` is the frame of row i.
 
@@ -196,14 +203,13 @@ class TapeReader:
             return None
         try:
             message = flat.read_message(self._data[at + 8 : at + 8 + length])
-            text = message.metadata.get(BATCH)
-            if message.kind != flat.RECORD_BATCH or text is None:
+            found = message.metadata
+            text, streams = found.get(BATCH), found.get(STREAMS)
+            if message.kind != flat.RECORD_BATCH or text is None or streams is None:
                 return None
-            if message.metadata.get(CHECK) != hashed(text).encode():
+            if found.get(CHECK) != hashed(text, streams).encode() or message.body_length < 0:
                 return None
-            if not message.body_length >= 0:
-                return None
-            return Entry(at, length, message.body_length, json.loads(text))
+            return Entry(at, length, message.body_length, json.loads(text), streams)
         except ValueError:
             return None
 
@@ -224,7 +230,8 @@ class TapeReader:
     def parts(self) -> list[Entry | Damage]:
         """What the file has, from its beginning to its end."""
         found: list[Entry | Damage] = []
-        at, before, frames = self._first, 0, None
+        at, before = self._first, 0
+        frames: int | None = 0 if self.number == 0 and self._is_version else None
         while True:
             entry = self._entry(at)
             if entry is not None and entry.end > self.size:
@@ -241,9 +248,10 @@ class TapeReader:
             rows = entry.told["before"] - before
             if entry.offset != at or rows:
                 lost = None if frames is None else entry.told["frames_before"] - frames
-                if frames is None and entry.told["before"] == 0:
+                if frames is None and rows == 0:
                     lost = 0
-                found.append(self._damage(at, entry.offset, "no batch", rows, lost))
+                why = "no batch" if entry.offset != at else "batches are missing here"
+                found.append(self._damage(at, entry.offset, why, rows, lost))
             found.append(entry)
             at, before = entry.end, entry.told["before"] + entry.rows
             frames = entry.told["frames_before"] + entry.frames
@@ -298,6 +306,8 @@ class TapeReader:
 
     @property
     def schema_problem(self) -> str | None:
+        if bytes(self._data[: len(MAGIC)]) != MAGIC:
+            return f"it does not begin with {MAGIC!r}"
         if self._schema_is_whole and self._described is not None:
             return None
         return "the message of its schema is damaged: host and streams are not known"
@@ -311,8 +321,8 @@ class TapeReader:
             buffer = pa.py_buffer(self._data[entry.offset : entry.end])
             message = pa.ipc.read_message(buffer)
             batch = pa.ipc.read_record_batch(message, self._columns)
-            if batch.num_rows != n:
-                raise ValueError(f"{batch.num_rows} rows")
+            if batch.num_rows != n or any(column.null_count for column in batch.columns):
+                raise ValueError(f"{batch.num_rows} rows, or nulls, where {n} rows were written")
             fixed = [batch.column(i).buffers()[1] for i in range(3)]
             _, ends, data = batch.column(3).buffers()
             offsets = np.frombuffer(ends, np.int32, n + 1)

@@ -16,7 +16,7 @@ EXTRA = "tape"
 SUFFIX = ".arrow"
 MAGIC = b"ARROW1\0\0"  # with which a file begins; the stream follows
 PREFIX = "tape."  # of the keys in the schema's metadata
-BATCH, CHECK = b"tape.batch", b"tape.check"  # in that of a batch
+BATCH, STREAMS, CHECK = b"tape.batch", b"tape.streams", b"tape.check"  # in that of a batch
 MOST_STREAMS = 20_000  # of a file, that batches count one by one
 
 

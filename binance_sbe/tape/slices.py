@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +61,7 @@ class Streams:
         if self._numbers is None:
             return True
         self._numbers += [name in self._wanted for name in part.told["new"]]
-        counts = part.told["streams"]
+        counts = part.streams
         return any(c and w for c, w in zip(counts, self._numbers, strict=False)) or (
             part.told["others"] > 0 and len(self._numbers) >= MOST_STREAMS
         )
@@ -144,6 +145,15 @@ def merged(all_of_them: list[Iterator[Slice]]) -> Iterator[Slice]:
 
 def _begins(part: Slice) -> int:
     return int(part.rows.received_ns[part.begin])
+
+
+def tells_of_damage(reader: TapeReader, entry: Entry) -> bool:
+    """Whether a batch has the row with which `recover` says that frames before it are gone."""
+    if not entry.told["kinds"].get(str(int(Kind.HOLE))):
+        return False
+    rows = reader.read(entry)
+    holes = (rows.frame(i) for i in np.flatnonzero(rows.kind == Kind.HOLE).tolist())
+    return any(json.loads(hole).get("damaged") for hole in holes)
 
 
 def files_of(path: Path) -> list[Path]:

@@ -29,7 +29,7 @@ from .selecting import Moment, Selection
 from .slices import Recording, Slice, files_of, merged
 
 AnyPath = str | os.PathLike[str]
-_ROOM = 16384  # rows to make room for at first
+_ROOM = 65_536  # rows to make room for at first
 
 
 class Tape:
@@ -207,10 +207,10 @@ class Tape:
                     collector, rows.received_ns, rows.kind, rows.offsets, rows.data, part.wanted,
                     at, part.end, max_messages,
                 )  # fmt: skip
-                which = rows.kind[begin:at] == Kind.FRAME
-                if part.wanted is not None:
-                    which &= part.wanted[begin:at].astype(bool)
-                connections.append(rows.connection[begin:at][which])
+                numbers = rows.connection[begin:at]
+                if part.wanted is not None or part.entry.frames != len(rows):
+                    numbers = numbers[part.marks()[begin:at] & (rows.kind[begin:at] == Kind.FRAME)]
+                connections.append(numbers)
                 if len(collector) >= max_messages:
                     yield _taken(collector, connections)
                     connections = []
@@ -252,9 +252,9 @@ class Tape:
     def recover(path: AnyPath, progress: Any = None) -> Report:
         """Makes whole files of those that are cut off or damaged; returns what is in them.
 
-        A file that is not whole is renamed to ``<name>.damaged``, and one with its good batches, and a
-        row for each hole between them, takes its place. Raises TapeError where nothing can be kept,
-        or the directory can't be written to.
+        A file that is not whole is renamed to ``<name>.damaged``, and one with its good batches,
+        and a row for each hole between them, takes its place. Raises TapeError where nothing can
+        be kept, or the directory can't be written to.
         """
         return recovered(paths_of(path), progress)
 

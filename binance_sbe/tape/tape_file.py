@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from .census import Census
 from .disk import Disk
-from .rows import BATCH, CHECK, MAGIC, MOST_STREAMS, Kind, as_json, columns_of, hashed, pyarrow
+from .rows import (
+    BATCH,
+    CHECK,
+    MAGIC,
+    MOST_STREAMS,
+    STREAMS,
+    Kind,
+    as_json,
+    columns_of,
+    hashed,
+    pyarrow,
+)
 from .taking import Chunk
 
 COMPRESSIONS = ("zstd", "lz4", None)
@@ -106,9 +117,10 @@ class TapeFile:
             ],
             schema=self._schema,
         )
-        told = self._told(columns, frames_before, counters)
-        text = as_json(told)
-        self._arrow.write_batch(batch, custom_metadata={BATCH: text, CHECK: hashed(text)})
+        told, counts = self._told(columns, frames_before, counters)
+        texts = {BATCH: as_json(told), STREAMS: as_json(counts)}
+        texts[CHECK] = hashed(*texts.values()).encode()
+        self._arrow.write_batch(batch, custom_metadata=texts)
         self._put(self._arrows())
         self.batches += 1
         self.rows += n
@@ -126,15 +138,15 @@ class TapeFile:
 
     def _told(
         self, columns: Columns, frames_before: int, counters: Mapping[str, int]
-    ) -> dict[str, Any]:
-        """The metadata of a batch."""
+    ) -> tuple[dict[str, Any], list[int]]:
+        """The metadata of a batch, and the events of each stream."""
         received, _, kind, offsets, data = columns
         census = self._census
         known = len(census.names)
         counts = census.count(kind, offsets, data)
         kinds = {str(each): int(count) for each, count in enumerate(np.bincount(kind)) if count}
         has_events = census.first_event <= census.last_event
-        return {
+        told = {
             "batch": self.batches,
             "rows": len(received),
             "before": self.rows,
@@ -145,12 +157,12 @@ class TapeFile:
             "last_event_us": census.last_event if has_events else None,
             "kinds": kinds,
             "new": census.names[known:],
-            "streams": counts.tolist(),
             "others": census.others,
             "columns": hashed(*columns),
             "schema": self._mark,
             "counters": dict(counters),
         }
+        return told, counts.tolist()
 
     def _put(self, data: Any) -> None:
         """All of it, or nothing."""

@@ -14,7 +14,7 @@ from ..logs import LOG
 from ..output import shown
 from . import manifest
 from .disk import Disk
-from .rows import SUFFIX
+from .rows import SUFFIX, Kind, as_json
 from .settings import Recording
 from .state import State
 from .taking import Chunk, Taking
@@ -22,6 +22,7 @@ from .tape_file import Columns, TapeFile
 
 _AGAIN_SECONDS = 1.0  # after a failure
 _LOOK_SECONDS = 1.0  # between looks at what the disk has free, and whether the file is still there
+_MOST_HOLES = 10_000  # chunks that are lost at the end, at most: more do not wait
 _NAMES = 1000  # attempts to find a name that is free
 
 
@@ -54,6 +55,7 @@ class Writer:
         self._counters = counters
         self._file: TapeFile | None = None
         self._state = State()
+        self._holes = Chunk(_MOST_HOLES)  # that the tape has not been told of yet
         self._rotate_at = self._rotate_after = 0.0
         self._synced_at = self._looked_at = time.monotonic()
         self._unsynced = 0  # bytes
@@ -94,33 +96,44 @@ class Writer:
         try:
             while not self._closing.is_set():
                 self._turn()
-            self._taking.cut()
-            while (chunk := self._next(0.0)) is not None:
-                self._write(chunk)
+            self._write_all()
             self._end_file()
         except BaseException as error:  # of ours: the recording ends, the feed goes on
             LOG.error("%s: the recording failed", self._settings.directory, exc_info=error)
             self.failure = f"{type(error).__name__}: {error}"
+            self._taking.cut()
             self._taking.stop()
+            while not self._taking.full.empty():
+                chunk = self._next(0.0)
+                if chunk is not None:
+                    self._taking.lose_all(chunk)
         finally:
             self._answer(self._flushes)
 
     def _turn(self) -> None:
-        flushes = list(self._flushes)
-        chunk = self._next(0.0 if flushes else self._settings.batch_seconds)
-        if chunk is None:
-            self._taking.cut()
-            chunk = self._next(0.0)
-        while chunk is not None:
+        chunk = self._next(self._settings.batch_seconds)
+        if chunk is not None:
             self._write(chunk)
-            chunk = self._next(0.0) if flushes else None
+            flushes = []
+        else:  # it is time, or somebody waits
+            flushes = list(self._flushes)
+            self._write_all()
         self._look(bool(flushes))
         self._answer(flushes)
 
+    def _write_all(self) -> None:
+        """What there is now."""
+        self._taking.cut()
+        for _ in range(self._taking.full.qsize()):
+            chunk = self._next(0.0)
+            if chunk is not None:
+                self._write(chunk)
+
     def _answer(self, flushes: list[threading.Event]) -> None:
         for event in list(flushes):
-            self._flushes.remove(event)
             event.set()
+            if event in self._flushes:  # a failure may have answered before
+                self._flushes.remove(event)
 
     def _next(self, seconds: float) -> Chunk | None:
         """The next chunk; None where none came in that time, or somebody wants something else."""
@@ -141,10 +154,29 @@ class Writer:
                 break
             except OSError as error:
                 self._failed(error)
-                if self._closing.wait(_AGAIN_SECONDS) and not self._last_try(chunk):
-                    self._taking.lose_all(chunk)
+                if self._closing.wait(_AGAIN_SECONDS):
+                    if not self._last_try(chunk):
+                        self._lose(chunk)
                     break
         self._taking.done(chunk)
+        if self._settings.durability == "batch" and self._file is not None:
+            try:  # what was written is not written again
+                self._sync()
+            except OSError as error:
+                self._failed(error)
+
+    def _lose(self, chunk: Chunk) -> None:
+        """Nothing is written of these any more; what is written later says so."""
+        self._taking.lose_all(chunk)
+        times = chunk.received_ns[: chunk.rows]
+        hole = {
+            "frames": chunk.frames,
+            "bytes": chunk.used,
+            "started_ns": int(times[0]),
+            "ended_ns": int(times[-1]),
+            "cause": self.failure,
+        }
+        self._holes.append(int(times[-1]), 0, Kind.HOLE, as_json(hole))
 
     def _last_try(self, chunk: Chunk) -> bool:
         try:
@@ -162,6 +194,9 @@ class Writer:
             self._open()
         assert self._file is not None
         before = self._file.size
+        if self._holes.rows:
+            self._file.write(Columns.of(self._holes), self.frames, self._counters())
+            self._holes = Chunk(_MOST_HOLES)
         self._file.write(Columns.of(chunk), self.frames, self._counters())
         if self.failure is not None:
             LOG.warning("%s: the recording goes on", self._settings.directory)
@@ -173,8 +208,6 @@ class Writer:
         self._unsynced += self._file.size - before
         self.lag_ns = max(time.time_ns() - int(chunk.received_ns[chunk.rows - 1]), 0)
         self.longest_lag_ns = max(self.longest_lag_ns, self.lag_ns)
-        if self._settings.durability == "batch":
-            self._sync()
 
     def _failed(self, error: OSError) -> None:
         """The file is left as it is, without the batch that was not written."""
@@ -183,6 +216,7 @@ class Writer:
         if self.failure is None:
             LOG.error("%s: the recording waits: %s", self._settings.directory, text)
         self.failure = text
+        self._answer(self._flushes)  # who waits is told so
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):

@@ -17,6 +17,7 @@ from binance_sbe.books.base import Budget
 from binance_sbe.books.live import Books
 from binance_sbe.errors import ConnectionLost, RateLimited
 from binance_sbe.feed.intake.streams import Source
+from binance_sbe.feed.recording import NOBODY
 from binance_sbe.rest import depth_weight
 
 
@@ -25,6 +26,7 @@ class Feed:
 
     url = "ws://exchange"
     rest_url = "http://exchange"
+    recorder = NOBODY
 
     def __init__(self) -> None:
         (self.ledger, self._backlog), self.line = intake(), Source()
