@@ -95,6 +95,7 @@ __all__ = [
     "decode_many",
     "fix",
     "fix_sbe",
+    "lake",
     "lifecycle",
     "rest",
     "spot_sbe",
@@ -113,7 +114,8 @@ FORMS["binance_sbe.spot_sbe"] = FORMS["binance_sbe.spot_stream"] = (
 )
 
 if TYPE_CHECKING:
-    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, sync, tape, websocket_api
+    from . import fix, fix_sbe, lake, lifecycle, rest, spot_sbe, spot_stream, sync, tape
+    from . import websocket_api as websocket_api
     from .api.json_form import to_json
     from .books.order_book import OrderBook
     from .live import Feed, books, connect
@@ -148,6 +150,7 @@ else:
         {
             "fix",
             "fix_sbe",
+            "lake",
             "lifecycle",
             "rest",
             "spot_sbe",

@@ -55,8 +55,8 @@ async def _run(options: argparse.Namespace) -> int:
     """Signals cancel what runs, so that what it has open is closed."""
     task = asyncio.current_task()
     assert task is not None
-    # `inspect` has nothing open, and may wait for its input where no loop hears of signals
-    is_deaf = options.command == "inspect"
+    # These do not go back to the loop while they work, so that it would not hear of signals.
+    is_deaf = options.command in ("inspect", "convert")
     with contextlib.nullcontext() if is_deaf else at_signal(task.cancel):
         return int(await _COMMANDS[options.command](options))
 
@@ -78,6 +78,12 @@ async def _inspect(options: argparse.Namespace) -> int:
     lines, is_whole = inspector.inspect(content, module)
     say(*lines)
     return 0 if is_whole else 1
+
+
+async def _convert(options: argparse.Namespace) -> int:
+    from .convert import run
+
+    return run(options)
 
 
 @contextlib.asynccontextmanager
@@ -232,5 +238,6 @@ _COMMANDS = {
     "plot": _plot,
     "doctor": _doctor,
     "simulate": _simulate,
+    "convert": _convert,
     "inspect": _inspect,
 }

@@ -11,7 +11,7 @@ from sbe_codegen.version import __version__
 
 from ..output import shown
 from ..venue.streams import KINDS
-from . import arguments, helping
+from . import arguments, convert_options, helping
 from .arguments import did_you_mean
 
 WEB_PORT = 8642
@@ -75,6 +75,7 @@ def _parser() -> Parser:
         ("plot", "a picture of a short while of one symbol; needs a key, or --simulate", _plot),
         ("doctor", "why nothing comes: key, host, TLS, clock, schema, first event", _doctor),
         ("simulate", "a local exchange, until Ctrl-C", _simulate),
+        ("convert", "tapes to Parquet, CSV or the files of a tool", convert_options.add),
         ("inspect", "an annotated hex dump of a Binance frame", _inspect),
     ):
         command = commands.add_parser(name, help=text, description=text)

@@ -137,7 +137,7 @@ class Manifest:
     @property
     def problems(self) -> list[str]:
         """What is not in the archive, in sentences."""
-        found = [f"{name}: {why}" for name, why in sorted(self.failures.items())]
+        found = [why for _, why in sorted(self.failures.items())]
         found += [problem for record in self.records for problem in record.problems]
         return found + self.damage
 

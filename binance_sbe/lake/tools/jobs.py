@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ..bulk import Work
+from ..converting import Work
 from ..manifest import FOLDER, Manifest, Part, Record
 from ..options import Options
 from ..running import Task, run

@@ -127,7 +127,9 @@ def rows_of(store: Store, part: Part, symbol: str) -> Any:
             break
         begin += rows
     place = store.place(part.path)
-    source = pa.memory_map(place) if store.is_local else pa.PythonFile(store.opened(part.path))
+    source = (
+        pa.memory_map(place) if store.is_local else pa.PythonFile(store.opened(part.path), mode="r")
+    )
     with pa.ipc.open_file(source) as reader:
         return reader.read_all().slice(begin, part.symbols[symbol][0])
 
