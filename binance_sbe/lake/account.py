@@ -64,8 +64,7 @@ def flags_of(events: Events, account: Account) -> NDArray[np.uint8]:
 
 def _segments(events: Events) -> Iterable[tuple[str, slice]]:
     """The rows of each symbol that has some."""
-    bounds = np.flatnonzero(np.diff(events.symbol.astype(np.int64), prepend=-1))
-    for begin, end in zip(bounds.tolist(), [*bounds[1:].tolist(), len(events)], strict=True):
+    for begin, end in events.segments():
         yield events.symbols[int(events.symbol[begin])], slice(begin, end)
 
 

@@ -48,6 +48,11 @@ class Events:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def segments(self) -> list[tuple[int, int]]:
+        """From where to where the events of each symbol are."""
+        begins = np.flatnonzero(np.diff(self.symbol.astype(np.int64), prepend=-1)).tolist()
+        return list(zip(begins, [*begins[1:], len(self)], strict=True)) if begins else []
+
     def part(self, chosen: Any) -> Events:
         """Some of them, by a mask or a slice; the order stays."""
         names = ("rows", "records", "symbol", "first", "last", "before", "is_after_gap")

@@ -114,8 +114,7 @@ def _partitions(events: Events, options: Options) -> Iterator[tuple[str | None, 
     if options.partition_by is None:
         yield None, slice(0, len(events))
         return
-    bounds = np.flatnonzero(np.diff(events.symbol.astype(np.int64), prepend=-1)).tolist()
-    for begin, end in zip(bounds, [*bounds[1:], len(events)], strict=True):
+    for begin, end in events.segments():
         yield events.symbols[int(events.symbol[begin])], slice(begin, end)
 
 
@@ -141,11 +140,9 @@ def _part_of(
 ) -> Part:
     rows = layout.rows(events)
     ends = np.cumsum(rows)
-    bounds = np.flatnonzero(np.diff(events.symbol.astype(np.int64), prepend=-1))
-    limits = [*bounds[1:].tolist(), len(events)]
     symbols = {}
     received = source.arrivals.received_ns[events.records["frame"]]
-    for begin, end in zip(bounds.tolist(), limits, strict=True):
+    for begin, end in events.segments():
         first_row = int(ends[begin] - rows[begin])
         symbols[clean(events.symbols[int(events.symbol[begin])])] = [
             int(ends[end - 1]) - first_row,
