@@ -93,9 +93,12 @@ def _fetched(url: str) -> str:
     target = Path(_cache()) / f"{zlib.crc32(url.encode()):08x}-{Path(place).name or 'tape'}"
     if not fs.exists(place):
         raise TapeError(f"{url}: there is no such file or directory")
-    files = fs.find(place)
-    for file in files:
-        inner = target if fs.isfile(place) else target / file[len(place) :].lstrip("/")
+    files = {file: target / file[len(place) :].lstrip("/") for file in fs.find(place)}
+    if fs.isfile(place):
+        files = {place: target}
+    for left in set(target.rglob("*.arrow")) - set(files.values()):
+        left.unlink()  # it is not there any more
+    for file, inner in files.items():
         if inner.exists() and inner.stat().st_size == fs.size(file):
             continue
         inner.parent.mkdir(parents=True, exist_ok=True)
@@ -143,12 +146,13 @@ def _refuse_overlaps(tape: Tape) -> None:
     """Recordings of the same streams at the same time are one market twice."""
     known: list[tuple[int, int, set[str], str]] = []
     for recording in tape._recordings:
-        entries = [entry for reader in recording.readers for entry in reader.entries]
-        if not entries:
+        told = [entry.told for reader in recording.readers for entry in reader.entries]
+        told = [each for each in told if each["first_event_us"] is not None]
+        if not told:
             continue
-        streams = {name for entry in entries for name in entry.told["new"]}
-        first = min(entry.told["first_ns"] for entry in entries)
-        last = max(entry.told["last_ns"] for entry in entries)
+        streams = {name for each in told for name in each["new"]}
+        first = min(each["first_event_us"] for each in told)
+        last = max(each["last_event_us"] for each in told)
         name = os.fspath(recording.readers[0].path)
         for start, end, others, other in known:
             both = sorted(streams & others)
@@ -196,7 +200,11 @@ def _unit(reader: TapeReader, before: TapeReader | None, begin: int, end: int, f
     if count:
         run_up.append(Span(path, begin - count, begin))
     name = f"{reader.recording[:8]}-{reader.number:04d}-{begin:06d}"
-    return Unit(name, Span(path, begin, end), tuple(run_up), reader.recording, first_ns, frames)
+    # by the exchange's clock: units are in the order of their events
+    times = [entry.told["first_event_us"] for entry in entries[begin:end]]
+    first_us = min((each for each in times if each is not None), default=first_ns // 1000)
+    span = Span(path, begin, end)
+    return Unit(name, span, tuple(run_up), reader.recording, first_us * 1000, frames)
 
 
 def _run_up(entries: Sequence[Entry], first_ns: int) -> int:
