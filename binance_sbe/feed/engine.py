@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 from sbe_codegen.runtime.errors import SbeError
 
@@ -40,41 +39,9 @@ from .protocol.supervisor import RENEWED, Supervisor
 from .recording import NOBODY, Recorder
 from .remarks import Remarks
 from .settings import Settings
+from .shells import Shell, Transport
 
 _HOLDING_SECONDS = 0.02  # between looks at frames that wait for another connection's
-
-
-class Transport(Protocol):
-    """A connection that is open, as the engine uses it."""
-
-    @property
-    def is_drained(self) -> bool:
-        """All that came before its end was taken."""
-
-    @property
-    def is_whole(self) -> bool:
-        """It ended by agreement: nothing was cut off."""
-
-    def send(self, text: str) -> None: ...
-    def ping(self) -> None: ...
-    def finish(self) -> None: ...
-    def resume(self) -> None: ...
-
-
-class Shell(Protocol):
-    """What the engine has done for it."""
-
-    def open(self, number: int, source: Source) -> None:
-        """Open a transport into ``source``; then `Engine.opened`, or `Engine.failed`."""
-
-    def close_one(self, number: int) -> None:
-        """End this transport, whatever has become of it: nothing that it brings counts."""
-
-    def answer(self, ticket: int, error: FeedError | None) -> None:
-        """A request of the user's is done, or has failed."""
-
-    def poke(self) -> None:
-        """Something has changed: `Engine.tick` is to be called soon."""
 
 
 @dataclass

@@ -16,12 +16,16 @@ class Recorder:
     """Nobody: `tape.recorder.Recorder` is somebody.
 
     Called on the feed's thread, in the order in which things happen; no call waits, but `close`.
-    ``tap`` gets the frames, ``error`` is what the feed is to end with, if with anything.
+    ``error`` is what the feed is to end with, if with anything.
     """
 
-    tap: Tap | None = None
     error: SbeError | None = None
     detach: Callable[[], object] = staticmethod(bool)  # has the feed call it no more
+
+    @property
+    def tap(self) -> Tap | None:
+        """Who gets the frames."""
+        return None
 
     def begin(self, url: str, streams: Iterable[str], backlog: Backlog, ledger: Any) -> None:
         """Given first; ``streams`` are those that somebody wants, ``ledger`` is the feed's."""

@@ -123,7 +123,7 @@ cdef class Census:
                 return -1
             number = self.numbers[name] = len(self.names)
             self.names.append(name)
-        self.texts[at] = text       # what the slot had is gone now: nobody looks there before this ends
+        self.texts[at] = text       # what the slot had is gone: nobody looks there before this ends
         slot[0] = sbe_slot(PyBytes_AS_STRING(text), len(text), kind, number)
         return number
 
@@ -133,9 +133,9 @@ cdef class Census:
     ):
         """How many events of each stream there are: an array by number.
 
-        ``which`` is an int32 array as long as ``kinds``, which gets the number of each row's stream,
-        -1 where it has none; ``ids`` an int64 array of two columns, for the first and the last id
-        of each event (of an event without trades the lowest number there is, as both).
+        ``which`` is an int32 array as long as ``kinds``, which gets the number of each row's
+        stream, -1 where it has none; ``ids`` an int64 array of two columns, for the first and the
+        last id of each event (of an event without trades the lowest number there is, as both).
         """
         cdef int64_t[::1] counts = np.zeros(
             min(self.most, len(self.names) + kinds.shape[0]), np.int64

@@ -127,7 +127,7 @@ class TapeReader:
         if version is None:
             if self.size > 16 and next(self._batches_from(8, self.size), None) is not None:
                 return  # its schema's message is damaged
-            if self.size < 2000:
+            if self._described is None:
                 raise TapeError(f"{self.path}: cut off before its first batch: nothing is in it")
             raise TapeError(f"{self.path}: an Arrow file, and no tape: it has no '{PREFIX}version'")
         if next(self._batches_from(8, self.size), None) is not None and not self._schema_is_whole:

@@ -64,16 +64,17 @@ class Recorder(recording.Recorder):
         self.identity = uuid.uuid4().hex
         self.error: RecordingError | None = None
         self._settings = settings
+        self._now = time.time_ns
         self._host = ""
         self._streams: list[str] = []
         self._most_held = 0
         self._backlog: Backlog | None = None
         self._ledger: Ledger | None = None
-        self.tap: Taking = Taking(settings.batch_rows, settings.memory_limit)
-        self.tap.note_clock = self._note_clock
-        self.tap.note_lost = self._note_lost
+        self._taking = Taking(settings.batch_rows, settings.memory_limit)
+        self._taking.note_clock = self._note_clock
+        self._taking.note_lost = self._note_lost
         self._writer = Writer(
-            settings, disk, self.tap, self.identity, self._metadata, self._counters
+            settings, disk, self._taking, self.identity, self._metadata, self._counters
         )
         self._is_closed = False
         self._has_snapshots = False
@@ -95,8 +96,13 @@ class Recorder(recording.Recorder):
         self.close()
 
     @property
+    def tap(self) -> Taking:
+        """Who gets the frames: see `taking`."""
+        return self._taking
+
+    @property
     def frames(self) -> int:
-        return self.tap.frames
+        return self._taking.frames
 
     @property
     def written_frames(self) -> int:
@@ -108,7 +114,7 @@ class Recorder(recording.Recorder):
 
     @property
     def lost_frames(self) -> int:
-        return self.tap.lost_frames
+        return self._taking.lost_frames
 
     @property
     def lag_ns(self) -> int:
@@ -163,7 +169,7 @@ class Recorder(recording.Recorder):
         self.asked(self._streams)
 
     def _put(self, connection: int, kind: Kind, content: bytes) -> None:
-        self.tap.put(time.time_ns(), connection, kind, content)
+        self._taking.put(self._now(), connection, kind, content)
         if self._settings.on_failure == "raise" and self.failure and self.error is None:
             self.error = RecordingError(f"{self.path}: {self.failure}")
 
@@ -224,13 +230,13 @@ class Recorder(recording.Recorder):
     # what the writer wants
 
     def _metadata(self, number: int) -> Mapping[bytes, bytes]:
-        clock = {"source": _clock_source(), "offset_ns": self.tap.offset}
+        clock = {"source": _clock_source(), "offset_ns": self._taking.offset}
         values: dict[str, Any] = {
             "version": VERSION,
             "product": f"binance-sbe {__version__}",
             "recording": self.identity,
             "file": str(number),
-            "started_ns": str(time.time_ns()),
+            "started_ns": str(self._now()),
             "host": self._host,
             "streams": as_json(self._streams),
             "clock": as_json(clock),
@@ -257,7 +263,7 @@ class Recorder(recording.Recorder):
 
     def _note_clock(self, received: int, offset: int) -> None:
         told = {"wall_ns": received, "offset_ns": offset}
-        self.tap.put(received, 0, Kind.CLOCK, as_json(told))
+        self._taking.put(received, 0, Kind.CLOCK, as_json(told))
 
     def _note_lost(self, frames: int, size: int, since: int, until: int) -> None:
         why = self.failure or "the disk was too slow"
@@ -268,7 +274,7 @@ class Recorder(recording.Recorder):
             "ended_ns": until,
             "cause": why,
         }
-        self.tap.put(until, 0, Kind.HOLE, as_json(told))
+        self._taking.put(until, 0, Kind.HOLE, as_json(told))
 
 
 def settings_of(path: str | os.PathLike[str] | Recording, options: dict[str, Any]) -> Recording:

@@ -1,11 +1,13 @@
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..feed.intake.tap import Tap
 
+@final
 class Chunk:
     received_ns: NDArray[np.int64]
     connection: NDArray[np.uint16]
@@ -15,10 +17,11 @@ class Chunk:
     rows: int
     frames: int
     used: int
-    def __init__(self, most: int) -> None: ...
+    def __new__(cls, most: int) -> Self: ...
     def append(self, received: int, connection: int, kind: int, content: bytes) -> None: ...
     def clear(self) -> None: ...
 
+@final
 class Taking(Tap):
     full: SimpleQueue[Chunk | None]
     free: SimpleQueue[Chunk]
@@ -35,7 +38,7 @@ class Taking(Tap):
     lost_rows: int
     lost_since: int
     lost_until: int
-    def __init__(self, most_rows: int, limit: int) -> None: ...
+    def __new__(cls, most_rows: int, limit: int) -> Self: ...
     def set_clock(self, received: int, offset: int) -> None: ...
     def put(self, received: int, connection: int, kind: int, content: bytes) -> None: ...
     def cut(self) -> None: ...

@@ -1,7 +1,7 @@
 """From the receive buffer into the rows of a tape, in the thread that receives.
 
-A row costs a copy and four stores. The chunk that is full goes to the writer's thread by a queue; one
-that is not full is fetched by that thread after a while, with `cut`. Both threads hold the GIL
+A row costs a copy and four stores. The chunk that is full goes to the writer by a queue; one that
+is not full is fetched by its thread after a while, with `cut`. Both threads hold the GIL
 while they do, and a chunk is let go of before anything is called that might release it.
 """
 

@@ -34,7 +34,7 @@ FLOORS = (
     {"api"},
     {"feed.settings"},
     {"feed.intake", "feed.protocol"},
-    {"feed.recording"},
+    {"feed.recording", "feed.shells"},
     {"feed.ledger"},
     {"feed.remarks"},
     {"feed.engine"},

@@ -17,9 +17,10 @@ START = 1_800_000_000 * SECOND  # ns since 1970
 FRAME = 0
 
 
-def recorder_at(path: Path, disk: Disk = DISK, **options: Any) -> Recorder:
-    """A recorder that has begun, of no feed."""
+def recorder_at(path: Path, disk: Disk = DISK, at: int = START, **options: Any) -> Recorder:
+    """A recorder that has begun, of no feed; it takes that time for now."""
     recorder = Recorder(Recording(path, **{"min_free": 0} | options), disk)
+    recorder._now = lambda: at
     recorder.begin("ws://exchange:1", ["btcusdt@trade", "btcusdt@bestBidAsk"])
     return recorder
 

@@ -8,9 +8,9 @@ from .streams cimport Source
 cdef class Tap:
     """``take`` gets the frames of a read as they came, those included that are dropped later.
 
-    ``received`` is their time (ns since 1970). ``moment`` is the same by the monotonic clock; what is
-    left in it is what arbitration goes by, so that a tape has all that it depends on. The frames
-    are good until it returns.
+    ``received`` is their time (ns since 1970). ``moment`` is the same by the monotonic clock; what
+    is left in it is what arbitration goes by, so that a tape has all that it depends on. The
+    frames are good until it returns.
     """
 
     cdef int take(
