@@ -63,10 +63,12 @@ def convert(
         raise LakeError("replace and shard contradict: each shard would remove what others made")
     found = paths(tapes)
     store = Store(out)
-    _open(store, options, replace)
+    is_new = _checked(store, options, replace)
+    plan = planned(found)
     if part is None:
         store.sweep()  # others are at work where this is a shard
-    plan = planned(found)
+    if is_new or replace:
+        _begin(store, options)
     work = Work(store, options, plan, part, executor, len(found) > 1, progress)
     if format in TOOLS:
         return convert_for_tool(work)
@@ -94,8 +96,8 @@ def _shard(given: str | tuple[int, int] | None) -> tuple[int, int] | None:
     return number, count
 
 
-def _open(store: Store, options: Options, replace: bool) -> None:
-    """Begins an archive, or sees that the one that is there is of the same kind."""
+def _checked(store: Store, options: Options, replace: bool) -> bool:
+    """Whether the archive is a new one. LakeError where something else is in its place."""
     known = archive_options(store)
     if known is None:
         there = store.names()
@@ -104,14 +106,17 @@ def _open(store: Store, options: Options, replace: bool) -> None:
                 f"{store.url} has files and is no archive ({there[0]} and {len(there) - 1} more): "
                 "choose an empty or a new directory"
             )
-    elif replace:
-        for name in [*files_of(store), *store.names(FOLDER)]:
-            store.remove(name)
-    elif known != options.as_json():
+    elif not replace and known != options.as_json():
         differ = [name for name, value in options.as_json().items() if known.get(name) != value]
         raise LakeError(
             f"{store.url} has an archive that was made with other options "
             f"({', '.join(differ)}): choose another directory, or replace it (--replace)"
         )
-    if known is None or replace:
-        Manifest(store.url, options.as_json(), []).written(store)
+    return known is None
+
+
+def _begin(store: Store, options: Options) -> None:
+    """An archive without rows; what was there of another is removed."""
+    for name in [*files_of(store), *store.names(FOLDER)]:
+        store.remove(name)
+    Manifest(store.url, options.as_json(), []).written(store)
