@@ -1,4 +1,4 @@
-"""Levels of the events of depth20 and depth, a row a level: what numpy would take several passes for.
+"""Levels of the events of depth20 and depth, and numbers: what numpy takes several passes for.
 
 Events are given in the order in which their rows are to be; bids come before asks, as in the event.
 An event without levels has one row with side NO_SIDE, so that its ids are not lost.

@@ -34,8 +34,7 @@ def writer(options: Options, file: BinaryIO, schema: Any) -> Iterator[Any]:
     """
     pa = pyarrow()
     if options.format == "parquet":
-        import pyarrow.parquet as pq
-
+        pq = imported("pyarrow.parquet", "an archive", "lake")
         with pq.ParquetWriter(file, schema, **parquet_options(pa, schema)) as made:
             yield _Groups(made)
     elif options.format == "arrow":
@@ -73,8 +72,7 @@ def _plain(pa: Any, field: Any) -> Any:
 
 
 def _csv(pa: Any, file: BinaryIO, schema: Any) -> Iterator[Any]:
-    from pyarrow import csv
-
+    csv = imported("pyarrow.csv", "an archive", "lake")
     plain = pa.schema([_plain(pa, field) for field in schema])
     packed = pa.CompressedOutputStream(_NotClosed(file), "gzip")
     with packed, csv.CSVWriter(packed, plain) as made:
@@ -104,8 +102,7 @@ def parquet_options(pa: Any, schema: Any) -> dict[str, Any]:
 
     Measured with pyarrow 26: a third of the time of its defaults, at less size.
     """
-    import pyarrow.parquet as pq
-
+    pq = imported("pyarrow.parquet", "an archive", "lake")
     few: list[str] = []
     encodings: dict[str, str] = {}
     for path, kind in leaves(pa, schema):

@@ -17,7 +17,7 @@ from .numbers import Form, plain
 Levels = Literal["flat", "nested"]
 LEVELS = ("flat", "nested")
 # The name of a kind in paths: that of the stream, in the spelling of columns.
-NAMES = {TRADE: "trade", BEST_BID_ASK: "best_bid_ask", DEPTH20: "depth20", DEPTH: "depth"}
+NAMES = {TRADE: TRADE, BEST_BID_ASK: "best_bid_ask", DEPTH20: DEPTH20, DEPTH: DEPTH}
 DAY_US = 86_400_000_000
 _SIDES = ("bid", "ask")
 _NUMBERS = {

@@ -13,15 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from sbe_codegen.extras import imported
+
 from ...errors import LakeError
+from ...venue.streams import DEPTH20
 from ..expand import fixed
 from ..numbers import plain
 from ..options import Options
 from ..parts import pyarrow
 from ..store import Store
+from ..tables import NAMES
 from .market import Job, Piece, Side, books, insertions, interleaved, pieces
 
-KINDS = ("trade", "best_bid_ask", "depth20", "depth", "snapshot")
+KINDS = (*NAMES.values(), "snapshot")
 _PLACES = 16
 _LEVELS = 10
 _ADD, _UPDATE, _DELETE, _CLEAR = 1, 2, 3, 4
@@ -202,7 +206,7 @@ class _Catalog:
         }
 
     def depths(self) -> Iterator[dict[str, Any]]:
-        kind = "depth20"
+        kind = NAMES[DEPTH20]
         for piece in pieces(self.stage, self.job):
             if kind not in piece:
                 continue
@@ -232,8 +236,7 @@ class _Catalog:
 
     def write(self, out: Store, folder: str, tables: Iterator[dict[str, Any]]) -> str | None:
         """A file, whose name says the first and the last ts_init of what is in it."""
-        import pyarrow.parquet as pq
-
+        pq = imported("pyarrow.parquet", "an archive", "lake")
         pa = self.pa
         first = next(tables, None)
         if first is None:

@@ -13,15 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from sbe_codegen.extras import imported
+
+from ...venue.streams import DEPTH20
 from .. import expand
 from ..numbers import plain
 from ..options import Options
 from ..parts import pyarrow
 from ..store import Store
+from ..tables import NAMES
 from .market import Job, Piece, books, insertions, interleaved, pieces
 from .sampled import samples
 
-KINDS = ("trade", "best_bid_ask", "depth20", "depth", "snapshot")
+KINDS = (*NAMES.values(), "snapshot")
+_TOP = NAMES[DEPTH20]
 EXCHANGE = "binance"
 _HEAD = ["exchange", "symbol", "timestamp", "local_timestamp"]
 _DEEP = 25  # levels of a book_snapshot_25, of the kept book
@@ -59,8 +64,7 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[st
 
 def _write(out: Store, name: str, columns: list[str], tables: Iterator[dict[str, Any]]) -> bool:
     pa = pyarrow()
-    from pyarrow import csv
-
+    csv = imported("pyarrow.csv", "an archive", "lake")
     first = next(tables, None)
     if first is None:
         return False
@@ -192,12 +196,12 @@ def _side(is_bid: Any) -> Any:
 def _tops(stage: Store, job: Job) -> Iterator[dict[str, Any]]:
     """The five best levels that depth20 has."""
     for piece in pieces(stage, job):
-        if "depth20" not in piece:
+        if _TOP not in piece:
             continue
-        found = _head(piece, job, "depth20")
-        exponents = [piece.exponents("depth20", name) for name in ("price", "qty")]
+        found = _head(piece, job, _TOP)
+        exponents = [piece.exponents(_TOP, name) for name in ("price", "qty")]
         for name, column in (("bid", "bids"), ("ask", "asks")):
-            side = piece.side("depth20", column)
+            side = piece.side(_TOP, column)
             found |= _levels(name, side, exponents, 5)
         yield found
 
