@@ -36,6 +36,7 @@ MODULES = {
     "(../howto/fix.md).",
     "binance_sbe.metrics": "The counters of a feed for Prometheus. See [Metrics]"
     "(../formats/metrics.md).",
+    "binance_sbe.tape": "Recordings of feeds. See [Record and read tapes](../howto/tape.md).",
     "binance_sbe.lifecycle": "When versions of schemas were released, deprecated and retired. See "
     "[Versions of schemas](../concepts/versions.md).",
     "binance_sbe.simulator": "A local exchange for tests and demos, which needs no account.",

@@ -39,9 +39,9 @@ _MODULE_NAMES = frozenset(
     MESSAGES Mapping
     NAN NDArray NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self
     Sequence
-    append_blob aim append_frames byte_int commit_offset commit_row commit_rows cython decode
+    append_blob aim append_frames byte_int close_run commit_offset commit_rows cython decode
     decode_frames decode_header decode_many entries_of entry_of final intern is_open keep_tuple
-    load_member memcmp memcpy new_message
+    end_row grow_rows load_member memcmp memcpy new_message open_run
     next_entry np open_frame open_message own keep_freed_by raise_fault read_element read_text
     refused reopen reserve_row reserve_rows roll_back scaled seen size_t skip_data skip_group
     skip_unknown take take_counted_entries take_entries take_entry take_header take_own_header

@@ -37,6 +37,7 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/runtime/decode/test_full.py tests/runtime/decode/test_decode_errors.py tests/runtime/decode/test_unknown_elements.py \
     tests/runtime/tables/test_nested_columns.py tests/runtime/decode/test_runtime_memory.py tests/runtime/decode/test_fuzz.py \
     tests/feed/transport/test_reader.py tests/feed/transport/test_reader_ends.py tests/feed/transport/test_rfc6455_fuzz.py \
+    tests/tape/test_flat.py tests/tape/test_recorder.py tests/tape/test_tape.py \
     -q -p no:cacheprovider "$@"
 # the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/feed/transport/test_websocket.py tests/feed/test_feed.py tests/slow/test_recovery.py \

@@ -17,27 +17,12 @@ from ..venue.streams import Message, stream_names
 from .base import BaseFeed, Plan, checked_handler, no_streams
 from .intake.handlers import Calls, FrameHandler
 from .settings import checked_key
+from .transport.bell import Bell
 from .transport.connections import Connections
 
 if TYPE_CHECKING:
     from ..api import rest
     from .backfill import FilledTrades
-
-
-class _Bell:
-    """What the consumer waits for: an asyncio.Event for one, which costs less for each message."""
-
-    def __init__(self) -> None:
-        self._waiter: asyncio.Future[None] | None = None
-
-    def ring(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def listen(self) -> asyncio.Future[None]:
-        """Done when it rings after this. For one task at a time."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        return self._waiter
 
 
 class Feed(Asynchronous, BaseFeed):
@@ -51,8 +36,8 @@ class Feed(Asynchronous, BaseFeed):
     _usage = "async with connect(...) as feed:"
 
     def __init__(self, plan: Plan) -> None:
-        self._bell = _Bell()
-        super().__init__(plan, self._bell.ring)
+        self._bell = Bell()
+        super().__init__(plan, self._bell)
         self._connections = Connections(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings)
         self._engine = self._connections.engine
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -145,7 +130,14 @@ class Feed(Asynchronous, BaseFeed):
                 return False
             if not connections.has_streams:
                 raise no_streams()
-            await self._news(None)
+            self._alone()
+            self._is_waited = True
+            rings = self._bell.listen()
+            try:
+                self._consumed()  # what is wanted now may have room that it had not before
+                await rings
+            finally:
+                self._is_waited = False
         self._check_overflow()
         return True
 
@@ -155,24 +147,6 @@ class Feed(Asynchronous, BaseFeed):
             raise RuntimeError(
                 "another task waits for the next frame of this feed: a feed has one consumer"
             )
-
-    async def _news(self, seconds: float | None) -> bool:
-        """Waits for what may have changed something; False where nothing has in that time."""
-        self._alone()
-        self._is_waited = True
-        rings = self._bell.listen()
-        try:
-            self._consumed()  # what is wanted now may have room that it had not before
-            if seconds is None:
-                await rings
-                return True
-            async with asyncio.timeout(seconds):
-                await rings
-            return True
-        except TimeoutError:
-            return False
-        finally:
-            self._is_waited = False
 
     def _consumed(self) -> None:
         """Lets the transports go on, once half of what they may hold is taken."""
@@ -276,8 +250,8 @@ class Feed(Asynchronous, BaseFeed):
 
         try:
             while await self._wait(there_are_rows):
-                until = time.monotonic() + max_delay
-                while not backlog.rows_ready and await self._wait_more(until):
+                until = time.monotonic() + max_delay if max_delay else 0.0
+                while max_delay and not backlog.rows_ready and await self._wait_more(until):
                     pass
                 batch = self._hand_over()
                 self._consumed()
@@ -291,4 +265,15 @@ class Feed(Asynchronous, BaseFeed):
         left = until - time.monotonic()
         if left <= 0 or self._engine.is_over:
             return False
-        return await self._news(left)
+        self._alone()
+        self._is_waited = True
+        rings = self._bell.listen()
+        try:
+            self._consumed()
+            async with asyncio.timeout(left):
+                await rings
+        except TimeoutError:
+            return False
+        finally:
+            self._is_waited = False
+        return True

@@ -16,11 +16,14 @@ class Recorder:
     """Nobody: `tape.recorder.Recorder` is somebody.
 
     Called on the feed's thread, in the order in which things happen; no call waits, but `close`.
-    ``error`` is what the feed is to end with, if with anything.
     """
 
-    error: SbeError | None = None
     detach: Callable[[], object] = staticmethod(bool)  # has the feed call it no more
+
+    @property
+    def error(self) -> SbeError | None:
+        """What the feed is to end with, if with anything."""
+        return None
 
     @property
     def tap(self) -> Tap | None:

@@ -62,7 +62,6 @@ class Recorder(recording.Recorder):
         xxh3()
         self.path = settings.directory
         self.identity = uuid.uuid4().hex
-        self.error: RecordingError | None = None
         self._settings = settings
         self._now = time.time_ns
         self._host = ""
@@ -129,6 +128,13 @@ class Recorder(recording.Recorder):
     def failure(self) -> str | None:
         return self._writer.failure
 
+    @property
+    def error(self) -> RecordingError | None:
+        """What the feed ends with, where it was asked to end when the disk fails."""
+        if self.failure is None or self._settings.on_failure == "continue":
+            return None
+        return RecordingError(f"{self.path}: {self.failure}")
+
     def mark(self, text: str) -> None:
         """Puts a text of yours on the tape, where it is now."""
         self._put(0, Kind.MARK, text.encode())
@@ -170,8 +176,6 @@ class Recorder(recording.Recorder):
 
     def _put(self, connection: int, kind: Kind, content: bytes) -> None:
         self._taking.put(self._now(), connection, kind, content)
-        if self._settings.on_failure == "raise" and self.failure and self.error is None:
-            self.error = RecordingError(f"{self.path}: {self.failure}")
 
     def text(self, number: int, text: str) -> None:
         self._put(number, Kind.TEXT, text.encode())

@@ -14,7 +14,7 @@ import pytest
 from binance_sbe.commands.helping import EPILOG
 from binance_sbe.commands.options import parsed
 
-COMMANDS = ["demo", "watch", "book", "plot", "doctor", "simulate", "inspect"]
+COMMANDS = ["demo", "watch", "book", "plot", "doctor", "simulate", "convert", "inspect"]
 
 
 def test_every_example_can_be_typed_and_fits_a_terminal() -> None:

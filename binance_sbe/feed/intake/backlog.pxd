@@ -64,11 +64,17 @@ cdef class Backlog:
     cdef int refill(self) except -1
     cdef int mark(self) except -1
     cdef int complete(self) except -1
+    cdef object take_rows(self)
 
 
 cdef inline bint as_rows(Backlog backlog) noexcept:
     """Whether frames become rows now."""
     return backlog.gathering and not backlog.spilling
+
+
+cdef inline bint has_rows(Backlog backlog) noexcept:
+    """Whether there are rows that are in no batch yet."""
+    return backlog.collector is not None and backlog.collector.rows.frame_count > 0
 
 
 cdef inline int counted(Backlog backlog) except -1:

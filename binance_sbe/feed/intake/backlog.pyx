@@ -10,7 +10,7 @@ from libc.stdint cimport INT64_MIN, int64_t, uint8_t
 from libc.string cimport memset
 
 from sbe_codegen.runtime.decode.cursor cimport rewind
-from sbe_codegen.runtime.tables.batch cimport collect_row
+from sbe_codegen.runtime.tables.batch cimport collect_row, take_batch
 from sbe_codegen.runtime.tables.rows cimport ADDED, REFUSED, TOO_LATE, Rows, add_row, undo_row
 
 from ...spot_stream cimport sbe_header_version
@@ -77,10 +77,7 @@ cdef class Backlog:
         return 2 * self.room() >= self.limit
 
     cdef Py_ssize_t room(self) except -1:
-        """How many frames may be added.
-
-        Rows that are left over when messages are wanted do not count: nobody takes them meanwhile.
-        """
+        """How many frames may be added. Rows that nobody takes, who wants messages, do not count."""
         cdef Py_ssize_t used = self.arbiter.held_count
         if self.stops:
             used += self.frames.count()
@@ -100,8 +97,7 @@ cdef class Backlog:
         """Frames, as (frame, received), that were held back and counted before."""
         for frame, received in frames:
             self.add_known(frame, received)
-        if self.unmarked:
-            self.mark()
+        self.mark()
         self.wake()
 
     cdef int add_frames(
@@ -198,9 +194,8 @@ cdef class Backlog:
     ) except -1:
         """A frame that is handed on, to the handler or the queue; of no message, no ``stream``."""
         cdef Calls calls = self.calls   # held: the handler is the user's, and may end the calls
-        cdef bint is_first
+        cdef bint is_first = self.frames.count() == 0
         if calls is None:
-            is_first = self.frames.count() == 0
             self.frames.add(frame, received, stream, event)
             if is_first or self.frames.overflowed is not None:
                 self.wake()
@@ -353,43 +348,46 @@ cdef class Backlog:
             waiting = self.frames.take()
             self.add_known(waiting.frame, waiting.received)
         self.frames.note_emptied()
-        if self.unmarked:
-            self.mark()
+        self.mark()
         return 0
 
     def stop_gathering(self):
-        """From now on frames stay frames. Rows that are left are for the next batches."""
+        """Frames stay frames from now on. Rows that are left are for the next batches."""
         self.gathering = False
 
     @property
     def rows_ready(self):
         """Whether there is a whole batch, or no room for one."""
-        if len(self.batches) > 0:
-            return True
-        if self.collector is None or len(self.collector) == 0:
-            return False
-        return self.batches.rows >= self.limit or self.room() == 0
+        is_full = self.batches.rows >= self.limit or self.room() == 0
+        return len(self.batches) > 0 or (is_full and has_rows(self))
 
     cdef int mark(self) except -1:
         """Counts and measures the rows that one read has given so far."""
-        self.batches.mark(self.stats, self.unmarked, self.received, self.started)
-        self.unmarked = 0
+        if self.unmarked:
+            self.batches.mark(self.stats, self.unmarked, self.received, self.started)
+            self.unmarked = 0
         return 0
+
+    cdef object take_rows(self):
+        """What was gathered, as a Batch."""
+        self.mark()
+        batch = take_batch(self.collector)
+        self.arbiter.directory.forget_codes()
+        return batch
 
     cdef int complete(self) except -1:
         """What was gathered becomes a batch."""
-        if self.unmarked:
-            self.mark()
-        self.batches.add(self.collector.take())
-        self.arbiter.directory.forget_codes()
+        self.batches.add(self.take_rows())
         self.wake()
         return 0
 
     def hand_over(self):
         """The next batch, complete or not, of ``batch_size`` frames at most; there is a row."""
-        if len(self.batches) == 0:
-            self.complete()
-        batch = self.batches.take(self.stats, self.batch_size)
+        if len(self.batches):
+            batch = self.batches.take(self.stats, self.batch_size)
+        else:
+            batch = self.take_rows()
+            self.batches.hand_over(self.stats)
         if self.gathering and self.frames.count():
             self.refill()
         return batch

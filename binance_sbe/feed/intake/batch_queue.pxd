@@ -19,4 +19,5 @@ cdef class BatchQueue:
 
     cdef int mark(self, Stats stats, int64_t rows, int64_t received, int64_t started) except -1
     cdef int add(self, batch) except -1
+    cdef int hand_over(self, Stats stats) except -1
     cdef object take(self, Stats stats, Py_ssize_t most)

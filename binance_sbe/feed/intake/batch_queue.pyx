@@ -47,6 +47,16 @@ cdef class BatchQueue:
         self.batches.append((batch, marks))
         return 0
 
+    cdef int hand_over(self, Stats stats) except -1:
+        """The rows that are in no batch yet are handed over as one, with no batch before it."""
+        cdef int64_t now = now_ns()
+        cdef Py_ssize_t i
+        for i in range(self.mark_count):
+            note(stats.decoded_to_handed_over, now - self.marks[i].decoded, self.marks[i].count)
+            self.rows -= self.marks[i].count
+        self.mark_count = 0
+        return 0
+
     cdef object take(self, Stats stats, Py_ssize_t most):
         """The oldest batch, which there is, or its next rows where it has more than ``most``."""
         cdef int64_t now

@@ -17,6 +17,7 @@ from ..intake.backlog cimport MOST_SPANS, Backlog
 from ..intake.streams cimport Source
 from ..intake.tap cimport sbe_span
 from ..intake.stats cimport monotonic_ns, now_ns
+from .bell cimport Bell
 
 import asyncio
 
@@ -95,6 +96,7 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     """
 
     cdef Backlog backlog
+    cdef Bell bell              # None where the thread that consumes reads as well
     cdef Source source
     cdef object shell
     cdef object transport
@@ -120,6 +122,7 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     def __init__(self, Backlog backlog not None, Source source not None, shell, transport):
         cdef bytearray buffer = bytearray(BUFFER)
         self.backlog = backlog
+        self.bell = backlog.wake if isinstance(backlog.wake, Bell) else None
         self.source = source
         self.shell = shell
         self.transport = transport
@@ -136,9 +139,14 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     def buffer_updated(self, Py_ssize_t nbytes):
         if not 0 <= nbytes <= BUFFER - self.filled:
             raise ValueError(f"{nbytes} bytes are more than get_buffer gave")
-        self.filled += nbytes
-        self.received = now_ns()
-        self.go_on()
+        if self.bell is None:
+            self.take_read(nbytes)
+            return
+        self.bell.begin_read()
+        try:
+            self.take_read(nbytes)
+        finally:
+            self.bell.end_read()
 
     def eof_received(self):
         return False        # the transport closes itself
@@ -167,7 +175,7 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
                 return
             memcpy(self.data + self.filled, <const char*>data + at, part)
             at += part
-            self.buffer_updated(part)
+            self.take_read(part)
 
     def put(self, bytes message not None):
         """A message that came in several frames, or in a long one."""
@@ -191,6 +199,12 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
         self.end_if_drained()
 
     # reading
+
+    cdef int take_read(self, Py_ssize_t size) except -1:
+        """What was read into the buffer."""
+        self.filled += size
+        self.received = now_ns()
+        return self.go_on()
 
     cdef int end_if_drained(self) except -1:
         if self.lost and not self.blocked and not self.busy and self.shell is not None:

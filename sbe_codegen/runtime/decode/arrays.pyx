@@ -58,20 +58,20 @@ cdef class Storage:
         give_memory(self.data, self.capacity)
 
 
-cdef object own_array(object dtype, void* data, Py_ssize_t count, size_t capacity):
-    """A writable array over ``data``, a block from malloc that it gives back in the end.
+cdef object own_array(object dtype, void* data, Py_ssize_t size, size_t capacity):
+    """A writable array over ``data``, ``size`` bytes of a block from malloc that it gives back.
 
-    Its dtype is a copy: renaming the columns of one array renames nobody else's.
+    Its dtype is a copy: renaming the columns of one array renames nobody else's. No Python code
+    runs here. Where the array can't be made the block stays the caller's.
     """
-    cdef np.npy_intp dims = count
-    cdef Storage storage = Storage.__new__(Storage)
-    # From here on the block is the storage's, which frees it also where no array can be made.
-    storage.data = data
-    storage.capacity = capacity
     cdef np.dtype descr = PyArray_DescrNew(<np.dtype>dtype)
+    cdef np.npy_intp dims = size // descr.itemsize
+    cdef Storage storage = Storage.__new__(Storage)
     Py_INCREF(descr)
     array = PyArray_NewFromDescr(
         np.ndarray, descr, 1, &dims, NULL, data, np.NPY_ARRAY_WRITEABLE, None
     )
     np.set_array_base(array, storage)
+    storage.data = data
+    storage.capacity = capacity
     return array

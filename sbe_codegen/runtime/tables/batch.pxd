@@ -27,4 +27,5 @@ cdef inline int collect_row(
     return added
 
 
+cdef object take_batch(Collector collector)
 cdef object decode_frames(Schema schema, append_t append_frames, object frames, object on_error)

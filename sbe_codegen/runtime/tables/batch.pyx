@@ -49,12 +49,18 @@ cdef class Collector:
         """A Batch of everything since the last take. Its arrays are its own, never reused."""
         if self.rows is None:
             raise_unopened()
-        fresh = self.rows.fresh()
-        rows, self.rows = self.rows, fresh
-        return rows.finish()
+        return take_batch(self)
 
     def __len__(self):
         return 0 if self.rows is None else self.rows.frame_count
+
+
+cdef object take_batch(Collector collector):
+    """What `Collector.take` of an opened one does."""
+    cdef Rows fresh = collector.rows.fresh()
+    cdef Rows rows = collector.rows
+    collector.rows = fresh
+    return rows.finish()
 
 
 cdef int raise_unopened() except -1:

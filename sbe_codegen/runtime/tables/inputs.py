@@ -12,7 +12,8 @@ def as_run(frames: Any) -> tuple[Any, Any] | None:
 
     ``frames`` is a list or tuple of buffers, a tuple of a buffer and n + 1 int64 offsets, an Arrow
     ``binary`` or ``large_binary`` array, or one buffer, whose offsets are None. Raises TypeError
-    for anything else, ValueError for Arrow arrays with nulls. The offsets are not checked yet.
+    for anything else, ValueError for Arrow arrays with nulls. The offsets are not checked yet, and
+    int32 where they are of an Arrow ``binary`` array.
     """
     if _is_arrow(frames):
         return _arrow(frames)
@@ -41,22 +42,32 @@ def _is_offsets(value: Any) -> bool:
     return view.itemsize > 1
 
 
-def checked_offsets(given: Any, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The offsets as an array in one piece, in order inside a buffer of ``size`` bytes.
+class ArrowOffsets(np.ndarray[Any, Any]):
+    """Those of an Arrow array, which may be int32."""
 
-    It may be the given one. Raises TypeError where they are not int64 in one dimension, ValueError
-    where they don't.
+
+def offsets_of(given: Any) -> np.ndarray[Any, Any]:
+    """The offsets as an array in one piece, at least one; it may be the given one.
+
+    Raises TypeError where they are not int64 (Arrow's: or int32) in one dimension. Whether they are
+    in order is not looked at.
     """
     if isinstance(given, list):
         raise TypeError("offsets are an int64 array, not a list: np.array(offsets, np.int64)")
     offsets = np.asarray(given)
-    if offsets.dtype != np.int64 or offsets.ndim != 1:
+    is_narrow = isinstance(given, ArrowOffsets) and offsets.dtype == np.int32
+    if not (offsets.dtype == np.int64 or is_narrow) or offsets.ndim != 1:
         raise TypeError(
             f"offsets are int64 in one dimension, not {offsets.dtype} in {offsets.ndim}"
         )
-    offsets = np.ascontiguousarray(offsets, np.int64)
     if len(offsets) == 0:
         raise ValueError("offsets has no items: n frames have n + 1 offsets, the first one 0")
+    return np.ascontiguousarray(offsets, np.int32 if is_narrow else np.int64)
+
+
+def checked_offsets(given: Any, size: int) -> np.ndarray[Any, Any]:
+    """`offsets_of`, in order inside a buffer of ``size`` bytes, else ValueError."""
+    offsets = offsets_of(given)
     falling = np.flatnonzero(offsets[1:] < offsets[:-1])
     if len(falling):
         at = int(falling[0])
@@ -84,4 +95,4 @@ def _arrow(array: Any) -> tuple[Any, Any]:
         return b"", np.zeros(1, np.int64)
     offsets = np.frombuffer(ends, widths[kind])[array.offset : array.offset + len(array) + 1]
     buffer = b"" if data is None else data
-    return buffer, offsets.astype(np.int64)
+    return buffer, offsets.view(ArrowOffsets)

@@ -4,52 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from operator import index
-from typing import Any, Literal, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DecodeError, UnknownName
 from .columns import Columns
+from .contents import Array, Contents, Part, Source
 
-Array = np.ndarray[Any, Any]
-
-
-class Contents(NamedTuple):
-    """What was written for one message class or group; ``groups`` and the rest in schema order."""
-
-    records: Array
-    offsets: Array
-    groups: list[Contents]
-    blobs: list[tuple[Array, Array]]
-    dictionaries: list[list[str]]
-
-    @classmethod
-    def empty(cls, layout: Any, columns: tuple[str, ...] = ()) -> Contents:
-        start = np.zeros(1, np.int64)
-        return cls(
-            np.empty(0, layout.row_dtype(columns)),
-            start,
-            [cls.empty(group) for group in layout.groups.values()],
-            [(np.empty(0, np.uint8), start) for _ in layout.blobs],
-            [[] for _ in layout.dictionaries],
-        )
-
-    def part(self, begin: int, end: int) -> Contents:
-        """A copy of the rows from ``begin`` to ``end``, and what is theirs; texts are shared."""
-        return self._replace(
-            records=self.records[begin:end].copy(),
-            groups=[group._under(begin, end) for group in self.groups],
-            blobs=[
-                (content[ends[begin] : ends[end]].copy(), ends[begin : end + 1] - ends[begin])
-                for content, ends in self.blobs
-            ],
-        )
-
-    def _under(self, begin: int, end: int) -> Contents:
-        """The entries of a group that belong to some rows of the table around."""
-        offsets = self.offsets[begin : end + 1]
-        first, last = (int(offsets[i]) for i in (0, -1))
-        return self.part(first, last)._replace(offsets=offsets - first)
+if TYPE_CHECKING:
+    from .written import Written
 
 
 class DataTable:
@@ -104,7 +66,7 @@ class _Rows:
 
     __slots__ = ("_contents", "_layout", "_name", "records")
 
-    def __init__(self, name: str, layout: Any, contents: Contents) -> None:
+    def __init__(self, name: str, layout: Any, contents: Contents | Written) -> None:
         self._name = name
         self._layout = layout
         self._contents = contents
@@ -158,7 +120,7 @@ class GroupTable(_Rows):
 
     __slots__ = ("_around", "offsets")
 
-    def __init__(self, name: str, layout: Any, contents: Contents, around: _Rows) -> None:
+    def __init__(self, name: str, layout: Any, contents: Contents | Written, around: _Rows) -> None:
         super().__init__(name, layout, contents)
         self.offsets = contents.offsets
         self._around = around
@@ -215,7 +177,7 @@ class Table(_Rows):
 
     __slots__ = ("message",)
 
-    def __init__(self, message: type, layout: Any, contents: Contents) -> None:
+    def __init__(self, message: type, layout: Any, contents: Contents | Written) -> None:
         super().__init__(message.__name__, layout, contents)
         self.message = message
 
@@ -255,10 +217,9 @@ class Table(_Rows):
 class Tables(Mapping[type, Table]):
     """The table of each message class of the schema, empty where no such message came."""
 
-    def __init__(self, schema: Any, prefix: tuple[str, ...], contents: dict[type, Any]) -> None:
-        self._schema = schema
-        self._prefix = prefix
-        self._contents = contents
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._schema = source.schema
         self._made: dict[type, Table] = {}
 
     def __getitem__(self, message: type) -> Table:
@@ -269,12 +230,14 @@ class Tables(Mapping[type, Table]):
                 raise UnknownName(
                     f"{message!r} is no message class of {self._schema.package} ({known})"
                 )
-            table = self._made[message] = self._make(message)
+            table = self._made.setdefault(message, self._make(message))
         return table
 
     def _make(self, message: type) -> Table:
         layout = message._LAYOUT  # type: ignore[attr-defined]
-        found = self._contents.get(message) or Contents.empty(layout, self._prefix)
+        found = self._source.contents(message)
+        if found is None:
+            found = Contents.empty(layout, self._source.columns)
         return Table(message, layout, found)
 
     def __iter__(self) -> Iterator[type]:
@@ -287,26 +250,6 @@ class Tables(Mapping[type, Table]):
         return f"<Tables of {', '.join(f'{len(t)} {m.__name__}' for m, t in self.items())}>"
 
 
-class _SomeRejections:
-    """Those of some of a batch's frames, which are counted from 0 again."""
-
-    def __init__(self, whole: Batch, begin: int, end: int) -> None:
-        self._rejections = whole._rejections
-        self._first, last = (int(i) for i in np.searchsorted(whole.rejected["frame"], (begin, end)))
-        self._records = whole.rejected[self._first : last].copy()
-        self._records["frame"] -= begin
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def records(self) -> Array:
-        return self._records
-
-    def error(self, index: int) -> DecodeError:
-        error: DecodeError = self._rejections.error(self._first + index)
-        return error
-
-
 class Batch:
     """Frames decoded together: a Table per message class, and the frames that were refused.
 
@@ -316,20 +259,27 @@ class Batch:
     sender has no newer schema: bytes that nothing accounts for.
     """
 
-    def __init__(
-        self,
-        schema: Any,
-        prefix: tuple[str, ...],
-        contents: dict[type, Any],
-        rejections: Any,
-        frame_count: int,
-        left_over_bytes: int,
-    ) -> None:
-        self.tables = Tables(schema, prefix, contents)
-        self.frame_count = frame_count
-        self.left_over_bytes = left_over_bytes
-        self._rejections = rejections
-        self._rejected: Array | None = None
+    # What is not asked for is not made: a live feed's batch may be one row.
+    _tables: Tables | None = None
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def tables(self) -> Tables:
+        """The table of each message class."""
+        if self._tables is None:  # another thread, or a finalizer, may be making them too
+            self.__dict__.setdefault("_tables", Tables(self._source))
+        assert self._tables is not None
+        return self._tables
+
+    @property
+    def frame_count(self) -> int:
+        return self._source.frame_count
+
+    @property
+    def left_over_bytes(self) -> int:
+        return self._source.left_over_bytes
 
     __iter__ = None  # its parts are in ``tables``, ``rejected`` and ``errors``
 
@@ -348,39 +298,27 @@ class Batch:
         """
         begin, end, _ = slice(begin, end).indices(self.frame_count)
         end = max(begin, end)
-        contents = {}
-        for message, found in self.tables._contents.items():
-            first, last = np.searchsorted(found.records["frame"], (begin, end))
-            contents[message] = found.part(int(first), int(last))
-            contents[message].records["frame"] -= begin
-        return Batch(
-            self.tables._schema,
-            self.tables._prefix,
-            contents,
-            _SomeRejections(self, begin, end),
-            end - begin,
-            0 if begin else self.left_over_bytes,
-        )
+        return Batch(Part(self._source, begin, end))
 
     @property
     def rejected(self) -> Array:
         """The refused frames as records (frame, code, offset); codes are `errors.ErrorCode`."""
-        if self._rejected is None:
-            self._rejected = self._rejections.records()
-        return self._rejected
+        records: Array = self._source.rejections().records()
+        return records
 
     @property
     def errors(self) -> list[DecodeError]:
         """The DecodeError of each refused frame, made anew on each call."""
-        return [self._rejections.error(i) for i in range(len(self._rejections))]
+        rejections = self._source.rejections()
+        return [rejections.error(i) for i in range(len(rejections))]
 
     def __len__(self) -> int:
         """Rows in all tables."""
-        return self.frame_count - len(self._rejections)
+        return self._source.frame_count - self._source.refused
 
     def __repr__(self) -> str:
         parts = [f"{len(t)} {m.__name__}" for m, t in self.tables.items() if len(t)]
-        parts.append(f"{len(self._rejections)} rejected")
+        parts.append(f"{self._source.refused} rejected")
         if self.left_over_bytes:
             parts.append(f"{self.left_over_bytes} bytes left over")
         return f"<Batch: {', '.join(parts)}>"

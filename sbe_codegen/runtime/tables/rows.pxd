@@ -12,14 +12,18 @@ cdef enum:                      # what became of a frame
 
 
 cdef class Rows:
-    cdef Schema schema
+    cdef readonly Schema schema
     cdef append_t append_frames
     cdef sbe_tables tables
     cdef sbe_buffer faults      # of Rejection
     cdef bint collect           # refused frames are noted, not raised
     cdef size_t prefix
-    cdef int64_t frame_count
+    cdef readonly int64_t frame_count
+    cdef readonly int64_t refused
+    cdef readonly int64_t left_over_bytes       # once it is finished
     cdef bint finished          # handed over: nothing may be added any more
+    cdef list made              # Written of each class that was asked for, once any was
+    cdef object made_rejections
 
     cdef Rows fresh(self)
     cdef int settle(

@@ -6,24 +6,24 @@ is made aside, and whoever has handed over the rows meanwhile makes the frame go
 """
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdint cimport int64_t, uint8_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from ..decode.arrays cimport empty_array, own_array
 from ..decode.cursor cimport (
-    FAULT_NO_MEMORY, FAULT_NO_TABLE, new_error, raise_fault, rewind, sbe_cursor, sbe_fault,
+    FAULT_NO_MEMORY, FAULT_NO_TABLE, raise_fault, rewind, sbe_cursor, sbe_fault,
 )
 from ..decode.frames cimport open_frame
 from ..decode.message cimport Schema
 from .tables cimport (
-    aim, append_t, free_slots, open_dictionary, reserve, room_for, sbe_buffer, sbe_dictionary,
-    sbe_frames, sbe_place, sbe_prefetch, sbe_table, sbe_tables,
+    aim, append_t, open_dictionary, reserve, room_for, sbe_buffer, sbe_dictionary, sbe_frames,
+    sbe_place, sbe_prefetch, sbe_table, sbe_tables,
+)
+from .written cimport (
+    Rejection, Rejections, Written, close_table, move_table, seal_table, written,
 )
 
-import numpy as np
-
-from .results import Batch, Contents
+from .results import Batch
 
 cdef extern from "Python.h":
     Py_ssize_t PySequence_Fast_GET_SIZE(object sequence) noexcept
@@ -38,14 +38,6 @@ cdef enum:                      # frames of a list
     AHEAD = 6
 
 PREFIX = ("frame", "received_ns")
-INT64 = np.dtype(np.int64)
-UINT8 = np.dtype(np.uint8)
-REJECTED_DTYPE = np.dtype([("frame", "i8"), ("code", "i4"), ("offset", "i8")], align=True)
-
-cdef struct Rejection:
-    int64_t frame
-    sbe_fault fault
-
 
 cdef Rows new_rows(
     Schema schema, append_t append_frames, Py_ssize_t capacity, object on_error, size_t prefix
@@ -111,18 +103,6 @@ cdef int open_like(sbe_table* table, const sbe_table* before) except -1:
     table.offsets.likely = room_for(before.offsets.used)
     table.itemsize = before.itemsize    # from here on it is open
     return 0
-
-
-cdef void close_table(sbe_table* table) noexcept:
-    cdef size_t i
-    free(table.rows.data)
-    free(table.offsets.data)
-    for i in range(table.group_count):
-        close_table(&table.groups[i])
-    free(table.groups)
-    for i in range(table.dictionary_count):
-        clear_dictionary(&table.dictionaries[i])
-    free(table.dictionaries)
 
 
 cdef void* zeroed(size_t count, size_t size) except NULL:
@@ -270,117 +250,49 @@ cdef class Rows:
         rejection.frame = self.tables.frame
         rejection.fault = fault[0]
         self.faults.used += sizeof(Rejection)
+        self.refused += 1
         return 0
 
     cdef object finish(self):
-        """Everything as a Batch, whose arrays own the memory. Nothing may be added any more."""
-        cdef sbe_table* table
-        cdef Rejections rejections = Rejections.__new__(Rejections)
+        """Everything as a Batch. Nothing may be added any more."""
         cdef size_t i
         self.finished = True
-        contents = {}
-        columns = PREFIX[:self.prefix // 8]
+        self.left_over_bytes = <int64_t>self.tables.left_over
         for i in range(self.tables.count):
-            message = self.schema.classes[i]
-            table = &self.tables.items[i]
-            if table.rows.used:
-                contents[message] = contents_of(table, message._LAYOUT, columns)
-        rejections.schema = self.schema
-        rejections.faults = self.faults
-        self.faults = sbe_buffer(NULL, 0, 0, 0)
-        return Batch(
-            self.schema, columns, contents, rejections, self.frame_count, self.tables.left_over
-        )
+            if self.tables.items[i].rows.used:
+                seal_table(&self.tables.items[i])
+            else:
+                close_table(&self.tables.items[i])
+                memset(&self.tables.items[i], 0, sizeof(sbe_table))
+        return Batch(self)
 
+    # what the Batch asks for (see `contents.Source`)
 
-cdef object contents_of(sbe_table* table, object layout, tuple columns):
-    """What a table holds, handed over."""
-    cdef size_t i
-    cdef sbe_table* blob
-    rows = hand_over(layout.row_dtype(columns), &table.rows)
-    offsets = hand_over(INT64, &table.offsets) if table.offsets.used else np.zeros(1, INT64)
-    groups = []
-    for i, group in enumerate(layout.groups.values()):
-        groups.append(contents_of(&table.groups[i], group, ()))
-    blobs = []
-    for i in range(len(layout.groups), table.group_count):
-        blob = &table.groups[i]
-        ends = hand_over(INT64, &blob.offsets) if blob.offsets.used else np.zeros(1, INT64)
-        blobs.append((hand_over(UINT8, &blob.rows), ends))
-    dictionaries = []
-    for i in range(table.dictionary_count):
-        dictionaries.append(texts_of(&table.dictionaries[i], layout.encodings[i]))
-    return Contents(rows, offsets, groups, blobs, dictionaries)
+    @property
+    def columns(self):
+        return PREFIX[:self.prefix // 8]
 
+    def contents(self, message):
+        """What was written for a message class, None where no such message came."""
+        cdef Written made
+        cdef size_t i = self.schema.classes.index(message)
+        if self.made is None:
+            none_yet = [None] * <Py_ssize_t>self.tables.count
+            self.made = none_yet if self.made is None else self.made
+        if self.made[i] is None and self.tables.items[i].rows.used:
+            made = written(message._LAYOUT, self.columns)
+            if self.made[i] is None:        # Python code ran, which may have asked for the same
+                move_table(&made.table, &self.tables.items[i])
+                self.made[i] = made
+        return self.made[i]
 
-cdef class Rejections:
-    """The faults of the frames that were refused, in the order of the frames."""
-
-    cdef Schema schema
-    cdef sbe_buffer faults
-
-    def __dealloc__(self):
-        free(self.faults.data)
-
-    def __len__(self):
-        return self.faults.used // sizeof(Rejection)
-
-    def records(self):
-        """(frame, code, offset) of each, as a structured array."""
-        cdef const Rejection* faults = <const Rejection*>self.faults.data
-        result = np.empty(len(self), REJECTED_DTYPE)
-        for i in range(len(self)):
-            result[i] = (faults[i].frame, faults[i].fault.code, faults[i].fault.offset)
-        return result
-
-    def error(self, Py_ssize_t index):
-        """The DecodeError of one."""
-        cdef const Rejection* faults = <const Rejection*>self.faults.data
-        if index < 0 or index >= len(self):
-            raise IndexError(index)
-        return new_error(&faults[index].fault, self.schema, faults[index].frame)
-
-
-cdef object hand_over(object dtype, sbe_buffer* buffer):
-    """The buffer's contents as an array that owns them, dtype included; the buffer is empty then."""
-    cdef size_t used = buffer.used
-    cdef size_t capacity = buffer.capacity
-    cdef void* data = buffer.data
-    if data == NULL:
-        return empty_array(dtype, 0)
-    if 0 < used < capacity - capacity // 8:
-        capacity = room_for(used)       # what the next batch will look for
-        data = realloc(data, capacity) or data
-    buffer[0] = sbe_buffer(NULL, 0, 0, 0)
-    return own_array(dtype, data, used // dtype.itemsize, capacity)
-
-
-cdef object texts_of(const sbe_dictionary* dictionary, str encoding):
-    """The texts in the order of their codes; what is no text is kept by surrogateescape.
-
-    It can escape bytes above 127 only, and codecs have errors of their own: else bytes are spelt.
-    """
-    cdef size_t begin = 0, end
-    cdef uint32_t code
-    texts = []
-    for code in range(dictionary.count):
-        end = (<size_t*>dictionary.ends.data)[code]
-        text = dictionary.text.data[begin:end]
-        for codec, way in ((encoding, "surrogateescape"), (encoding, "backslashreplace"),
-                           ("ascii", "backslashreplace")):
-            try:
-                texts.append(text.decode(codec, way))
-                break
-            except MemoryError:
-                raise
-            except Exception:
-                continue
-        begin = end
-    return texts
-
-
-cdef void clear_dictionary(sbe_dictionary* dictionary) noexcept:
-    free(dictionary.text.data)
-    free(dictionary.ends.data)
-    free_slots(dictionary.slots)
-    memset(dictionary, 0, sizeof(sbe_dictionary))
+    def rejections(self):
+        """The frames that were refused."""
+        cdef Rejections made
+        if self.made_rejections is None:
+            made = Rejections.__new__(Rejections)
+            made.schema = self.schema
+            if self.made_rejections is None:
+                made.faults, self.faults = self.faults, sbe_buffer(NULL, 0, 0, 0)
+                self.made_rejections = made
+        return self.made_rejections

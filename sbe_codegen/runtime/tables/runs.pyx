@@ -5,7 +5,7 @@ a frame is refused.
 """
 
 from cpython.buffer cimport Py_buffer
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from ..decode.cursor cimport FAULT_NO_TABLE, sbe_cursor, sbe_fault
 from ..decode.frames cimport Lease
@@ -15,11 +15,16 @@ from .tables cimport aim, sbe_frames, sbe_place
 cimport numpy as cnp
 
 from ..errors import DecodeError
-from .inputs import checked_offsets
+from .inputs import checked_offsets, offsets_of
 
 cdef enum:
     TOGETHER = 512              # frames whose offsets are copied before they are read
     SAMPLE = 128                # messages after which those of the whole buffer are estimated
+
+
+ctypedef fused offset_t:        # those of an Arrow array may be narrow
+    int32_t
+    int64_t
 
 
 cdef int add_run(Rows rows, object buffer, object offsets) except -1:
@@ -27,19 +32,31 @@ cdef int add_run(Rows rows, object buffer, object offsets) except -1:
     cdef sbe_cursor cursor
     cdef sbe_fault fault
     cdef Lease lease = Lease(buffer)
-    cdef cnp.ndarray given = checked_offsets(offsets, lease.view.len)
-    cdef const int64_t* bounds = <const int64_t*>cnp.PyArray_DATA(given)
+    cdef cnp.ndarray given = offsets_of(offsets)
+    cdef bint is_narrow = given.itemsize == sizeof(int32_t)
+    cdef const int32_t* narrow = <const int32_t*>cnp.PyArray_DATA(given)
+    cdef const int64_t* wide = <const int64_t*>cnp.PyArray_DATA(given)
     cdef sbe_place[TOGETHER + 1] mine      # a copy, which nobody else writes to
     cdef sbe_frames frames = sbe_frames(&mine[0], &mine[1])
     cdef Py_ssize_t i = 0, some = 0, added = 0, count = len(given) - 1
-    cdef bint in_order = True
+    cdef bint in_order
+    with nogil:
+        if is_narrow:
+            in_order = are_in_order(&lease.view, narrow, count + 1)
+        else:
+            in_order = are_in_order(&lease.view, wide, count + 1)
+    if not in_order:
+        checked_offsets(offsets, lease.view.len)    # which says what is wrong with them
     cursor.fault = &fault
     rows.tables.expected = count
     while i < count:
         with nogil:
             while added == some and i < count:
                 some = min(count - i, <Py_ssize_t>TOGETHER)
-                in_order = place_all(&lease.view, bounds + i, some + 1, &mine[0])
+                if is_narrow:
+                    in_order = place_all(&lease.view, narrow + i, some + 1, &mine[0])
+                else:
+                    in_order = place_all(&lease.view, wide + i, some + 1, &mine[0])
                 if not in_order:
                     break
                 rows.tables.frame = i
@@ -60,8 +77,20 @@ cdef int add_run(Rows rows, object buffer, object offsets) except -1:
     return 0
 
 
+cdef inline bint are_in_order(
+    const Py_buffer* view, const offset_t* offsets, Py_ssize_t count
+) noexcept nogil:
+    """Whether offsets lie in a buffer, and in order."""
+    cdef uint64_t offset, signs = <uint64_t><int64_t>offsets[0]
+    cdef Py_ssize_t i
+    for i in range(1, count):       # no branch: many at once
+        offset = <uint64_t><int64_t>offsets[i]
+        signs |= offset | (offset - <uint64_t><int64_t>offsets[i - 1])
+    return not signs >> 63 and offsets[count - 1] <= view.len
+
+
 cdef inline bint place_all(
-    const Py_buffer* view, const int64_t* offsets, Py_ssize_t count, sbe_place* places
+    const Py_buffer* view, const offset_t* offsets, Py_ssize_t count, sbe_place* places
 ) noexcept nogil:
     """Where offsets are in a buffer; False where they do not lie in it, or not in order."""
     cdef int64_t offset, before = offsets[0], signs = 0

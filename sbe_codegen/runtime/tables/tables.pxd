@@ -16,10 +16,8 @@ cdef extern from *:
     #include <string.h>
     #if defined(__GNUC__) || defined(__clang__)
     #define sbe_prefetch(at) __builtin_prefetch(at)
-    #define sbe_prefetch_row(at) __builtin_prefetch(at, 1)
     #else
     #define sbe_prefetch(at) ((void)0)
-    #define sbe_prefetch_row(at) ((void)0)
     #endif
 
     /* Both halves of the product: a hash that nobody foresees who does not know the seeds. */
@@ -57,7 +55,6 @@ cdef extern from *:
     void sbe_copy_wide(void* to, const void* source, size_t size) noexcept nogil
     uint64_t sbe_fold(uint64_t one, uint64_t two) noexcept nogil
     void sbe_prefetch(const void* at) noexcept nogil        # to be read soon; need not be ours
-    void sbe_prefetch_row(const void* at) noexcept nogil    # to be written soon
 
 cdef enum:
     NO_TEXT = 0xFFFFFFFF
@@ -106,6 +103,15 @@ cdef struct sbe_tables:
     size_t wanted               # the table that is to be opened, where the fault says so
     int64_t received_ns
     uint64_t left_over          # bytes after the last element, from senders that are not newer
+
+
+cdef struct sbe_run:        # rows of a message while they are written: nobody else looks at these
+    char* at                    # where the next one goes, its prefix first
+    char* end                   # of the memory
+    size_t itemsize
+    size_t prefix
+    int64_t frame               # of the message being appended
+    int64_t received_ns
 
 
 ctypedef const uint8_t* sbe_place
@@ -188,16 +194,26 @@ cdef inline void* reserve_row(const sbe_tables* tables, sbe_table* table) noexce
     return table.rows.data + table.rows.used + table.prefix
 
 
-cdef inline void commit_row(
-    const sbe_tables* tables, sbe_table* table, void* row
-) noexcept nogil:
-    """The row of a message (`reserve_row`), which makes all that was written for it count."""
-    if table.prefix == 16:
-        (<int64_t*>row - 2)[0] = tables.frame
-        (<int64_t*>row - 1)[0] = tables.received_ns
-    else:
-        (<int64_t*>row - 1)[0] = tables.frame
-    table.rows.used += table.itemsize
+cdef inline sbe_run open_run(const sbe_tables* tables, const sbe_table* table) noexcept nogil:
+    return sbe_run(
+        table.rows.data + table.rows.used, table.rows.data + table.rows.capacity,
+        table.itemsize, table.prefix, tables.frame, tables.received_ns,
+    )
+
+
+cdef inline void end_row(sbe_run* run) noexcept nogil:
+    """The row is written but for its prefix: with that all that was written for it counts."""
+    (<int64_t*>run.at)[0] = run.frame
+    if run.prefix == 16:
+        (<int64_t*>run.at)[1] = run.received_ns
+    run.at += run.itemsize
+    run.frame += 1
+
+
+cdef inline void close_run(sbe_tables* tables, sbe_table* table, sbe_run run) noexcept nogil:
+    """The table knows of its rows again."""
+    table.rows.used = <size_t>(run.at - table.rows.data)
+    tables.frame = run.frame
 
 
 cdef inline bint commit_offset(const sbe_tables* tables, sbe_table* group) noexcept nogil:

@@ -164,7 +164,7 @@ cdef sbe_slot key_of(sbe_data text) noexcept nogil:
 
 cdef bint widen_slots(sbe_dictionary* dictionary) noexcept nogil:
     """Twice the slots, so that at most an eighth of them is taken."""
-    cdef size_t size = 2 * (dictionary.mask + 1) if dictionary.count else <size_t>64
+    cdef size_t size = 2 * (dictionary.mask + 1) if dictionary.count else <size_t>16
     cdef sbe_slot* before = dictionary.slots
     cdef sbe_slot* slots = <sbe_slot*>calloc(size, sizeof(sbe_slot))
     cdef size_t i, place, count = dictionary.mask + 1 if dictionary.count else 0
@@ -209,9 +209,9 @@ cdef bint add_text(sbe_dictionary* dictionary, sbe_data text, sbe_slot* key) noe
     if 8 * <size_t>dictionary.count >= dictionary.mask:
         if not widen_slots(dictionary):
             return False
-    if not reserve(&UNKNOWN, &dictionary.text, text.length + 1, 1024, 0):
+    if not reserve(&UNKNOWN, &dictionary.text, text.length + 1, 64, 0):
         return False
-    if not reserve(&UNKNOWN, &dictionary.ends, sizeof(size_t), 64 * sizeof(size_t), 0):
+    if not reserve(&UNKNOWN, &dictionary.ends, sizeof(size_t), 8 * sizeof(size_t), 0):
         return False
     memcpy(dictionary.text.data + dictionary.text.used, text.data, text.length)
     dictionary.text.used += text.length

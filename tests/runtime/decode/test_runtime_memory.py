@@ -158,7 +158,7 @@ def test_errors_are_raised_or_collected(on_error: Any) -> None:
 
 
 def test_the_error_of_a_rejected_frame_is_by_its_number() -> None:
-    rejections = decode_many([b"", FRAMES[0], b"x"], on_error="collect")._rejections
+    rejections = decode_many([b"", FRAMES[0], b"x"], on_error="collect")._source.rejections()
     assert [rejections.error(i).frame for i in range(2)] == [0, 2]
     for index in (-1, 2):
         with pytest.raises(IndexError):
