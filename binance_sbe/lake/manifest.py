@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.version import __version__
@@ -69,7 +69,8 @@ class Record:
         return f"{FOLDER}/unit-{self.unit}.json"
 
     def write(self, store: Store) -> None:
-        store.write(self.place, json.dumps(asdict(self), indent=1).encode())
+        told = vars(self) | {"parts": [vars(part) for part in self.parts]}
+        store.write(self.place, json.dumps(told, separators=(",", ":")).encode())
 
     @classmethod
     def read(cls, store: Store, place: str) -> Record | None:
