@@ -41,12 +41,25 @@ def extensions(force: bool) -> list:
     sources |= builder.runtime_sources()
     written = sorted((HERE / "binance_sbe").glob("*/**/*.pyx"))  # by hand: not beside the generated
     sources |= {".".join(path.relative_to(HERE).with_suffix("").parts): path for path in written}
+    stale = sum(force or is_stale(path) for path in sources.values())
+    if stale:
+        tell(f"translating to C: {stale} of {len(sources)} modules, the large decoders for longest")
     made = builder.cythonized(sources, HERE, force)
     for each in made:
         if each.name in OTHERS:
             flags = each.extra_compile_args
             each.extra_compile_args = ["-O2" if flag == "-O3" else flag for flag in flags]
     return made
+
+
+def is_stale(path: Path) -> bool:
+    """Whether the C of a module is older than its source, or is not there."""
+    made = path.with_suffix(".c")
+    return not made.exists() or made.stat().st_mtime < path.stat().st_mtime
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def generated(module: str, schema: Path) -> Path:
@@ -92,6 +105,7 @@ class Build(build_ext):
                 for old in (f"{stem}.c", f"{stem}.*.so"):
                     for path in (HERE / package).glob(old):
                         path.unlink()
+        self.done: list = []
         super().run()
         STAMP.parent.mkdir(exist_ok=True)
         STAMP.write_text(switches())
@@ -100,9 +114,11 @@ class Build(build_ext):
         started = time.monotonic()
         before = self.mtime(ext)
         super().build_extension(ext)
+        self.done.append(ext)  # by one of several threads
         if self.mtime(ext) != before:
             took = time.monotonic() - started
-            print(f"compiled {ext.name} in {took:.0f} s", file=sys.stderr, flush=True)
+            place = f"[{len(self.done):2} of {len(self.extensions)}]"
+            tell(f"{place} compiled {ext.name} in {took:.0f} s")
 
     def mtime(self, ext: object) -> float:
         path = Path(self.get_ext_fullpath(ext.name))

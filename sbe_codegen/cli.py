@@ -13,6 +13,7 @@ from . import builder, differences, layouts
 from .conventions import Conventions
 from .errors import SchemaError
 from .names import is_identifier
+from .pages import OWN_SCHEMA, page
 from .printing import close_output, open_streams, say
 from .version import __version__
 
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
             "--conventions",
             metavar="FILE.toml",
             type=Path,
-            help="what the schema means beyond SBE: see sbe_codegen/conventions.py",
+            help=f"what the schema means beyond SBE: see {page(OWN_SCHEMA)}",
         )
     layout.add_argument("message", metavar="MESSAGE", nargs="?", help="a name or a template id")
 

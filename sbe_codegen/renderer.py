@@ -11,11 +11,11 @@ from typing import Any
 
 import jinja2
 
-from . import ir, names
+from . import ir, names, pages
 from .rendering import specs, stubs
 from .rendering.fields import FieldRenderer
 from .rendering.levels import LevelRenderer
-from .rendering.source import checked, code, comment, finished, joined, json_text, literal
+from .rendering.source import checked, code, comment, doc, finished, joined, json_text, literal
 from .runtime.decode.names import free
 from .version import __version__
 
@@ -62,6 +62,7 @@ class _Renderer:
         taken = {message.name for message in module.messages}
         return {
             "banner": banner,
+            "page": doc(pages.page(pages.DECODE)),
             "package": module.package,
             "schema_id": module.schema_id,
             "schema_version": module.version,

@@ -1,9 +1,11 @@
 #!/bin/sh
 # The decoder of the streams and the feed on every CPython whose ints `reuse` knows: a build of the runtime, of
 # spot_stream and of the feed alone, with the fast tests of the feed and of object reuse. Interpreters that are not
-# installed are named; without any it is an error. MORE="tests/feed" adds tests, VERSIONS="3.13" chooses.
+# installed are named; without any it is an error. MORE="tests/feed/transport" adds tests, VERSIONS="3.13"
+# chooses. Tests that ask REST, some of tests/feed among them, need MODULES=all: all decoders, in some minutes more.
 set -eu
 MORE=${MORE:-}
+MODULES=${MODULES:-live}
 VERSIONS=${VERSIONS:-3.11 3.12 3.13}
 cd "$(dirname "$0")/.."
 
@@ -37,7 +39,7 @@ try() {
             ! -name '*.pyc') | while read -r file; do
         [ -e "$file" ] || rm -f "$tree/$file"
     done
-    rm -f "$tree"/binance_sbe/spot_sbe.p* "$tree"/binance_sbe/fix_sbe.p*
+    [ "$MODULES" = all ] || rm -f "$tree"/binance_sbe/spot_sbe.p* "$tree"/binance_sbe/fix_sbe.p*
     [ "$tree/venv/ready" -nt tests/interpreters.sh ] || {   # what it needs is said below
         rm -rf "$tree/venv"
         "$2" -m venv "$tree/venv"
@@ -51,14 +53,15 @@ try() {
     printf '[pytest]\nfilterwarnings = error\naddopts = --strict-markers\ntimeout = 300\nmarkers =\n    long: slow\n    fuzz: fuzz\n' >pytest.ini
     echo "CPython $1: building"
     # what a later CPython has deprecated in its C API is not to be used
-    SBE_MODULES=live CFLAGS=-Werror=deprecated-declarations venv/bin/python setup.py -q build_ext --inplace >build.log 2>&1 ||
+    SBE_MODULES=$MODULES CFLAGS=-Werror=deprecated-declarations venv/bin/python setup.py -q build_ext --inplace >build.log 2>&1 ||
         { cat build.log; exit 1; }
     echo "$(venv/bin/python -VV)"
     venv/bin/python -c "from sbe_codegen.runtime.decode.values import reuses; assert reuses(), 'no reuse'"
     venv/bin/python -m pytest -q -p no:cacheprovider -n 2 --dist loadfile -m "not long" \
         tests/runtime/decode/test_reuse.py tests/runtime/decode/test_found.py tests/runtime/decode/test_message.py \
         tests/runtime/decode/test_scaling.py tests/feed/protocol tests/feed/intake tests/feed/test_run.py \
-        tests/feed/test_ledger.py tests/venue/test_lifecycle.py $MORE
+        tests/feed/test_ledger.py tests/feed/test_feed.py tests/feed/transport/test_connections.py \
+        tests/venue/test_lifecycle.py $MORE
 }
 
 missing= tried=

@@ -15,6 +15,7 @@ from ..logs import LOG
 from ..spot_stream import DepthDiffStreamEvent, DepthSnapshotStreamEvent
 from ..venue.streams import DEPTH, DEPTH20, symbol_name
 from .book import STATES
+from .html import books_html
 from .keeper import Keeper, Link, LiveBook
 
 TICK_SECONDS = 0.1
@@ -105,6 +106,9 @@ class BaseBooks(Mapping[str, LiveBook]):
     def __repr__(self) -> str:
         states = [book.state for book in self.values()]
         return f"<Books: {len(self)}, {states.count('live')} live>"
+
+    def _repr_html_(self) -> str:
+        return books_html(self)
 
     # the mapping
 

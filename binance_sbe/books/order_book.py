@@ -16,6 +16,7 @@ from sbe_codegen.runtime.decode.scaling import to_float
 
 from ..errors import BookError
 from .book import Book, Comparison
+from .html import book_html
 from .level_arrays import Level, Levels
 
 __all__ = ["Comparison", "Level", "Levels", "OrderBook"]
@@ -59,6 +60,17 @@ class OrderBook(Book):
 
     For one thread at a time. Copies (`copy`, pickle) are independent of it.
     """
+
+    def __repr__(self) -> str:
+        text = super().__repr__()
+        bid, ask = self.best_bid_float, self.best_ask_float
+        if bid is None and ask is None:
+            return text
+        sides = (side and side.price for side in (bid, ask))
+        return f"{text[:-1]}, best {' / '.join(map(str, sides))}>"
+
+    def _repr_html_(self) -> str:
+        return book_html(self)
 
     @property
     def best_bid_float(self) -> FloatLevel | None:

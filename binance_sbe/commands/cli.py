@@ -21,6 +21,7 @@ from sbe_codegen.runtime.errors import SbeError
 
 from ..errors import exit_code
 from ..output import complain, say
+from .helping import COMPILE_ALL, LARGE_DECODERS
 from .options import WEB_PORT, parsed
 from .signals import at_signal
 
@@ -45,6 +46,11 @@ def _main(given: Sequence[str] | None) -> int:
     except SbeError as error:
         complain(str(error))
         return exit_code(error)
+    except ModuleNotFoundError as error:
+        if error.name not in LARGE_DECODERS:
+            raise
+        complain(f"{error.name} is not compiled: {COMPILE_ALL}")
+        return 1
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return 1

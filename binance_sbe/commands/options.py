@@ -205,7 +205,7 @@ def _book(command: Parser) -> None:
 def _plot(command: Parser) -> None:
     command.add_argument("symbol", type=arguments.symbol, metavar="SYMBOL")
     command.add_argument(
-        "--for", type=arguments.span, default=30.0, metavar="DURATION", dest="seconds",
+        "--for", "--seconds", type=arguments.span, default=30.0, metavar="DURATION", dest="seconds",
         help="how long to record: 500ms, 30s, 2m (default: 30s; 10m at most)",
     )  # fmt: skip
     command.add_argument(

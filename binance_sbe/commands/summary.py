@@ -6,10 +6,14 @@ import shutil
 import sys
 import textwrap
 import time
+from importlib.util import find_spec
 from pathlib import Path
+
+from sbe_codegen.pages import FEED, page
 
 from ..feed.intake.stats import Stats
 from ..spot_stream import MESSAGES
+from .helping import COMPILE_ALL, LARGE_DECODERS
 from .numbers import decode_times
 from .quotes import Market
 
@@ -56,8 +60,10 @@ def next_steps() -> list[str]:
         [f"  {name} {arguments:<24}  {what}" for arguments, what in commands]
         for commands in (_NEXT, _WITH_KEY)
     ]
-    key = "and with an API key in BINANCE_API_KEY (README.md shows it in Python, too):"
-    return ["try next:", *lines[0], key, *lines[1]]
+    key = f"and with an API key in BINANCE_API_KEY ({page(FEED)}):"
+    is_whole = all(find_spec(name) is not None for name in LARGE_DECODERS)
+    first = [] if is_whole else [f"'book' and 'doctor' need more: {COMPILE_ALL}"]
+    return ["try next:", *lines[0], key, *lines[1], *first]
 
 
 def command_name() -> str:

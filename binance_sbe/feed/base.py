@@ -14,6 +14,7 @@ from sbe_codegen.runtime.tables.results import Batch
 from ..errors import SlowConsumer, again
 from ..keys import remember_key
 from .engine import Engine
+from .html import feed_html
 from .intake.backlog import Backlog
 from .intake.frame_queue import FrameQueue
 from .intake.handlers import FrameHandler
@@ -67,6 +68,9 @@ class BaseFeed:
         count = len(self.streams)
         streams = f"{count} stream" + "s" * (count != 1)
         return f"<Feed {self.url}, {state}, {streams}, {self.stats.frames} frames>"
+
+    def _repr_html_(self) -> str:
+        return feed_html(self)
 
     @property
     def streams(self) -> list[str]:

@@ -13,6 +13,7 @@ from sbe_codegen.runtime.errors import DecodeError
 
 from .. import spot_stream
 from ..venue.streams import KINDS
+from .html import ledger_html
 from .intake.streams import Source, Stream
 from .recording import NOBODY
 
@@ -158,6 +159,9 @@ class Ledger:
             f"<Ledger: {self.holes_count} holes, {self.damaged_count} damaged frames, "
             f"{self.dropped} dropped, {self.connections_count} connections>"
         )
+
+    def _repr_html_(self) -> str:
+        return ledger_html(self)
 
     def _add(self, hole: Hole) -> None:
         self.holes_count += 1

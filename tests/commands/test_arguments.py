@@ -229,6 +229,12 @@ def test_the_version_is_that_of_the_package(capsys: Any) -> None:
         (ConnectionRefused("ws://h", 500, ""), 4, "ws://h refused the connection with HTTP 500"),
         (OSError(28, "No space left"), 1, "[Errno 28] No space left"),
         (OSError(2, "No such file", "a/file"), 1, "a/file: No such file"),
+        (
+            ModuleNotFoundError("No module", name="binance_sbe.spot_sbe"),
+            1,
+            "binance_sbe.spot_sbe is not compiled: 'make build' in the checkout compiles all "
+            "decoders, in some minutes",
+        ),
         (asyncio.CancelledError(), 0, None),
         (KeyboardInterrupt(), 0, None),
         (BrokenPipeError(), 0, None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import re
@@ -15,7 +16,7 @@ import pytest
 
 from binance_sbe.commands import book, doctor, plot, serving, watch
 from binance_sbe.commands.cli import main
-from binance_sbe.commands.options import WEB_PORT, parsed
+from binance_sbe.commands.options import WEB_PORT, _parser, parsed
 from binance_sbe.commands.web import view
 from binance_sbe.simulator import faults
 from binance_sbe.venue.streams import KINDS
@@ -398,3 +399,48 @@ def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         assert text.startswith(f"usage: binance-sbe {command} ")
         for option in re.findall(r"^  (--[\w-]+.*)$", text, re.MULTILINE):
             assert re.search(r"\S\s{2,}\S", option) or len(option) > 20, option
+
+
+# What several commands take: the options, and who takes all of them.
+TOGETHER = (
+    ({"--environment", "--url", "--simulate", "--proxy"}, {"watch", "book", "plot", "doctor"}),
+    (
+        {"--lines", "--renew-at", "--give-up", "--metrics-port", "--host"},
+        {"demo", "watch", "book"},
+    ),
+    ({"--seconds"}, {"demo", "watch", "book", "plot"}),
+    ({"--once", "--json"}, {"watch", "book"}),
+    ({"--rate", "--seed"}, {"demo", "simulate"}),
+)
+
+
+def actions() -> dict[str, dict[str, argparse.Action]]:
+    """Of each command, what it takes, by option."""
+    (commands,) = (each for each in _parser()._actions if isinstance(each.choices, dict))
+    assert isinstance(commands.choices, dict)
+    return {
+        name: {option: action for action in command._actions for option in action.option_strings}
+        for name, command in commands.choices.items()
+    }
+
+
+def test_no_command_lacks_an_option_that_others_of_its_kind_have() -> None:
+    found = actions()
+    for options, commands in TOGETHER:
+        for command in commands:
+            assert options <= set(found[command]), (command, options - set(found[command]))
+
+
+def test_an_option_means_the_same_in_every_command_that_has_it() -> None:
+    seen: dict[str, tuple[str, Any]] = {}
+    for command, options in actions().items():
+        for option, action in options.items():
+            if (command, option) in {("plot", "--seconds")}:
+                continue  # a picture has an end, and takes "2m" as well
+            kind = (
+                type(action), action.type, action.choices and tuple(action.choices),
+                action.metavar or action.dest.upper(), action.dest,
+            )  # fmt: skip
+            other, wanted = seen.setdefault(option, (command, kind))
+            assert kind == wanted, f"{option} of {command} is not that of {other}"
+    assert len(seen) > 25

@@ -104,8 +104,12 @@ def test_what_to_try_next_is_named_as_the_command_was(monkeypatch: pytest.Monkey
     assert [line.split("binance_sbe ")[1].split("  ")[0] for line in lines if "-m" in line] == [
         "watch --simulate btcusdt", "book --simulate btcusdt", "doctor", "watch btcusdt",
     ]  # fmt: skip
-    assert lines.index("and with an API key in BINANCE_API_KEY (README.md shows it in Python, "
-                       "too):") == 3  # fmt: skip
+    assert lines[3] == (
+        "and with an API key in BINANCE_API_KEY (docs/howto/feed.md of binance-sbe):"
+    )
+    assert not any("make build" in line for line in lines)
+    monkeypatch.setattr(summary, "find_spec", lambda name: None)
+    assert summary.next_steps()[-1].startswith("'book' and 'doctor' need more: 'make build' in ")
     monkeypatch.setattr(sys, "argv", ["/opt/bin/thing"])
     monkeypatch.setattr(summary.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(summary.Path, "cwd", lambda: Path("/nowhere"))

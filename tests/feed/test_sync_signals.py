@@ -24,6 +24,9 @@ import os, signal, sys, threading, time
 from pathlib import Path
 from binance_sbe import sync
 
+# a shell has those that it starts behind it ignore SIGINT, and Python leaves that so
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def sockets():
     found = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
     return sum(each.startswith("socket:") for each in found)

@@ -17,6 +17,7 @@ from pages import ROOT, Program, anchors, blocks, broken
 import binance_sbe
 from binance_sbe.simulator import Exchange
 from binance_sbe.venue import environments
+from sbe_codegen import pages
 
 DOCS = ROOT / "docs"
 # Those that are in git: the reference is made of docstrings.
@@ -184,6 +185,25 @@ def test_pages_say_a_command_that_works_from_a_checkout(every_page: dict[str, st
     """While no index has the package, nobody is told to get it from one."""
     for name, text in every_page.items():
         assert not re.search(r"pip install ['\"]?binance-sbe", text), name
+
+
+def test_texts_of_the_code_send_to_pages_that_exist() -> None:
+    known = {name for name in vars(pages) if name.isupper()}
+    for name in known:
+        assert pages.page(getattr(pages, name)) in {f"{each} of binance-sbe" for each in PAGES}
+    assert known >= {"DECODE", "FEED"}
+    sources = [
+        path
+        for package in ("binance_sbe", "sbe_codegen")
+        for ending in ("*.py", "*.pyx", "*.pyi", "*.pxd", "*.jinja")
+        for path in (ROOT / package).rglob(ending)
+    ]
+    assert len(sources) > 150
+    for path in sources:
+        text = path.read_text(encoding="utf-8")
+        assert "README" not in text, path
+        for found in re.findall(r"docs/[\w/]+\.md", text):
+            assert (ROOT / found).is_file() or "reference/" in found, f"{path}: {found}"
 
 
 # the reference

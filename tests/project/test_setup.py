@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ def switches():
     return frozenset(filter(None, os.environ.get("SBE_BUILD", "").split(",")))
 
 def runtime_sources():
-    return {"sbe_codegen.runtime.decode.cursor": Path("sbe_codegen/runtime/cursor.pyx")}
+    return {"sbe_codegen.runtime.decode.cursor": Path("sbe_codegen/runtime/decode/cursor.pyx")}
 
 def generate(schema, directory, name, conventions):
     return Path(directory) / f"{name}.pyx"
@@ -37,8 +38,8 @@ def cythonized(sources, root, force=False):
         path = Path(name.replace(".", "/") + ".c")
         path.parent.mkdir(parents=True, exist_ok=True)
         if force or not path.exists():
-            path.write_text("")
             path.with_suffix(".pyx").touch()
+            path.write_text("")
         made.append(Extension(name, [str(path)], extra_compile_args=["-O3"]))
     return made
 """
@@ -58,6 +59,7 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.told: list[str] = []  # by the last build, on standard error
         shutil.copy(ROOT / "setup.py", root)
         (root / "sbe_codegen").mkdir()
         (root / "sbe_codegen" / "__init__.py").touch()
@@ -65,6 +67,7 @@ class Tree:
         (root / "sbe_codegen" / "conventions.py").write_text("class Conventions: pass\n")
         (root / "binance_sbe" / "books").mkdir(parents=True)
         (root / "binance_sbe" / "books" / "book.pyx").touch()
+        shutil.copytree(ROOT / "schemas", root / "schemas", ignore=shutil.ignore_patterns("*.toml"))
         (root / "cc").write_text(COMPILER)
         (root / "cc").chmod(0o755)
 
@@ -77,6 +80,7 @@ class Tree:
             cwd=self.root, env=os.environ | given | {"CC": compiler, "LDSHARED": compiler},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
+        self.told = done.stderr.splitlines()
         asked = self.root / "asked"
         said = asked.read_text().split("\n")[-2] if asked.exists() else done.stderr
         asked.unlink(missing_ok=True)
@@ -107,6 +111,21 @@ def test_a_build_with_the_switches_of_the_last_makes_what_is_needed(tree: Tree) 
     assert tree.build("debug,sanitize") == (0, "as needed")
     assert tree.build() == (0, "anew")
     assert tree.switches_of("binance_sbe.books.book") == ""
+
+
+def test_a_build_tells_which_of_how_many_modules_it_has_made(tree: Tree) -> None:
+    assert tree.build()[0] == 0
+    assert tree.told[0].startswith("translating to C: 5 of 5 modules, ")
+    compiled = [re.fullmatch(r"\[ (\d) of 5\] compiled ([\w.]+) in \d+ s", line)
+                for line in tree.told[1:]]  # fmt: skip
+    assert sorted(found[1] for found in compiled if found) == list("12345")
+    assert "binance_sbe.spot_sbe" in [found[2] for found in compiled if found]
+    assert tree.build()[0] == 0
+    assert tree.told == []  # nothing was to be done
+    source = tree.root / "binance_sbe" / "fix_sbe.pyx"
+    os.utime(source, (source.stat().st_mtime + 9,) * 2)
+    assert tree.build()[0] == 0
+    assert tree.told[0].startswith("translating to C: 1 of 5 modules, ")
 
 
 def test_after_a_build_that_did_not_end_all_is_built_anew(tree: Tree) -> None:

@@ -59,7 +59,11 @@ class Connections:
         """Ends everything; what has arrived stays in the backlog."""
         self._end()
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            ending = list(self._tasks)
+            await asyncio.gather(*ending, return_exceptions=True)
+            # From CPython 3.12 on nothing is waited for where all of them are done, and so what
+            # takes them out of the set, in the next turn of the loop, would never have its turn.
+            self._tasks.difference_update(ending)
         self.engine.release(everything=True)
         self._backlog.wake()
 

@@ -249,6 +249,7 @@ class _Level:
             data.append(made[each["name"]])
         result["_ELEMENTS"] = (*fields.values(), *groups, *data)
         result["_VALUES"] = (*fields.values(), *data)
+        result["_FLOATS"] = self.floats
         return result, TableLayout(spec, block, tables)
 
     def scaled(self, scopes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from .elements cimport Element, View
 from .frames cimport Lease, aim, open_frame
 from .values cimport ALLOWED
 
+cdef enum:
+    LONGEST = 80                # characters of a text in a repr
+
 cdef class Schema:
     """What a generated module knows about itself at run time."""
 
@@ -180,16 +183,33 @@ cdef class Message(View):
 
 
 cdef str shown(View view):
-    """An object over a frame in one line."""
+    """An object over a frame in one line: mantissas with the float that they stand for.
+
+    Texts and bytes are cut, since a frame may be all one of them.
+    """
     cdef Element element
+    floats = getattr(type(view), "_FLOATS", {})
     parts = []
     for element in type(view)._ELEMENTS:
         try:
             value = element.read(view.root, view.owner)
         except ValueError:
             value = getattr(view, f"{element.name}_bytes", NotImplemented)
-        shape = getattr(value, "shape", None)
-        is_group = shape is not None and value.dtype.names is not None
-        parts.append(f"{element.name}=<{shape[0]} entries>" if is_group else
-                     f"{element.name}={value!r}")
+        text = f"{element.name}={short(value)}"
+        if element.name in floats and value is not None:
+            scaled = (<Element>floats[element.name]).read(view.root, view.owner)
+            text += "" if scaled is None else f" ({scaled!r})"
+        parts.append(text)
     return f"{type(view).__name__}({', '.join(parts)})"
+
+
+cdef str short(object value):
+    if isinstance(value, (str, bytes)) and len(value) > LONGEST:
+        what = "characters" if isinstance(value, str) else "bytes"
+        return f"{value[:LONGEST]!r}... ({len(value):,} {what})"
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        return repr(value)
+    if value.dtype.names is None and value.size <= LONGEST // 4:
+        return repr(value)
+    return f"<{shape[0]} entries>" if value.dtype.names is not None else f"<{value.size} values>"

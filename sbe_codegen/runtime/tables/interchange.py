@@ -35,7 +35,7 @@ class Columns(Protocol):
     def items(self) -> ItemsView[str, Array]: ...
 
 
-def _is_null(column: Array, fact: Fact) -> Array | None:
+def is_null(column: Array, fact: Fact) -> Array | None:
     """Where there are nulls; None if there are none."""
     if fact.texts is not None:
         found = column == NO_TEXT
@@ -46,7 +46,7 @@ def _is_null(column: Array, fact: Fact) -> Array | None:
     return found if found.any() else None
 
 
-def _clean(texts: Any) -> list[str]:
+def clean(texts: Any) -> list[str]:
     """Text that was kept by surrogateescape, with its bytes spelt out; and so other surrogates."""
     result = []
     for each in texts:
@@ -88,7 +88,7 @@ def _arrow_list(pa: Any, group: Columns) -> Any:
 
 
 def _arrow(pa: Any, column: Array, fact: Fact) -> Any:
-    missing = _is_null(column, fact)
+    missing = is_null(column, fact)
     if column.ndim > 1:
         flat = pa.array(np.ascontiguousarray(column).reshape(-1))
         return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(column.shape[1:])))
@@ -96,7 +96,7 @@ def _arrow(pa: Any, column: Array, fact: Fact) -> Any:
         return pa.array(column, pa.binary(), mask=missing)
     if fact.texts is not None:
         codes = pa.array(column, mask=missing)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(_clean(fact.texts), pa.string()))
+        return pa.DictionaryArray.from_arrays(codes, pa.array(clean(fact.texts), pa.string()))
     kind = pa.timestamp(fact.unit) if fact.unit else pa.from_numpy_dtype(column.dtype)
     bits, count = None, 0
     if missing is not None:
@@ -153,13 +153,13 @@ def _objects(values: Any) -> Array:
 
 
 def _series(pd: Any, column: Array, fact: Fact) -> Any:
-    missing = _is_null(column, fact)
+    missing = is_null(column, fact)
     if column.ndim > 1:
         return _objects(iter(column))
     if fact.texts is not None:
         codes = column.astype(np.int64)
         codes[column == NO_TEXT] = -1
-        return pd.Categorical.from_codes(codes, _clean(fact.texts))
+        return pd.Categorical.from_codes(codes, clean(fact.texts))
     if fact.unit:
         if missing is not None:
             column = np.where(missing, np.iinfo(np.int64).min, column)

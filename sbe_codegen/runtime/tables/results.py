@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..errors import DecodeError, UnknownName
 from .columns import Columns
 from .contents import Array, Contents, Part, Source
+from .html import batch_html, rows_html
 
 if TYPE_CHECKING:
     from .written import Written
@@ -108,6 +109,9 @@ class _Rows:
             known = ", ".join(names) or "none"
             raise UnknownName(f"{self._name} has no text {name!r} (it has: {known})")
         return self._contents.dictionaries[names.index(name)]
+
+    def _repr_html_(self) -> str:
+        return rows_html(self)
 
 
 class GroupTable(_Rows):
@@ -322,3 +326,6 @@ class Batch:
         if self.left_over_bytes:
             parts.append(f"{self.left_over_bytes} bytes left over")
         return f"<Batch: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        return batch_html(self)

@@ -383,3 +383,17 @@ def test_transports_of_the_test_are_like_those_of_the_package() -> None:
     for name in ("is_drained", "is_whole"):
         assert isinstance(getattr(Transport, name), property)
     assert list(signature(Transport.open).parameters)[1:] == ["url", "key", "timeout", "route"]
+
+
+def test_closing_ends_where_what_it_waits_for_was_done_in_the_same_turn(monkeypatch: Patch) -> None:
+    async def work(played: Played) -> None:
+        async def nothing() -> None:
+            pass
+
+        played.connections.start("the key")
+        spawned = played.connections._spawn(nothing())
+        # its first step comes behind that of ``nothing``, before anybody is told of its end
+        await asyncio.create_task(played.connections.close())
+        assert spawned.done()
+
+    playing(monkeypatch, work)

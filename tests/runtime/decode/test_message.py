@@ -156,6 +156,21 @@ def test_messages_match_in_match_statements() -> None:
             assert (first, last) == (157, 160)
 
 
+def test_a_repr_has_floats_beside_mantissas() -> None:
+    text = repr(decode(vectors.BEST_BID_ASK))
+    assert "bid_price=9412345 (94123.45), bid_qty=31210000 (0.3121), " in text
+    assert "event_time=1735689600000123, book_update_id=" in text
+
+
+def test_a_repr_cuts_what_is_long() -> None:
+    symbol = b"<" * 255
+    text = repr(decode(vectors.BEST_BID_ASK[:-8] + bytes([len(symbol)]) + symbol))
+    assert text.endswith(f"symbol={'<' * 80!r}... (255 characters))")
+    damaged = b"\xff" * 255
+    text = repr(decode(vectors.BEST_BID_ASK[:-8] + bytes([len(damaged)]) + damaged))
+    assert text.endswith(f"symbol={damaged[:80]!r}... (255 bytes))")
+
+
 def test_repr_is_one_short_line() -> None:
     text = repr(decode(vectors.DEPTH_DIFF))
     assert text == (

@@ -1,0 +1,16 @@
+"""The pages of the documentation that texts of the code send their reader to.
+
+There is no site yet, so that a page is named by where it is in a checkout. Once there is one, its
+address goes in here, and into nothing else. A test compares these with the files in docs/.
+"""
+
+from __future__ import annotations
+
+DECODE = "howto/decode"
+OWN_SCHEMA = "howto/own_schema"
+FEED = "howto/feed"
+
+
+def page(name: str) -> str:
+    """How a text names a page: ``docs/howto/decode.md of binance-sbe``."""
+    return f"docs/{name}.md of binance-sbe"
