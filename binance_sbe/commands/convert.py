@@ -123,6 +123,8 @@ def report(made: Manifest, seconds: float) -> int:
         f"{made.url}: {len(made.files)} files, {made.frames:,} frames in {duration(seconds)}",
         f"rows: {rows or 'none'}; {made.duplicates:,} events had come before and are left out",
     )
+    if made.rejected:
+        say(f"note: {made.rejected:,} frames are no messages, and have no rows")
     say(*(f"note: {remark}" for remark in made.remarks))
     say(*(f"note: {seam}" for seam in made.seams))
     for problem in made.problems:

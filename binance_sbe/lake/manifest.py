@@ -162,6 +162,11 @@ class Manifest:
         return sum(record.frames for record in self.records)
 
     @property
+    def rejected(self) -> int:
+        """Frames that are no messages: they have no rows."""
+        return sum(record.rejected for record in self.records)
+
+    @property
     def duplicates(self) -> int:
         """Events that had come before, by another connection."""
         return sum(sum(record.duplicates.values()) for record in self.records)
@@ -183,6 +188,7 @@ class Manifest:
             "is_whole": self.is_whole,
             "rows": self.rows,
             "frames": self.frames,
+            "rejected": self.rejected,
             "duplicates": self.duplicates,
             "units": len(self.records),
             "not_done": sorted({*self.missing, *self.failures, *not_done}),

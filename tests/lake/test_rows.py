@@ -9,6 +9,7 @@ import market_tape
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import vectors
 from market_tape import MS, NAMES, Market, market, table_rows, without
 
 from binance_sbe import LakeError, lake
@@ -131,6 +132,30 @@ def test_a_symbol_may_be_any_bytes(tmp_path: Path) -> None:
     assert sorted(file.parts[2] for file in files) == [
         "symbol=%FF%2F%FE%25%3D..", "symbol=AAAUSDT",
     ]  # fmt: skip
+
+
+def test_a_decimal_loses_no_digit(tmp_path: Path) -> None:
+    made = market(3)
+    tape = made.tape(tmp_path / "tape")
+    done = lake.convert(tape, tmp_path / "a", numbers="decimal", scale=4)
+    assert not done.is_whole
+    (problem,) = done.problems
+    assert "is no decimal of 18 digits, 4 of them after the point" in problem
+    kinds = {file.parent.parent.name for file in (tmp_path / "a").glob("**/*.parquet")}
+    assert kinds == {"kind=session", "kind=hole"}  # nothing half-written
+    assert lake.convert(tape, tmp_path / "b", numbers="decimal", scale=8).is_whole
+
+
+def test_frames_of_newer_versions_have_rows_and_what_is_no_message_is_counted(
+    tmp_path: Path,
+) -> None:
+    at = 1_800_000_000 * 10**9
+    frames = [vectors.DEPTH_SNAPSHOT, vectors.NEWER_SNAPSHOT, b"x" * 9, vectors.TRADES[:-3]]
+    made = Market(rows=[(at + i, 1, 0, frame) for i, frame in enumerate(frames)])
+    done = lake.convert(made.tape(tmp_path / "tape"), tmp_path / "out", levels="nested")
+    assert (done.is_whole, done.frames, done.rejected, done.duplicates) == (True, 4, 2, 1)
+    (row,) = table_rows(read(tmp_path / "out", "depth20"))
+    assert (row["symbol"], row["book_update_id"]) == ("BTCUSDT", 160)
 
 
 @pytest.mark.parametrize(
