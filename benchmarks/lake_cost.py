@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import platform
 import resource
 import shutil
@@ -115,6 +116,7 @@ class Bench:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.lines: list[str] = []
+        self.grown: list[tuple[int, float]] = []
 
     def say(self, text: str) -> None:
         print(text, flush=True)
@@ -215,6 +217,7 @@ class Bench:
             done = subprocess.run([sys.executable, "-c", code, path, out], capture_output=True,
                                   text=True, check=True, cwd=HERE.parent)  # fmt: skip
             seconds, peak = map(float, done.stdout.split())
+            self.grown.append((count, seconds))
             self.say(f"| {count:,} frames to Parquet | {seconds / count * 1e9:.0f} ns a frame | "
                      f"at most {peak / 1024:.0f} MB of memory |")  # fmt: skip
             shutil.rmtree(path)
@@ -259,6 +262,25 @@ class Bench:
                  f"{min(theirs) / rows * 1e9:,.0f} ns |")  # fmt: skip
 
 
+def draw(grown: list[tuple[int, float]], path: Path) -> None:
+    """Seconds over frames, and the line through the first and the last."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    plt.rcParams |= {"svg.hashsalt": "binance-sbe", "font.size": 9}
+    figure, axes = plt.subplots(figsize=(5, 3))
+    counts, seconds = zip(*grown, strict=True)
+    axes.plot([each / 1e6 for each in counts], seconds, "o-", color="#1f6f8b")
+    ends = [0, -1]
+    line = [counts[i] / 1e6 for i in ends], [seconds[i] for i in ends]
+    axes.plot(*line, "--", color="#c9c9c9", label="a straight line")
+    axes.set(xlabel="million frames of bestBidAsk", ylabel="seconds of one core", ylim=(0, None))
+    axes.legend(frameon=False)
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
 def spot_messages(records: Any) -> Any:
     data, size = records.tobytes(), records.dtype.itemsize
     for i in range(len(records)):
@@ -287,10 +309,14 @@ def main() -> None:
         bench.say(
             f"{platform.processor() or platform.machine()}, CPython {platform.python_version()}, "
             f"numpy {np.__version__}, pyarrow {pa.__version__}; most memory of this process "
-            f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB"
+            f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB; load of the "
+            f"machine, of {os.cpu_count()} cores: {os.getloadavg()[1]:.1f}"
         )
     if options.out is not None:
-        options.out.write_text("\n".join(bench.lines) + "\n", encoding="utf-8")
+        about = f"Tapes are{(__doc__ or '').partition('Tapes are')[2]}"
+        text = ["# What it costs to make an archive", "", about, *bench.lines]
+        options.out.write_text("\n".join(text) + "\n", encoding="utf-8")
+        draw(bench.grown, options.out.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
