@@ -14,11 +14,12 @@ from multiprocessing import get_context
 from typing import Any
 
 from ..lake.bulk import convert
-from ..lake.manifest import Manifest
+from ..lake.manifest import ARCHIVE, Manifest
 from ..output import complain, note, say
 from .numbers import duration
 
 _WIDTH = 28
+_MOST_SEAMS = 10
 _EVERY = 0.2  # seconds between two drawings
 
 
@@ -126,7 +127,10 @@ def report(made: Manifest, seconds: float) -> int:
     if made.rejected:
         say(f"note: {made.rejected:,} frames are no messages, and have no rows")
     say(*(f"note: {remark}" for remark in made.remarks))
-    say(*(f"note: {seam}" for seam in made.seams))
+    say(*(f"note: {seam}" for seam in made.seams[:_MOST_SEAMS]))
+    if len(made.seams) > _MOST_SEAMS:
+        others = len(made.seams) - _MOST_SEAMS
+        say(f"note: and {others:,} more places where ids do not go on: see {ARCHIVE}")
     for problem in made.problems:
         complain(problem)
     if not made.is_whole:

@@ -23,6 +23,9 @@ _LEVEL = 1  # of zstd: higher ones cost much time here and gain little
 
 
 def pyarrow() -> Any:
+    """The package, with its parts that are used by their names in it."""
+    for part in ("compute", "ipc"):
+        imported(f"pyarrow.{part}", "an archive", "lake")
     return imported("pyarrow", "an archive", "lake")
 
 

@@ -54,7 +54,7 @@ def test_it_says_what_came_of_it(tape: Path, tmp_path: Path) -> None:
     ("given", "name"),
     [
         (["--format", "hftbacktest", "--workers", "2"], "BTCUSDT_20270115.npz"),
-        (["--format", "tardis"], "binance_trades_2027-01-15_ETHUSDT.csv.gz"),
+        (["--format", "tardis", "--workers", "2"], "binance_trades_2027-01-15_ETHUSDT.csv.gz"),
         (["--format", "jsonl"], "kind=frame"),
         (["--kinds", "book", "--book-every", "0", "--book-levels", "3"], "kind=book"),
         (["--partition-by", "symbol", "--levels", "nested", "--shard", "1/1"], "kind=depth"),
