@@ -18,8 +18,8 @@ def add(command: Any) -> None:
         "tapes", nargs="+", metavar="TAPE", help="recordings: directories, files or URLs"
     )
     command.add_argument(
-        "--out", required=True, metavar="DIR|URL",
-        help="where the archive is, or is to be; what is there is gone on with",
+        "--out", required=True, metavar="DIR",
+        help="where the archive is, or is to be, or a URL; what is there is gone on with",
     )  # fmt: skip
     command.add_argument(
         "--format", choices=FORMATS, default="parquet", metavar="FORMAT",

@@ -30,7 +30,7 @@ with one in BINANCE_API_KEY:
   binance-sbe plot btcusdt --for 30s --out btc.png   a picture to look at later
 
 tapes:
-  binance-sbe convert tapes/ --out archive           Parquet, for other programs
+  binance-sbe convert tapes/ --out archive   Parquet, for other programs
 
 frames of one's own:
   binance-sbe inspect frame.hex            byte by byte; - for stdin

@@ -2,7 +2,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+_Array = NDArray[Any]
 
 class Sampler:
     levels: int
@@ -13,20 +13,20 @@ class Sampler:
     def start(self, given: Any, update_id: int) -> str | None: ...
     def run(
         self,
-        first: Array,
-        last: Array,
-        time: Array,
-        arrival: Array,
-        price_exponent: Array,
-        qty_exponent: Array,
-        bids: Array,
-        bid_price: Array,
-        bid_qty: Array,
-        asks: Array,
-        ask_price: Array,
-        ask_qty: Array,
+        first: _Array,
+        last: _Array,
+        time: _Array,
+        arrival: _Array,
+        price_exponent: _Array,
+        qty_exponent: _Array,
+        bids: _Array,
+        bid_price: _Array,
+        bid_qty: _Array,
+        asks: _Array,
+        ask_price: _Array,
+        ask_qty: _Array,
         at: int,
         stop: int,
         most: int,
-    ) -> tuple[int, dict[str, Array]]: ...
-    def rest(self) -> dict[str, Array] | None: ...
+    ) -> tuple[int, dict[str, _Array]]: ...
+    def rest(self) -> dict[str, _Array] | None: ...

@@ -5,29 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import LakeError
 from .converting import Progress, Work
 from .manifest import FOLDER, Manifest, archive_options, files_of
-from .numbers import Numbers
-from .options import TABLES, TOOLS, Format, Options
+from .options import TABLES, TOOLS, Options
 from .plan import AnyTape, paths, planned
 from .store import Store
-from .tables import Levels
 from .tools.jobs import convert_for_tool, make_files
 
 
 def convert(
     tapes: AnyTape | Iterable[AnyTape],
     out: str | os.PathLike[str],
-    format: Format = "parquet",  # noqa: A002 - as users say it
-    numbers: Numbers = "float64",
+    format: Literal[  # noqa: A002 - as users say it
+        "parquet", "arrow", "csv", "jsonl", "pcapng", "tardis", "hftbacktest", "nautilus"
+    ] = "parquet",
+    numbers: Literal["float64", "mantissa", "both", "decimal"] = "float64",
     executor: Executor | None = None,
     shard: str | tuple[int, int] | None = None,
     *,
     kinds: Iterable[str] | None = None,
-    levels: Levels = "flat",
+    levels: Literal["flat", "nested"] = "flat",
     scale: int = 8,
     partition_by: str | None = None,
     book_levels: int = 10,

@@ -13,26 +13,26 @@ LOCAL: int
 BUY: int
 SELL: int
 
-Array = NDArray[Any]
+_Array = NDArray[Any]
 
 class Trades:
     count: int
     def __new__(
-        cls, exch: Array, local: Array, px: Array, qty: Array, is_sell: Array
+        cls, exch: _Array, local: _Array, px: _Array, qty: _Array, is_sell: _Array
     ) -> Trades: ...
 
 class Diffs:
     count: int
     def __new__(
         cls,
-        exch: Array,
-        local: Array,
-        bids: Array,
-        bid_px: Array,
-        bid_qty: Array,
-        asks: Array,
-        ask_px: Array,
-        ask_qty: Array,
+        exch: _Array,
+        local: _Array,
+        bids: _Array,
+        bid_px: _Array,
+        bid_qty: _Array,
+        asks: _Array,
+        ask_px: _Array,
+        ask_qty: _Array,
     ) -> Diffs: ...
 
-def merged(trades: Trades, diffs: Diffs, i: int, j: int, stop: int) -> tuple[Array, int]: ...
+def merged(trades: Trades, diffs: Diffs, i: int, j: int, stop: int) -> tuple[_Array, int]: ...

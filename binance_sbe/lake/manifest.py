@@ -59,6 +59,7 @@ class Record:
 
     @classmethod
     def of(cls, unit: Unit, options: Options) -> Record:
+        """That of a unit of which nothing is done."""
         span = unit.span
         return cls(
             unit.name, span.path, unit.recording, span.first, span.last, unit.first_ns, options.mark
@@ -69,6 +70,7 @@ class Record:
         return f"{FOLDER}/unit-{self.unit}.json"
 
     def write(self, store: Store) -> None:
+        """Notes that the unit is done: its files are there."""
         told = vars(self) | {"parts": [vars(part) for part in self.parts]}
         store.write(self.place, json.dumps(told, separators=(",", ":")).encode())
 
@@ -83,6 +85,7 @@ class Record:
             return None
 
     def is_of(self, unit: Unit, options: Options) -> bool:
+        """Whether it is of just these batches, and of these options."""
         return (self.last, self.options, self.recording) == (
             unit.span.last,
             options.mark,

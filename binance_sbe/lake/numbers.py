@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..errors import LakeError
 from .expand import scaled
 
-Numbers = Literal["float64", "mantissa", "both", "decimal"]
 NUMBERS = ("float64", "mantissa", "both", "decimal")
 _DIGITS = 18  # of a decimal: what Parquet keeps in 64 bits
 Ints = NDArray[np.int64]
@@ -19,7 +18,7 @@ Ints = NDArray[np.int64]
 class Form:
     """How numbers are written. ``scale`` is the number of places of decimals."""
 
-    def __init__(self, pa: Any, numbers: Numbers, scale: int) -> None:
+    def __init__(self, pa: Any, numbers: str, scale: int) -> None:
         self.pa = pa
         self.numbers = numbers
         self.scale = scale

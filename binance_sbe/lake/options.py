@@ -6,13 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import LakeError
-from .numbers import NUMBERS, Numbers
-from .tables import LEVELS, NAMES, Levels
+from .numbers import NUMBERS
+from .tables import LEVELS, NAMES
 
-Format = Literal["parquet", "arrow", "csv", "jsonl", "pcapng", "tardis", "hftbacktest", "nautilus"]
 TABLES = ("parquet", "arrow", "csv")  # formats that are the archive itself
 STREAMS_OF_FRAMES = ("jsonl", "pcapng")  # those that have the frames, in the order of their arrival
 TOOLS = ("tardis", "hftbacktest", "nautilus")
@@ -28,10 +27,10 @@ _OF_TOOLS = {"nautilus": {"precisions"}}
 class Options:
     """Checked when they are made. ``book_every`` is in microseconds; 0: whenever it has changed."""
 
-    format: Format = "parquet"
-    numbers: Numbers = "float64"
+    format: str = "parquet"
+    numbers: str = "float64"
     scale: int = 8
-    levels: Levels = "flat"
+    levels: str = "flat"
     kinds: tuple[str, ...] = DEFAULT_KINDS
     partition_by: str | None = None
     book_levels: int = 10

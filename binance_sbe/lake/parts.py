@@ -47,6 +47,17 @@ def writer(options: Options, file: BinaryIO, schema: Any) -> Iterator[Any]:
         yield from _csv(pa, file, schema)
 
 
+class _Plain:
+    """Writes tables whose texts are plain."""
+
+    def __init__(self, writer: Any, schema: Any) -> None:
+        self._writer = writer
+        self._schema = schema
+
+    def write_table(self, table: Any) -> None:
+        self._writer.write_table(table.cast(self._schema))
+
+
 class _Groups:
     """Each table as one row group."""
 
@@ -61,12 +72,7 @@ def _arrow(pa: Any, file: BinaryIO, schema: Any, options: Any) -> Iterator[Any]:
     """Texts are plain there: a file of Arrow can't change a dictionary from batch to batch."""
     plain = pa.schema([_plain(pa, field) for field in schema], schema.metadata)
     with pa.ipc.new_file(file, plain, options=options) as made:
-
-        class Batches:
-            def write_table(self, table: Any) -> None:
-                made.write_table(table.cast(plain))
-
-        yield Batches()
+        yield _Plain(made, plain)
 
 
 def _plain(pa: Any, field: Any) -> Any:
@@ -79,12 +85,7 @@ def _csv(pa: Any, file: BinaryIO, schema: Any) -> Iterator[Any]:
     plain = pa.schema([_plain(pa, field) for field in schema])
     packed = pa.CompressedOutputStream(_NotClosed(file), "gzip")
     with packed, csv.CSVWriter(packed, plain) as made:
-
-        class Lines:
-            def write_table(self, table: Any) -> None:
-                made.write_table(table.cast(plain))
-
-        yield Lines()
+        yield _Plain(made, plain)
 
 
 class _NotClosed(io.RawIOBase):

@@ -13,17 +13,19 @@ from ..venue.streams import KINDS
 from .account import Account, flags_of
 from .events import ordered
 from .manifest import archive_options, files_of
-from .numbers import Form, Numbers
+from .numbers import Form
 from .parts import pyarrow
 from .plan import AnyTape, Unit, paths, planned
 from .source import read
 from .store import Store
-from .tables import NAMES, Layout, Levels
-
-Engine = Literal["polars", "arrow"]
+from .tables import NAMES, Layout
 
 
-def scan(out: str | os.PathLike[str], kind: str = "trade", engine: Engine = "polars") -> Any:
+def scan(
+    out: str | os.PathLike[str],
+    kind: str = "trade",
+    engine: Literal["polars", "arrow"] = "polars",
+) -> Any:
     """All rows of one kind of an archive, read when they are asked for.
 
     A LazyFrame of polars, or with ``engine="arrow"`` a dataset of pyarrow; both have the column
@@ -72,9 +74,9 @@ def dask(
     tapes: AnyTape | Iterable[AnyTape],
     kind: str = "trade",
     *,
-    numbers: Numbers = "float64",
+    numbers: Literal["float64", "mantissa", "both", "decimal"] = "float64",
     scale: int = 8,
-    levels: Levels = "flat",
+    levels: Literal["flat", "nested"] = "flat",
 ) -> Any:
     """A Dask DataFrame straight from tapes, a partition for each unit of work.
 
@@ -97,15 +99,13 @@ def dask(
 
 
 def partition(
-    unit: Unit, account: Account, kind: str, numbers: Numbers, scale: int, levels: Levels
+    unit: Unit, account: Account, kind: str, numbers: str, scale: int, levels: str
 ) -> Any:
     """The rows of one unit as a DataFrame of pandas."""
     return _pandas(table_of(unit, account, kind, numbers, scale, levels))
 
 
-def table_of(
-    unit: Unit, account: Account, kind: str, numbers: Numbers, scale: int, levels: Levels
-) -> Any:
+def table_of(unit: Unit, account: Account, kind: str, numbers: str, scale: int, levels: str) -> Any:
     """The rows of one kind of a unit as one Arrow table. TapeError where it is damaged."""
     pa = pyarrow()
     name = _kind_of(kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from . import expand
 from .events import Events
 from .numbers import Form, plain
 
-Levels = Literal["flat", "nested"]
 LEVELS = ("flat", "nested")
 # The name of a kind in paths: that of the stream, in the spelling of columns.
 NAMES = {TRADE: TRADE, BEST_BID_ASK: "best_bid_ask", DEPTH20: DEPTH20, DEPTH: DEPTH}
@@ -44,7 +43,7 @@ class Arrivals:
 class Layout:
     """The columns of one kind of rows."""
 
-    def __init__(self, pa: Any, kind: str, form: Form, levels: Levels = "flat") -> None:
+    def __init__(self, pa: Any, kind: str, form: Form, levels: str = "flat") -> None:
         self.pa = pa
         self.kind = kind
         self.form = form
