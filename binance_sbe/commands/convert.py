@@ -107,7 +107,7 @@ def _converted(options: argparse.Namespace, bar: Bar, executor: Executor | None)
         executor,
         options.shard,
         kinds=options.kinds,
-        levels=options.levels,
+        levels="nested" if options.nested else "flat",
         scale=options.scale,
         partition_by=options.partition_by,
         book_levels=options.book_levels,

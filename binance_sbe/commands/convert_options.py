@@ -9,7 +9,6 @@ from typing import Any
 
 from ..lake.numbers import NUMBERS
 from ..lake.options import DEFAULT_KINDS, FORMATS, KINDS
-from ..lake.tables import LEVELS
 from . import arguments
 
 
@@ -37,8 +36,8 @@ def add(command: Any) -> None:
         "--scale", type=arguments.count, default=8, help="places of decimals (default: 8)"
     )
     command.add_argument(
-        "--levels", choices=LEVELS, default="flat", metavar="FORM",
-        help="levels of depth20 and depth: flat, a row each (the default), or nested, as lists",
+        "--nested", action="store_true",
+        help="levels of books as lists in the row of their event (default: a row each)",
     )  # fmt: skip
     command.add_argument(
         "--partition-by", choices=("symbol",), metavar="symbol",

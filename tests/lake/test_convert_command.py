@@ -57,7 +57,7 @@ def test_it_says_what_came_of_it(tape: Path, tmp_path: Path) -> None:
         (["--format", "tardis", "--workers", "2"], "binance_trades_2027-01-15_ETHUSDT.csv.gz"),
         (["--format", "jsonl"], "kind=frame"),
         (["--kinds", "book", "--book-every", "0", "--book-levels", "3"], "kind=book"),
-        (["--partition-by", "symbol", "--levels", "nested", "--shard", "1/1"], "kind=depth"),
+        (["--partition-by", "symbol", "--nested", "--shard", "1/1"], "kind=depth"),
     ],
 )
 def test_its_options_arrive(given: list[str], name: str, tape: Path, tmp_path: Path) -> None:
