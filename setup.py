@@ -47,8 +47,7 @@ def extensions(force: bool) -> list:
     made = builder.cythonized(sources, HERE, force)
     for each in made:
         if each.name in OTHERS:
-            flags = each.extra_compile_args
-            each.extra_compile_args = ["-O2" if flag == "-O3" else flag for flag in flags]
+            each.extra_compile_args = builder.of_large(each.extra_compile_args)
     return made
 
 

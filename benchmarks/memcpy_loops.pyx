@@ -10,6 +10,13 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+cdef extern from *:
+    """
+    /* A compiler sees that copying the same bytes again changes nothing, unless it can't look. */
+    static void *(*volatile sbe_copy)(void *, const void *, size_t) = memcpy;
+    """
+    void* sbe_copy(void* to, const void* begin, size_t size) noexcept nogil
+
 
 cdef class Floor:
     """Memory for so many bytes, all of them written, and the two loops that copy into it."""
@@ -54,6 +61,15 @@ cdef class Floor:
             memcpy(to, data + offsets[i], size)
             to += size
         return to - self.memory
+
+    def copy_again(self, bytes frame, Py_ssize_t times):
+        """The same frame to the same place, again and again; each copy is a call of memcpy."""
+        cdef Py_ssize_t i, size = PyBytes_GET_SIZE(frame)
+        if <size_t>size > self.capacity:
+            raise ValueError("more bytes than there is memory for")
+        for i in range(times):
+            sbe_copy(self.memory, PyBytes_AS_STRING(frame), size)
+        return size
 
     def copied(self, size_t size):
         """What the first bytes of the memory are."""

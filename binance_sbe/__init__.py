@@ -15,6 +15,7 @@ from sbe_codegen.runtime.decode.forms import FORMS
 from sbe_codegen.runtime.decode.scaling import to_decimal, to_float
 from sbe_codegen.runtime.errors import (
     DecodeError,
+    EncodeError,
     ErrorCode,
     MalformedMessage,
     MissingPackage,
@@ -59,6 +60,7 @@ __all__ = [
     "DecodeError",
     "DepthDiffStreamEvent",
     "DepthSnapshotStreamEvent",
+    "EncodeError",
     "ErrorCode",
     "Feed",
     "FeedError",
@@ -97,6 +99,7 @@ __all__ = [
     "fix_sbe",
     "lake",
     "lifecycle",
+    "replay",
     "rest",
     "spot_sbe",
     "spot_stream",
@@ -119,6 +122,7 @@ if TYPE_CHECKING:
     from .api.json_form import to_json
     from .books.order_book import OrderBook
     from .live import Feed, books, connect
+    from .replayed import replay
     from .spot_stream import (
         BestBidAskStreamEvent,
         Collector,
@@ -165,6 +169,7 @@ else:
         "Feed": "live",
         "OrderBook": "books.order_book",
         "Tape": "tape.tape",
+        "replay": "replayed",
         "to_json": "api.json_form",
     }
 

@@ -9,6 +9,7 @@
         UnknownTemplate       this schema's id, a template that is not in it
         UnexpectedTemplate    another template than the class asked for
         SchemaMismatch        another schema's id
+      EncodeError             (also a ValueError) values that can't be written as a message
       SchemaError             a schema that can't be compiled
         SchemaTooLarge        it reaches a limit: nothing more of it is read
       MissingPackage          (also an ImportError) a package of one of the extras is not installed

@@ -6,7 +6,11 @@ all that `binance_sbe.connect` has: several connections, renewal, retries, the l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 from .feed import blocking
 from .live import ConnectOptions, Recordable, check_options, planned
@@ -14,7 +18,7 @@ from .live import ConnectOptions, Recordable, check_options, planned
 if TYPE_CHECKING:
     from .books.blocking import Books
 
-__all__ = ["Feed", "books", "connect"]
+__all__ = ["Feed", "books", "connect", "replay"]
 
 
 class Feed(Recordable, blocking.Feed):
@@ -86,3 +90,25 @@ def books(
         max_buffer=max_buffer,
         owns_feed=True,
     )
+
+
+def replay(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    speed: float | None = None,
+    start: int | str | datetime | None = None,
+    end: int | str | datetime | None = None,
+    streams: str | Iterable[str] | None = None,
+    *,
+    on_error: Literal["raise", "collect"] = "raise",
+    max_queue: int = 65536,
+    on_damage: Literal["raise", "skip"] = "raise",
+) -> Feed:
+    """A feed that plays a tape, without asyncio: ``with sync.replay(PATH) as feed``.
+
+    Everything is as for `binance_sbe.replay`. With ``speed=None`` it neither sleeps nor looks at a
+    clock: a program that does neither gives the same each time.
+    """
+    options = path, speed, start, end, streams, on_error, max_queue, on_damage
+    # its feeds are feeds of this module, which it imports
+    made = import_module(".replayed", __package__).replay_in_thread(*options)
+    return cast("Feed", made)

@@ -44,6 +44,8 @@ MODULES = {
     "binance_sbe.simulator": "A local exchange for tests and demos, which needs no account.",
     "sbe_codegen": "The compiler of schemas. See [Compile a schema of your own]"
     "(../howto/own_schema.md).",
+    "sbe_codegen.runtime.framing": "Messages out of byte streams, packets and captures. See "
+    "[Frames that are not alone](../howto/framing.md).",
 }
 GENERATED = "binance_sbe.spot_stream"  # the example of a module that the compiler makes
 EXAMPLE = "BestBidAskStreamEvent"  # and of a message in it
@@ -70,6 +72,7 @@ TOPICS = {  # what users of a page get without importing it: shown under the mod
         "binance_sbe.feed.intake.handlers.FrameHandler",
     ],
     "binance_sbe.sync": ["binance_sbe.books.blocking.Books"],
+    "sbe_codegen": ["sbe_codegen.runtime.dispatch.DispatchedBatch"],
 }
 # What other modules of the package call, and users have no need of.
 INSIDE = re.compile(

@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import builder, differences, layouts
+from . import builder, differences, frames_cli, ir, layouts
 from .conventions import Conventions
-from .errors import SchemaError
+from .errors import SbeError, SchemaError
 from .names import is_identifier
 from .pages import OWN_SCHEMA, page
 from .printing import close_output, open_streams, say
@@ -23,6 +23,9 @@ examples:
   sbe-codegen build  my.xml --out .             compiles an importable module here
   sbe-codegen layout my.xml Quote               the offsets of one message
   sbe-codegen diff   my-1.xml my-2.xml          what changed, and whether it breaks
+  sbe-codegen inspect my.xml frame.bin          every byte of a frame, and what it is
+  sbe-codegen tables my.xml day.pcap --to parquet --out day    a table for each message
+  sbe-codegen new    venue                      a project to begin with, in ./venue
 """
 
 
@@ -46,7 +49,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 1 if options.command != "diff" else 2
     except BrokenPipeError:  # `| head` has seen enough
         return 0
-    except OSError as error:
+    except (OSError, SbeError) as error:
         _complain(f"sbe-codegen: {error}")
         return 2
 
@@ -85,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--package", metavar="NAME", type=_name, help="default: the schema's package"
         )
+    build.add_argument(
+        "--messages",
+        metavar="NAME",
+        nargs="+",
+        help="compile these only, by name or template id, with what they refer to",
+    )
     for command in (check, emit, build):
         command.add_argument(
             "--conventions",
@@ -98,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     diff.set_defaults(run=_diff)
     diff.add_argument("old", metavar="OLD.xml", type=Path)
     diff.add_argument("new", metavar="NEW.xml", type=Path)
+    frames_cli.add(commands)
     for command in commands.choices.values():
         command.set_defaults(parser=command)
     return parser
@@ -127,7 +137,7 @@ def _check(options: argparse.Namespace) -> int:
         return 1
     plural = "s" * (len(module.messages) != 1)
     for warning in module.warnings:
-        say(f"warning: {warning}")
+        say(f"{'note' if isinstance(warning, ir.Note) else 'warning'}: {warning}")
     say(
         f"{options.schema}: {module.package}, schema {module.schema_id}, version "
         f"{module.version}: {len(module.messages)} message{plural}, no errors"
@@ -156,7 +166,9 @@ def _build(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     out = options.out.resolve()
     try:
-        path = builder.build(options.schema, out, options.package, conventions, progress)
+        path = builder.build(
+            options.schema, out, options.package, conventions, progress, options.messages
+        )
     except CompileError as error:
         _complain(
             f"sbe-codegen: compiling failed: {error}",

@@ -216,7 +216,7 @@ def _block(old: ir.Block, new: ir.Block, path: str, version: int) -> Iterator[Ch
     for name, field in before.items():
         place = f"{path}.{name}"
         if name in after:
-            yield from _field(field, after[name], place)
+            yield from _field(field, after[name], place, version)
             continue
         heir = fresh.get(field.offset) if field.size else None
         if heir is not None and _wire([heir])[0][1:] == _wire([field])[0][1:]:
@@ -243,7 +243,24 @@ def _block(old: ir.Block, new: ir.Block, path: str, version: int) -> Iterator[Ch
         yield Change("additive", path, f"the block was {old.length} bytes, is {new.length}")
 
 
-def _field(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
+def _grown(old: ir.Field, new: ir.Field, path: str, version: int) -> list[Change] | None:
+    """The members that a composite got at its end; None where that is not what happened to it.
+
+    What comes after it in the block has its own change, if it had to move.
+    """
+    before, after = old.encoding.composite, new.encoding.composite
+    if before is None or after is None:
+        return None
+    one, other = _wire(before.members), _wire(after.members)
+    if len(other) <= len(one) or other[: len(one)] != one:
+        return None
+    return [
+        _added(f"{path}.{each.schema_name}", "member", each.since, version, True)
+        for each in after.wire_fields[len(one) :]
+    ]
+
+
+def _field(old: ir.Field, new: ir.Field, path: str, version: int) -> Iterator[Change]:
     if old.is_constant or new.is_constant:
         if old.encoding.constant != new.encoding.constant:
             before, after = old.encoding.constant, new.encoding.constant
@@ -252,7 +269,10 @@ def _field(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
         return
     if old.offset != new.offset:
         yield Change("breaking", path, f"was at byte {old.offset}, is at {new.offset}")
-    if _wire([old])[0][2:] != _wire([new])[0][2:]:
+    grown = _grown(old, new, path, version)
+    if grown is not None:
+        yield from grown
+    elif _wire([old])[0][2:] != _wire([new])[0][2:]:
         before, after = type_of(old.encoding), type_of(new.encoding)
         sentence = f"was {before}, is {after}"
         if before == after and old.encoding.composite is not None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from . import ir, names, schema
+from .errors import Place
 from .faults import Faults
 from .primitives import PRIMITIVES, Primitive
 
@@ -67,7 +68,18 @@ class Enumerations:
         values = list(source.values if isinstance(source, schema.Enum) else source.choices)
         for value in values:
             self.faults.check(value, f"{path}.{value.name}")
-        self.faults.unique([(f"name '{v.name}'", f"{path}.{v.name}", v.place) for v in values])
+        kept: dict[str, schema.Value] = {}
+        for value in values:
+            before = kept.setdefault(value.name, value)
+            if value is not before and value.name:
+                place = f"{path}.{value.name}"
+                if value.text.strip() == before.text.strip():
+                    self.faults.warn(place, value.place, f"{what} '{value.name}' is there twice")
+                else:
+                    self.faults.unique(
+                        [(f"name '{v.name}'", place, v.place) for v in (before, value)]
+                    )
+        values = [value for value in values if kept[value.name] is value or not value.name]
         if not values:
             article = "an" if what == "validValue" else "a"
             kind = "enum" if what == "validValue" else "set"
@@ -90,24 +102,29 @@ class Enumerations:
         assert null is not None
         if null_text is not None:
             null = int(self.faults.number(null_text, primitive, path, source.place))
+        nulls = (null, 0) if primitive.name == "char" and null != 0 else (null,)
         values: list[ir.Value] = []
         taken: set[str] = set()
+        seen: dict[int, ir.Value] = {}
         for value in self.members(source, path, "validValue"):
             if not value.text:
                 continue
             place = f"{path}.{value.name}"
             number = self.enum_number(value, primitive, place)
-            if number == null:
-                self.faults.add(
-                    place, value.place, f"value {value.name} is {null}, which means null"
+            if number in nulls:
+                sentence = (
+                    f"value {value.name} is {number}, which means null: None in optional fields, "
+                    "and the member in others"
                 )
+                self.faults.warn(place, value.place, sentence)
             elif low is not None and high is not None and not low <= number <= high:
                 sentence = f"value {number} is outside the type's range, {low} to {high}"
                 self.faults.add(place, value.place, sentence)
             values.append(self.value(value, number, place, taken))
-        self.same_values(values, source.values, path, "value")
+            self.same_value(values[-1], seen, path, value.place, "value")
         name = names.class_name(names.type_name(source.name))
-        made = ir.Enum(name, source.name, primitive, null, tuple(values), source.place)
+        optional = named is not None and named.presence == "optional"
+        made = ir.Enum(name, source.name, primitive, nulls, optional, tuple(values), source.place)
         return self.claim(made, owner)
 
     def enum_number(self, value: schema.Value, primitive: Primitive, path: str) -> int:
@@ -118,34 +135,51 @@ class Enumerations:
             return ord(text)
         return self.faults.integer(value.text, primitive, path, value.place)
 
-    def same_values(
-        self,
-        values: list[ir.Value],
-        sources: tuple[schema.Value, ...],
-        path: str,
-        what: str,
+    def same_value(
+        self, value: ir.Value, seen: dict[int, ir.Value], path: str, place: Place, what: str
     ) -> None:
-        pairs = zip(values, (s for s in sources if s.text), strict=True)
-        self.faults.unique([(f"{what} {v.value}", f"{path}.{s.name}", s.place) for v, s in pairs])
+        """Says so where ``value`` is another name of a number that is in ``seen`` already."""
+        first = seen.setdefault(value.value, value)
+        if first is not value:
+            sentence = (
+                f"{what} {value.value} is used by '{path}.{first.schema_name}' already, which is "
+                "the name that is shown"
+            )
+            self.faults.warn(f"{path}.{value.schema_name}", place, sentence)
 
     def set(self, source: schema.Set, path: str, owner: str = "") -> ir.Set:
-        primitive, _ = self.backing(source, path)
+        primitive, named = self.backing(source, path)
         if not primitive.is_unsigned:
             primitive = PRIMITIVES[f"u{primitive.name}"]
+        null = primitive.null
+        assert null is not None
+        if named is not None and named.null_value is not None:
+            null = int(self.faults.number(named.null_value, primitive, path, named.place))
         choices: list[ir.Value] = []
+        named_null: ir.Value | None = None
         taken: set[str] = set()
+        seen: dict[int, ir.Value] = {}
         for choice in self.members(source, path, "choice"):
             if not choice.text:
                 continue
             place = f"{path}.{choice.name}"
-            bit = self.faults.integer(choice.text, PRIMITIVES["int64"], place, choice.place)
+            widest = PRIMITIVES["int64" if choice.text.strip().startswith("-") else "uint64"]
+            bit = self.faults.integer(choice.text, widest, place, choice.place)
+            if bit == null and bit >= 8 * primitive.size and named_null is None:
+                sentence = (
+                    f"{bit} is no bit, but what means null: None in optional fields, and this name "
+                    "in others"
+                )
+                self.faults.warn(place, choice.place, sentence)
+                named_null = self.value(choice, bit, place, taken)
+                continue
             if not 0 <= bit < 8 * primitive.size:
                 sentence = f"bit {bit} is not one of the {8 * primitive.size} of {primitive.name}"
                 self.faults.add(place, choice.place, sentence)
             choices.append(self.value(choice, bit, place, taken))
-        self.same_values(choices, source.choices, path, "bit")
+            self.same_value(choices[-1], seen, path, choice.place, "bit")
         name = names.class_name(names.type_name(source.name))
-        made = ir.Set(name, source.name, primitive, tuple(choices), source.place)
+        made = ir.Set(name, source.name, primitive, tuple(choices), named_null, source.place)
         return self.claim(made, owner)
 
     def value(

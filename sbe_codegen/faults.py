@@ -19,12 +19,14 @@ class Stop(Exception):
 
 
 class Faults:
-    """Notes every fault in ``errors``, and what is probably not meant in ``warnings``."""
+    """Notes every fault in ``errors``, what is probably not meant in ``warnings``, and what had to
+    be assumed in ``notes``."""
 
     def __init__(self, source: schema.Schema) -> None:
         self.source = source
         self.errors: list[SchemaError] = list(source.faults)
         self.warnings: list[SchemaError] = list(source.warnings)
+        self.notes: list[SchemaError] = []
         self.budget = limits.Budget()
 
     def add(self, element: str, place: Place, sentence: str) -> Stop:
@@ -37,6 +39,10 @@ class Faults:
         if len(self.warnings) < limits.FAULTS:
             self.warnings.append(SchemaError(*place, element, sentence))
 
+    def note(self, element: str, place: Place, sentence: str) -> None:
+        if len(self.notes) < limits.FAULTS:
+            self.notes.append(SchemaError(*place, element, sentence))
+
     def unknown(self, name: str, known: Iterable[str]) -> str:
         """A question where ``name`` is nearly one of ``known``; not where that would take long."""
         few = len(self.errors) < limits.GUESSES
@@ -46,9 +52,14 @@ class Faults:
     def check(self, element: schema.Element, path: str) -> None:
         """What holds for every element: its name, and the version it appeared in."""
         self.budget.check(element.place)
-        if element.name and not names.is_identifier(element.name):
-            sentence = f"'{element.name}' is no SBE name: letters, digits and _, 64 at most"
-            self.add(path, element.place, sentence)
+        if len(element.name) > limits.NAME:
+            sentence = f"a name of {len(element.name)} characters; SBE allows 64, and this takes"
+            self.add(path, element.place, f"{sentence} {limits.NAME}")
+        elif element.name and not names.is_identifier(element.name):
+            sentence = f"'{element.name}' is no SBE name (letters, digits and _, 64 at most)"
+            self.warn(
+                path, element.place, f"{sentence}: '{names.plain(element.name)}' is made of it"
+            )
         if element.since_version > self.source.version:
             sentence = (
                 f"sinceVersion {element.since_version} is above the schema's version "

@@ -4,13 +4,42 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from . import ir, schema
+from . import ir, names, schema
 from .conventions import Conventions
 from .errors import Place
 from .faults import Faults, Stop
+from .primitives import PRIMITIVES
+from .runtime.decode.names import free
 from .types import PAYLOADS, Types
 
 _MAX_COUNT = 2**31 - 1
+_IMPLIED = {  # what is taken for a member that a header does not have
+    "blockLength": "blocks are taken to be as long as in this schema, as of the sender's version",
+    "schemaId": "every frame is taken to be of this schema",
+    "version": "every sender is taken to have this version of the schema",
+}
+
+
+def _implied(name: str, value: int, place: Place) -> ir.Field:
+    """A member that a header lacks, as if the schema had it as a constant."""
+    encoding = ir.Encoding("number", PRIMITIVES["uint64"], 1, 0, "constant", None, constant=value)
+    return ir.Field(
+        name=names.member(name),
+        c_name=names.member(name),
+        schema_name=name,
+        id=0,
+        type_name="",
+        encoding=encoding,
+        offset=0,
+        since=0,
+        optional=False,
+        exponent=None,
+        time=None,
+        metadata={},
+        deprecated=None,
+        description="",
+        place=place,
+    )
 
 
 class Framing:
@@ -20,6 +49,7 @@ class Framing:
         self.conventions = conventions
         self.dimensions: dict[str, ir.Dimension | None] = {}
         self.var_data: dict[str, ir.VarData | None] = {}
+        self.taken: set[str] = set()  # names of functions
 
     def framing_composite(self, name: str, path: str, place: Place) -> ir.Composite:
         if not name:
@@ -32,6 +62,12 @@ class Framing:
         composite = self.types.named_encoding(name, path, place).composite
         assert composite is not None
         return composite
+
+    def claim(self, composite: ir.Composite) -> str:
+        """What functions that read it are called after."""
+        name = free(names.plain(composite.schema_name), self.taken)
+        self.taken.add(name)
+        return name
 
     def unsigned(self, composite: ir.Composite, name: str, what: str) -> ir.Field:
         """The member ``name``, which is one unsigned number."""
@@ -69,22 +105,33 @@ class Framing:
         if name not in self.types.enumerations.declared:
             raise self.faults.add("messageSchema", place, f"header type '{name}' is not defined")
         composite = self.framing_composite(name, "messageSchema", place)
+        source = self.faults.source
+        own = {"blockLength": None, "schemaId": source.id, "version": source.version}
+        implied = tuple(each for each in own if composite.member(each) is None)
         found: dict[str, ir.Field] = {}
         for wanted in ("blockLength", "templateId", "schemaId", "version"):
             with suppress(Stop):
-                found[wanted] = self.unsigned(composite, wanted, "header")
-        if len(found) < 4:
+                if wanted not in implied:
+                    found[wanted] = self.unsigned(composite, wanted, "header")
+        if len(found) + len(implied) < 4:
             raise Stop
-        self.fits(self.faults.source.id, found["schemaId"], "messageSchema", place, "id")
-        self.fits(self.faults.source.version, found["version"], "messageSchema", place, "version")
+        for each in implied:
+            sentence = f"the header lacks '{each}': {_IMPLIED[each]}"
+            self.faults.warn(composite.schema_name, composite.place, sentence)
+            value = own[each]
+            if value is not None:
+                found[each] = _implied(each, value, composite.place)
+        self.fits(source.id, found["schemaId"], "messageSchema", place, "id")
+        self.fits(source.version, found["version"], "messageSchema", place, "version")
         return ir.Header(
             composite,
-            found["blockLength"],
+            found.get("blockLength"),
             found["templateId"],
             found["schemaId"],
             found["version"],
             self.count(composite, "numGroups"),
             self.count(composite, "numVarDataFields"),
+            implied,
         )
 
     def fits(self, value: int, member: ir.Field, path: str, place: Place, what: str) -> None:
@@ -120,7 +167,7 @@ class Framing:
             sentence = "group dimensions of constants only: a count of entries has to be sent"
             raise self.faults.add(composite.schema_name, composite.place, sentence)
         return ir.Dimension(
-            composite.schema_name,
+            self.claim(composite),
             composite.size,
             length,
             count,
@@ -154,7 +201,7 @@ class Framing:
         if payload.encoding.primitive.size != 1 or not is_bytes:
             raise self.faults.add(path, payload.place, "varData must be char or uint8")
         return ir.VarData(
-            name,
+            self.claim(composite),
             length,
             payload.offset,
             payload.encoding.charset,

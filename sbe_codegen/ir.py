@@ -13,9 +13,12 @@ from typing import Literal
 
 from .errors import Place
 from .primitives import Primitive
+from .runtime.framing.packets import PacketLayout
 
 Kind = Literal["number", "char", "text", "array", "mantissa", "enum", "set", "composite"]
 Constant = int | float | str
+TimeKind = Literal["timestamp", "time", "date"]
+LARGEST_POWER = 255  # of ten, as an exponent
 
 
 @dataclass(frozen=True)
@@ -31,26 +34,43 @@ class Value:
 
 @dataclass(frozen=True)
 class Enum:
-    """``null`` is the value that means "nothing", whether or not a field may be null."""
+    """``nulls`` are the numbers that mean "nothing", whether or not a field may be null.
+
+    The first is the one that is declared, or the primitive's; NUL is one of chars, always. Where
+    one of ``values`` has such a number, it is null in optional fields and that value in others.
+    ``optional``: it is built on a type that is.
+    """
 
     name: str
     schema_name: str
     primitive: Primitive
-    null: int
+    nulls: tuple[int, ...]
+    optional: bool
     values: tuple[Value, ...]
     place: Place = field(compare=False)
 
     @property
+    def null(self) -> int:
+        return self.nulls[0]
+
+    @property
     def is_bool(self) -> bool:
-        return {value.schema_name for value in self.values} == {"False", "True"}
+        names = {value.schema_name for value in self.values}
+        return names == {"False", "True"} and len({value.value for value in self.values}) == 2
 
 
 @dataclass(frozen=True)
 class Set:
+    """``null`` is the name of what is no bit, and means "nothing": 255 in a set of 8 bits, say.
+
+    Any other set has no null.
+    """
+
     name: str
     schema_name: str
     primitive: Primitive
     choices: tuple[Value, ...]
+    null: Value | None
     place: Place = field(compare=False)
 
 
@@ -64,6 +84,22 @@ class Composite:
     count: int
     members: tuple[Field, ...]
     place: Place = field(compare=False)
+
+    @property
+    def decimal(self) -> tuple[Field, Field] | None:
+        """Mantissa and exponent, if it is of just these: one whole number, and one that is small.
+
+        The value is mantissa x 10^exponent, as the standard has it.
+        """
+        mantissa, exponent = self.member("mantissa"), self.member("exponent")
+        if mantissa is None or exponent is None or len(self.members) != 2:
+            return None
+        one, other = mantissa.encoding, exponent.encoding
+        if any(each.kind != "number" or each.primitive.is_float for each in (one, other)):
+            return None
+        power = other.constant
+        small = other.primitive.size == 1 if power is None else abs(int(power)) <= LARGEST_POWER
+        return (mantissa, exponent) if small and one.constant is None else None
 
     @property
     def wire_fields(self) -> tuple[Field, ...]:
@@ -98,6 +134,8 @@ class Encoding:
     constant: Constant | None = None
     since: int = 0
     semantic_type: str | None = None
+    time_unit: str | None = None
+    epoch: str | None = None
     description: str = field(default="", compare=False)
 
     @property
@@ -110,12 +148,29 @@ class Encoding:
 class Exponent:
     """Where a mantissa's exponent is: the field's name, in the same block or ``levels`` above.
 
-    ``is_null``: whether there are senders without one.
+    ``is_null``: whether there are senders without one. ``negated``: it counts decimals, the value
+    is mantissa / 10^exponent.
     """
 
     field: str
     levels: int
     is_null: bool = False
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Time:
+    """A time since 1970 in UTC, a time of day, or a day since 1970-01-01.
+
+    ``unit`` is s, ms, us, ns or D; None where each value has its own. Of a composite ``member`` is
+    the name of the member that has the number, and ``unit_member`` of the one that has the unit, as
+    the power of ten that a second is divided by.
+    """
+
+    kind: TimeKind
+    unit: str | None
+    member: str | None = None
+    unit_member: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +187,7 @@ class Field:
     since: int
     optional: bool
     exponent: Exponent | None
+    time: Time | None
     metadata: Mapping[str, str]
     deprecated: int | None
     description: str = field(compare=False)
@@ -149,18 +205,36 @@ class Field:
     def is_constant(self) -> bool:
         return self.encoding.constant is not None
 
+    def sent(self, base: int = 0, since: int = 0) -> Iterator[tuple[int, int]]:
+        """(since, end) of each of its values that take bytes: its members', if it is a composite.
+
+        The end is counted from where its block begins, the version the first that has the value.
+        """
+        since = max(since, self.since)
+        if self.encoding.composite is None:
+            if self.size:
+                yield since, base + self.end
+            return
+        for member in self.encoding.composite.wire_fields:
+            yield from member.sent(base + self.offset, since)
+
 
 @dataclass(frozen=True)
 class Header:
-    """The message header, and where the members are that SBE requires by name."""
+    """The message header, and where the members are that SBE requires by name.
+
+    ``implied`` are those of them that the composite does not have: ``schema_id`` and ``version``
+    are constants of the schema then, and ``block_length`` None, which is that of each message.
+    """
 
     composite: Composite
-    block_length: Field
+    block_length: Field | None
     template_id: Field
     schema_id: Field
     version: Field
     group_count: Field | None  # numGroups, numVarDataFields: for stepping over what is unknown
     data_count: Field | None
+    implied: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -220,12 +294,15 @@ class Block:
 
     @property
     def since(self) -> int:
-        """The first version that has every field."""
-        return max((field.since for field in self.fields), default=0)
+        """The first version that has every field, with all members of composites."""
+        sent = (since for field in self.wire_fields for since, _ in field.sent())
+        return max((*(field.since for field in self.fields), *sent), default=0)
 
 
 @dataclass(frozen=True)
 class Group:
+    """``may_end``: a frame may end before it; then there are no entries."""
+
     name: str
     c_name: str
     schema_name: str
@@ -239,6 +316,7 @@ class Group:
     deprecated: int | None
     description: str = field(compare=False)
     place: Place = field(compare=False)
+    may_end: bool = False
 
     @property
     def is_flat(self) -> bool:
@@ -248,6 +326,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Data:
+    """``may_end``: a frame may end before it; then it is absent."""
+
     name: str
     c_name: str
     schema_name: str
@@ -258,6 +338,7 @@ class Data:
     deprecated: int | None
     description: str = field(compare=False)
     place: Place = field(compare=False)
+    may_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -279,9 +360,18 @@ class Message:
     place: Place = field(compare=False)
 
 
+class Note(str):
+    """A warning that is none: nothing is odd, but something had to be assumed."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Module:
-    """``warnings`` are what is allowed and probably not meant, as sentences with their place."""
+    """``warnings`` are what is allowed and probably not meant, as sentences with their place.
+
+    Among them are notes: what was taken to be meant where the schema leaves it open.
+    """
 
     package: str
     schema_id: int
@@ -296,6 +386,11 @@ class Module:
     messages: tuple[Message, ...]
     removed: Mapping[int, str]
     warnings: tuple[str, ...] = field(compare=False)
+    packet: PacketLayout | None = field(default=None, compare=False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(each for each in self.warnings if isinstance(each, Note))
 
     def enum_and_set_names(self) -> list[str]:
         return [each.name for each in self.enums] + [each.name for each in self.sets]

@@ -118,7 +118,8 @@ def _about(field: ir.Field) -> str:
     if field.deprecated is not None:
         notes.append(f"deprecated {field.deprecated}")
     if field.exponent:
-        notes.append(f"x 10^{field.exponent.field}")
+        sign = "/" if field.exponent.negated else "x"
+        notes.append(f"{sign} 10^{field.exponent.field}")
     return ", ".join(notes)
 
 

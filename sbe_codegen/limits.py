@@ -20,6 +20,7 @@ ELEMENTS = 200_000
 VALUES = 100_000  # of all fields, members of composites counted in each
 FAULTS = 1_000  # that are told; one more ends the search
 GUESSES = 20  # of what a fault may have meant
+NAME = 255  # characters of one
 ALIKE = 20  # names at one place that are one name in Python
 VERSIONS = 250  # that one block got fields in
 SECONDS = 10.0  # of this thread's time on a processor: to read, to resolve, and to render

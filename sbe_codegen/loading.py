@@ -6,11 +6,12 @@ import hashlib
 import importlib.util
 import sys
 import threading
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
-from . import builder, cache, renderer
+from . import builder, cache, renderer, selection
 from .builder import Progress
 from .conventions import Conventions
 from .version import __version__
@@ -22,6 +23,7 @@ _loaded: dict[str, ModuleType] = {}  # modules that are whole; in sys.modules th
 def load(
     schema: str | Path,
     *,
+    messages: Iterable[str | int] | None = None,
     conventions: Conventions | str | Path | None = None,
     progress: Progress = builder._silent,
 ) -> ModuleType:
@@ -33,13 +35,20 @@ def load(
     threads may load the same schema at once: one compiles, the others wait. The same content gives
     the same module object.
 
-    Raises SchemaError for what is no schema, setuptools' CompileError where there is no compiler,
-    OSError where the cache can't be written, and PermissionError where others may write to it.
+    With ``messages``, names or template ids, only those are compiled, with what they refer to; a
+    frame of another is UnknownTemplate, and its text says that it was left out. That is a module of
+    its own, and compiled in a part of the time.
+
+    Raises UnknownName for messages that the schema does not have, SchemaError for what is no
+    schema, setuptools' CompileError where there is no compiler, OSError where the cache can't be
+    written, and PermissionError where others may write to it.
     """
     path = Path(schema)
     if isinstance(conventions, str | Path):
         conventions = Conventions.read(Path(conventions))
     module = builder.read(path, conventions)
+    if messages is not None:
+        module = selection.only(module, messages)
     texts = renderer.render(module, path.name, "decoders")
     key = _key(texts)
     name = f"{builder.module_name(module.package)}_{key[:12]}"  # nobody else's in sys.modules

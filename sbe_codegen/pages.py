@@ -6,11 +6,13 @@ address goes in here, and into nothing else. A test compares these with the file
 
 from __future__ import annotations
 
+from .extras import DISTRIBUTION
+
 DECODE = "howto/decode"
 OWN_SCHEMA = "howto/own_schema"
 FEED = "howto/feed"
 
 
 def page(name: str) -> str:
-    """How a text names a page: ``docs/howto/decode.md of binance-sbe``."""
-    return f"docs/{name}.md of binance-sbe"
+    """How a text names a page, such as ``docs/howto/decode.md``, and what that is a part of."""
+    return f"docs/{name}.md of {DISTRIBUTION}"

@@ -6,7 +6,7 @@ Elements are matched by local name, whatever their namespace (SBE files in the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,6 +49,11 @@ def parse_bytes(content: bytes, file: str = "<bytes>") -> schema.Schema:
     """The same from bytes; ``file`` is the name that errors give. Nothing is included."""
     sources = Sources()
     return _Reader(sources).read_schema(sources.read(content, file))
+
+
+def _is_part(node: Any) -> bool:
+    """Whether it is the root of a file: a single type that a schema includes, say."""
+    return node.getparent() is None
 
 
 class _Reader:
@@ -152,6 +157,8 @@ class _Reader:
             "deprecated": self.number(node, "deprecated", _WIDEST),
             "description": " ".join((node.get("description") or "").split()),
             "semantic_type": (node.get("semanticType") or "").strip() or None,
+            "time_unit": (node.get("timeUnit") or "").strip() or None,
+            "epoch": (node.get("epoch") or "").strip() or None,
             "metadata": metadata,
         }
 
@@ -164,18 +171,18 @@ class _Reader:
         if local_name(root) != "messageSchema":
             sentence = "the root of an SBE schema is 'messageSchema'"
             raise SchemaError(*self.place(root), local_name(root), sentence)
-        for child in root:
+        for child in self.inside(root):
             local = local_name(child)
             if local == "types":
                 types += self.read_types(child)
             elif local == "message":
                 messages.append(self.read_message(child))
-            elif local == "include" and namespace(child.tag) == _XINCLUDE:
-                types += self.included(child)
+            elif local in self.type_readers() and _is_part(child):
+                types += self.one(root, child, self.type_readers())
             else:
                 self.ignored(child)
         if not messages and not self.errors:
-            self.fault(root, "the schema has no messages")
+            self.warn(root, "the schema has no messages")
         result = schema.Schema(
             file=self.sources.file_of(root),
             place=self.place(root),
@@ -191,31 +198,34 @@ class _Reader:
         )
         return replace(result, faults=tuple(self.errors), warnings=tuple(self.warnings))
 
-    def included(self, node: Any) -> list[schema.AnyType]:
-        """The types of the file that an XInclude names."""
-        try:
-            root = self.sources.include(node)
-        except SchemaTooLarge:
-            raise
-        except SchemaError as error:
-            self.errors += error.errors
-            return []
-        types = []
-        if local_name(root) == "types":
-            types = self.read_types(root)
-        else:
-            self.fault(root, "the root of an included file is 'types'")
-        self.sources.close()
-        return types
+    def inside(self, parent: Any) -> Iterator[Any]:
+        """The children of an element, in whose places are the roots of files for XIncludes.
+
+        Of a file whose root is such an element as ``parent`` itself (`types` in `types`, a whole
+        schema in a schema) it is what is in it; what else its root says is its own.
+        """
+        for child in parent:
+            if local_name(child) != "include" or namespace(child.tag) != _XINCLUDE:
+                yield child
+                continue
+            try:
+                root = self.sources.include(child)
+            except SchemaTooLarge:
+                raise
+            except SchemaError as error:
+                self.errors += error.errors
+                continue
+            if local_name(root) == local_name(parent):
+                yield from self.inside(root)
+            elif local_name(root) not in (*_ELEMENTS, "messageSchema"):
+                self.fault(root, "the root of an included file is 'types', 'message' or the like")
+            else:
+                yield root
+            self.sources.close()
 
     def read_types(self, node: Any) -> list[schema.AnyType]:
-        types: list[schema.AnyType] = []
-        for child in node:
-            if local_name(child) == "include" and namespace(child.tag) == _XINCLUDE:
-                types += self.included(child)
-            else:
-                types += self.one(node, child, self.type_readers())
-        return types
+        readers = self.type_readers()
+        return [each for child in self.inside(node) for each in self.one(node, child, readers)]
 
     def type_readers(self) -> dict[str, Callable[[Any], Any]]:
         return {
@@ -252,7 +262,7 @@ class _Reader:
             self.fault(node, f"is nested more than {_DEEPEST} deep")
             return []
         self.depth += 1
-        result = [each for child in node for each in self.one(node, child, readers)]
+        result = [each for child in self.inside(node) for each in self.one(node, child, readers)]
         self.depth -= 1
         return result
 
@@ -338,16 +348,21 @@ class _Reader:
         """Fields, then groups, then data: the order of the wire (SBE 1.0, "Message body")."""
         order = {"field": 0, "group": 1, "data": 2}
         reached = "field"
-        for child in node:
-            local = local_name(child)
-            if local in order:
+
+        def in_order(local: str, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            def read_next(child: Any) -> Any:
+                nonlocal reached
                 if order[local] < order[reached]:
                     self.fault(child, f"a {local} can't follow a {reached}: move it up")
                 reached = max(reached, local, key=order.__getitem__)
-        readers: dict[str, Callable[[Any], Any]] = {
-            "field": self.read_field,
-            "group": self.read_group,
-            "data": self.read_data,
+                return read(child)
+
+            return read_next
+
+        readers = {
+            "field": in_order("field", self.read_field),
+            "group": in_order("group", self.read_group),
+            "data": in_order("data", self.read_data),
         }
         children = self.children(node, readers)
         return {

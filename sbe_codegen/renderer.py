@@ -6,6 +6,8 @@ import, `stubs` for the types that a type checker sees, and `source` for what ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -16,6 +18,7 @@ from .rendering import specs, stubs
 from .rendering.fields import FieldRenderer
 from .rendering.levels import LevelRenderer
 from .rendering.source import checked, code, comment, doc, finished, joined, json_text, literal
+from .rendering.tuples import is_scaled
 from .runtime.decode.names import free
 from .version import __version__
 
@@ -63,13 +66,14 @@ class _Renderer:
         return {
             "banner": banner,
             "page": doc(pages.page(pages.DECODE)),
-            "package": module.package,
+            "package": doc(module.package),
             "schema_id": module.schema_id,
             "schema_version": module.version,
             "version": module.version,
             "byte_order": "bigEndian" if module.big_endian else "littleEndian",
             "order": literal(self.fields.numpy_order),
             "removed": literal(dict(module.removed)),
+            "packet": literal(asdict(module.packet)) if module.packet else "",
             "header": self.header(module.header),
             "enums": [self.enum(enum, taken) for enum in module.enums],
             "sets": [self.set(each, taken) for each in module.sets],
@@ -100,14 +104,14 @@ class _Renderer:
             ],
             "messages": messages,
             "framings": [self.levels.framing(*each) for each in self.levels.framings],
-            "union": joined(" | ", (message["name"] for message in messages)),
+            "union": joined(" | ", (message["name"] for message in messages)) or code("Any"),
             "has_decimals": self.has_decimals(),
             "has_datetimes": self.has_datetimes(),
         }
 
     def has_decimals(self) -> bool:
         levels = (level for message in self.fields.module.messages for level in ir.levels(message))
-        return any(field.exponent for level in levels for field in level.block.fields)
+        return any(is_scaled(field) for level in levels for field in level.block.fields)
 
     def has_datetimes(self) -> bool:
         levels = (level for message in self.fields.module.messages for level in ir.levels(message))
@@ -130,12 +134,19 @@ class _Renderer:
         header_names: dict[str, None] = {}  # in order
         for member in header.composite.members:  # named tuples have no names that begin with _
             header_names[free(member.name.lstrip("_") or "member", header_names)] = None
+        on_wire = list(header_names)
         values = []
         for i, member in enumerate(header.composite.members):
             if member.encoding.kind == "number" and not member.encoding.primitive.is_float:
                 values.append(self.fields.number(member))
             else:
                 values.append(code("read_element(HEADER_ELEMENTS, {}, &root, owner)", i))
+        for implied in header.implied:  # after those of the wire
+            name = names.member(implied)
+            header_names[free(name, header_names)] = None
+            values.append(code("sbe_header_{}(at)", name))
+        types: list[Any] = [stubs.of_field(member) for member in header.composite.members]
+        types += ["int"] * len(header.implied)
         return {
             "size": header.size,
             "names": literal(tuple(header_names)),
@@ -147,39 +158,42 @@ class _Renderer:
                 for target, member in required
                 if member is not None
             ],
+            "has_length": header.block_length is not None,
+            "implied": literal(tuple(header_names)[len(on_wire) :]),
             "spec": json_text(
-                specs.members(header.composite, self.fields.numpy_order, self.fields.composite_key)
+                specs.header(header, self.fields.numpy_order, self.fields.composite_key)
             ),
-            "fields": [
-                (name, stubs.of_field(member))
-                for name, member in zip(header_names, header.composite.members, strict=True)
-            ],
+            "fields": list(zip(header_names, types, strict=True)),
         }
 
     def enum(self, enum: ir.Enum, taken: set[str]) -> dict[str, Any]:
         return {
             "name": enum.name,
-            "schema_name": enum.schema_name,
+            "schema_name": doc(enum.schema_name),
+            "alias": enum.schema_name if _has_alias(enum, taken) else "",
             "primitive": enum.primitive.name,
             "null": enum.null,
+            "nulls": literal(enum.nulls),
             "members": enum.values,
-            "labels": literal({value.value: value.schema_name for value in enum.values}),
+            "labels": literal(_labels(enum.values)),
             "is_bool": literal(enum.is_bool),
             "metadata": literal({v.value: dict(v.metadata) for v in enum.values if v.metadata}),
-            "has_alias": _has_alias(enum, taken),
         }
 
     def set(self, each: ir.Set, taken: set[str]) -> dict[str, Any]:
+        metadata = {c.value: dict(c.metadata) for c in each.choices if c.metadata}
+        null = (each.null.value, each.null.schema_name) if each.null else None
         return {
             "name": each.name,
-            "schema_name": each.schema_name,
+            "schema_name": doc(each.schema_name),
+            "alias": each.schema_name if _has_alias(each, taken) else "",
             "primitive": each.primitive.name,
             "members": [
-                {"name": choice.name, "mask": 1 << choice.value} for choice in each.choices
+                *({"name": choice.name, "mask": 1 << choice.value} for choice in each.choices),
+                *([{"name": each.null.name, "mask": each.null.value}] if each.null else ()),
             ],
-            "labels": literal({choice.value: choice.schema_name for choice in each.choices}),
-            "metadata": literal({c.value: dict(c.metadata) for c in each.choices if c.metadata}),
-            "has_alias": _has_alias(each, taken),
+            "labels": literal(_labels(each.choices)),
+            "rest": code("{}, {}", literal(metadata), literal(null)),
         }
 
     def composite(self, composite: ir.Composite) -> dict[str, Any]:
@@ -190,9 +204,17 @@ class _Renderer:
         }
 
 
+def _labels(values: Sequence[ir.Value]) -> dict[int, str]:
+    """The names of numbers; of two for one number, the first."""
+    result: dict[int, str] = {}
+    for value in values:
+        result.setdefault(value.value, value.schema_name)
+    return result
+
+
 def _has_alias(made: ir.Enum | ir.Set, taken: set[str]) -> bool:
     """Whether the schema's own spelling, with a small first letter, is a name in the module too."""
     name = made.schema_name
     return made.name == names.type_name(name) != name and (
-        names.class_name(name) == name and name not in taken
+        names.is_identifier(name) and names.class_name(name) == name and name not in taken
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from . import ir, limits, names, schema
+from . import ir, limits, names, schema, times
 from .conventions import Conventions
 from .enumerations import Enumerations
 from .errors import SchemaError
@@ -31,15 +31,19 @@ class _Resolver:
     def __init__(self, source: schema.Schema, conventions: Conventions) -> None:
         self.faults = Faults(source)
         self.enumerations = Enumerations(self.faults, source)
-        self.types = Types(self.faults, self.enumerations)
+        self.types = Types(self.faults, self.enumerations, conventions)
         self.framing = Framing(self.faults, self.types, conventions)
+        self.conventions = conventions
+        self.current = ""  # the message
+        self.tied = 0  # fields with an exponent that an attribute names
         self.head: ir.Header | None = None
 
     def module(self) -> ir.Module:
         source = self.faults.source
         if source.package and not all(map(names.is_identifier, source.package.split("."))):
-            sentence = f"package '{source.package}' is not names with dots between them"
-            self.faults.add("messageSchema", source.place, sentence)
+            sentence = f"package '{source.package}' is not names with dots between them: the module"
+            sentence = f"{sentence} is '{names.module(source.package)}', unless --package says so"
+            self.faults.warn("messageSchema", source.place, sentence)
         self.types.resolve_types()
         with suppress(Stop):
             self.head = self.framing.header()
@@ -50,6 +54,13 @@ class _Resolver:
         )
         if self.head is None or self.faults.errors:
             raise Stop
+        if self.tied and self.conventions.exponent is None:
+            sentence = (
+                f"{self.tied} field{'s have' if self.tied > 1 else ' has'} an attribute exponent, "
+                "taken as a power of ten: mantissa x 10^exponent. If it counts decimals, say "
+                'exponent = "decimals" in conventions (else "power")'
+            )
+            self.faults.note("messageSchema", source.place, sentence)
         made = self.enumerations.named.values()
         return ir.Module(
             package=source.package,
@@ -64,16 +75,22 @@ class _Resolver:
             var_data=tuple(each for each in self.framing.var_data.values() if each),
             messages=tuple(messages),
             removed=dict(self.framing.conventions.removed),
-            warnings=tuple(str(warning) for warning in self.faults.warnings),
+            warnings=(
+                *(str(warning) for warning in self.faults.warnings),
+                *(ir.Note(note) for note in self.faults.notes),
+            ),
+            packet=self.framing.conventions.packet,
         )
 
     def message(self, source: schema.Message) -> ir.Message:
-        path = source.name
+        path = self.current = source.name
         self.faults.check(source, path)
         root = self.block(source, path, (), source.since_version)
         if self.head is not None:
             self.framing.fits(source.id, self.head.template_id, path, source.place, "id")
-            self.framing.fits(root.length, self.head.block_length, path, source.place, "a block of")
+            length = self.head.block_length
+            if length is not None:
+                self.framing.fits(root.length, length, path, source.place, "a block of")
         self.identities(source, path)
         taken = {field.name for field in root.fields}
         groups = self.groups(source, path, (root.fields,), source.since_version, taken)
@@ -129,7 +146,7 @@ class _Resolver:
                         f"there since {newest}: new fields go to the end of a block"
                     )
                     self.faults.warn(place, each.place, sentence)
-                newest = max(newest, found.since)
+                newest = max(newest, *(since for since, _ in found.sent()), found.since)
         if source.block_length and source.block_length < position:
             sentence = (
                 f"blockLength {source.block_length} is less than the {position} of its fields"
@@ -168,7 +185,7 @@ class _Resolver:
             raise self.faults.add(path, source.place, sentence)
         offset = self.types.offset(source.offset, position, encoding, path, source.place)
         name = self.faults.claim_name(names.attribute(source.name), taken, path, source.place)
-        return ir.Field(
+        made = ir.Field(
             name=name,
             c_name=names.c_member(name),
             schema_name=source.name,
@@ -179,11 +196,14 @@ class _Resolver:
             since=max(source.since_version, encoding.since),
             optional=presence == "optional" and encoding.constant is None,
             exponent=None,
+            time=None,
             metadata=source.metadata,
             deprecated=source.deprecated,
             description=source.description or encoding.description,
             place=source.place,
         )
+        time = times.of_field(made, source, self.conventions, self.faults, path)
+        return replace(made, time=time)
 
     def made_constant(self, source: schema.Field, encoding: ir.Encoding, path: str) -> ir.Encoding:
         """A field of a type that is not constant itself: its valueRef gives the value."""
@@ -213,8 +233,9 @@ class _Resolver:
     ) -> list[ir.Field]:
         """The fields, mantissas with the place of the exponent that their attribute names.
 
-        It is looked up from the innermost block out. An attribute of a foreign namespace may mean
-        anything: one that names no exponent is left alone, with a warning.
+        Or that conventions do. It is looked up from the innermost block out. An attribute of a
+        foreign namespace may mean anything: one that names no exponent is left alone, with a
+        warning.
         """
         attributes = {each.name: each.exponent for each in source.fields if each.exponent}
         result = []
@@ -222,10 +243,15 @@ class _Resolver:
             self.faults.budget.check(field.place)
             wanted = attributes.get(field.schema_name)
             encoding = _mantissa(field.encoding)
-            if wanted and encoding is not None:
-                exponent = _exponent(field, wanted, (fields, *outer))
-                if exponent is not None:
-                    field = replace(field, exponent=exponent, encoding=encoding)
+            asked = [wanted] if wanted else self.conventions.exponent_names(field.schema_name)
+            for each in asked if encoding is not None else ():
+                exponent = _exponent(field, each, (fields, *outer), wanted is not None)
+                if encoding is not None and exponent is not None:
+                    negated = self.conventions.exponent == "decimals"
+                    exponent = replace(exponent, negated=negated)
+                    field = replace(field, exponent=exponent, encoding=encoding, time=None)
+                    self.tied += wanted is not None
+                    break
             if wanted and field.exponent is None:
                 reason = (
                     "only a whole number can have one"
@@ -281,7 +307,12 @@ class _Resolver:
             deprecated=source.deprecated,
             description=source.description,
             place=source.place,
+            may_end=self.may_end(path, source.name),
         )
+
+    def may_end(self, path: str, name: str) -> bool:
+        """Whether frames may end before a group or data: those of a message, not of entries."""
+        return path == f"{self.current}.{name}" and self.conventions.may_end_before(path)
 
     def datas(
         self, source: schema.Message | schema.Group, path: str, taken: set[str]
@@ -310,13 +341,19 @@ class _Resolver:
             deprecated=source.deprecated,
             description=source.description,
             place=source.place,
+            may_end=self.may_end(path, source.name),
         )
 
 
-def _exponent(mantissa: ir.Field, wanted: str, scopes: _Scopes) -> ir.Exponent | None:
+def _exponent(
+    mantissa: ir.Field, wanted: str, scopes: _Scopes, is_exact: bool
+) -> ir.Exponent | None:
+    """``is_exact``: an attribute says the name; conventions take no notice of capitals."""
     for levels, scope in enumerate(scopes):
         for field in scope:
-            if field.schema_name == wanted and field is not mantissa:
+            name = field.schema_name
+            is_it = name == wanted if is_exact else name.lower() == wanted.lower()
+            if is_it and field is not mantissa:
                 encoding = field.encoding
                 is_small = encoding.primitive.name in ("int8", "uint8")
                 is_number = encoding.kind == "number" and is_small
@@ -336,8 +373,8 @@ def _mantissa(encoding: ir.Encoding) -> ir.Encoding | None:
 
 def _minimums(fields: Sequence[ir.Field]) -> tuple[ir.Minimum, ...]:
     """The least block length for each version that adds fields, oldest first."""
-    ends = {0: 0}  # since version -> the end of the last field that is there by then
+    ends = {0: 0}  # since version -> the end of the last value that is there by then
     end = 0
-    for field in sorted((field for field in fields if field.size), key=lambda each: each.since):
-        ends[field.since] = end = max(end, field.end)
+    for since, reached in sorted(each for field in fields for each in field.sent()):
+        ends[since] = end = max(end, reached)
     return tuple(ir.Minimum(since, end) for since, end in ends.items())

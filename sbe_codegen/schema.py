@@ -7,7 +7,7 @@ namespaces (``mbx:exponent``, ...) among them, as ``metadata``, by local name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from .errors import Place, SchemaError
 
@@ -22,6 +22,8 @@ class Element:
     deprecated: int | None = None
     description: str = ""
     semantic_type: str | None = None
+    time_unit: str | None = None
+    epoch: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,6 +80,20 @@ class Composite(Element):
 
 
 AnyType = Type | Enum | Set | Composite
+
+
+def alike(one: object, other: object) -> bool:
+    """Whether two elements say the same, wherever they stand and however they are described."""
+    return _said(one) == _said(other)
+
+
+def _said(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_said, value))
+    if not isinstance(value, Element):
+        return value
+    told = (each.name for each in fields(value) if each.name not in ("place", "description"))
+    return (type(value).__name__, *((name, _said(getattr(value, name))) for name in told))
 
 
 @dataclass(frozen=True)

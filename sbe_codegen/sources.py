@@ -17,6 +17,9 @@ from . import limits
 from .errors import Place, SchemaError, SchemaTooLarge
 
 _STUB = re.compile(rb"[\w.\-/\\ ]+\.xml\s*")
+_ABROAD = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:|//|/|\\")  # no path from here
+_DOCTYPE = re.compile(r"<!DOCTYPE\s+[^\s<>\[]+\s*>")
+_XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
 def local_name(node: Any) -> str:
@@ -27,6 +30,33 @@ def local_name(node: Any) -> str:
 
 def namespace(tag: Any) -> str:
     return tag[1:].partition("}")[0] if isinstance(tag, str) and tag.startswith("{") else ""
+
+
+def _declares_nothing(root: Any, content: bytes) -> bool:
+    """Whether the DOCTYPE is a name and nothing else: no subset, and no file elsewhere.
+
+    libxml2 keeps little of what it says, so the text is looked at: whatever looks like a DOCTYPE.
+    """
+    info = root.getroottree().docinfo
+    try:
+        text = content.decode(info.encoding or "utf-8")
+    except (LookupError, ValueError):
+        return False
+    found = text.count("<!DOCTYPE")
+    harmless = found > 0 and len(_DOCTYPE.findall(text)) == found
+    declared = [*info.internalDTD.iterentities(), *info.internalDTD.iterelements()]
+    return harmless and not declared and not info.system_url and not info.public_id
+
+
+def _base(node: Any) -> tuple[Path, str | None]:
+    """The folder that xml:base puts in front of what ``node`` names, and why it may not."""
+    base = Path()
+    for each in [node, *node.iterancestors()][::-1]:
+        given = (each.get(_XML_BASE) or "").strip()
+        if _ABROAD.match(given):
+            return base, f"xml:base '{given}' is not a relative path: only files beside are read"
+        base = base / given.rpartition("/")[0]
+    return base, None
 
 
 class Sources:
@@ -93,8 +123,11 @@ class Sources:
             reason = (error.msg or "it has no element").partition(", line ")[0]
             sentence = f"is not well-formed XML: {reason}"
             raise SchemaError(file, error.lineno or 0, "", sentence) from None
-        if root.getroottree().docinfo.internalDTD is not None:
-            raise SchemaError(file, 1, "DOCTYPE", "a schema has none: entities are not expanded")
+        if root.getroottree().docinfo.internalDTD is not None and not _declares_nothing(
+            root, content
+        ):
+            sentence = "a schema has none that declares anything: entities are not expanded"
+            raise SchemaError(file, 1, "DOCTYPE", sentence)
         self.files[root] = file
         return root
 
@@ -105,7 +138,7 @@ class Sources:
         refusal = None
         if not href:
             refusal = "attribute 'href' is missing"
-        elif re.match(r"[A-Za-z][A-Za-z0-9+.\-]+:|//|/|\\", href):
+        elif _ABROAD.match(href):
             refusal = f"href '{href}' is not a relative path: only files beside the schema are read"
         elif node.get("parse", "xml") != "xml" or node.get("xpointer"):
             refusal = "only whole XML files can be included: remove 'parse' and 'xpointer'"
@@ -113,7 +146,9 @@ class Sources:
             refusal = "a schema that is not in a file can't include others"
         elif len(self.chain) > limits.FILES_DEEP:
             refusal = f"files are included more than {limits.FILES_DEEP} deep"
-        path = Path(place.file).parent / href
+        base, wrong = _base(node)
+        refusal = refusal or wrong
+        path = Path(place.file).parent / base / href
         if refusal is None:
             real = Path(os.path.realpath(path))
             if not real.is_relative_to(self.folder):

@@ -11,7 +11,8 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 
-from . import ir, limits, names, schema
+from . import ir, limits, names, schema, times
+from .conventions import Conventions
 from .enumerations import Enumerations
 from .errors import Place
 from .faults import Faults, Stop
@@ -26,15 +27,22 @@ _INDENT = re.compile(r"^[ \t\r]*\n\s*|\s*\n[ \t\r]*$")
 class Types:
     """Resolves each named type once."""
 
-    def __init__(self, faults: Faults, enumerations: Enumerations) -> None:
+    def __init__(
+        self, faults: Faults, enumerations: Enumerations, conventions: Conventions
+    ) -> None:
         self.faults = faults
+        self.conventions = conventions
         self.enumerations = enumerations
         self.encodings: dict[str, ir.Encoding | None] = {}
         self.open: list[str] = []  # the named types that are being resolved, outermost first
 
     def resolve_types(self) -> None:
         for each in self.faults.source.types:
-            if each.name in self.enumerations.declared:
+            before = self.enumerations.declared.get(each.name)
+            if before is not None and schema.alike(before, each):
+                sentence = f"type '{each.name}' is defined twice, both times alike"
+                self.faults.warn(each.name, each.place, sentence)
+            elif before is not None:
                 self.faults.add(each.name, each.place, f"type '{each.name}' is defined twice")
             elif each.name in PRIMITIVES and not (
                 isinstance(each, schema.Type) and each.primitive == each.name
@@ -85,21 +93,28 @@ class Types:
         if isinstance(source, schema.Enum):
             enum = self.enumerations.enum(source, path, owner)
             size = enum.primitive.size
-            made = ir.Encoding("enum", enum.primitive, 1, size, None, enum.null, enum=enum)
+            presence = "optional" if enum.optional else None
+            made = ir.Encoding("enum", enum.primitive, 1, size, presence, enum.null, enum=enum)
         elif isinstance(source, schema.Set):
             choices = self.enumerations.set(source, path, owner)
             size = choices.primitive.size
-            made = ir.Encoding("set", choices.primitive, 1, size, None, None, set=choices)
+            null = choices.null.value if choices.null else None
+            made = ir.Encoding("set", choices.primitive, 1, size, None, null, set=choices)
         else:
             composite = self.composite(source, path)
             char = PRIMITIVES["char"]
+            first = composite.wire_fields[:1]
+            presence = "optional" if first and first[0].optional else None
             made = ir.Encoding(
-                "composite", char, 1, composite.size, None, None, composite=composite
-            )
+                "composite", char, 1, composite.size, presence, None, composite=composite,
+                since=min((each.since for each in composite.wire_fields), default=0),
+            )  # fmt: skip
         return replace(
             made,
-            since=source.since_version,
+            since=max(source.since_version, made.since),
             semantic_type=source.semantic_type,
+            time_unit=source.time_unit,
+            epoch=source.epoch,
             description=source.description,
         )
 
@@ -115,9 +130,9 @@ class Types:
             raise self.faults.add(path, source.place, sentence)
         null: float | None = primitive.null
         if source.null_value is not None:
-            if source.presence != "optional":
-                sentence = 'nullValue is for optional types: add presence="optional"'
-                raise self.faults.add(path, source.place, sentence)
+            if source.presence in ("required", "constant"):
+                sentence = f"nullValue is for optional fields, and the type is {source.presence}"
+                self.faults.warn(path, source.place, sentence)
             null = self.null(source, primitive, path)
         low = self.bound(source.min_value, primitive, path, source.place)
         high = self.bound(source.max_value, primitive, path, source.place)
@@ -160,6 +175,8 @@ class Types:
             constant=constant,
             since=source.since_version,
             semantic_type=source.semantic_type,
+            time_unit=source.time_unit,
+            epoch=source.epoch,
             description=source.description,
         )
 
@@ -253,24 +270,25 @@ class Types:
                 stopped = True
                 continue
             name = self.faults.claim_name(names.member(each.name), taken, place, each.place)
-            members.append(
-                ir.Field(
-                    name=name,
-                    c_name=names.c_member(name),
-                    schema_name=each.name,
-                    id=0,
-                    type_name=each.type if isinstance(each, schema.Ref) else each.name,
-                    encoding=encoding,
-                    offset=offset,
-                    since=0,
-                    optional=encoding.presence == "optional",
-                    exponent=None,
-                    metadata=each.metadata,
-                    deprecated=each.deprecated,
-                    description=each.description or encoding.description,
-                    place=each.place,
-                )
+            made = ir.Field(
+                name=name,
+                c_name=names.c_member(name),
+                schema_name=each.name,
+                id=0,
+                type_name=each.type if isinstance(each, schema.Ref) else each.name,
+                encoding=encoding,
+                offset=offset,
+                since=max(each.since_version, encoding.since),
+                optional=encoding.presence == "optional",
+                exponent=None,
+                time=None,
+                metadata=each.metadata,
+                deprecated=each.deprecated,
+                description=each.description or encoding.description,
+                place=each.place,
             )
+            time = times.of_field(made, each, self.conventions, self.faults, place)
+            members.append(replace(made, time=time))
             if encoding.constant is None:
                 position = offset + encoding.size
         self.faults.unique(

@@ -21,9 +21,10 @@ sys.path += [
 ]
 
 from oracle import Schema
-from random_schema import SEEDS, has_counts, random_schema
+from random_schema import SEEDS, conventions, has_counts, random_schema
 
 from sbe_codegen import builder
+from sbe_codegen.conventions import Conventions
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -60,17 +61,17 @@ def captures() -> Path:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], ModuleType]:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModuleType]:
     """Compiles the text of a schema to an importable module, without optimisation."""
 
-    def build(name: str, text: str) -> ModuleType:
+    def build(name: str, text: str, conventions: Conventions | None = None) -> ModuleType:
         directory = tmp_path_factory.mktemp(name)
         schema = directory / f"{name}.xml"
         schema.write_text(text, encoding="utf-8")
         before = os.environ.get("SBE_BUILD", "")
         os.environ["SBE_BUILD"] = before or "debug"
         try:
-            path = builder.build(schema, directory, name)
+            path = builder.build(schema, directory, name, conventions)
         finally:
             os.environ["SBE_BUILD"] = before
         spec = importlib.util.spec_from_file_location(name, path)
@@ -94,7 +95,7 @@ def random_module(request: pytest.FixtureRequest, compiled: Any) -> tuple[Module
     seed = request.param
     order = "littleEndian" if seed % 2 else "bigEndian"
     text = random_schema(seed, order, 14, has_counts(seed))
-    return compiled(f"random_{seed}", text), Schema(text)
+    return compiled(f"random_{seed}", text, Conventions(**conventions(seed))), Schema(text)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

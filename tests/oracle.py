@@ -25,6 +25,10 @@ PRIMITIVES = {
 
 
 def snake(name: str) -> str:
+    """The attribute for a name; what no identifier can have becomes an underscore."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        name = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
+        name = f"n{name}" if not name or name[0] in "0123456789" else name
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
@@ -50,6 +54,7 @@ class Kind:
         self.length, self.charset = 1, node.get("characterEncoding")
         self.members: list[Member] = []
         self.labels: dict[int, str] = {}
+        self.null_label: str | None = None
         if self.tag == "composite":
             position = 0
             for child in node:
@@ -58,6 +63,10 @@ class Kind:
                 if member.kind.constant is None:
                     position = member.offset + member.kind.size
             self.size = position
+            sent = [member for member in self.members if member.kind.size]
+            if sent:  # it is there, and may be null, as its members are
+                self.since = max(self.since, min(member.since for member in sent))
+                self.presence = "optional" if sent[0].optional else None
             return
         named = node.get("primitiveType") or node.get("encodingType") or ""
         if named in schema.types:
@@ -68,14 +77,19 @@ class Kind:
             self.primitive, null = named, node.get("nullValue")
         self.code, self.size, default = PRIMITIVES[self.primitive]
         self.null = default if null is None else number_of(null, self.primitive)
+        # Of characters NUL is null, and so is the null value that is declared.
+        self.nulls = {self.null, 0} if self.primitive == "char" else {self.null}
+        if self.tag == "enum" and named in schema.types:
+            self.presence = schema.types[named].get("presence")
         if self.tag == "set":
             self.code = self.code.upper()
         if self.tag in ("enum", "set"):
             for value in node:
                 text = (value.text or "").strip()
-                self.labels[number_of(text, self.primitive if self.tag == "enum" else "int8")] = (
-                    value.get("name", "")
-                )
+                number = number_of(text, self.primitive if self.tag == "enum" else "int8")
+                self.labels.setdefault(number, value.get("name", ""))
+            if self.tag == "set":  # the only null of a set is one that has a name
+                self.null_label = self.labels.pop(self.null, None)
             return
         self.tag = "char" if self.primitive == "char" else "number"
         if self.presence == "constant":
@@ -120,8 +134,8 @@ class Kind:
         if self.tag == "array":
             value = [self.null] * self.length if value is None else value
             return struct.pack(f"{order}{self.length}{self.code}", *value)
-        if self.tag == "set":
-            value = value or 0
+        if self.tag == "set" and value is None:
+            value = 0 if self.null_label is None else self.null
         if self.tag == "mantissa":
             value = -(2 ** (8 * self.size - 1)) if value is None else value
             return value.to_bytes(self.size, "little" if order == "<" else "big", signed=True)
@@ -129,24 +143,53 @@ class Kind:
             value = value if value is None else ord(value)
         return struct.pack(order + self.code, self.null if value is None else value)
 
+    def parts(self, value: Any, offset: int, since: int) -> list[tuple[int, int, bytes]]:
+        """What is sent of a field: (since, offset, bytes), for each member of composites."""
+        if self.tag != "composite":
+            return [(since, offset, self.encode(value))]
+        return [
+            part
+            for member in self.members
+            if member.kind.size
+            for part in member.kind.parts(
+                None if value is None else value[member.name],
+                offset + member.offset,
+                max(since, member.since),
+            )
+        ]
+
+    def shown(self, value: Any, since: int, version: int) -> bytes:
+        """The bytes that a view or a copy has of a field whose sender is of ``version``."""
+        if self.tag != "composite":
+            return self.encode(value) if since <= version else self.absent()
+        out = bytearray(self.size)
+        for member in self.members:
+            if member.kind.size:
+                inner = None if value is None else value[member.name]
+                made = member.kind.shown(inner, max(since, member.since), version)
+                out[member.offset : member.offset + member.kind.size] = made
+        return bytes(out)
+
     def absent(self) -> bytes:
         """The bytes that a copy shows for a field that an older sender does not have."""
-        if self.tag == "composite":
-            return self.encode(None)
-        if self.tag in ("text", "char", "set"):
+        if self.tag in ("text", "char"):
             return bytes(self.size)
         return self.encode(None)
 
     # what is to come out
 
-    def expected(self, value: Any, optional: bool) -> Any:
+    def expected(self, value: Any, optional: bool, version: int) -> Any:
         if self.constant is not None:
             return self.constant
         if self.tag == "composite":
-            return self.expected_composite(value, optional)
+            return self.expected_composite(value, optional, version)
         if self.tag == "text":
             return None if optional and not value else value or ""
         if self.tag == "set":
+            if value is None:
+                value = 0 if self.null_label is None else self.null
+            if self.null_label is not None and value == self.null:
+                return None if optional else [self.null_label]
             names = [name for bit, name in self.labels.items() if value >> bit & 1]
             return names + [b for b in range(64) if value >> b & 1 and b not in self.labels]
         if self.tag == "array":
@@ -154,28 +197,30 @@ class Kind:
         if self.tag == "mantissa":
             return value
         if self.tag == "enum":
-            if value in (None, self.null):
+            value = self.null if value is None else value
+            if value in self.nulls and (optional or value not in self.labels):
                 return None
             return self.plain(self.labels[value]) if value in self.labels else value
         if self.tag == "char":
-            null = chr(int(self.null))
-            value = null if value is None else value
-            return None if optional and value == null else value
+            value = chr(int(self.null)) if value is None else value
+            return None if optional and ord(value) in self.nulls else value
         if value is None or (optional and (value != value or value == self.null)):
             return None if optional else (single(self.null, self.code) if value is None else value)
         return single(value, self.code)
 
-    def expected_composite(self, value: Any, optional: bool) -> Any:
+    def expected_composite(self, value: Any, optional: bool, version: int) -> Any:
         present = [m for m in self.members if m.kind.size]
-        if present:
+        if present and present[0].since <= version:
             first = present[0].kind
             inner = None if value is None else value[present[0].name]
-            if first.may_be_null(optional) and first.expected(inner, True) is None:
+            if first.may_be_null(optional) and first.expected(inner, True, version) is None:
                 return None
         return {
-            m.name: m.kind.expected(None if value is None else value[m.name], m.optional)
+            m.name: None
+            if m.since > version
+            else m.kind.expected(None if value is None else value[m.name], m.optional, version)
             if m.kind.size
-            else m.kind.expected(None, False)
+            else m.kind.expected(None, False, version)
             for m in self.members
         }
 
@@ -184,7 +229,9 @@ class Kind:
         if self.tag == "composite":
             present = [m.kind for m in self.members if m.kind.size]
             return bool(present) and present[0].may_be_null(optional)
-        return self.tag not in ("array", "set") and (optional or self.presence == "optional")
+        if self.tag == "set":
+            return self.null_label is not None and optional
+        return self.tag != "array" and (optional or self.presence == "optional")
 
 
 def single(value: Any, code: str) -> Any:
@@ -201,6 +248,7 @@ class Member:
             schema.kind(node.get("type", "")) if local(node) == "ref" else Kind(schema, node)
         )
         self.optional = self.kind.presence == "optional"
+        self.since = max(int(node.get("sinceVersion", 0)), self.kind.since)
         self.offset = int(node.get("offset", position))
 
 
@@ -225,8 +273,13 @@ class Field:
         if version < self.since:
             return None
         return (
-            self.constant if self.constant is not None else self.kind.expected(value, self.optional)
+            self.constant
+            if self.constant is not None
+            else self.kind.expected(value, self.optional, version)
         )
+
+    def parts(self, value: Any) -> list[tuple[int, int, bytes]]:
+        return self.kind.parts(value, self.offset, self.since)
 
 
 class Block:
@@ -246,15 +299,16 @@ class Block:
         """A sender of the latest version pads as the schema says; an older one only had less."""
         if version >= self.schema.version:
             return self.length
-        known = [f for f in self.fields if f.since <= version and f.size]
-        return max((f.offset + f.size for f in known), default=0)
+        known = [part for f in self.fields if f.size for part in f.parts(None)]
+        return max((at + len(part) for since, at, part in known if since <= version), default=0)
 
     def encode(self, values: dict[str, Any], version: int, surplus: bytes = b"") -> bytes:
         out = bytearray(self.length_at(version))
         for field in self.fields:
-            if field.since <= version and field.size:
-                encoded = field.kind.encode(values[field.name])
-                out[field.offset : field.offset + field.size] = encoded
+            if field.size:
+                for since, at, part in field.parts(values[field.name]):
+                    if since <= version:
+                        out[at : at + len(part)] = part
         return bytes(out) + surplus
 
     def expected(self, values: dict[str, Any], version: int) -> dict[str, Any]:

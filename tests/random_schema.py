@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ SEEDS = [
 VERSION = 3
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _BITS = {"uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64}
+_GROWN = ("grew", "grewInside")  # composites with members that came later
 _COUNTS = (
     '<type name="numGroups" primitiveType="uint16"/>'
     '<type name="numVarDataFields" primitiveType="uint16"/>'
@@ -24,6 +26,16 @@ _COUNTS = (
 def has_counts(seed: int) -> bool:
     """Whether header and dimensions of this schema count groups and var data."""
     return seed % 4 in (0, 3)
+
+
+def conventions(seed: int) -> dict[str, Any]:
+    """What the prose of the schema would say, as the arguments of `Conventions`."""
+    return {
+        "exponent": "decimals" if seed % 3 == 0 else "power",
+        "exponents": {"*Tied": "tieValue", "*ByName": "*Power"},
+        "times": {"*AtMs": "ms"},
+        "appended_is_absent": ("Message*.appended*",),
+    }
 
 
 def random_schema(seed: int, byte_order: str, messages: int = 14, counted: bool = False) -> str:
@@ -112,10 +124,50 @@ class _Writer:
             'presence="optional"/><type name="exponent" primitiveType="int8" presence="constant">-4'
             "</type></composite>",
             '<composite name="allConstant"><ref name="n" type="aNumber"/></composite>',
+            # What names its null, or has it from elsewhere.
+            '<enum name="namesNull" encodingType="uint8"><validValue name="Pre-Open">1</validValue>'
+            '<validValue name="Null Value">255</validValue><validValue name="again">1</validValue>'
+            "</enum>",
+            '<set name="setNamesNull" encodingType="uint8"><choice name="N/A">2</choice>'
+            '<choice name="NullValue">255</choice></set>',
+            '<type name="nullOfNone" primitiveType="int32" nullValue="-1"/>',
+            '<type name="charNULL" primitiveType="char" presence="optional" nullValue="0"/>',
+            '<enum name="onOptional" encodingType="nullAt7"><validValue name="a">1</validValue>'
+            '<validValue name="seven">7</validValue></enum>',
+            '<enum name="onChar" encodingType="charNULL"><validValue name="a">A</validValue>'
+            "</enum>",
+            # Decimals, and composites that grew.
+            '<composite name="sentDecimal"><type name="mantissa" primitiveType="int64"/>'
+            '<type name="exponent" primitiveType="int8"/></composite>',
+            '<composite name="maybeDecimal"><type name="exponent" primitiveType="int8" '
+            'presence="optional"/><type name="mantissa" primitiveType="int32" offset="2" '
+            'presence="optional" nullValue="-9"/></composite>',
+            '<composite name="hugeDecimal"><type name="mantissa" primitiveType="uint64"/><type '
+            'name="exponent" primitiveType="int16" presence="constant">-30</type></composite>',
+            '<composite name="price"><ref name="px" type="decimal"/><ref name="sz" '
+            'type="sentDecimal"/></composite>',
+            '<composite name="grew"><type name="time" primitiveType="uint32"/><type name="unit" '
+            'primitiveType="uint8" presence="optional" sinceVersion="2"/><ref name="more" '
+            'type="optionalInt" offset="8" sinceVersion="3"/></composite>',
+            '<composite name="grewInside"><type name="a" primitiveType="char"/><ref name="inside" '
+            'type="grew"/></composite>',
+            # Times.
+            '<type name="stamp" primitiveType="int64" semanticType="UTCTimestamp"/>',
+            '<type name="utcTimestampMs" primitiveType="int64" presence="optional"/>',
+            '<type name="atDay" primitiveType="uint16" semanticType="LocalMktDate" '
+            'presence="optional"/>',
+            '<type name="atClock" primitiveType="uint32" semanticType="UTCTimeOnly" '
+            'timeUnit="millisecond"/>',
+            '<composite name="stampUs" semanticType="UTCTimestamp"><type name="time" '
+            'primitiveType="int64" presence="optional"/><type name="unit" primitiveType="uint8" '
+            'presence="constant">6</type></composite>',
         ]
         names = ["optionalInt", "nullAt7", "sinceTwo", "optionalFloat", "optionalExponent",
                  "optionalChar", "tag", "utf", "maybeTag", "yesNo", "side", "named", "namedSet",
-                 "decimal", "allConstant", "text8"]  # fmt: skip
+                 "decimal", "allConstant", "text8", "namesNull", "setNamesNull", "nullOfNone",
+                 "charNULL", "onOptional", "onChar", "sentDecimal", "maybeDecimal", "hugeDecimal",
+                 "decimal", "sentDecimal", "price", "stamp", "utcTimestampMs", "atDay", "atClock",
+                 "stampUs", *_GROWN]  # fmt: skip
         for i, primitive in enumerate(_INTEGERS):
             length = rng.randrange(2, 5)
             out.append(f'<type name="many{i}" primitiveType="{primitive}" length="{length}"/>')
@@ -136,7 +188,7 @@ class _Writer:
                        f"{choices}</set>")  # fmt: skip
             names.append(f"set{bits}")
         self.kinds += names
-        members = [name for name in self.kinds if name not in ("text8", "sinceTwo")]
+        members = [name for name in self.kinds if name not in ("text8", "sinceTwo", *_GROWN)]
         for i in range(5):
             out.append(f'<composite name="comp{i}">{self.members(i, members)}</composite>')
             members.append(f"comp{i}")
@@ -199,6 +251,10 @@ class _Writer:
             parts.append(
                 f'<data name="data{i}" id="{300 + i}" type="{kind}" sinceVersion="{since}"/>'
             )
+        if depth == 0 and since == 0 and rng.random() < 0.4:
+            parts.append('<data name="appendedNote" id="390" type="text8"/>')
+        if depth == 0 and rng.random() < 0.5:
+            parts.insert(0, '<field name="tieValue" id="99" type="int8"/>')
         self.scopes.pop()
         return parts
 
@@ -236,6 +292,16 @@ class _Writer:
             else:
                 kinds = [s for s in self.kinds if since or s not in ("sinceTwo", "set8", "set16",
                                                                      "set32", "set64")]  # fmt: skip
+                # what grows moves all that comes after it: it is last, or there since it grew
+                last = i == count - 1 or since == VERSION
+                kinds = [s for s in kinds if last or s not in _GROWN]
                 optional = 'presence="optional"' if rng.random() < 0.3 else ""
-                out.append(head + f'type="{rng.choice(kinds)}" {optional}/>')
+                kind = rng.choice(kinds)
+                if kind in ("int64", "int32") and rng.random() < 0.7:
+                    ending = rng.choice(("Tied", "ByName", "AtMs", " odd/Name"))
+                    head = head.replace(name, name.replace("Value", ending))
+                    if ending == "ByName" and "Power" not in "".join(out):
+                        out.append(head.replace("ByName", "Power").replace(f'id="{i + 1}"',
+                                   f'id="{i + 50}"') + 'type="int8"/>')  # fmt: skip
+                out.append(head + f'type="{kind}" {optional}/>')
         return out

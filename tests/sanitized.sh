@@ -35,6 +35,7 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/runtime/tables/test_columns.py tests/runtime/decode/test_buffers.py tests/runtime/tables/test_groups.py tests/feed/intake/test_stats.py tests/feed/intake/test_arbiter.py \
     tests/books/test_book.py tests/feed/intake/test_frame_queue.py tests/feed/intake/test_backlog.py \
     tests/runtime/decode/test_full.py tests/runtime/decode/test_decode_errors.py tests/runtime/decode/test_unknown_elements.py \
+    tests/runtime/encode \
     tests/runtime/tables/test_nested_columns.py tests/runtime/decode/test_runtime_memory.py tests/runtime/decode/test_fuzz.py \
     tests/feed/transport/test_reader.py tests/feed/transport/test_reader_ends.py tests/feed/transport/test_rfc6455_fuzz.py \
     tests/tape/test_flat.py tests/tape/test_recorder.py tests/tape/test_tape.py \

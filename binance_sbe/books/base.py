@@ -131,6 +131,10 @@ class BaseBooks(Mapping[str, LiveBook]):
         names = [f"{name}@{kind}" for name in self._names for kind in _KINDS]
         return [name for name in names if name not in self.feed.streams]
 
+    def _now(self) -> tuple[float, int]:
+        """Seconds of the monotonic clock, and ns since 1970."""
+        return time.monotonic(), time.time_ns()
+
     def _link(self, symbol: str) -> Link:
         ledger = self.feed.ledger
         if self._is_closed:
@@ -174,7 +178,7 @@ class BaseBooks(Mapping[str, LiveBook]):
 
     def _take(self, event: Any) -> Any:
         self._taken_count += 1
-        applied = self._keeper.take(event, time.monotonic(), time.time_ns())
+        applied = self._keeper.take(event, *self._now())
         self._say()
         return applied
 
@@ -212,7 +216,7 @@ class BaseBooks(Mapping[str, LiveBook]):
     # snapshots
 
     def _tick(self) -> None:
-        self._keeper.tick(time.monotonic(), time.time_ns())
+        self._keeper.tick(*self._now())
         self._say()
 
     def _next_request(self, client: Client) -> tuple[str | None, float]:

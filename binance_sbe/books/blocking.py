@@ -98,9 +98,11 @@ class Books(BaseBooks):
 
     def __init__(self, feed: Feed, symbols: Iterable[str], **options: Any) -> None:
         super().__init__(feed, symbols, **options)
-        client = Client(url=feed.rest_url, **feed.route.for_rest())
-        self._requests = _Requests(client)
+        self._requests = self._new_requests()
         self._tick_at = self._ask_at = 0.0
+
+    def _new_requests(self) -> _Requests:
+        return _Requests(Client(url=self.feed.rest_url, **self.feed.route.for_rest()))
 
     # opening and closing
 

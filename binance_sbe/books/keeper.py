@@ -274,6 +274,15 @@ class Keeper:
         ]
         return min(found)[2] if found else None
 
+    def ask(self, symbol: str, why: str, now: float) -> None:
+        """A snapshot is to be fetched, whatever the book is like."""
+        self._want(self._kept[symbol], why, now)
+
+    def is_fetching(self, symbol: str) -> bool:
+        """Whether its snapshot was asked for, and has not come."""
+        need = self._kept[symbol].need
+        return need is not None and need.is_fetching
+
     def begin(self, symbol: str) -> None:
         """Its snapshot is about to be asked for; `snapshot` or `failed` is to follow."""
         kept = self._kept[symbol]

@@ -61,9 +61,7 @@ class Books(Asynchronous, BaseBooks):
             raise RuntimeError("these books were opened before")
         self._is_open = True
         try:
-            if self._client is None:
-                self._client = Client(url=self.feed.rest_url, **self.feed.route.for_rest())
-                await self._stack.enter_async_context(self._client)
+            await self._open_client()
             if self._owns_feed:
                 await self._stack.enter_async_context(self.feed)
             await self.feed.subscribe(*self._missing_streams())
@@ -71,11 +69,23 @@ class Books(Asynchronous, BaseBooks):
             await self._stack.aclose()
             raise
         self._tick()
+        self._start_tasks()
+        self._start_pump()
+        return self
+
+    async def _open_client(self) -> None:
+        if self._client is None:
+            self._client = Client(url=self.feed.rest_url, **self.feed.route.for_rest())
+            await self._stack.enter_async_context(self._client)
+
+    def _start_tasks(self) -> None:
         self._spawn(self._tend())
         for _ in range(AT_ONCE):
             self._spawn(self._fetch())
-        self._start_pump()
-        return self
+
+    def _source(self) -> AsyncIterator[Any]:
+        """The events."""
+        return self.feed.__aiter__()
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
@@ -127,7 +137,7 @@ class Books(Asynchronous, BaseBooks):
             if self._pump is not None:
                 self._pump.cancel()
                 await asyncio.gather(self._pump, return_exceptions=True)
-            async for event in self.feed:
+            async for event in self._source():
                 taken = self._taken(event)
                 if taken is not None:
                     yield taken
@@ -146,7 +156,7 @@ class Books(Asynchronous, BaseBooks):
         """Keeps the books in step while nobody iterates."""
         while True:
             try:
-                async for event in self.feed:
+                async for event in self._source():
                     self._taken(event)
                 self._fail(RuntimeError("the feed is closed"))
                 return

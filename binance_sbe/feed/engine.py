@@ -91,7 +91,7 @@ class Engine:
         recorder.begin(self.url, names, self._backlog, self._ledger)
         for number, peer in list(self._peers.items()):
             if peer.record is not None:
-                recorder.opened(number, peer.source.name)
+                recorder.opened(number, peer.source.name, time.time_ns())
                 recorder.entered(number, self._arbiter.covered(peer.source))
         self._recorder = self._ledger.recorder = recorder
         self._backlog.tap = recorder.tap
@@ -106,9 +106,10 @@ class Engine:
             return
         peer.transport, peer.is_up = transport, True
         self._backlog.stopped = True  # it may have stopped when there was nobody to resume it
-        peer.record = ConnectionRecord(peer.source.name, peer.source, time.time_ns())
+        now = time.time_ns()
+        peer.record = ConnectionRecord(peer.source.name, peer.source, now)
         self._ledger.note_connection(peer.record)
-        self._recorder.opened(number, peer.source.name)
+        self._recorder.opened(number, peer.source.name, now)
         self.supervisor.opened(number, time.monotonic())
         self.act()
 
@@ -364,8 +365,9 @@ class Engine:
         whole = left.whole
         if left.cause == RENEWED and peer.transport is not None:  # the end may have come since
             whole = whole or peer.transport.is_whole
-        self._recorder.ended(number, left.cause, whole)
+        now = time.time_ns()
+        self._recorder.ended(number, left.cause, whole, now)
         self._arbiter.leave(peer.source, left.cause, whole)
         if peer.record is not None:
-            self._ledger.note_end(peer.record, time.time_ns(), left.cause)
+            self._ledger.note_end(peer.record, now, left.cause)
         self.release()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from sbe_codegen.runtime.errors import DecodeError
@@ -38,10 +38,13 @@ class Feed(Asynchronous, BaseFeed):
     def __init__(self, plan: Plan) -> None:
         self._bell = Bell()
         super().__init__(plan, self._bell)
-        self._connections = Connections(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings)
+        self._connections = self._new_connections(plan)
         self._engine = self._connections.engine
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_waited = False  # somebody waits for frames now
+
+    def _new_connections(self, plan: Plan) -> Connections:
+        return Connections(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings)
 
     # opening and closing
 
@@ -132,10 +135,8 @@ class Feed(Asynchronous, BaseFeed):
                 raise no_streams()
             self._alone()
             self._is_waited = True
-            rings = self._bell.listen()
             try:
-                self._consumed()  # what is wanted now may have room that it had not before
-                await rings
+                await self._rings()
             finally:
                 self._is_waited = False
         self._check_overflow()
@@ -147,6 +148,12 @@ class Feed(Asynchronous, BaseFeed):
             raise RuntimeError(
                 "another task waits for the next frame of this feed: a feed has one consumer"
             )
+
+    def _rings(self) -> Awaitable[object]:
+        """What ends when something has come after this."""
+        rings = self._bell.listen()
+        self._consumed()  # what is wanted now may have room that it had not before
+        return rings
 
     def _consumed(self) -> None:
         """Lets the transports go on, once half of what they may hold is taken."""
@@ -204,9 +211,7 @@ class Feed(Asynchronous, BaseFeed):
             while not calls.ended and not engine.is_over:
                 if not self._connections.has_streams:
                     raise no_streams()
-                rings = self._bell.listen()
-                self._consumed()
-                await rings
+                await self._rings()
             if not calls.ended:
                 self._consumed()  # what connections that have ended had read, and had no room for
         except BaseException as error:

@@ -44,7 +44,7 @@ class Moved(BaseFeed):
         # Nobody is to be woken: who moves the feed sees what came. `bool` does nothing, in C: amid
         # a read no signal's handler is to raise, which would end the connection.
         super().__init__(plan, bool)
-        self._loop = Loop(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings, spin)
+        self._loop = self._new_loop(plan, spin)
         self._engine = self._loop.engine
         self._lock = threading.Lock()
         self._mover = 0  # the thread
@@ -54,6 +54,9 @@ class Moved(BaseFeed):
         self._requests: deque[_Request] = deque()
         self._look_at = 0.0
         self._pin: Pin | None = None
+
+    def _new_loop(self, plan: Plan, spin: bool) -> Loop:
+        return Loop(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings, spin)
 
     def close(self) -> None:
         """Closes the connections; iteration ends after the frames that have arrived.

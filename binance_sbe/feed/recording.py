@@ -42,14 +42,14 @@ class Recorder:
     def asked(self, streams: Iterable[str]) -> None:
         """The user wants more streams."""
 
-    def opened(self, number: int, name: str) -> None:
-        """A connection is there."""
+    def opened(self, number: int, name: str, now_ns: int) -> None:
+        """A connection is there, since ``now_ns``."""
 
     def entered(self, number: int, streams: Iterable[str]) -> None:
         """The connection brings these from now on."""
 
-    def ended(self, number: int, cause: str, whole: bool) -> None:
-        """The connection brings nothing any more, and all that it brought was taken."""
+    def ended(self, number: int, cause: str, whole: bool, now_ns: int) -> None:
+        """It brings nothing from ``now_ns`` on, and all that it brought was taken."""
 
     def forgotten(self, streams: Iterable[str]) -> None:
         """Streams are not wanted any more."""

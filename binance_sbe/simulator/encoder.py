@@ -1,68 +1,67 @@
-"""Events of the simulated market -> SBE frames of schema 1, version 0, by hand and by `struct`.
-
-Shares nothing with the decoders: layouts are those of the published stream schema.
-"""
+"""Events of the simulated market -> SBE frames of schema 1, version 0, as Binance sends them."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
+from typing import Any
 
-from .events import BestBidAsk, Depth, Diff, Level, Trade, Trades
+import numpy as np
 
-_HEADER = struct.Struct("<HHHH")
-_TRADES = struct.Struct("<qqbbHI")
-_TRADE = struct.Struct("<qqqB")
-_BEST = struct.Struct("<qqbbqqqq")
-_DEPTH = struct.Struct("<qqbb")
-_DIFF = struct.Struct("<qqqbb")
-_LEVELS = struct.Struct("<HH")
-_LEVEL = struct.Struct("<qq")
+from binance_sbe import spot_stream
+
+from .events import BestBidAsk, Depth, Diff, Level, Trades
+
+_LEVELS = spot_stream.DepthDiffStreamEvent.BIDS_DTYPE  # those of snapshots are laid out alike
+_Array = np.ndarray[Any, Any]
 
 
 def encode(event: Trades | BestBidAsk | Depth | Diff) -> bytes:
     """The frame of one event: header, root block, groups, symbol."""
-    exponents = event.price_exponent, event.qty_exponent
     match event:
         case Trades():
-            return b"".join(
-                (
-                    _HEADER.pack(18, 10000, 1, 0),
-                    _TRADES.pack(
-                        event.event_time,
-                        event.transact_time,
-                        *exponents,
-                        _TRADE.size,
-                        len(event.trades),
-                    ),
-                    *map(_trade, event.trades),
-                    _text(event.symbol),
-                )
+            return spot_stream.TradesStreamEvent.encode(
+                event_time=event.event_time,
+                transact_time=event.transact_time,
+                price_exponent=event.price_exponent,
+                qty_exponent=event.qty_exponent,
+                trades=[trade._asdict() for trade in event.trades],
+                symbol=event.symbol,
             )
         case BestBidAsk():
-            levels = *event.bid, *event.ask
-            body = _BEST.pack(event.event_time, event.update_id, *exponents, *levels)
-            return _HEADER.pack(50, 10001, 1, 0) + body + _text(event.symbol)
-        case Depth():
-            root = _DEPTH.pack(event.event_time, event.update_id, *exponents)
-            head = _HEADER.pack(18, 10002, 1, 0) + root
-        case Diff():
-            root = _DIFF.pack(
-                event.event_time, event.first_update_id, event.last_update_id, *exponents
+            (bid_price, bid_qty), (ask_price, ask_qty) = event.bid, event.ask
+            return spot_stream.BestBidAskStreamEvent.encode(
+                event_time=event.event_time,
+                book_update_id=event.update_id,
+                price_exponent=event.price_exponent,
+                qty_exponent=event.qty_exponent,
+                bid_price=bid_price,
+                bid_qty=bid_qty,
+                ask_price=ask_price,
+                ask_qty=ask_qty,
+                symbol=event.symbol,
             )
-            head = _HEADER.pack(26, 10003, 1, 0) + root
-    return head + _levels(event.bids) + _levels(event.asks) + _text(event.symbol)
+        case Depth():
+            return spot_stream.DepthSnapshotStreamEvent.encode(
+                event_time=event.event_time,
+                book_update_id=event.update_id,
+                price_exponent=event.price_exponent,
+                qty_exponent=event.qty_exponent,
+                bids=_levels(event.bids),
+                asks=_levels(event.asks),
+                symbol=event.symbol,
+            )
+        case Diff():
+            return spot_stream.DepthDiffStreamEvent.encode(
+                event_time=event.event_time,
+                first_book_update_id=event.first_update_id,
+                last_book_update_id=event.last_update_id,
+                price_exponent=event.price_exponent,
+                qty_exponent=event.qty_exponent,
+                bids=_levels(event.bids),
+                asks=_levels(event.asks),
+                symbol=event.symbol,
+            )
 
 
-def _trade(trade: Trade) -> bytes:
-    return _TRADE.pack(trade.id, trade.price, trade.qty, trade.is_buyer_maker)
-
-
-def _levels(levels: Sequence[Level]) -> bytes:
-    entries = b"".join(_LEVEL.pack(*level) for level in levels)
-    return _LEVELS.pack(_LEVEL.size, len(levels)) + entries
-
-
-def _text(symbol: str) -> bytes:
-    content = symbol.encode()
-    return bytes([len(content)]) + content
+def _levels(levels: Sequence[Level]) -> _Array:
+    return np.array(list(levels), _LEVELS)

@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RecordingError, TapeError
 
-__all__ = ["Kind", "Recorder", "Recording", "RecordingError", "Report", "Tape", "TapeError"]
+__all__ = [
+    "Kind",
+    "Recorder",
+    "Recording",
+    "RecordingError",
+    "Report",
+    "Tape",
+    "TapeError",
+    "replay",
+]
 
 if TYPE_CHECKING:
+    from ..replayed import replay
     from .proving import Report
     from .recorder import Recorder
     from .rows import Kind
@@ -24,6 +34,7 @@ else:
         "Recording": "settings",
         "Report": "proving",
         "Tape": "tape",
+        "replay": ".replayed",
     }
 
     def __getattr__(name: str) -> Any:

@@ -174,8 +174,8 @@ class Recorder(recording.Recorder):
         self._writer.start()
         self.asked(self._streams)
 
-    def _put(self, connection: int, kind: Kind, content: bytes) -> None:
-        self._taking.put(self._now(), connection, kind, content)
+    def _put(self, connection: int, kind: Kind, content: bytes, now_ns: int | None = None) -> None:
+        self._taking.put(self._now() if now_ns is None else now_ns, connection, kind, content)
 
     def text(self, number: int, text: str) -> None:
         self._put(number, Kind.TEXT, text.encode())
@@ -183,16 +183,16 @@ class Recorder(recording.Recorder):
     def asked(self, streams: Iterable[str]) -> None:
         self._put(0, Kind.SUBSCRIPTION, as_json({"asked": list(streams)}))
 
-    def opened(self, number: int, name: str) -> None:
-        self._put(number, Kind.OPENED, as_json({"number": number, "name": name}))
+    def opened(self, number: int, name: str, now_ns: int) -> None:
+        self._put(number, Kind.OPENED, as_json({"number": number, "name": name}), now_ns)
 
     def entered(self, number: int, streams: Iterable[str]) -> None:
         told = {"number": number, "entered": list(streams)}
         self._put(number, Kind.SUBSCRIPTION, as_json(told))
 
-    def ended(self, number: int, cause: str, whole: bool) -> None:
+    def ended(self, number: int, cause: str, whole: bool, now_ns: int) -> None:
         told = {"number": number, "cause": cause, "whole": whole}
-        self._put(number, Kind.ENDED, as_json(told))
+        self._put(number, Kind.ENDED, as_json(told), now_ns)
 
     def forgotten(self, streams: Iterable[str]) -> None:
         self._put(0, Kind.SUBSCRIPTION, as_json({"forgotten": list(streams)}))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import json
+from functools import cache
 from typing import Any
 
 from sbe_codegen.extras import imported
@@ -42,9 +43,14 @@ def pyarrow() -> Any:
     return imported("pyarrow", "a tape", EXTRA)
 
 
+@cache
+def _xxhash() -> Any:
+    return imported("xxhash", "a tape", EXTRA)
+
+
 def xxh3() -> Any:
     """A new XXH3 of 64 bits."""
-    return imported("xxhash", "a tape", EXTRA).xxh3_64()
+    return _xxhash().xxh3_64()
 
 
 def hashed(*parts: Any) -> str:

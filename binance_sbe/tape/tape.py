@@ -139,21 +139,24 @@ class Tape:
 
     # reading
 
-    def _slices(self, selection: Selection, with_others: bool = False) -> Iterator[Slice]:
-        def on_damage(what: Damage | TapeError, reader: TapeReader) -> None:
-            is_cut = isinstance(what, Damage) and what.end == reader.size and not what.rows
-            if self._on_damage == "raise" and not is_cut:
-                raise (
-                    what
-                    if isinstance(what, TapeError)
-                    else TapeError(
-                        f"{reader.path}: bytes {what.begin} to {what.end}: {what.why}: "
-                        "'binance-sbe tape recover' keeps the rest"
-                    )
+    def _note_damage(self, what: Damage | TapeError, reader: TapeReader) -> None:
+        """Raises it, or keeps it: as ``on_damage`` says. What was cut off is no damage."""
+        is_cut = isinstance(what, Damage) and what.end == reader.size and not what.rows
+        if self._on_damage == "raise" and not is_cut:
+            raise (
+                what
+                if isinstance(what, TapeError)
+                else TapeError(
+                    f"{reader.path}: bytes {what.begin} to {what.end}: {what.why}: "
+                    "'binance-sbe tape recover' keeps the rest"
                 )
-            self.damage.append(what)
+            )
+        self.damage.append(what)
 
-        sources = [each.slices(selection, on_damage, with_others) for each in self._recordings]
+    def _slices(self, selection: Selection, with_others: bool = False) -> Iterator[Slice]:
+        sources = [
+            each.slices(selection, self._note_damage, with_others) for each in self._recordings
+        ]
         return merged(sources)
 
     def frames(

@@ -200,7 +200,7 @@ def _null_bits(encoding: ir.Encoding) -> Source:
 
 
 def _c_null(encoding: ir.Encoding) -> Source:
-    if encoding.kind == "set":
+    if encoding.kind == "set" and encoding.null is None:
         return code("0")
     if encoding.null is None:
         return code("NAN")

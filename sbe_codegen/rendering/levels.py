@@ -47,6 +47,7 @@ class LevelRenderer:
             "layout_since": message.layout_since,
             "doc": doc(text if text.endswith(".") else f"{text}."),
             "minimum": _minimum(message.block, "header.version"),
+            "own_length": _own_length(message.block),
             "levels": levels,
             "tables": [root, *_all(root["groups"])],
             "slots": [slot for level in levels for slot in _slots(level)],
@@ -109,7 +110,7 @@ class LevelRenderer:
         outer: tuple[str, ...],
         version: str,
     ) -> dict[str, Any]:
-        elements = (*outer, group.schema_name)
+        elements = (*outer, names.plain(group.schema_name))
         own_path = f"{path}_{group.name}"
         own_prefix = f"{prefix}{names.type_name(group.schema_name)}"
         model = self.level(group, own_path, own_prefix, elements)
@@ -132,6 +133,7 @@ class LevelRenderer:
             "c_name": group.c_name,
             "is_flat": group.is_flat,
             "since": group.since,
+            "may_end": group.may_end,
             "dimension": group.dimension.name,
             "walk": walk,
             "scratch": f"{group.c_name}_entry",
@@ -146,8 +148,9 @@ class LevelRenderer:
     def data(self, each: ir.Data, elements: tuple[str, ...]) -> dict[str, Any]:
         return {
             "c_name": each.c_name,
-            "element": ".".join((*elements, each.schema_name)),
+            "element": ".".join((*elements, names.plain(each.schema_name))),
             "since": each.since,
+            "may_end": each.may_end,
             "var_data": each.var_data.name,
         }
 
@@ -243,6 +246,15 @@ def _complex(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _framing_name(dimension: ir.Dimension | None, data: ir.VarData | None) -> str:
     parts = (dimension.name if dimension else "none", data.name if data else "none")
     return f"FRAMING_{'_'.join(parts)}"
+
+
+def _own_length(block: ir.Block) -> Source:
+    """How long the block is as of ``version``, padding included from where it has all fields."""
+    newest = max(minimum.since for minimum in block.minimums)
+    if not newest:
+        return code("{}", block.length)
+    before = _minimum(block, "version")
+    return code("{} if version >= {} else {}", block.length, newest, before)
 
 
 def _minimum(block: ir.Block, version: str) -> Source:

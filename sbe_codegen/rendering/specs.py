@@ -16,6 +16,7 @@ def message(source: ir.Message, order: str, key_of: _KeyOf) -> str:
         "name": source.schema_name,
         "template_id": source.template_id,
         "order": order,
+        "since": max(source.since, source.layout_since),
     }
     return _level(source, head, " ", key_of)
 
@@ -40,9 +41,11 @@ def _group(source: ir.Group, indent: str, key_of: _KeyOf) -> str:
         "dimensions": source.dimension.size,
         "block_length_at": _place(source.dimension.block_length),
         "count_at": _place(source.dimension.count),
+        "most": _most(source.dimension.count),
     }
     if source.dimension.has_counts:
         head["counted"] = True
+        head |= _counts(source.dimension)
     if not source.is_flat:
         head["entry"] = names.entry_name(source.schema_name)
     return _level(source, head, indent, key_of)
@@ -52,6 +55,18 @@ def _place(member: ir.Field) -> list[int]:
     """Offset and size of a number of the framing; a constant one has no size, but its value."""
     constant = member.encoding.constant
     return [member.offset, member.size] + ([int(constant)] if constant is not None else [])
+
+
+def _most(member: ir.Field) -> int:
+    """The largest number that a count or a length may be: what null is made of is none."""
+    maximum = member.encoding.maximum
+    return int(maximum if maximum is not None else member.encoding.primitive.maximum or 0)
+
+
+def _counts(source: ir.Header | ir.Dimension) -> dict[str, list[int]]:
+    """Where the numbers of groups and of var data are said, where they are."""
+    places = {"groups_at": source.group_count, "data_at": source.data_count}
+    return {name: _place(member) for name, member in places.items() if member is not None}
 
 
 def _facts(source: ir.Message | ir.Group | ir.Data | ir.Field) -> dict[str, Any]:
@@ -73,11 +88,14 @@ def _data(source: ir.Data) -> dict[str, Any]:
         "encoding": source.var_data.charset,
         "prefix": source.var_data.data_offset,
         "length_at": _place(source.var_data.length),
+        "most": _most(source.var_data.length),
     }
     if source.var_data.empty_is_null:
         result["empty_is_null"] = True
     if source.var_data.is_embedded:
         result["embedded"] = True
+    if source.may_end:
+        result["may_end"] = True
     return result | _facts(source)
 
 
@@ -115,18 +133,35 @@ def _field(source: ir.Field, key_of: _KeyOf) -> dict[str, Any]:
         result["named"] = key_of(encoding.composite)
     if source.exponent:
         result["exponent"] = {"field": source.exponent.field, "levels": source.exponent.levels}
+        if source.exponent.negated:
+            result["exponent"]["negated"] = True
+    if source.time:
+        time = source.time
+        parts = {"member": time.member, "unit_member": time.unit_member} if time.member else {}
+        result["time"] = {"kind": time.kind, "unit": time.unit, **parts}
     return result | _facts(source)
 
 
 def composite(source: ir.Composite, key_of: _KeyOf) -> str:
     fields = (" " + json.dumps(_field(member, key_of)) for member in source.members)
     head = {"key": key_of(source), "name": source.name, "size": source.size}
+    if source.decimal:
+        head["decimal"] = [member.name for member in source.decimal]
     return _json(head, "", fields=fields)
 
 
-def members(source: ir.Composite, order: str, key_of: _KeyOf) -> str:
-    fields = (" " + json.dumps(_field(member, key_of)) for member in source.members)
-    return _json({"order": order}, "", fields=fields)
+def header(source: ir.Header, order: str, key_of: _KeyOf) -> str:
+    composite = source.composite
+    fields = (" " + json.dumps(_field(member, key_of)) for member in composite.members)
+    head = {
+        "order": order,
+        "size": source.size,
+        "block_length_at": _place(source.block_length),
+        "template_id_at": _place(source.template_id),
+        "schema_id_at": _place(source.schema_id),
+        "version_at": _place(source.version),
+    }
+    return _json(head | _counts(source), "", fields=fields)
 
 
 def _json(head: dict[str, Any], indent: str, **lists: Iterable[str]) -> str:

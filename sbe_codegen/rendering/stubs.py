@@ -6,10 +6,12 @@ from typing import Any
 
 from .. import ir, names
 from ..runtime.decode.names import free
-from ..runtime.decode.times import datetime_name, unit_of
+from ..runtime.decode.times import datetime_name
 from .source import Source, code, joined
+from .tuples import is_scaled
 
 _ROWS = code("NDArray[np.void]")
+_GROUP = code("Sequence[Mapping[str, Any] | Any] | NDArray[np.void] | None")
 _BLOCK = {"name": "block", "type": _ROWS}
 
 
@@ -23,24 +25,79 @@ def message(source: ir.Message) -> dict[str, Any]:
         "flat_groups": [group.name for group in source.groups if group.is_flat],
         "properties": [_BLOCK, *_properties(source, source)],
         "entries": list(_entries(source, source)),
+        "values": _values(source),
+        "into": [free(name, _names(source)) for name in ("buffer", "offset")],
     }
+
+
+def _names(source: ir.Message) -> list[str]:
+    """What `encode` calls the elements; its options keep off these names."""
+    names = [field.name for field in source.block.fields]
+    names += [group.name for group in source.groups]
+    return names + [each.name for each in source.data]
+
+
+def _values(source: ir.Message) -> list[dict[str, Any]]:
+    """What `encode` takes by name, in its order: each may be left out, or given in another way."""
+    names = _names(source)
+    result: list[dict[str, Any]] = []
+    scaled: list[tuple[str, str]] = []
+    for field in source.block.fields:
+        result.append({"name": field.name, "type": _given(field)})
+        if field.exponent:
+            scaled.append((f"{field.name}_float", "float | None"))
+            scaled.append((f"{field.name}_decimal", "Decimal | int | str | None"))
+    for group in source.groups:
+        result.append({"name": group.name, "type": _GROUP})
+        if any(field.exponent for field in group.block.fields):
+            scaled.append((f"{group.name}_float", str(_GROUP)))
+    for each in source.data:
+        made = "str | Buffer | None" if each.var_data.charset else "Buffer | BaseMessage | None"
+        result.append({"name": each.name, "type": code(made)})
+    result += [{"name": free(name, names), "type": code(kind)} for name, kind in scaled]
+    result.append({"name": free("version", names), "type": code("int | None")})
+    result.append({"name": free("exponents", names), "type": code('Literal["fit"] | None')})
+    return result
+
+
+def _given(field: ir.Field) -> Source:
+    """What `encode` takes for a field; None where it is optional, or its sender has none."""
+    encoding = field.encoding
+    if encoding.enum is not None:
+        names = "{} | bool | str | int | None" if encoding.enum.is_bool else "{} | str | int | None"
+        return code(names, encoding.enum.name)
+    if encoding.set is not None:
+        return code("{} | int | Sequence[str | int] | None", encoding.set.name)
+    if encoding.kind == "composite":
+        return code("Mapping[str, Any] | Any")
+    if encoding.kind == "array":
+        return code("Sequence[float] | NDArray[Any] | None")
+    if encoding.kind in ("text", "char"):
+        return code("str | None")
+    if encoding.kind == "number" and encoding.primitive.is_float:
+        return code("float | None")
+    return code("int | str | None" if field.is_constant else "int | None")
 
 
 def _float_types(elements: list[ir.Field | ir.Data]) -> Source:
     """Those of ``astuple_float``; empty where there are no mantissas."""
-    if not any(isinstance(each, ir.Field) and each.exponent for each in elements):
+    if not any(map(is_scaled, elements)):
         return code("")
     types = (
-        _scaled_type("float", each) if isinstance(each, ir.Field) and each.exponent else _type(each)
+        _scaled_type("float", each)
+        if isinstance(each, ir.Field) and is_scaled(each)
+        else _type(each)
         for each in elements
     )
     return joined(", ", types)
 
 
 def _scaled_type(name: str, field: ir.Field) -> Source:
-    assert field.exponent is not None
-    is_null = field.optional or field.since or field.encoding.kind == "mantissa"
-    is_null = is_null or field.exponent.is_null
+    is_null = bool(field.optional or field.since or field.encoding.kind == "mantissa")
+    if field.exponent is not None:
+        is_null = is_null or field.exponent.is_null
+    elif field.encoding.composite is not None and field.encoding.composite.decimal is not None:
+        is_null = is_null or any(m.optional or m.since for m in field.encoding.composite.decimal)
     return code("{} | None" if is_null else "{}", name)
 
 
@@ -70,7 +127,7 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
     taken |= {group.name for group in level.groups} | {each.name for each in level.data}
     for field in level.block.fields:
         result.append({"name": field.name, "type": of_field(field)})
-        if field.exponent:
+        if is_scaled(field):
             for ending, made in (("float", "float"), ("decimal", "Decimal")):
                 name = free(f"{field.name}_{ending}", taken)
                 scaled.append({"name": name, "type": _scaled_type(made, field)})
@@ -85,11 +142,11 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
             result.append({"name": group.name, "type": kind})
             continue
         result.append({"name": group.name, "type": _ROWS})
-        if any(field.exponent for field in group.block.fields):
+        if any(map(is_scaled, group.block.fields)):
             result.append({"name": free(f"{group.name}_float", taken), "type": _ROWS})
     for each in level.data:
         result.append({"name": each.name, "type": _type(each)})
-        kind = code("bytes | None" if each.since else "bytes")
+        kind = code("bytes | None" if each.since or each.may_end else "bytes")
         result.append({"name": free(f"{each.name}_bytes", taken), "type": kind})
         if each.var_data.is_embedded:
             result.append({"name": free(f"{each.name}_message", taken), "type": "Any"})
@@ -98,13 +155,14 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
 
 def is_time(field: ir.Field) -> bool:
     """Whether it has an attribute that is a datetime."""
-    return unit_of(field.type_name) is not None and field.encoding.kind == "number"
+    time = field.time
+    return time is not None and time.kind == "timestamp" and time.member is None
 
 
 def _type(element: ir.Field | ir.Data) -> Source:
     if isinstance(element, ir.Field):
         return of_field(element)
-    is_null = element.since or element.var_data.empty_is_null
+    is_null = element.since or element.may_end or element.var_data.empty_is_null
     made = "str" if element.var_data.charset else "bytes"
     return code("{} | None" if is_null else "{}", made)
 

@@ -35,15 +35,18 @@ class TupleRenderer:
             for i, each in enumerate(elements)
         ]
         forms = [(f"tuple_{message.name}", f"KEPT_{number}", raw)]
-        if any(field.exponent for field in message.block.fields):
+        if any(map(is_scaled, message.block.fields)):
             scaled = [
                 self.scaled(i, code("FLOATS_{}, {}", number, i), message.block, each, accessors)
-                if isinstance(each, ir.Field) and each.exponent
+                if isinstance(each, ir.Field) and is_scaled(each)
                 else raw[i]
                 for i, each in enumerate(elements)
             ]
             forms.append((f"float_tuple_{message.name}", f"KEPT_FLOATS_{number}", scaled))
-        is_kept = not any(map(_is_held, elements))
+        kept_forms = [
+            not any(map(_is_held, elements)),
+            not any(_is_held(each) and not is_scaled(each) for each in elements),
+        ]
         return {
             "tuples": [
                 {
@@ -55,7 +58,7 @@ class TupleRenderer:
                     # descriptors may run Python code
                     "copies": any("read_element" in value.read for value in values),
                 }
-                for function, kept, values in forms
+                for (function, kept, values), is_kept in zip(forms, kept_forms, strict=False)
             ],
             "kept_tuples": [kept for _, kept, _ in forms],
         }
@@ -66,7 +69,8 @@ class TupleRenderer:
         """Plain numbers come straight from the block, all else by its descriptor."""
         if isinstance(element, ir.Data):
             data = element.var_data
-            if data.charset == "utf-8" and not element.since and not data.empty_is_null:
+            is_there = not element.since and not element.may_end and not data.empty_is_null
+            if data.charset == "utf-8" and is_there:
                 form = "read_text({}, &frame.{}, root, owner)"
                 return _object(i, code(form, where, element.c_name))
         elif _is_plain(element):
@@ -89,17 +93,46 @@ class TupleRenderer:
         mantissa: ir.Field,
         accessors: Mapping[str, str],
     ) -> _Value:
-        assert mantissa.exponent is not None
+        if mantissa.exponent is None:
+            return self.decimal(i, where, mantissa, accessors)
         named = [each for each in block.fields if each.name == mantissa.exponent.field]
         if mantissa.exponent.levels == 0 and _is_plain(mantissa) and named:
             power: ir.Constant | None = named[0].encoding.constant
             if power is None and _is_plain(named[0]):
                 power = code("{}(frame)", accessors[named[0].c_name])
+            if power is not None and mantissa.exponent.negated:
+                power = code("-({})", power)
             if power is not None and mantissa.encoding.primitive.name != "uint64":
                 value = code("scaled({}(frame), {})", accessors[mantissa.c_name], power)
                 put = code("sbe_put_float(values, {0}, v{0})", i)
                 return _Value(code("cdef double v{} = {}", i, value), put)
         return _object(i, code("read_element({}, root, owner)", where))
+
+    def decimal(
+        self, i: int, where: Source, field: ir.Field, accessors: Mapping[str, str]
+    ) -> _Value:
+        """The float of a composite of mantissa and exponent."""
+        assert field.encoding.composite is not None
+        assert field.encoding.composite.decimal is not None
+        mantissa, exponent = field.encoding.composite.decimal
+        power: ir.Constant | None = exponent.encoding.constant
+        if power is None and _is_plain(exponent):
+            power = code("{}(frame)", accessors[f"{field.c_name}.{exponent.c_name}"])
+        good = power is not None and mantissa.encoding.primitive.name != "uint64"
+        if good and _is_plain(mantissa) and not field.optional and not field.since:
+            number = accessors[f"{field.c_name}.{mantissa.c_name}"]
+            value = code("scaled({}(frame), {})", number, power)
+            put = code("sbe_put_float(values, {0}, v{0})", i)
+            return _Value(code("cdef double v{} = {}", i, value), put)
+        return _object(i, code("read_element({}, root, owner)", where))
+
+
+def is_scaled(element: _Element) -> bool:
+    """Whether there is a float of it: a mantissa with an exponent, or a composite of both."""
+    if isinstance(element, ir.Data):
+        return False
+    composite = element.encoding.composite
+    return element.exponent is not None or (composite is not None and composite.decimal is not None)
 
 
 def _object(i: int, value: Source) -> _Value:

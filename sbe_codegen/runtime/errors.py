@@ -1,4 +1,4 @@
-"""What decoding raises.
+"""What decoding and encoding raise.
 
 ::
 
@@ -9,6 +9,7 @@
         UnknownTemplate         this schema's id, a template that is not in it
         UnexpectedTemplate      another template than the class asked for
         SchemaMismatch          another schema's id
+      EncodeError (also a ValueError)   values that can't be written as a message
 
 The cases are those of the SBE rules on truncated and malformed messages; see each class.
 """
@@ -79,6 +80,20 @@ class UnexpectedTemplate(DecodeError):
 class SchemaMismatch(DecodeError):
     """The frame belongs to another decoder: another schema id, or a version of this schema in which
     the message has another layout under the same template id."""
+
+
+class EncodeError(SbeError, ValueError):
+    """Values that can't be written as a message of the schema. Nothing has been written.
+
+    ``field`` is the element as it is reached from the message (``bids[3].price``), ``value`` what
+    was given for it (None where nothing was), and ``why`` the sentence that says what is wrong.
+    """
+
+    def __init__(self, text: str, *, field: str, value: object = None, why: str = "") -> None:
+        super().__init__(text)
+        self.field = field
+        self.value = value
+        self.why = why
 
 
 class ErrorCode(IntEnum):

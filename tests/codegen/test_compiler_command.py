@@ -140,7 +140,8 @@ def test_conventions_know_types_by_patterns() -> None:
         ("[removed]\n1 = 2", "removed: is a table of template ids"),
         ("[removed]\n-1 = 'x'", "removed: is a table of template ids"),
         ("other = 1", "other: there is no such convention; there are empty_is_null, embedded, "
-                      "layout_since, removed"),
+                      "layout_since, removed, exponent, exponents, times, appended_is_absent, "
+                      "packet"),
     ],
 )  # fmt: skip
 def test_conventions_that_are_none_are_explained(tmp_path: Path, text: str, said: str) -> None:

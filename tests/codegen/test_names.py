@@ -145,12 +145,12 @@ def test_names_that_the_module_has_are_no_enums() -> None:
 @pytest.mark.parametrize(
     ("encoding", "backing", "null", "good", "bad"),
     [
-        ("int8", "", -128, (-127, 127), (-128, 128)),
-        ("uint16", "", 65535, (0, 65534), (65535, -1)),
+        ("int8", "", -128, (-127, 127), (-129, 128)),
+        ("uint16", "", 65535, (0, 65534), (65536, -1)),
         ("t", "primitiveType='uint8' minValue='3' maxValue='5'", 255, (3, 5), (2, 6)),
         ("t", "primitiveType='uint8' maxValue='255' presence='optional' nullValue='0'", 0, (1, 255),
-         (0, 256)),
-        ("t", "primitiveType='int16' length='1'", -32768, (-5, 5), (-32768, 40000)),
+         (-1, 256)),
+        ("t", "primitiveType='int16' length='1'", -32768, (-5, 5), (-32769, 40000)),
     ],
 )  # fmt: skip
 def test_values_of_an_enum_at_the_limits_of_its_type(

@@ -20,7 +20,7 @@ import sbe_codegen
 from binance_sbe import SbeError, errors
 
 # What a module raises and catches itself.
-INTERNAL = {"Stop", "Trouble", "Unknown", "Refusal", "ControlError", "_Cut"}
+INTERNAL = {"Stop", "Trouble", "Unknown", "Refusal", "ControlError", "_Cut", "Derived"}
 MODULES = [
     import_module(found.name)
     for package in (binance_sbe, sbe_codegen)
@@ -34,6 +34,7 @@ VALUES: dict[str, Any] = {
     "offset": 3, "template_id": 5, "message": "M", "element": "e", "wanted": 2, "available": 1,
     "frame": 9, "server_time": 4, "data": None, "content_type": "text/html", "file": "x.xml",
     "line": 3, "sentence": "is wrong", "parts": "a sentence",
+    "field": "bids[3].price", "value": 2**64, "why": "outside 0 to 9",
 }  # fmt: skip
 
 

@@ -45,6 +45,7 @@ FLOORS = (
     {"lake"},
     {"live"},
     {"sync"},
+    {"replayed"},
     {"simulator"},
     {"commands"},
     {"names"},
@@ -56,7 +57,7 @@ NAMES = {
         f"binance_sbe.{name}"
         for name in (
             "__main__", "book", "book_core", "fix", "levels", "lifecycle", "metrics", "rest",
-            "websocket_api",
+            "tape", "websocket_api",
         )
     ),
 }  # fmt: skip
@@ -162,12 +163,19 @@ def test_the_compiler_does_not_know_binance_sbe(found: list[Import]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_decoding_does_not_know_tables(found: list[Import]) -> None:
+@pytest.mark.parametrize(
+    ("house", "others"),
+    [("decode", ("tables", "encode")), ("tables", ("encode",)), ("encode", ("tables",))],
+)
+def test_houses_of_the_runtime_do_not_know_each_other(
+    found: list[Import], house: str, others: tuple[str, ...]
+) -> None:
+    """But for decoding, on which the others stand."""
     wrong = [
         str(each)
         for each in found
-        if each.module.startswith("sbe_codegen.runtime.decode")
-        and each.target.startswith("sbe_codegen.runtime.tables")
+        if each.module.startswith(f"sbe_codegen.runtime.{house}")
+        and each.target.startswith(tuple(f"sbe_codegen.runtime.{other}" for other in others))
     ]
     assert not wrong, "\n".join(wrong)
 

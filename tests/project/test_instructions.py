@@ -172,5 +172,6 @@ for frames in pickle.load(open({str(tmp_path / "frames")!r}, "rb")).values():
 """
     counts = instructions.counted_between_marks([sys.executable, "-c", code])[0::2]
     found = dict(zip(inputs, counts, strict=True))
-    for kind in ("levels", "frames", "symbols"):
-        assert found[kind, 1000] < 11 * found[kind, 100], kind
+    # a table of texts doubles as it fills: one of the two may just have
+    for kind, most in (("levels", 11), ("frames", 11), ("symbols", 14)):
+        assert found[kind, 1000] < most * found[kind, 100], kind

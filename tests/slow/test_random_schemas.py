@@ -9,11 +9,12 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import Block, Extra, Schema, local, same, snake
-from random_schema import SEEDS, has_counts
+from random_schema import SEEDS, conventions, has_counts
 from strategies import messages
 
 from sbe_codegen.runtime.errors import DecodeError, MalformedMessage, TruncatedMessage
@@ -55,6 +56,7 @@ def test_what_is_encoded_is_decoded(
     check_columns(columns, table.columns("raw"), table, views, schema.messages[name])
     arrow = columns.to_arrow()
     arrow.validate(full=True)
+    check_arrow(table, views, schema.messages[name], schema)
     assert arrow.num_rows == len(columns.to_pandas()) == 3
 
 
@@ -82,10 +84,10 @@ def check_level(
         view.astuple(),
         [e for e, key in zip(elements, scopes[0], strict=True) if key not in groups],
     )
-    for field, exponent in mantissas(node):
-        exact = scaled(scopes[0][field], find(scopes, exponent))
-        assert getattr(view, f"{field}_float") == (None if exact is None else nearest(exact))
-        decimal = getattr(view, f"{field}_decimal")
+    for field in scaled_fields(schema, node, scopes):
+        exact = field.value(scopes)
+        assert getattr(view, f"{field.name}_float") == (None if exact is None else nearest(exact))
+        decimal = getattr(view, f"{field.name}_decimal")
         assert decimal is None if exact is None else Fraction(decimal) == exact
     for child in node:
         name = snake(child.get("name", ""))
@@ -105,7 +107,7 @@ def check_level(
         else:
             check_array(group, entries, Block(schema, child), version)
             assert group.dtype == getattr(type(view), f"{name.upper()}_DTYPE")
-            check_floats(view, name, child, scopes)
+            check_floats(view, name, schema, child, scopes)
 
 
 def nearest(exact: Fraction) -> float:
@@ -133,36 +135,71 @@ def check_array(array: Any, entries: list[Any], block: Block, version: int) -> N
             assert array.dtype.names is None or field.name not in array.dtype.names
             continue
         for i, entry in enumerate(entries):
-            known = field.since <= version
-            wanted = field.kind.encode(entry[field.name]) if known else field.kind.absent()
+            wanted = field.kind.shown(entry[field.name], field.since, version)
             assert array[field.name][i : i + 1].tobytes() == wanted
 
 
-def check_floats(view: Any, name: str, node: Element, scopes: list[dict[str, Any]]) -> None:
-    if not mantissas(node):
+def check_floats(
+    view: Any, name: str, schema: Schema, node: Element, scopes: list[dict[str, Any]]
+) -> None:
+    fields = scaled_fields(schema, node, [{}, *scopes])
+    if not fields:
+        assert not hasattr(view, f"{name}_float")
         return
     floats = getattr(view, f"{name}_float")
-    for field, exponent in mantissas(node):
-        assert floats.dtype[field] == np.float64
-        for value, entry in zip(floats[field].tolist(), scopes[0][name], strict=True):
-            exact = scaled(entry[field], find([entry, *scopes], exponent))
+    for field in fields:
+        assert floats.dtype[field.name] == np.float64
+        for value, entry in zip(floats[field.name].tolist(), scopes[0][name], strict=True):
+            exact = field.value([entry, *scopes])
             assert np.isnan(value) if exact is None else value == nearest(exact)
 
 
-def mantissas(node: Element) -> list[tuple[str, str]]:
-    """(mantissa, exponent) by name, for the fields of a message or a group."""
-    tied = [(child, child.get("{urn:x}exponent")) for child in node if local(child) == "field"]
-    return [(snake(child.get("name", "")), snake(exponent)) for child, exponent in tied if exponent]
+class Scaled:
+    """A field that has a float: by an attribute, by a convention, or as a composite of both."""
+
+    def __init__(self, name: str, exponent: str | None, negated: bool) -> None:
+        self.name, self.exponent, self.negated = name, exponent, negated
+
+    def value(self, scopes: list[dict[str, Any]]) -> Fraction | None:
+        """What it stands for, among the values of its block and of those around it."""
+        found = scopes[0][self.name]
+        if self.exponent is None:
+            return None if found is None else scaled(found["mantissa"], found["exponent"], False)
+        return scaled(found, find(scopes, self.exponent), self.negated)
+
+
+def scaled_fields(schema: Schema, node: Element, scopes: list[dict[str, Any]]) -> list[Scaled]:
+    """Those of a message or a group; of the blocks around only the names are needed."""
+    negated = conventions(schema.id - 100)["exponent"] == "decimals"
+    fields = {field.name: field for field in Block(schema, node).fields}
+    known = [set(fields), *(set(scope) for scope in scopes[1:])]
+    result = []
+    for child in node if fields else ():
+        name = snake(child.get("name", ""))
+        if local(child) != "field":
+            continue
+        kind = fields[name].kind
+        wanted = [child.get("{urn:x}exponent")]
+        if name.endswith("_tied"):
+            wanted = ["tie_value"]
+        elif name.endswith("_by_name"):
+            wanted = [name.replace("_by_name", "_power")]
+        exponent = snake(wanted[0] or "")
+        if {m.name for m in kind.members} == {"mantissa", "exponent"}:
+            result.append(Scaled(name, None, False))
+        elif any(exponent in names for names in known):
+            result.append(Scaled(name, exponent, negated))
+    return result
 
 
 def find(scopes: list[dict[str, Any]], name: str) -> Any:
     return next(scope[name] for scope in scopes if name in scope)
 
 
-def scaled(mantissa: int | None, exponent: int | None) -> Fraction | None:
+def scaled(mantissa: int | None, exponent: int | None, negated: bool) -> Fraction | None:
     if mantissa is None or exponent is None:
         return None
-    return Fraction(mantissa) * Fraction(10) ** exponent
+    return Fraction(mantissa) * Fraction(10) ** (-exponent if negated else exponent)
 
 
 def check_table(table: Any, views: list[Any], node: Element, schema: Schema) -> None:
@@ -202,14 +239,12 @@ def check_columns(columns: Any, raw: Any, table: Any, views: list[Any], node: El
         assert column.flags.aligned
         assert column.dtype == rows.dtype
         assert same(column.tolist(), rows.tolist())
-    names = {name for name, _ in mantissas(node)}
     for name, column in columns.items():
-        if name not in names:
+        if name in raw and not (views and hasattr(type(views[0]), f"{name}_float")):
             assert same(column.tolist(), raw[name].tolist())
             continue
-        wanted = [getattr(view, f"{name}_float") for view in views]
-        wanted = [math.nan if each is None else each for each in wanted]
-        assert same(column.tolist(), with_nulls(column, raw[name], wanted))
+        wanted = [float_at(view, name, column[i]) for i, view in enumerate(views)]
+        assert same(column.tolist(), with_nulls(column, raw, name, wanted))
     for child in node:
         name = snake(child.get("name", ""))
         if local(child) == "group":
@@ -217,21 +252,81 @@ def check_columns(columns: Any, raw: Any, table: Any, views: list[Any], node: El
             assert inner[0].offsets is inner[2].offsets
             if any(local(each) in ("group", "data") for each in child):
                 check_columns(*inner, [e for v in views for e in getattr(v, name)], child)
-            elif mantissas(child):
+            elif views and hasattr(views[0], f"{name}_float"):
                 rows = [row for v in views for row in getattr(v, f"{name}_float")]
-                for each, _ in mantissas(child):
-                    wanted = [row[each].tolist() for row in rows]
-                    wanted = with_nulls(inner[0][each], inner[1][each], wanted)
-                    assert same(inner[0][each].tolist(), wanted)
+                plain = getattr(type(views[0]), f"{name.upper()}_DTYPE")
+                for each in rows[0].dtype.names if rows else ():
+                    if rows[0].dtype[each] == np.float64 and plain[each].newbyteorder("=") != "f8":
+                        wanted = [row[each].tolist() for row in rows]
+                        wanted = with_nulls(inner[0][each], inner[1], each, wanted)
+                        assert same(inner[0][each].tolist(), wanted)
 
 
-def with_nulls(column: Any, raw: Any, wanted: list[Any]) -> list[Any]:
+def float_at(view: Any, path: str, otherwise: float) -> float:
+    """What the attribute of a path gives; the same as the column in a composite that is null."""
+    *around, name = path.split(".")
+    for part in around:
+        view = getattr(view, part)
+        if view is None:
+            return otherwise
+    value = getattr(view, f"{name}_float")
+    return math.nan if value is None else value
+
+
+def with_nulls(column: Any, raw: Any, name: str, wanted: list[Any]) -> list[Any]:
     """Of a field that was added later, the null value itself is taken for null in tables."""
-    if column.dtype.kind != "f" or raw.dtype.kind not in "iu" or raw.ndim != 1:
-        return wanted
-    limits = np.iinfo(raw.dtype)
-    absent = np.isnan(column) & (raw == (limits.min if raw.dtype.kind == "i" else limits.max))
+    absent = np.zeros(len(column), bool)
+    for each in (name, f"{name}.exponent"):
+        part = raw[each] if each in raw or f"{each}.mantissa" in raw else None
+        if part is not None and part.dtype.kind in "iu" and part.ndim == 1:
+            limits = np.iinfo(part.dtype)
+            null = limits.min if part.dtype.kind == "i" else limits.max
+            absent |= np.isnan(column) & (part == null)
     return [math.nan if absent[i] else each for i, each in enumerate(wanted)]
+
+
+TIMES = {
+    "stamp": (pa.timestamp("ns", "UTC"), 1), "utcTimestampMs": (pa.timestamp("ms", "UTC"), 1),
+    "atDay": (pa.date32(), 1), "atClock": (pa.time64("us"), 1000),
+}  # fmt: skip
+
+
+def check_arrow(table: Any, views: list[Any], node: Element, schema: Schema) -> None:
+    """Nulls and times in Arrow, and texts as strings, against the attributes of messages."""
+    arrow = table.to_arrow()
+    strings = table.columns(texts="string", times="datetime64")
+    types = {snake(c.get("name", "")): c.get("type", "") for c in node if local(c) == "field"}
+    for field in Block(schema, node).fields:
+        name, kind = field.name, field.kind
+        values = [getattr(view, name) for view in views]
+        if types[name] == "stampUs":
+            assert arrow.schema.field(name).type == pa.timestamp("us", "UTC")
+            values = [None if value is None else value.time for value in values]
+            found = arrow.column(name).cast(pa.int64()).to_pylist()
+            null = kind.members[0].kind.null
+            assert found == [None if value == null else value for value in values]
+            assert strings[name].dtype == "M8[us]"
+        has_no_null = kind.tag == "set" and kind.null_label is None
+        if not field.size or kind.tag in ("composite", "array", "mantissa") or has_no_null:
+            continue
+        column = arrow.column(name)
+        for value, there in zip(values, column.is_valid().to_pylist(), strict=True):
+            if hasattr(views[0], f"{name}_float"):
+                continue
+            assert not there if value is None else there or field.since > 0
+        time, factor = TIMES.get(types[name], (None, 1))
+        if name.endswith("_at_ms"):
+            time = pa.timestamp("ms", "UTC")
+        if time is not None:
+            assert column.type == time
+            width = pa.int32() if time == pa.date32() else pa.int64()
+            for value, found in zip(values, column.cast(width).to_pylist(), strict=True):
+                assert found in (None, None if value is None else value * factor)
+            assert strings[name].dtype.kind == ("m" if factor == 1000 else "M")
+        if kind.tag in ("char", "text"):
+            shown = [(value or "").rstrip("\0") for value in values]
+            found = strings[name].tolist()
+            assert all(a == b or (field.since and not a) for a, b in zip(found, shown, strict=True))
 
 
 @pytest.mark.fuzz
@@ -242,12 +337,49 @@ def test_every_shorter_frame_is_refused(
     module, schema = random_module
     name, version, values = draw_message(schema, data)
     frame = schema.encode(name, values, version)
+    end = appended(schema, name, values, version, frame)
     sizes = range(len(frame)) if len(frame) < 500 else data.draw(
         st.lists(st.integers(0, len(frame) - 1), min_size=50, max_size=50)
     )  # fmt: skip
     for size in sizes:
+        if size == end:
+            continue  # that is a whole frame: see below
         with pytest.raises((TruncatedMessage, MalformedMessage)):
             module.decode(frame[:size])
+
+
+def appended(
+    schema: Schema, name: str, values: dict[str, Any], version: int, frame: bytes
+) -> int | None:
+    """Where a frame ends without the data that only conventions say may be absent."""
+    if not [c for c in schema.messages[name] if c.get("name") == "appendedNote"]:
+        return None
+    return len(frame) - len(values["appended_note"].encode()) - 1
+
+
+@given(st.data())
+def test_what_conventions_say_was_appended_may_be_absent(
+    random_module: tuple[ModuleType, Schema], data: st.DataObject
+) -> None:
+    module, schema = random_module
+    names = sorted(
+        name
+        for name, node in schema.messages.items()
+        if [c for c in node if c.get("name") == "appendedNote"]
+    )
+    assume(names)
+    name, version = data.draw(st.sampled_from(names)), data.draw(st.integers(0, schema.version))
+    values = data.draw(messages(schema, name))
+    frame = schema.encode(name, values, version)
+    cut = frame[: appended(schema, name, values, version, frame)]
+    expected = schema.expected(name, values, version) | {"appended_note": None}
+    message = module.decode(cut)
+    assert same(message.to_dict(), expected)
+    assert message.appended_note_bytes is None
+    assert message.encoded_length == len(cut)
+    table = module.decode_many([cut, frame])[type(message)]
+    texts = table.to_arrow().column("appended_note").to_pylist()
+    assert texts == [None, values["appended_note"]]
 
 
 @pytest.mark.fuzz

@@ -70,10 +70,10 @@ def test_a_file_whose_time_is_over_is_followed_by_another(tmp_path: Path) -> Non
 
 def test_further_files_begin_with_what_is_open(tmp_path: Path) -> None:
     recorder = recorder_at(tmp_path, rotate_bytes=1 << 20, compression=None)
-    recorder.opened(3, "connection 3 (line 1)")
+    recorder.opened(3, "connection 3 (line 1)", START)
     recorder.entered(3, ["btcusdt@trade"])
-    recorder.opened(4, "connection 4 (line 2)")
-    recorder.ended(4, "cut", False)
+    recorder.opened(4, "connection 4 (line 2)", START)
+    recorder.ended(4, "cut", False, START)
     give(recorder, quotes(16_000))
     recorder.flush(10)
     give(recorder, quotes(10), START + 10**12)

@@ -38,9 +38,11 @@ from .streams cimport (
 )
 
 from heapq import heappop
+from operator import attrgetter
 
 from .intervals import Intervals
 
+cdef object NAME = attrgetter("name")
 cdef int64_t BEHIND = 60_000_000_000     # ns by which one connection may be later than another
 
 
@@ -309,7 +311,7 @@ cdef class Arbiter:
         """
         ready = []
         due = moment - self.patience if read_since + self.patience <= moment else INT64_MIN
-        for stream in list(self.holding):
+        for stream in sorted(self.holding, key=NAME):   # the same order when it is played again
             ready += self.next_held(stream, due)
         return ready
 

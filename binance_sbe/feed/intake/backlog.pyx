@@ -23,7 +23,7 @@ from .frame_queue cimport FrameQueue, Waiting
 from .handlers cimport Calls
 from .messages cimport measured_message
 from .stats cimport (
-    Histogram, Stats, count_tally, monotonic_ns, note, note_next, now_ns, sbe_tally, since,
+    Histogram, Stats, clock_of, count_tally, monotonic_ns, note, note_next, sbe_tally, since,
 )
 
 from collections import Counter
@@ -77,7 +77,7 @@ cdef class Backlog:
         return 2 * self.room() >= self.limit
 
     cdef Py_ssize_t room(self) except -1:
-        """How many frames may be added. Rows that nobody takes, who wants messages, do not count."""
+        """How many frames may be added. Rows that wait do not count where messages are wanted."""
         cdef Py_ssize_t used = self.arbiter.held_count
         if self.stops:
             used += self.frames.count()
@@ -120,7 +120,7 @@ cdef class Backlog:
             self.reading = source
             self.received = received
             self.moment = moment
-            self.started = now_ns()
+            self.started = clock_of(self.stats)
             self.bytes_before = self.stats.bytes
         self.seen += count
         for i in range(count):
@@ -318,7 +318,7 @@ cdef class Backlog:
         rewind(&cursor, data)
         if self.unmarked == 0 and self.seen == 0:
             self.received = received
-            self.started = now_ns()
+            self.started = clock_of(self.stats)
         if collect_row(self.collector, &cursor, received) == REFUSED:
             return counted(self)
         return count_row(self, event.time, received)

@@ -11,7 +11,7 @@ cdef struct sbe_mark:           # rows that were decoded together
 
 cdef class BatchQueue:
     cdef readonly Py_ssize_t rows
-    cdef object batches         # deque of (batch, deque of marks)
+    cdef object batches         # deque of (batch, Marks)
     cdef Py_ssize_t handed      # rows of the first of them that were handed over
     cdef sbe_mark* marks        # of the rows that are in no batch yet
     cdef Py_ssize_t mark_count

@@ -3,9 +3,34 @@
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, realloc
 
-from .stats cimport Stats, note, now_ns
+from .stats cimport Stats, clock_of, note
 
 from collections import deque
+
+
+cdef class Marks:
+    """Those of the rows of one batch, from the first that was not handed over."""
+
+    cdef sbe_mark* marks
+    cdef Py_ssize_t at
+    cdef Py_ssize_t count
+
+    def __dealloc__(self):
+        free(self.marks)
+
+    cdef int note_handed(self, Stats stats, Py_ssize_t rows, int64_t now) except -1:
+        """So many more rows are handed over, which there are."""
+        cdef sbe_mark* mark
+        cdef int64_t count
+        while rows and self.at < self.count:
+            mark = &self.marks[self.at]
+            count = min(mark.count, <int64_t>rows)
+            note(stats.decoded_to_handed_over, now - mark.decoded, count)
+            rows -= count
+            mark.count -= count
+            if mark.count == 0:
+                self.at += 1
+        return 0
 
 
 cdef class BatchQueue:
@@ -22,7 +47,7 @@ cdef class BatchQueue:
 
     cdef int mark(self, Stats stats, int64_t rows, int64_t received, int64_t started) except -1:
         """So many rows were decoded since ``started``: they are counted and measured."""
-        cdef int64_t decoded = now_ns()
+        cdef int64_t decoded = clock_of(stats)
         cdef sbe_mark* marks
         cdef Py_ssize_t room
         if self.mark_count == self.mark_room:
@@ -40,16 +65,16 @@ cdef class BatchQueue:
 
     cdef int add(self, batch) except -1:
         """A batch of the rows that were marked since the last."""
-        marks = deque([
-            (self.marks[i].count, self.marks[i].decoded) for i in range(self.mark_count)
-        ])
-        self.mark_count = 0
+        cdef Marks marks = Marks.__new__(Marks)
+        marks.marks, self.marks = self.marks, NULL
+        marks.count = self.mark_count
+        self.mark_count = self.mark_room = 0
         self.batches.append((batch, marks))
         return 0
 
     cdef int hand_over(self, Stats stats) except -1:
         """The rows that are in no batch yet are handed over as one, with no batch before it."""
-        cdef int64_t now = now_ns()
+        cdef int64_t now = clock_of(stats)
         cdef Py_ssize_t i
         for i in range(self.mark_count):
             note(stats.decoded_to_handed_over, now - self.marks[i].decoded, self.marks[i].count)
@@ -59,19 +84,11 @@ cdef class BatchQueue:
 
     cdef object take(self, Stats stats, Py_ssize_t most):
         """The oldest batch, which there is, or its next rows where it has more than ``most``."""
-        cdef int64_t now
-        cdef Py_ssize_t begin = self.handed, end, left, count
+        cdef Py_ssize_t begin = self.handed, end
+        cdef Marks marks
         batch, marks = self.batches[0]
         end = min(begin + most, <Py_ssize_t>batch.frame_count)
-        left = end - begin
-        now = now_ns()
-        while left:
-            count, decoded = marks.popleft()
-            if count > left:
-                marks.appendleft((count - left, decoded))
-                count = left
-            note(stats.decoded_to_handed_over, now - <int64_t>decoded, count)
-            left -= count
+        marks.note_handed(stats, end - begin, clock_of(stats))
         if end == batch.frame_count:
             self.batches.popleft()
             self.handed = 0

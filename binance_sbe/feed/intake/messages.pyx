@@ -6,7 +6,7 @@ from sbe_codegen.runtime.decode.cursor cimport sbe_root
 from sbe_codegen.runtime.decode.message cimport Message
 
 from ...spot_stream cimport TradesStreamEvent_event_time, TradesStreamEventFrame
-from .stats cimport Stats, note, now_ns, since
+from .stats cimport Stats, clock_of, note, since
 
 from sbe_codegen.runtime.errors import DecodeError
 
@@ -30,13 +30,13 @@ cdef object measured_message(bytes frame, int64_t received, Stats stats, object 
     cdef const sbe_root* root
     # A clock costs as much as decoding does: where many came together not each is timed.
     if received != stats.timed_read or stats.untimed == AS_THE_LAST:
-        started = now_ns()
+        started = clock_of(stats)
     try:
         message = decode(frame) if wrap is None else wrap(frame)
     except DecodeError:
         stats.rejected += 1
         raise
-    ended = now_ns()
+    ended = clock_of(stats)
     if started:
         stats.took = ended - started
         stats.timed_read = received

@@ -38,6 +38,7 @@ cdef class Stats:
     cdef readonly Histogram received_to_decoded
     cdef readonly Histogram decoded_to_handed_over
     cdef readonly Histogram decoding
+    cdef public int64_t played_ns       # the time of a tape that is played; 0: that of the clock
     cdef int64_t timed_read     # when the message came that was timed last
     cdef int64_t took           # what its decoding took
     cdef int untimed            # messages since then
@@ -45,6 +46,11 @@ cdef class Stats:
 
 cdef int64_t now_ns() noexcept nogil
 cdef int64_t monotonic_ns() noexcept nogil
+
+
+cdef inline int64_t clock_of(Stats stats) noexcept:
+    """The time that what is measured goes by."""
+    return stats.played_ns if stats.played_ns else now_ns()
 
 
 cdef inline int bucket_of(uint64_t value) noexcept nogil:

@@ -25,6 +25,7 @@ class Stats:
     texts: int
     rejected: int
     left_over_bytes: int
+    played_ns: int
     @property
     def event_to_received(self) -> Histogram: ...
     @property

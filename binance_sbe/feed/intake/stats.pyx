@@ -123,6 +123,8 @@ cdef class Stats:
     - ``decoded_to_handed_over``: until iteration gives it
     - ``decoding``: decoding alone; of rows, the mean of those that came together; of messages that
       came together one in 16 is timed, and counts for those after it
+
+    Of a tape that is played times are those of the tape, by which nothing takes time but waiting.
     """
 
     def __cinit__(self):

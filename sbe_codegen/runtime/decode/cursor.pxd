@@ -132,6 +132,11 @@ cdef inline void rewind(sbe_cursor* cursor, const uint8_t* position) noexcept no
     cursor.empty = 0
 
 
+cdef inline void step_back(sbe_cursor* cursor, uint64_t size) noexcept nogil:
+    """To where a header begins that has been passed, if there is one."""
+    cursor.position -= min(size, <uint64_t>(cursor.position - cursor.start))
+
+
 cdef inline const uint8_t* take(
     sbe_cursor* cursor, uint64_t size, const char* element
 ) noexcept nogil:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -22,7 +22,7 @@ from .layout import (
     present,
 )
 from .names import free
-from .times import datetime_name, datetime_property, unit_of
+from .times import datetime_name, datetime_property
 
 _BLOCK_DOC = (
     "The root block: a structured array of shape (1,). A view over the frame that keeps it alive; "
@@ -39,22 +39,32 @@ def composites(module: str, types: dict[str, Any], order: str, text: str) -> Non
         made = [fields.descriptor(field) for field in spec["fields"]]
         table.kind = _part(entries.Composite, spec["name"], module, f"Values of {spec['name']}.")
         attributes = {each.name: each for each in made}
+        taken = frozenset(attributes)
+        for field in spec["fields"]:
+            attributes |= fields.decimal(field, taken)
         attributes["_ELEMENTS"] = tuple(made)
         elements.set_attributes(table.kind, attributes)
         elements.seal(table.kind)
 
 
 def header_class(
-    module: str, members: Sequence[str], text: str, types: Mapping[str, Any]
+    module: str,
+    members: Sequence[str],
+    text: str,
+    types: Mapping[str, Any],
+    implied: Sequence[str] = (),
 ) -> tuple[Any, tuple[Any, ...]]:
     """The named tuple that `decode_header` of ``module`` gives, and descriptors of its members."""
     factory: Any = namedtuple  # whose members mypy wants to see written out
     header = factory("Header", members, module=module, rename=True)
     header.__doc__ = "The message header, member by member as the schema orders them."
+    if implied:
+        header.__doc__ += f" It has no {', '.join(implied)} on the wire: those are of the schema."
     spec = json.loads(text)
     fields = Fields(spec["order"], types)
     made = tuple(fields.descriptor(field) for field in spec["fields"])
     header._ELEMENTS = made
+    header._SPEC = {key: value for key, value in spec.items() if key != "fields"}
     return header, made
 
 
@@ -84,7 +94,16 @@ class Fields:
             facts |= self.types[spec["named"]].facts
         elif spec["kind"] == "composite":
             facts["elements"] = self.types[spec["named"]].kind._ELEMENTS
+            facts["size"] = self.types[spec["named"]].size
         return made.with_facts(facts)
+
+    def decimal(self, spec: Spec, taken: Container[str]) -> dict[str, Any]:
+        """The float and the Decimal of a field that is a composite of mantissa and exponent."""
+        parts = self.formats.decimal(spec)
+        if parts is None:
+            return {}
+        mantissa, exponent = (self.descriptor(each) for each in parts)
+        return scaled(spec, taken, mantissa, exponent, 0, False)
 
     def _constant(self, spec: Spec) -> Any:
         value = label = spec["constant"]
@@ -117,10 +136,12 @@ class Fields:
         place = (*head, offset, code)
         if kind == "enum":
             enum = self.types[spec["named"]]
-            return elements.EnumField(*place, null, enum.members, enum.plain)
+            if optional:
+                return elements.EnumField(*place, enum.optional_members, enum.optional_plain)
+            return elements.EnumField(*place, enum.members, enum.plain)
         if kind == "set":
             table = self.types[spec["named"]]
-            return elements.SetField(*place, table.flags, table.labels)
+            return elements.SetField(*place, table.flags, table.labels, table.null, optional)
         if spec["type"] in ("float", "double"):
             return elements.FloatField(*place, optional, null)
         return elements.IntField(*place, null if optional else None)
@@ -137,6 +158,28 @@ class Fields:
         else:
             may = optional or bool(first.get("optional"))
         return self.descriptor({**first, "optional": True}) if may else None
+
+
+def scaled(
+    spec: Spec,
+    taken: Container[str],
+    mantissa: Any,
+    exponent: Any,
+    levels: int,
+    negated: bool,
+) -> dict[str, Any]:
+    """The float and the Decimal of a field, by their names; ``levels`` as in `ir.Exponent`."""
+    result: dict[str, Any] = {}
+    power = f"{mantissa.schema_name} {'/' if negated else 'x'} 10^{exponent.schema_name}"
+    for ending, kind, what in (
+        ("float", elements.FloatOf, "as the nearest float64"),
+        ("decimal", elements.DecimalOf, "as an exact Decimal"),
+    ):
+        full = free(f"{spec['name']}_{ending}", taken)
+        doc = f"{power}, {what}."
+        head = (full, spec["schema_name"], doc)
+        result[full] = kind(*head, mantissa, exponent, levels, negated)
+    return result
 
 
 def _kind(spec: Spec) -> str:
@@ -190,6 +233,8 @@ def declare(
         "DTYPE": copy(layout.block.dtype),
         "__match_args__": tuple(field["name"] for field in spec["fields"]),
         "_LAYOUT": layout,
+        "_SCHEMA": schema,
+        "_SINCE": spec["since"],
         "FACTS": {key: spec[key] for key in ("metadata", "deprecated", "doc") if key in spec},
     }
     sizes = layout.row_sizes()
@@ -253,28 +298,27 @@ class _Level:
         return result, TableLayout(spec, block, tables)
 
     def scaled(self, scopes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        result = {}
+        result: dict[str, Any] = {}
         for field in self.spec["fields"]:
+            name = field["name"]
+            made = self.fields.decimal(field, self.taken)
             if "exponent" in field:
-                name, schema_name = field["name"], field["schema_name"]
-                levels = field["exponent"]["levels"]
-                exponent = scopes[levels][field["exponent"]["field"]]
-                power = f"{schema_name} x 10^{exponent.schema_name}"
-                for ending, kind, what in (
-                    ("float", elements.FloatOf, "as the nearest float64"),
-                    ("decimal", elements.DecimalOf, "as an exact Decimal"),
-                ):
-                    full = free(f"{name}_{ending}", self.taken)
-                    doc = f"{power}, {what}."
-                    result[full] = kind(full, schema_name, doc, scopes[0][name], exponent, levels)
-                self.floats[name] = result[free(f"{name}_float", self.taken)]
+                tie = field["exponent"]
+                exponent = scopes[tie["levels"]][tie["field"]]
+                negated = bool(tie.get("negated"))
+                mantissa = scopes[0][name]
+                made = scaled(field, self.taken, mantissa, exponent, tie["levels"], negated)
+            if made:
+                self.floats[name] = made[free(f"{name}_float", self.taken)]
+            result |= made
         return result
 
     def datetimes(self) -> dict[str, Any]:
         result = {}
         for field in self.spec["fields"]:
-            unit = unit_of(field["type_name"])
-            if unit is not None and field["kind"] == "number":
+            time = field.get("time", {"kind": None})
+            if time["kind"] == "timestamp" and "member" not in time:
+                unit = time["unit"]
                 full = free(datetime_name(field["name"]), self.taken)
                 result[full] = datetime_property(field["name"], field["schema_name"], unit)
         return result
@@ -307,11 +351,11 @@ class _Level:
         view = structured.GroupView(name, schema_name, doc, since, slot, layout, inner, framing)
         result: dict[str, Any] = {name: view.with_facts(dict(spec) | {"elements": inner})}
         result[f"{name.upper()}_DTYPE"] = copy(layout.dtype)
-        if layout.mantissas:
+        if layout.scaled:
             wanted = {(e["levels"], e["field"]) for e in layout.mantissas.values() if e["levels"]}
             outer = [(n, scopes[n - 1][field]) for n, field in sorted(wanted)]
             full = free(f"{name}_float", self.taken)
-            doc = f"A copy of {name} with {', '.join(layout.mantissas)} as the nearest float64."
+            doc = f"A copy of {name} with {', '.join(layout.scaled)} as the nearest float64."
             to_floats = ToFloats(layout, outer)
             result[full] = structured.GroupFloats(full, schema_name, doc, view, to_floats)
         return result, TableLayout(spec, layout, {})
@@ -344,6 +388,8 @@ class _Level:
             doc += " None where it is empty."
         if since:
             doc += f" None before version {since}."
+        if spec.get("may_end"):
+            doc += " None where the frame ends before it."
         if spec.get("doc"):
             doc += f" {spec['doc']}"
         result: dict[str, Any] = {}
@@ -355,7 +401,9 @@ class _Level:
             result[full] = inside
         full = free(f"{name}_bytes", self.taken)
         note = f"{schema_name} as raw bytes."
-        result[full] = texts.DataBytes(full, schema_name, note, since, slot)
-        field = texts.DataField(name, schema_name, doc, since, slot, encoding, is_null, inside)
+        may_end = bool(spec.get("may_end"))
+        result[full] = texts.DataBytes(full, schema_name, note, since, slot, may_end)
+        head = (name, schema_name, doc, since)
+        field = texts.DataField(*head, slot, encoding, is_null, inside, may_end)
         result[name] = field.with_facts(dict(spec))
         return result

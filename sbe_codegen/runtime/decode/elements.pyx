@@ -174,13 +174,13 @@ cdef class FloatField(Element):
 
 
 cdef class EnumField(IntField):
-    """An enum's member; None for its null, required or not; an int where the schema has no name."""
+    """An enum's member; None for its nulls; an int where the schema has no name."""
 
-    cdef dict members           # wire value -> member, or bool
-    cdef dict plains            # wire value -> name as in the schema, or bool
+    cdef dict members           # wire value -> member, or bool; None for what means null
+    cdef dict plains            # wire value -> name as in the schema, or bool, or None
 
-    def __init__(self, name, schema_name, doc, since, offset, code, null, members, plains):
-        IntField.__init__(self, name, schema_name, doc, since, offset, code, null)
+    def __init__(self, name, schema_name, doc, since, offset, code, members, plains):
+        IntField.__init__(self, name, schema_name, doc, since, offset, code, None)
         self.members = members
         self.plains = plains
 
@@ -212,24 +212,31 @@ cdef class ConstantField(Element):
 
 
 cdef class SetField(Element):
-    """A set as its IntFlag; bits without a name are kept."""
+    """A set as its IntFlag; bits without a name are kept. None where it is optional and null."""
 
     cdef uint64_t offset
     cdef int code
     cdef object flags           # bits -> IntFlag
     cdef dict labels            # bit -> name as in the schema
+    cdef object null_label      # of what means null, where the schema has a name for it
+    cdef uint64_t null
+    cdef bint optional
 
-    def __init__(self, name, schema_name, doc, since, offset, code, flags, labels):
+    def __init__(self, name, schema_name, doc, since, offset, code, flags, labels, null, optional):
         Element.__init__(self, name, schema_name, doc, since)
+        self.null, self.null_label = null or (0, None)
+        self.optional = optional and null is not None
         self.offset = offset
         self.code = code
         self.flags = flags
         self.labels = labels
 
     cdef object read(self, const sbe_root* root, object owner):
+        cdef uint64_t bits
         if root.block.version < self.since:
             return None
-        return self.flags(load_bits(root.block.data + self.offset, self.code))
+        bits = load_bits(root.block.data + self.offset, self.code)
+        return None if self.optional and bits == self.null else self.flags(bits)
 
     cdef object plain(self, const sbe_root* root, object owner, bint embedded):
         """The names in the schema's order, then the numbers of bits that have none."""
@@ -238,6 +245,8 @@ cdef class SetField(Element):
         if root.block.version < self.since:
             return None
         bits = load_bits(root.block.data + self.offset, self.code)
+        if self.null_label is not None and bits == self.null:
+            return None if self.optional else [self.null_label]
         result = [label for number, label in self.labels.items() if bits >> <int>number & 1]
         result += [bit for bit in range(64) if bits >> bit & 1 and bit not in self.labels]
         return result
@@ -248,18 +257,26 @@ cdef class FloatOf(Element):
 
     cdef Element mantissa
     cdef bint fits              # both are an int64 at most
+    cdef bint fixed             # the exponent is the constant ``power``
+    cdef bint negated           # it counts decimals: mantissa / 10^exponent
+    cdef int64_t power
     cdef Element exponent       # an IntField, or a constant
     cdef int levels             # from the mantissa's block out to the exponent's
     cdef sbe_kept_tuples kept
 
     def __init__(self, name, schema_name, doc, Element mantissa not None,
-                 Element exponent not None, levels):
+                 Element exponent not None, levels, negated):
         Element.__init__(self, name, schema_name, doc, 0)
         self.mantissa = mantissa
         self.exponent = exponent
         self.levels = levels
+        self.negated = negated
+        self.fixed = type(exponent) is ConstantField
+        if self.fixed:
+            self.power = (<ConstantField>exponent).value
         self.fits = (
-            type(mantissa) is IntField and (<IntField>mantissa).fits and type(exponent) is IntField
+            type(mantissa) is IntField and (<IntField>mantissa).fits
+            and (self.fixed or type(exponent) is IntField)
         )
 
     def __dealloc__(self):
@@ -273,8 +290,14 @@ cdef class FloatOf(Element):
             return self.made(root, scope, owner)
         if not (<IntField>self.mantissa).load(&root.block, &mantissa):
             return None
-        if not (<IntField>self.exponent).load(&scope.block, &exponent):
+        if self.fixed:
+            exponent = self.power
+            if scope.block.version < self.exponent.since:
+                return None
+        elif not (<IntField>self.exponent).load(&scope.block, &exponent):
             return None
+        if self.negated:
+            exponent = -exponent
         if not REUSES or not sbe_scale(mantissa, exponent, &value):
             return float_of(mantissa, exponent)
         return sbe_kept_float(&self.kept, value)
@@ -285,7 +308,7 @@ cdef class FloatOf(Element):
         exponent = None if scope == NULL else self.exponent.read(scope, owner)
         if mantissa is None or exponent is None:
             return None
-        return self.scaled(mantissa, exponent)
+        return self.scaled(mantissa, -exponent if self.negated else exponent)
 
     cdef object scaled(self, object mantissa, object exponent):
         return to_float(mantissa, exponent)

@@ -72,7 +72,7 @@ cdef class CompositeField(Element):
         own.frame = root.block.data + self.offset
         own.block.data = own.frame
         own.block.length = self.size
-        own.block.version = <uint64_t>-1      # members have no versions of their own
+        own.block.version = root.block.version
         own.encoded_length = self.size
         own.outer = NULL
         own.depth = root.depth
@@ -86,8 +86,9 @@ cdef class CompositeField(Element):
         # A copy of the place, which is in the frame: the message may be wrapped while the composite
         # is looked at, and its struct is about another frame then.
         self.place(root, &own)
-        if self.first is not None and self.first.read(&own, owner) is None:
-            return None
+        if self.first is not None and self.first.since <= own.block.version:
+            if self.first.read(&own, owner) is None:
+                return None
         made = self.kind.__new__(self.kind)
         made.own = own
         made.root = &made.own

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .gather import move
+from .names import free
 from .scaling import to_float
 
 Spec = Mapping[str, Any]
@@ -29,7 +30,26 @@ class CompositeTable:
     def __init__(self, spec: Spec) -> None:
         self.size: int = spec["size"]
         self.fields: list[Spec] = spec["fields"]
+        self.decimal: list[str] | None = spec.get("decimal")  # names of mantissa and exponent
         self.kind: Any = None
+
+
+def within(
+    field: Spec, members: Sequence[Spec], types: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The members of a composite field as if they were fields of its block themselves.
+
+    Where the field may be null its first member that takes bytes may, since that says it is.
+    """
+    first = next(iter(present(members, types)), None)
+    for member in members:
+        made = dict(member)
+        made["since"] = max(field["since"], member["since"])
+        if "offset" in member:
+            made["offset"] = field["offset"] + member["offset"]
+        if member is first and field.get("optional"):
+            made["optional"] = True
+        yield made
 
 
 class FieldFormats:
@@ -54,6 +74,42 @@ class FieldFormats:
             table = self.types[field["named"]]
             return self.on_the_wire(present(table.fields, self.types), table.size)
         return self._simple(field, self.order)
+
+    def older(self, fields: Sequence[Spec], version: int, size: int | None) -> np.dtype[Any]:
+        """What a sender of ``version`` has of ``fields``, members of composites too.
+
+        In so many bytes, or in as many as that takes.
+        """
+        formats: dict[str, tuple[Any, int]] = {}
+        for field in fields:
+            if field["since"] <= version:
+                made = self.wire(field)
+                if field["kind"] == "composite":
+                    members = present(self.types[field["named"]].fields, self.types)
+                    made = self.older(members, version, None)
+                formats[field["name"]] = made, field["offset"]
+        if size is None:
+            ends = (offset + np.dtype(made).itemsize for made, offset in formats.values())
+            size = max(ends, default=0)
+        return np.dtype(
+            {
+                "names": list(formats),
+                "formats": [made for made, _ in formats.values()],
+                "offsets": [offset for _, offset in formats.values()],
+                "itemsize": size,
+            }
+        )
+
+    def decimal(self, field: Spec) -> tuple[Spec, Spec] | None:
+        """Mantissa and exponent of a composite field that is a decimal, as if fields themselves."""
+        if field["kind"] != "composite":
+            return None
+        table = self.types[field["named"]]
+        if table.decimal is None:
+            return None
+        members = {each["name"]: each for each in within(field, table.fields, self.types)}
+        mantissa, exponent = (members[name] for name in table.decimal)
+        return mantissa, exponent
 
     def row(self, field: Spec) -> Any:
         """In this machine's order, and naturally aligned."""
@@ -84,6 +140,15 @@ def present(fields: Sequence[Spec], types: Mapping[str, Any]) -> list[Spec]:
     return [field for field in fields if takes_bytes(field)]
 
 
+def newest(field: Spec, types: Mapping[str, Any]) -> int:
+    """The first version that has all of a field, its members if it is a composite."""
+    since: int = field["since"]
+    if field["kind"] == "composite":
+        members = present(types[field["named"]].fields, types)
+        since = max([since, *(newest(member, types) for member in members)])
+    return since
+
+
 class BlockLayout:
     """Where the fields of one block are, as numpy sees them: on the wire and in tables."""
 
@@ -91,15 +156,16 @@ class BlockLayout:
         self.length: int = spec["block_length"]
         self.formats = formats
         self.fields = present(spec["fields"], formats.types)
-        self.since = max((field["since"] for field in self.fields), default=0)
+        self.since = max((newest(field, formats.types) for field in self.fields), default=0)
         self.dtype = formats.on_the_wire(self.fields, self.length)
         self.mantissas = {f["name"]: f["exponent"] for f in self.fields if "exponent" in f}
+        self.decimals = {f["name"]: parts for f in self.fields if (parts := formats.decimal(f))}
+        self.scaled = [n for n in self.dtype.names or () if n in {*self.mantissas, *self.decimals}]
         self.constants = {f["name"]: f["constant"] for f in spec["fields"] if "constant" in f}
 
     def older_dtype(self, version: int, stride: int) -> np.dtype[Any]:
         """The fields that a sender of ``version`` has, in blocks of ``stride`` bytes."""
-        known = [field for field in self.fields if field["since"] <= version]
-        return self.formats.on_the_wire(known, stride)
+        return self.formats.older(self.fields, version, stride)
 
     def blank(self, count: int) -> Array:
         return np.empty(count, self.dtype)
@@ -107,13 +173,20 @@ class BlockLayout:
     def filled(self, older: Array) -> Array:
         """A copy in which the fields that the sender does not have are null."""
         result = np.zeros(older.shape, self.dtype)
-        for field in self.fields:
-            name = field["name"]
-            if older.dtype.names is not None and name in older.dtype.names:
-                result[name] = older[name]
-            else:
-                self._fill(result[name], field)
+        self._copy(result, older, self.fields)
         return result
+
+    def _copy(self, result: Array, older: Array, fields: Sequence[Spec]) -> None:
+        for field in fields:
+            name = field["name"]
+            if older.dtype.names is None or name not in older.dtype.names:
+                self._fill(result[name], field)
+            elif field["kind"] == "composite":
+                types = self.formats.types
+                members = present(types[field["named"]].fields, types)
+                self._copy(result[name], older[name], members)
+            else:
+                result[name] = older[name]
 
     def _fill(self, column: Array, field: Spec) -> None:
         if field["kind"] == "composite":
@@ -124,12 +197,18 @@ class BlockLayout:
             big = self.formats.order == ">"
             null = field["null"].to_bytes(field["length"], "big" if big else "little", signed=True)
             column[...] = np.frombuffer(null, np.uint8)
-        elif field["kind"] not in ("text", "char", "set"):
+        elif field["kind"] == "set":
+            column[...] = field.get("null", 0)
+        elif field["kind"] not in ("text", "char"):
             column[...] = null_of(field)
 
     def row_dtype(self, prefix: Sequence[str], codes: Sequence[str]) -> np.dtype[Any]:
-        """A naturally aligned row: ``prefix`` as int64, the fields, ``codes`` as uint32."""
-        columns: list[tuple[str, Any]] = [(name, "i8") for name in prefix]
+        """A naturally aligned row: ``prefix`` as int64, the fields, ``codes`` as uint32.
+
+        A name of the prefix that a field has gets ``_`` appended.
+        """
+        taken = {field["name"] for field in self.fields} | set(codes)
+        columns: list[tuple[str, Any]] = [(free(name, taken), "i8") for name in prefix]
         columns += [(field["name"], self.formats.row(field)) for field in self.fields]
         columns += [(name, "u4") for name in codes]
         if not columns:  # an entry without columns is still one: numpy has no items of no bytes
@@ -153,9 +232,10 @@ class ToFloats:
         self.specs = {field["name"]: field for field in layout.fields}
         self.constants = layout.constants
         self.scaled = [(self.specs[name], place) for name, place in layout.mantissas.items()]
-        self.copied = [name for name in self.specs if name not in layout.mantissas]
+        self.decimals = layout.decimals
+        self.copied = [name for name in self.specs if name not in layout.scaled]
         columns = [
-            (f["name"], "f8" if f["name"] in layout.mantissas else layout.formats.row(f))
+            (f["name"], "f8" if f["name"] in layout.scaled else layout.formats.row(f))
             for f in layout.fields
         ]
         self.dtype = np.dtype(columns, align=True)
@@ -172,7 +252,10 @@ class ToFloats:
             elif field["kind"] == "mantissa":
                 result[name] = list(wide(field, group[name], power, null, self.order))
             else:
-                scales.append((group[name], power, result[name], null_for(field, version), null))
+                null_mantissa = null_for(field, version)
+                scales.append((group[name], power, result[name], null_mantissa, null))
+        for name, parts in self.decimals.items():
+            scales.append(decimal_scale(parts, group[name], result[name], version))
         move([_native(group[name], result[name]) for name in self.copied], scales)
         return result
 
@@ -186,10 +269,30 @@ class ToFloats:
         """One exponent, or one for each entry, or None; and which number is null."""
         name, levels = exponent["field"], exponent["levels"]
         if levels:
-            return outer[levels, name], None
-        if name in self.constants:
-            return self.constants[name], None
-        return group[name], null_for(self.specs[name], version)
+            power, null = outer[levels, name], None
+        elif name in self.constants:
+            power, null = self.constants[name], None
+        else:
+            power, null = group[name], null_for(self.specs[name], version)
+        return negated(power, null) if exponent.get("negated") else (power, null)
+
+
+def negated(power: Any, null: Any) -> tuple[Any, Any]:
+    """Exponents that count decimals, and which of them is null, as powers of ten."""
+    if isinstance(power, np.ndarray):
+        power = power.astype(np.int64)
+    return None if power is None else -power, None if null is None else -null
+
+
+def decimal_scale(
+    parts: tuple[Spec, Spec], column: Array, target: Array, version: int = 0
+) -> tuple[Any, ...]:
+    """What `gather.move` needs to scale a column of composites of mantissa and exponent."""
+    mantissa, exponent = parts
+    power, null = exponent.get("constant"), None
+    if power is None:
+        power, null = column[exponent["name"]], null_for(exponent, version)
+    return column[mantissa["name"]], power, target, null_for(mantissa, version), null
 
 
 def _native(source: Array, target: Array) -> tuple[Array, Array]:
@@ -201,6 +304,27 @@ def null_for(field: Spec, version: int = 0) -> Any:
     """What stands for None in a number of a sender's ``version``; None where nothing does."""
     may = field["kind"] == "number" and (field.get("optional") or field["since"] > version)
     return null_of(field) if may else None
+
+
+def nulls_of(field: Spec, types: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values that stand for None in a column; of texts and characters, as their first byte.
+
+    Of a field that was added later, its null value stands for None in every row, since a sender
+    that does not have the field is shown with it.
+    """
+    kind, may = field["kind"], bool(field.get("optional") or field["since"])
+    if kind == "enum":
+        table = types[field["named"]]
+        return tuple(table.nulls if may else table.unnamed_nulls)
+    if kind == "set":
+        null = types[field["named"]].null
+        return (null[0],) if may and null else ()
+    if kind == "char":
+        return tuple({0, field["null"]}) if may else ()
+    if kind == "text":
+        return (0,) if may else ()
+    found = null_for(field)
+    return () if found is None else (found,)
 
 
 def wide(
@@ -225,6 +349,7 @@ class TableLayout:
         self.dictionaries = [each["name"] for each in texts]
         self.encodings = [each["encoding"] for each in texts]
         self.blobs = [each["name"] for each in spec["data"] if not each["encoding"]]
+        self.plans: dict[bool, Any] = {}  # of columns, by those who make them
         self._row_dtypes: dict[tuple[str, ...], np.dtype[Any]] = {}
 
     def row_dtype(self, prefix: tuple[str, ...] = ()) -> np.dtype[Any]:

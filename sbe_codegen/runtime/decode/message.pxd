@@ -2,8 +2,9 @@
 
 cimport cython
 from cpython.object cimport PyTypeObject
+from libc.stdint cimport uint64_t
 
-from .cursor cimport sbe_cursor, sbe_root
+from .cursor cimport sbe_cursor, sbe_header, sbe_root
 from .elements cimport View
 from .reuse cimport sbe_freed_messages, sbe_take_object
 
@@ -22,6 +23,7 @@ cdef class Schema:
     cdef readonly object version
     cdef readonly dict removed      # template id -> what to say of it
     cdef readonly tuple classes
+    cdef public object packets      # a PacketLayout, where conventions have one
     cdef dict known_names
     cdef open_t open_message
     cdef bint sealed
@@ -46,6 +48,11 @@ cdef inline void own(Message message, object owner) noexcept:
     sbe_own(<View>message, owner)
 
 
+cdef int open_body(
+    sbe_cursor* cursor, sbe_header* header, object template_id, object version
+) except -1
+cdef uint64_t body_length(object given, uint64_t own) except? 0
+cdef object as_body(Message message, size_t header_size)
 cdef void keep_freed_by(type kind, void (*give_back)(void*) noexcept) noexcept
 cdef object reopen(Message message, object frame, Py_ssize_t offset, sbe_cursor* cursor)
 cdef const sbe_root* seen(Message message) except NULL

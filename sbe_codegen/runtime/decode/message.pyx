@@ -1,11 +1,15 @@
 """The base of generated message classes: what does not depend on the schema."""
 
+from operator import index
+from sys import modules
+
 cimport cython
 from cpython.bytes cimport PyBytes_CheckExact, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject, PyTypeObject
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memcmp
 
-from .cursor cimport sbe_root
+from .cursor cimport sbe_cursor, sbe_header, sbe_root
 from .elements cimport Element, View
 from .frames cimport Lease, aim, open_frame
 from .values cimport ALLOWED
@@ -59,6 +63,53 @@ cdef void keep_freed_by(type kind, void (*give_back)(void*) noexcept) noexcept:
     """
     if ALLOWED:
         (<TypeStruct*>kind).tp_free = give_back
+
+
+# A message may be read without a header in front of it. What tells such a body from a message is
+# that it begins with its block; so it needs the version and the block's length to be read again.
+
+cdef int open_body(
+    sbe_cursor* cursor, sbe_header* header, object template_id, object version
+) except -1:
+    """Fills a header that is not there, but for the block's length."""
+    header.template_id = checked(template_id, "template_id")
+    header.version = checked(version, "version")
+    header.group_count = 0
+    header.data_count = 0
+    cursor.template_id = <int64_t>min(header.template_id, <uint64_t>INT64_MAX)
+    return 0
+
+
+cdef uint64_t body_length(object given, uint64_t own) except? 0:
+    return own if given is None else checked(given, "block_length")
+
+
+cdef object checked(object value, str name):
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} is a whole number, not {type(value).__name__}") from None
+    if not 0 <= number < 2**64:
+        raise ValueError(f"{name} is a number from 0 to 2**64 - 1, not {number}")
+    return number
+
+
+cdef object as_body(Message message, size_t header_size):
+    """A message that was opened as if a header were before its block: it begins at the block."""
+    cdef sbe_root* root = <sbe_root*>message.root
+    root.frame += header_size
+    root.encoded_length -= header_size
+    return message
+
+
+cdef inline bint is_body(const sbe_root* root) noexcept:
+    return root.frame == root.block.data
+
+
+def restore_body(kind, body, version, block_length):
+    """The message of class ``kind`` that was pickled or copied without a header."""
+    module = modules[kind.__module__]
+    return module.decode_body(body, kind.TEMPLATE_ID, version, block_length)
 
 
 cdef object reopen(Message message, object frame, Py_ssize_t offset, sbe_cursor* cursor):
@@ -158,6 +209,11 @@ cdef class Message(View):
             return NotImplemented
         cdef const sbe_root* one = seen(self)
         cdef const sbe_root* two = seen(<Message>other)
+        if is_body(one) != is_body(two) or (
+            is_body(one)
+            and (one.block.version != two.block.version or one.block.length != two.block.length)
+        ):
+            return False
         return one.encoded_length == two.encoded_length and (
             memcmp(one.frame, two.frame, one.encoded_length) == 0
         )
@@ -169,13 +225,18 @@ cdef class Message(View):
         return hash(bytes(self))
 
     def __reduce__(self):
+        cdef const sbe_root* root = seen(self)
+        if is_body(root):
+            version, length = root.block.version, root.block.length
+            return restore_body, (type(self), bytes(self), version, length)
         return type(self).decode, (bytes(self),)
 
     def __copy__(self):
-        return type(self).decode(bytes(self))
+        make, arguments = self.__reduce__()
+        return make(*arguments)
 
     def __deepcopy__(self, memo):
-        return type(self).decode(bytes(self))
+        return self.__copy__()
 
     def __repr__(self):
         seen(self)

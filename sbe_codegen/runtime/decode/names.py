@@ -4,8 +4,8 @@ from collections.abc import Container
 
 MESSAGE_NAMES = frozenset(
     {
-        "astuple", "astuple_float", "block", "decode", "encoded_length", "to_dict",
-        "to_json_dict", "unpack", "validate", "version", "wrap",  # messages
+        "astuple", "astuple_float", "block", "decode", "encode", "encode_into", "encoded_length",
+        "replace", "to_dict", "to_json_dict", "unpack", "validate", "version", "wrap",  # messages
         "frame", "received_ns",  # columns of tables
         "bool", "bytes", "float", "int", "property", "staticmethod", "str", "tuple",  # stubs
     }

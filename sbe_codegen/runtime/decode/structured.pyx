@@ -100,20 +100,47 @@ cdef struct sbe_cell:           # a field of an entry, on the wire and in the co
     uint64_t target
     uint64_t size
     int code                    # of a mantissa; NOT_SCALED for what is copied
-    Py_ssize_t exponent         # which of the outer ones scales it
+    Py_ssize_t exponent         # which of the outer ones scales it; INSIDE: one beside it
     bint optional
     int64_t null
+    bint negated
+    int64_t power               # where the schema says it: then it has no place
+    int power_code              # of an exponent in the entry, or NOT_SCALED
+    uint64_t power_offset
+    bint power_optional
+    int64_t power_null
 
 cdef enum:
     NOT_SCALED = -1
+    INSIDE = -1
     MOST_CELLS = 16
+
+
+cdef bint plan_decimal(sbe_cell* cell, object mantissa, object exponent) except -1:
+    """A composite of mantissa and exponent; False where it is not for cells."""
+    if mantissa["type"] == "uint64":
+        return False
+    cell.offset = mantissa["offset"]
+    cell.code = CODES[mantissa["type"]]
+    cell.optional = bool(mantissa.get("optional"))
+    cell.null = mantissa["null"]
+    cell.exponent = INSIDE
+    if "constant" in exponent:
+        cell.power = exponent["constant"]
+    else:
+        cell.power_code = CODES[exponent["type"]]
+        cell.power_offset = exponent["offset"]
+        cell.power_optional = bool(exponent.get("optional"))
+        cell.power_null = exponent["null"]
+    return True
 
 
 cdef class GroupFloats(Element):
     """A copy of a group in which the mantissas are the nearest float64.
 
-    Little-endian numbers that are scaled by exponents outside of the group are copied in one pass
-    over the entries; the rest, and values that need Python's integers, by `to_floats`.
+    Little-endian numbers that are scaled by exponents outside of the group, and decimals whose
+    exponent is constant or sent beside them, are copied in one pass over the entries; the rest, and
+    values that need Python's integers, by `to_floats`.
     """
 
     cdef GroupView group
@@ -121,6 +148,7 @@ cdef class GroupFloats(Element):
     cdef tuple exponents            # (levels out, IntField)
     cdef sbe_cell[MOST_CELLS] cells
     cdef Py_ssize_t cell_count      # 0: not by cells
+    cdef bint has_inside            # exponents in the entries
 
     def __init__(self, name, schema_name, doc, GroupView group not None, to_floats):
         Element.__init__(self, name, schema_name, doc, 0)
@@ -138,19 +166,26 @@ cdef class GroupFloats(Element):
         if any(type(field) is not IntField for _, field in self.exponents):
             return 0
         for name, spec in self.to_floats.specs.items():
-            if spec["kind"] not in ("number", "enum", "set"):
-                return 0
             cell = &self.cells[i]
             cell.offset = spec["offset"]
             cell.target = self.to_floats.dtype.fields[name][1]
             cell.size = self.to_floats.dtype.fields[name][0].itemsize
             cell.code = NOT_SCALED
-            if "exponent" in spec:
+            cell.power_code = NOT_SCALED
+            if name in self.to_floats.decimals:
+                mantissa, exponent = self.to_floats.decimals[name]
+                if not plan_decimal(cell, mantissa, exponent):
+                    return 0
+                self.has_inside = self.has_inside or cell.power_code != NOT_SCALED
+            elif spec["kind"] not in ("number", "enum", "set"):
+                return 0
+            elif "exponent" in spec:
                 place = spec["exponent"]["levels"], spec["exponent"]["field"]
                 if place not in names or spec["type"] in ("uint64", "float", "double"):
                     return 0
                 cell.code = CODES[spec["type"]]
                 cell.exponent = names.index(place)
+                cell.negated = bool(spec["exponent"].get("negated"))
                 cell.optional = bool(spec.get("optional"))
                 cell.null = spec["null"]
             i += 1
@@ -191,30 +226,58 @@ cdef class GroupFloats(Element):
         # is nobody else's yet.
         cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
         cdef Py_ssize_t width = np.PyArray_ITEMSIZE(result)
-        cdef const uint8_t* entry = group.data
+        cdef int64_t[MOST_CELLS] fixed      # the power of each cell, unless it is in the entry
         cdef const sbe_cell* cell
-        cdef uint64_t number
         cdef Py_ssize_t i
-        cdef int64_t mantissa
-        cdef double value
-        for number in range(group.count):
-            for i in range(self.cell_count):
-                cell = &self.cells[i]
-                if cell.code == NOT_SCALED:
-                    memcpy(to + cell.target, entry + cell.offset, cell.size)
-                    continue
-                if cell.code == SBE_INT64:
-                    mantissa = load_int64_le(entry + cell.offset)
-                else:
-                    mantissa = <int64_t>load_bits(entry + cell.offset, cell.code)
-                if cell.optional and mantissa == cell.null:
-                    value = NAN
-                elif not sbe_scale(mantissa, powers[cell.exponent], &value):
-                    return None
-                memcpy(to + cell.target, &value, sizeof(double))
-            entry += group.stride
-            to += width
-        return result
+        for i in range(self.cell_count):
+            cell = &self.cells[i]
+            fixed[i] = cell.power
+            if cell.code != NOT_SCALED and cell.exponent != INSIDE:
+                fixed[i] = -powers[cell.exponent] if cell.negated else powers[cell.exponent]
+        if self.has_inside:
+            good = copy_cells(self.cells, self.cell_count, fixed, group, to, width, True)
+        else:
+            good = copy_cells(self.cells, self.cell_count, fixed, group, to, width, False)
+        return result if good else None
+
+
+cdef inline bint copy_cells(
+    const sbe_cell* cells, Py_ssize_t count, const int64_t* fixed, const sbe_group* group,
+    uint8_t* to, Py_ssize_t width, bint has_inside,
+) noexcept:
+    """All entries, cell by cell; False where a value needs Python's integers.
+
+    ``has_inside`` is a literal wherever this is called: most groups have no exponents in them.
+    """
+    cdef const uint8_t* entry = group.data
+    cdef const sbe_cell* cell
+    cdef uint64_t number
+    cdef Py_ssize_t i
+    cdef int64_t mantissa, power
+    cdef double value
+    for number in range(group.count):
+        for i in range(count):
+            cell = &cells[i]
+            if cell.code == NOT_SCALED:
+                memcpy(to + cell.target, entry + cell.offset, cell.size)
+                continue
+            if cell.code == SBE_INT64:
+                mantissa = load_int64_le(entry + cell.offset)
+            else:
+                mantissa = <int64_t>load_bits(entry + cell.offset, cell.code)
+            power = fixed[i]
+            if has_inside and cell.power_code != NOT_SCALED:
+                power = <int64_t>load_bits(entry + cell.power_offset, cell.power_code)
+            if cell.optional and mantissa == cell.null:
+                value = NAN
+            elif has_inside and cell.power_optional and power == cell.power_null:
+                value = NAN
+            elif not sbe_scale(mantissa, power, &value):
+                return False
+            memcpy(to + cell.target, &value, sizeof(double))
+        entry += group.stride
+        to += width
+    return True
 
 
 cdef object block_array(

@@ -19,7 +19,7 @@ DEEPEST = 8                     # messages inside messages, for whoever follows 
 
 
 cdef class CharField(Element):
-    """One character; None where it is optional and NUL, or absent."""
+    """One character; None where it is optional and NUL or the declared null, or absent."""
 
     cdef uint64_t offset
     cdef bint optional
@@ -36,7 +36,7 @@ cdef class CharField(Element):
         if root.block.version < self.since:
             return None
         value = root.block.data[self.offset]
-        return None if self.optional and value == self.null else chr(value)
+        return None if self.optional and (value == self.null or value == 0) else chr(value)
 
 
 cdef class TextField(Element):
@@ -139,10 +139,14 @@ cdef class DataField(Element):
     cdef bytes codec
     cdef bint utf8
     cdef bint empty_is_null
+    cdef bint may_end           # a frame may end before it
     cdef DataMessage inside     # where the bytes are a message
 
-    def __init__(self, name, schema_name, doc, since, slot, encoding, empty_is_null, inside):
+    def __init__(
+        self, name, schema_name, doc, since, slot, encoding, empty_is_null, inside, may_end
+    ):
         Element.__init__(self, name, schema_name, doc, since)
+        self.may_end = may_end
         self.empty_is_null = empty_is_null
         self.inside = inside
         self.slot = slot
@@ -154,7 +158,7 @@ cdef class DataField(Element):
         cdef const sbe_data* data = <const sbe_data*>(<const char*>root + self.slot)
         cdef const char* text = <const char*>data.data
         cdef PyObject* found
-        if data.data == NULL and self.since > root.block.version:
+        if data.data == NULL and (self.may_end or self.since > root.block.version):
             return None
         if self.empty_is_null and data.length == 0:
             return None
@@ -201,14 +205,16 @@ cdef class DataBytes(Element):
     """Var data as the raw bytes, a copy."""
 
     cdef uint64_t slot
+    cdef bint may_end
 
-    def __init__(self, name, schema_name, doc, since, slot):
+    def __init__(self, name, schema_name, doc, since, slot, may_end):
         Element.__init__(self, name, schema_name, doc, since)
         self.slot = slot
+        self.may_end = may_end
 
     cdef object read(self, const sbe_root* root, object owner):
         cdef const sbe_data* data = <const sbe_data*>(<const char*>root + self.slot)
-        if data.data == NULL and self.since > root.block.version:
+        if data.data == NULL and (self.may_end or self.since > root.block.version):
             return None
         return PyBytes_FromStringAndSize(<const char*>data.data, data.length)
 

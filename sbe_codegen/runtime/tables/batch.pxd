@@ -12,7 +12,8 @@ cdef class Collector:
     cdef Rows rows              # None in a Collector of no module
 
     cdef int open(
-        self, Schema schema, append_t append_frames, object capacity, object on_error
+        self, Schema schema, append_t append_frames, object capacity, object on_error,
+        object symbols,
     ) except -1
 
 
@@ -28,4 +29,6 @@ cdef inline int collect_row(
 
 
 cdef object take_batch(Collector collector)
-cdef object decode_frames(Schema schema, append_t append_frames, object frames, object on_error)
+cdef object decode_frames(
+    Schema schema, append_t append_frames, object frames, object on_error, object symbols
+)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..decode.gather import move
-from ..decode.layout import null_for, present, wide
+from ..decode.layout import (
+    FieldFormats,
+    decimal_scale,
+    negated,
+    null_for,
+    nulls_of,
+    present,
+    wide,
+    within,
+)
 from ..decode.times import unit_of
 from ..errors import UnknownName
-from .interchange import Fact, arrow_table, pandas_frame, polars_frame
+from .forms import FOUND, NAN, PLAIN, Fact, as_datetimes, as_strings
+from .interchange import arrow_table, pandas_frame, polars_frame
 
 Array = np.ndarray[Any, Any]
 
@@ -20,11 +30,14 @@ class Columns(dict[str, Array]):
     """The columns of a table, or of a group's entries: name -> contiguous, aligned 1-D array.
 
     They are copies, written in one pass over the rows. With ``decimals="float64"`` mantissas that
-    have an exponent are the nearest float64 to mantissa x 10^exponent, NaN for a null; with
-    ``"raw"`` they are the mantissas. All else is raw: enums and sets as their numbers, nulls as the
-    schema's null values (in a field that was added later, its null value stands for null even where
-    the sender has the field), times as numbers, text as uint32 codes. Members of composites have
-    a column each, ``price.mantissa``; fixed arrays are 2-D.
+    have an exponent, and composites of mantissa and exponent, are the nearest float64 to
+    mantissa x 10^exponent, NaN for a null; with ``"raw"`` they are the mantissas. With
+    ``times="datetime64"`` times since 1970 are datetime64 in their unit (UTC), times of day
+    timedelta64 and days datetime64[D], NaT for a null; with ``texts="string"`` fixed texts are str,
+    empty for a null. All else is raw: enums and sets as their numbers, nulls as the schema's null
+    values (in a field that was added later, its null value stands for null even where the sender
+    has the field), text of var data as uint32 codes. Members of composites have a column each,
+    ``price.mantissa``; fixed arrays are 2-D.
 
     ``groups`` maps names of groups to their Columns, whose ``offsets`` (int64, n + 1) say where the
     entries of each row begin, as in an Arrow list; ``data`` is that of the table.
@@ -40,20 +53,38 @@ class Columns(dict[str, Array]):
         self.data = table.data
         self.groups = {}
         self.offsets = None
+        # What is one value and has its parts here, by its name: `price` -> `price.mantissa`.
+        self._main = {fact.whole: name for name, fact in facts.items() if fact.whole}
 
     @classmethod
-    def of(cls, table: Any, decimals: str, joined: bool = False) -> Columns:
+    def of(
+        cls,
+        table: Any,
+        decimals: str,
+        joined: bool = False,
+        times: str = "raw",
+        texts: str = "bytes",
+    ) -> Columns:
         """Those of a Table or GroupTable; ``joined``: with those of the tables around it.
 
-        ValueError for decimals that are neither "float64" nor "raw".
+        ValueError for a form that there is not.
         """
-        if decimals not in ("float64", "raw"):
-            raise ValueError(f"decimals is 'float64' or 'raw', not {decimals!r}")
+        for what, given, known in (
+            ("decimals", decimals, ("float64", "raw")),
+            ("times", times, ("raw", "datetime64")),
+            ("texts", texts, ("bytes", "string")),
+        ):
+            if given not in known:
+                raise ValueError(f"{what} is {known[0]!r} or {known[1]!r}, not {given!r}")
+        forms = _Forms(decimals == "float64", times == "datetime64", texts == "string")
         outer = _outer(table)
-        made = _columns(table, decimals == "float64", outer)
-        return _joined(made, outer, decimals == "float64") if joined else made
+        made = _columns(table, forms, outer)
+        return _joined(made, outer, forms) if joined else made
 
     def __missing__(self, name: object) -> Array:
+        main = self._main.get(str(name))
+        if main is not None:  # a decimal or a time, as numbers: its mantissa, its number
+            return self[main]
         raise UnknownName(
             f"{self._table._name} has no column {name!r} (it has: {', '.join(self) or 'none'})"
         )
@@ -71,9 +102,10 @@ class Columns(dict[str, Array]):
     def to_arrow(self) -> Any:
         """A pyarrow.Table, whose columns are these arrays: nothing is copied but nulls and bits.
 
-        Times are timestamps (of messages in us, ``received_ns`` in ns), text is dictionary-encoded,
-        groups are large lists of structs, var data large_binary, and null values are nulls. Text
-        that is no text keeps its bytes as ``\\xNN``. Needs pyarrow.
+        Times since 1970 are timestamps in their unit and UTC, days date32, times of day time64; one
+        that is too large for that is MalformedMessage. Text is dictionary-encoded, fixed texts are
+        binary or, as str here, strings. Groups are large lists of structs, var data large_binary,
+        and null values are nulls. Text that is no text keeps its bytes as ``\\xNN``. Needs pyarrow.
         """
         return arrow_table(self)
 
@@ -82,7 +114,7 @@ class Columns(dict[str, Array]):
         return polars_frame(self)
 
     def to_pandas(self) -> Any:
-        """A pandas.DataFrame over these arrays: text is Categorical, times are datetime64.
+        """A pandas.DataFrame over these arrays: text is Categorical, times are datetime64 (in UTC).
 
         Optional integers are nullable ones. A group is a column of structured arrays, one per row,
         which are views; ``columns.groups[name].to_pandas()`` has its entries as rows, with the
@@ -94,44 +126,62 @@ class Columns(dict[str, Array]):
         return f"<Columns {', '.join([*self, *self.groups])}>"
 
 
+class _Forms(NamedTuple):
+    floats: bool
+    times: bool
+    strings: bool
+
+
 def _columns(
-    table: Any, floats: bool, outer: Sequence[tuple[Any, Array]], with_groups: bool = True
+    table: Any, forms: _Forms, outer: Sequence[tuple[Any, Array]], with_groups: bool = True
 ) -> Columns:
     """``outer`` are the tables around, innermost first, each with what maps its rows to entries."""
     layout, records = table._layout, table.records
+    formats = layout.block.formats
     arrays: dict[str, Array] = {}
     facts: dict[str, Fact] = {}
     copies: list[tuple[Array, Array]] = []
     scales: list[Any] = []
-    for name in records.dtype.names or ():
-        if name in ("frame", "received_ns"):  # which no field is called
-            facts[name] = Fact("ns" if name == "received_ns" else None)
-            copies.append((records[name], _new(arrays, name, records[name])))
-    for path, spec, column in _leaves(layout.block.fields, records, layout.block.formats.types):
-        null = spec["null"] if spec["kind"] == "enum" else null_for(spec)
-        facts[path] = Fact(time_unit(spec), null)
-        exponent = spec.get("exponent") if floats else None
-        if exponent is None:
-            copies.append((column, _new(arrays, path, column)))
+    names = records.dtype.names or ()
+    leading = len(names) - len(layout.block.fields) - len(layout.dictionaries)
+    for name in names[: max(leading, 0)]:  # what no field is called: see `numbered.PREFIX`
+        facts[name] = FOUND.get(name, PLAIN)
+        copies.append((records[name], _new(arrays, name, records[name])))
+    for leaf in _plan(layout, forms.floats):
+        column = records
+        for part in leaf.parts:
+            column = column[part]
+        facts[leaf.path] = leaf.fact
+        spec, exponent = leaf.spec, leaf.exponent
+        if leaf.decimal is not None:
+            target = arrays[leaf.path] = np.empty(len(records))
+            scales.append(decimal_scale(leaf.decimal, column, target))
             continue
-        target = arrays[path] = np.empty(len(records))
+        if exponent is None:
+            copies.append((column, _new(arrays, leaf.path, column)))
+            continue
+        target = arrays[leaf.path] = np.empty(len(records))
         power, power_null = _power(exponent, ((table, None), *outer))
+        null = leaf.fact.nulls[0] if leaf.fact.nulls else None
         may = spec["kind"] == "mantissa" or (null, power_null) != (None, None)
-        facts[path] = Fact(null=np.nan if may else None)
+        facts[leaf.path] = NAN if may else PLAIN
         if spec["kind"] == "mantissa":
-            order = layout.block.formats.order
-            target[:] = list(wide(spec, column, power, power_null, order))
+            target[:] = list(wide(spec, column, power, power_null, formats.order))
         else:
             scales.append((column, power, target, null, power_null))
     for name in layout.dictionaries:
         facts[name] = Fact(texts=table.dictionary(name))
         copies.append((records[name], _new(arrays, name, records[name])))
     move(copies, scales)
+    if forms.times:
+        as_datetimes(arrays, facts)
+    if forms.strings:
+        as_strings(arrays, facts)
     result = Columns(table, arrays, facts)
     result.offsets = getattr(table, "offsets", None)
     groups: Any = table.groups if with_groups else {}
     for name, group in groups.items():
-        groups[name] = _columns(group, floats, _around(table, outer, np.diff(group.offsets)))
+        groups[name] = _columns(group, forms, _around(table, outer, np.diff(group.offsets)))
     result.groups = groups
     return result
 
@@ -142,13 +192,13 @@ def _outer(table: Any) -> list[tuple[Any, Array]]:
     return [] if around is None else _around(around, _outer(around), np.diff(table.offsets))
 
 
-def _joined(made: Columns, outer: Sequence[tuple[Any, Array]], floats: bool) -> Columns:
+def _joined(made: Columns, outer: Sequence[tuple[Any, Array]], forms: _Forms) -> Columns:
     """The same columns after those of the tables around, whose rows are repeated."""
     taken = {*made, *made.groups, *made.data}
     arrays: dict[str, Array] = dict(made)
     facts: dict[str, Fact] = dict(made._facts)
     for table, rows in outer:
-        theirs = _columns(table, floats, _outer(table), with_groups=False)
+        theirs = _columns(table, forms, _outer(table), with_groups=False)
         names = {each: f"{table._name}.{each}" if each in taken else each for each in theirs}
         taken.update(names.values())
         arrays = {names[each]: column[rows] for each, column in theirs.items()} | arrays
@@ -171,17 +221,57 @@ def _new(arrays: dict[str, Array], name: str, like: Array) -> Array:
     return made
 
 
+class _Leaf(NamedTuple):
+    """A column to be: of a field, of a member, or of a decimal as one."""
+
+    path: str
+    parts: tuple[str, ...]  # the same, in a structured array
+    spec: Mapping[str, Any]
+    fact: Fact
+    decimal: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    exponent: Mapping[str, Any] | None = None  # where there are to be floats
+
+
+def _plan(layout: Any, floats: bool) -> list[_Leaf]:
+    """The columns of the fields of a table; each is made once."""
+    if floats not in layout.plans:
+        block = layout.block
+        layout.plans[floats] = list(_leaves(block.fields, block.formats, floats))
+    found: list[_Leaf] = layout.plans[floats]
+    return found
+
+
 def _leaves(
-    fields: Sequence[Mapping[str, Any]], records: Array, types: Mapping[str, Any], path: str = ""
-) -> Iterator[tuple[str, Mapping[str, Any], Array]]:
+    fields: Iterable[Mapping[str, Any]],
+    formats: FieldFormats,
+    floats: bool,
+    outer: tuple[str, ...] = (),
+) -> Iterator[_Leaf]:
     for field in fields:
-        column = records[field["name"]]
-        name = f"{path}{field['name']}"
-        if field["kind"] == "composite":
-            members = present(types[field["named"]].fields, types)
-            yield from _leaves(members, column, types, f"{name}.")
-        else:
-            yield name, field, column
+        path = (*outer, field["name"])
+        name = ".".join(path)
+        if field["kind"] != "composite":
+            fact = Fact(
+                time=field.get("time"),
+                nulls=nulls_of(field, formats.types),
+                charset=field.get("encoding") or "latin-1",
+            )
+            exponent = field.get("exponent") if floats else None
+            yield _Leaf(name, path, field, fact, exponent=exponent)
+            continue
+        parts = formats.decimal(field)
+        if parts is not None and floats:
+            may = any(nulls_of(each, formats.types) for each in parts)
+            yield _Leaf(name, path, field, NAN if may else PLAIN, parts)
+            continue
+        time = field.get("time", {})
+        main = parts[0]["name"] if parts else time.get("member")
+        members = within(field, formats.types[field["named"]].fields, formats.types)
+        for leaf in _leaves(present([*members], formats.types), formats, floats, path):
+            if leaf.path == f"{name}.{main}":
+                fact = leaf.fact._replace(whole=name, time=time or leaf.fact.time)
+                leaf = leaf._replace(fact=fact)
+            yield leaf
 
 
 def _power(
@@ -191,15 +281,18 @@ def _power(
     table, rows = scopes[exponent["levels"]]
     name = exponent["field"]
     block = table._layout.block
-    if name in block.constants:
-        return block.constants[name], None
-    spec = next(each for each in block.fields if each["name"] == name)
-    column = table.records[name]
-    return (column if rows is None else column[rows]), null_for(spec)
+    power, null = block.constants.get(name), None
+    if power is None:
+        spec = next(each for each in block.fields if each["name"] == name)
+        column = table.records[name]
+        power, null = (column if rows is None else column[rows]), null_for(spec)
+    return negated(power, null) if exponent.get("negated") else (power, null)
 
 
 def time_unit(spec: Mapping[str, Any]) -> str | None:
-    """The unit of a time since 1970, by the name of its type; None for anything else."""
+    """The unit of a time since 1970, as the schema or its name says; None for anything else."""
+    if "time" in spec:
+        return spec["time"]["unit"] if spec["time"]["kind"] == "timestamp" else None
     if spec["kind"] != "number" or spec["type"] != "int64":
         return None
     return unit_of(spec["type_name"])

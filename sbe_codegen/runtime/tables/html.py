@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import markup
-from .interchange import Fact, clean, is_null
+from .forms import Fact, is_null
+from .interchange import clean
 
 ROWS = 10
 COLUMNS = 20
@@ -47,9 +48,10 @@ def batch_html(batch: Any) -> str:
                 f"{name}: {_few(table.dictionary(name))}" for name in table._layout.dictionaries
             )
             rows.append((message.__name__, f"{len(table):,}", texts))
-    rejected = len(batch._rejections)
+    rejected = batch._source.refused
     if rejected:
-        rows.append(("rejected", f"{rejected:,}", f"the first: {batch._rejections.error(0)}"))
+        first = batch._source.rejections().error(0)
+        rows.append(("rejected", f"{rejected:,}", f"the first: {first}"))
     if batch.left_over_bytes:
         rows.append(("bytes left over", f"{batch.left_over_bytes:,}", None))
     caption = f"Batch of {_counted(batch.frame_count, 'frame')}"
@@ -90,8 +92,8 @@ def _shown(column: Any, fact: Fact) -> list[object]:
             made.append(None)
         elif fact.texts is not None:
             made.append(clean([fact.texts[value]])[0])
-        elif fact.unit:
-            made.append(markup.utc(int(value), fact.unit))
+        elif fact.time and fact.time["kind"] == "timestamp" and fact.time["unit"]:
+            made.append(markup.utc(int(value), fact.time["unit"]))
         elif isinstance(value, bytes):
             made.append(value.decode("utf-8", "backslashreplace"))
         else:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...extras import imported
+from .forms import NO_TEXT, Fact, day_times, days, is_null, parts, shown, times
 
 Array = np.ndarray[Any, Any]
-NO_TEXT = 2**32 - 1
-
-
-class Fact(NamedTuple):
-    """What a column is beyond its dtype."""
-
-    unit: str | None = None  # of a time since 1970: s, ms, us or ns
-    null: Any = None  # the number that stands for None, where there is one
-    texts: Sequence[str] | None = None  # what the codes in it index
 
 
 class Columns(Protocol):
@@ -33,17 +25,6 @@ class Columns(Protocol):
     @property
     def groups(self) -> Mapping[str, Columns]: ...
     def items(self) -> ItemsView[str, Array]: ...
-
-
-def is_null(column: Array, fact: Fact) -> Array | None:
-    """Where there are nulls; None if there are none."""
-    if fact.texts is not None:
-        found = column == NO_TEXT
-    elif fact.null is None:
-        return None
-    else:
-        found = np.isnan(column) if fact.null != fact.null else column == fact.null
-    return found if found.any() else None
 
 
 def clean(texts: Any) -> list[str]:
@@ -68,7 +49,15 @@ def arrow_table(columns: Columns, wanted: str = "to_arrow", extra: str = "pyarro
 
 
 def _arrow_arrays(pa: Any, columns: Columns) -> dict[str, Any]:
-    result = {name: _arrow(pa, column, columns._facts[name]) for name, column in columns.items()}
+    facts = columns._facts
+    arrays = dict(columns.items())
+    inside = {part for name in arrays for part in parts(arrays, facts, name)[1:]}
+    result = {}
+    for name, column in arrays.items():
+        if facts[name].time is not None:
+            result[shown(facts, name)] = _arrow_times(pa, arrays, facts, name)
+        elif name not in inside:
+            result[name] = _arrow(pa, column, facts[name])
     for name, group in columns.groups.items():
         result[name] = _arrow_list(pa, group)
     for name, data in columns.data.items():
@@ -94,15 +83,45 @@ def _arrow(pa: Any, column: Array, fact: Fact) -> Any:
         return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(column.shape[1:])))
     if column.dtype.kind == "S":
         return pa.array(column, pa.binary(), mask=missing)
+    if column.dtype.kind == "U":
+        return pa.array(column, pa.string(), mask=missing)
     if fact.texts is not None:
         codes = pa.array(column, mask=missing)
         return pa.DictionaryArray.from_arrays(codes, pa.array(clean(fact.texts), pa.string()))
-    kind = pa.timestamp(fact.unit) if fact.unit else pa.from_numpy_dtype(column.dtype)
+    return _with_nulls(pa, pa.from_numpy_dtype(column.dtype), column, missing)
+
+
+def _with_nulls(pa: Any, kind: Any, column: Array, missing: Array | None) -> Any:
+    """An array over the column: nothing is copied but the bits that say what is null."""
     bits, count = None, 0
     if missing is not None:
         bits = pa.py_buffer(np.packbits(~missing, bitorder="little"))
         count = int(missing.sum())
     return pa.Array.from_buffers(kind, len(column), [bits, pa.py_buffer(column)], count)
+
+
+def _arrow_times(
+    pa: Any, columns: Mapping[str, Array], facts: Mapping[str, Fact], name: str
+) -> Any:
+    column, missing, unit = _times(columns, facts, name)
+    kind = facts[name].time["kind"]  # type: ignore[index]
+    if kind == "date":
+        return _with_nulls(pa, pa.date32(), days(column, missing, name), missing)
+    if kind == "time":
+        column, unit = day_times(column, missing, unit, name)
+        return _with_nulls(pa, pa.time64(unit), column, missing)
+    return _with_nulls(pa, pa.timestamp(unit, "UTC"), column, missing)
+
+
+def _times(
+    columns: Mapping[str, Array], facts: Mapping[str, Fact], name: str
+) -> tuple[Array, Array | None, str]:
+    """`forms.times`, of a column that is datetime64 or timedelta64 already too."""
+    column, fact = columns[name], facts[name]
+    if column.dtype.kind not in "mM":
+        return times(columns, facts, name)
+    assert fact.time is not None
+    return column.view(np.int64), is_null(column, fact), fact.time["unit"]
 
 
 # polars
@@ -118,7 +137,14 @@ def polars_frame(columns: Columns) -> Any:
 
 def pandas_frame(columns: Columns) -> Any:
     pd = imported("pandas", "to_pandas", "pandas")
-    made = {name: _series(pd, column, columns._facts[name]) for name, column in columns.items()}
+    facts, arrays = columns._facts, dict(columns.items())
+    inside = {part for name in arrays for part in parts(arrays, facts, name)[1:]}
+    made: dict[str, Any] = {}
+    for name, column in arrays.items():
+        if facts[name].time is not None:
+            made[shown(facts, name)] = _pandas_times(arrays, facts, name)
+        elif name not in inside:
+            made[name] = _series(pd, column, facts[name])
     for name, group in columns.groups.items():
         made[name] = _objects(_entries(group))
     for name, data in columns.data.items():
@@ -152,19 +178,31 @@ def _objects(values: Any) -> Array:
     return result
 
 
+def _pandas_times(columns: Mapping[str, Array], facts: Mapping[str, Fact], name: str) -> Array:
+    """datetime64 in UTC, timedelta64 since midnight; days as datetime64[s], pandas' coarsest."""
+    column, missing, unit = _times(columns, facts, name)
+    if unit == "D":
+        column, unit = column * 86_400, "s"
+    if missing is not None:
+        column = np.where(missing, np.iinfo(np.int64).min, column)
+    kind = "m" if facts[name].time["kind"] == "time" else "M"  # type: ignore[index]
+    return np.ascontiguousarray(column).view(f"{kind}8[{unit}]")
+
+
 def _series(pd: Any, column: Array, fact: Fact) -> Any:
     missing = is_null(column, fact)
     if column.ndim > 1:
         return _objects(iter(column))
+    if column.dtype.kind in "SU":
+        texts = _objects(column.tolist())
+        if missing is not None:
+            texts[missing] = None
+        return texts
     if fact.texts is not None:
         codes = column.astype(np.int64)
         codes[column == NO_TEXT] = -1
         return pd.Categorical.from_codes(codes, clean(fact.texts))
-    if fact.unit:
-        if missing is not None:
-            column = np.where(missing, np.iinfo(np.int64).min, column)
-        return column.view(f"M8[{fact.unit}]")
-    if fact.null is None or column.dtype.kind not in "iu":
+    if not fact.nulls or column.dtype.kind not in "iu":
         return column
     return pd.arrays.IntegerArray(
         column, np.zeros(len(column), bool) if missing is None else missing

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from operator import index
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ..errors import DecodeError, UnknownName
+from ..framing.packets import Loss
 from .columns import Columns
 from .contents import Array, Contents, Part, Source
 from .html import batch_html, rows_html
 
 if TYPE_CHECKING:
     from .written import Written
+
+
+class Forms(TypedDict, total=False):
+    """What columns may be asked to be, beside ``decimals``: see `columns.Columns`."""
+
+    times: Literal["raw", "datetime64"]
+    texts: Literal["bytes", "string"]
 
 
 class DataTable:
@@ -130,7 +138,11 @@ class GroupTable(_Rows):
         self._around = around
 
     def columns(
-        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Columns:
         """The entries as contiguous columns. See `columns.Columns`.
 
@@ -138,25 +150,37 @@ class GroupTable(_Rows):
         those of the tables around that one); where an entry has a column of the same name, with
         the name of their table before theirs: ``ExchangeInfoResponse.symbol``.
         """
-        return Columns.of(self, decimals, joined)
+        return Columns.of(self, decimals, joined, **forms)
 
     def to_arrow(
-        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
-        """``columns(decimals, joined=joined).to_arrow()``: a row for each entry."""
-        return self.columns(decimals, joined=joined).to_arrow()
+        """``columns(decimals, joined=joined, ...).to_arrow()``: a row for each entry."""
+        return self.columns(decimals, joined=joined, **forms).to_arrow()
 
     def to_polars(
-        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
-        """``columns(decimals, joined=joined).to_polars()``: a row for each entry."""
-        return self.columns(decimals, joined=joined).to_polars()
+        """``columns(decimals, joined=joined, ...).to_polars()``: a row for each entry."""
+        return self.columns(decimals, joined=joined, **forms).to_polars()
 
     def to_pandas(
-        self, decimals: Literal["float64", "raw"] = "float64", *, joined: bool = False
+        self,
+        decimals: Literal["float64", "raw"] = "float64",
+        *,
+        joined: bool = False,
+        **forms: Unpack[Forms],
     ) -> Any:
-        """``columns(decimals, joined=joined).to_pandas()``: a row for each entry."""
-        return self.columns(decimals, joined=joined).to_pandas()
+        """``columns(decimals, joined=joined, ...).to_pandas()``: a row for each entry."""
+        return self.columns(decimals, joined=joined, **forms).to_pandas()
 
     def __getitem__(self, row: int) -> Array:
         """The entries of one row, a view."""
@@ -195,21 +219,29 @@ class Table(_Rows):
             )
         return self.dictionary("symbol")
 
-    def columns(self, decimals: Literal["float64", "raw"] = "float64") -> Columns:
+    def columns(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Columns:
         """All of it as contiguous columns. See `columns.Columns`."""
-        return Columns.of(self, decimals)
+        return Columns.of(self, decimals, **forms)
 
-    def to_arrow(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
-        """``columns(decimals).to_arrow()``."""
-        return self.columns(decimals).to_arrow()
+    def to_arrow(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
+        """``columns(decimals, ...).to_arrow()``."""
+        return self.columns(decimals, **forms).to_arrow()
 
-    def to_polars(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
-        """``columns(decimals).to_polars()``."""
-        return self.columns(decimals).to_polars()
+    def to_polars(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
+        """``columns(decimals, ...).to_polars()``."""
+        return self.columns(decimals, **forms).to_polars()
 
-    def to_pandas(self, decimals: Literal["float64", "raw"] = "float64") -> Any:
-        """``columns(decimals).to_pandas()``."""
-        return self.columns(decimals).to_pandas()
+    def to_pandas(
+        self, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Any:
+        """``columns(decimals, ...).to_pandas()``."""
+        return self.columns(decimals, **forms).to_pandas()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -260,11 +292,13 @@ class Batch:
     ``frame_count`` frames were given; each is a row of exactly one table or one of ``rejected``.
     Of one buffer without offsets they are the messages that were found, and what is left when one
     of them is none. ``left_over_bytes`` counts bytes after the last element of messages whose
-    sender has no newer schema: bytes that nothing accounts for.
+    sender has no newer schema: bytes that nothing accounts for. ``losses`` is what of packets and
+    captures is in no frame, as `framing.Loss` each.
     """
 
     # What is not asked for is not made: a live feed's batch may be one row.
     _tables: Tables | None = None
+    losses: tuple[Loss, ...] = ()
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -290,19 +324,24 @@ class Batch:
     def __getitem__(self, message: type) -> Table:
         return self.tables[message]
 
-    def columns(self, message: type, decimals: Literal["float64", "raw"] = "float64") -> Columns:
-        """``batch[message].columns(decimals)``."""
-        return self.tables[message].columns(decimals)
+    def columns(
+        self, message: type, decimals: Literal["float64", "raw"] = "float64", **forms: Unpack[Forms]
+    ) -> Columns:
+        """``batch[message].columns(decimals, ...)``."""
+        return self.tables[message].columns(decimals, **forms)
 
     def part(self, begin: int, end: int) -> Batch:
         """The frames from ``begin`` to ``end``, as in a slice, as a Batch of its own.
 
         Its rows are copies, and ``frame`` counts from 0 again; dictionaries of texts are shared.
-        The bytes that are left over are those of the whole, in the part that begins it.
+        The bytes that are left over are those of the whole, in the part that begins it, and so are
+        the losses.
         """
         begin, end, _ = slice(begin, end).indices(self.frame_count)
         end = max(begin, end)
-        return Batch(Part(self._source, begin, end))
+        part = Batch(Part(self._source, begin, end))
+        part.losses = () if begin else self.losses
+        return part
 
     @property
     def rejected(self) -> Array:
@@ -325,6 +364,8 @@ class Batch:
         parts.append(f"{self._source.refused} rejected")
         if self.left_over_bytes:
             parts.append(f"{self.left_over_bytes} bytes left over")
+        if self.losses:
+            parts.append(f"{len(self.losses)} losses")
         return f"<Batch: {', '.join(parts)}>"
 
     def _repr_html_(self) -> str:

@@ -21,6 +21,7 @@ cdef class Rows:
     cdef readonly int64_t frame_count
     cdef readonly int64_t refused
     cdef readonly int64_t left_over_bytes       # once it is finished
+    cdef object symbols         # Symbols that batches share, or None
     cdef bint finished          # handed over: nothing may be added any more
     cdef list made              # Written of each class that was asked for, once any was
     cdef object made_rejections

@@ -37,7 +37,7 @@ cdef enum:                      # frames of a list
     MUCH = 4096                 # and not more bytes, which stay in the nearest cache
     AHEAD = 6
 
-PREFIX = ("frame", "received_ns")
+PREFIX = ("frame", "received_ns", "packet", "packet_sequence", "packet_time")
 
 cdef Rows new_rows(
     Schema schema, append_t append_frames, Py_ssize_t capacity, object on_error, size_t prefix
@@ -152,6 +152,7 @@ cdef class Rows:
         rows.append_frames = self.append_frames
         rows.collect = self.collect
         rows.prefix = self.prefix
+        rows.symbols = self.symbols
         rows.tables.capacity = self.tables.capacity
         allocate(rows)
         for i in range(self.tables.count):
@@ -256,14 +257,20 @@ cdef class Rows:
     cdef object finish(self):
         """Everything as a Batch. Nothing may be added any more."""
         cdef size_t i
+        came = []
         self.finished = True
         self.left_over_bytes = <int64_t>self.tables.left_over
         for i in range(self.tables.count):
             if self.tables.items[i].rows.used:
                 seal_table(&self.tables.items[i])
+                if self.symbols is not None:
+                    came.append(self.schema.classes[i])
             else:
                 close_table(&self.tables.items[i])
                 memset(&self.tables.items[i], 0, sizeof(sbe_table))
+        if self.symbols is not None:
+            for message in came:
+                self.symbols.share(self.contents(message), message._LAYOUT)
         return Batch(self)
 
     # what the Batch asks for (see `contents.Source`)

@@ -86,7 +86,7 @@ cdef struct sbe_dictionary:         # distinct texts, numbered in the order of t
 cdef struct sbe_table:              # the rows of a message, of a group's entries, or bytes
     sbe_buffer rows
     size_t itemsize             # prefix included
-    size_t prefix               # 8: frame; 16: frame, received_ns; 0: of a group
+    size_t prefix               # 8: frame; 16: frame, received_ns; 0: of a group; 40: of packets
     sbe_buffer offsets          # of a group: int64, 0, then the end of each outer row's entries
     size_t group_count
     sbe_table* groups           # groups, then data that are bytes

@@ -35,6 +35,15 @@ def test_an_enum_is_its_members_and_the_schemas_names() -> None:
     }  # fmt: skip
 
 
+def test_a_null_is_none_unless_it_has_a_name_and_the_field_is_required() -> None:
+    table = enum_table(Side, {66: "Buy", 83: "SellShort"}, False, {}, (83, 0))
+    assert table.members == {0: None, 66: Side.BUY, 83: Side.SELL_SHORT}
+    assert table.plain == {0: None, 66: "Buy", 83: "SellShort"}
+    assert table.optional_members == {0: None, 66: Side.BUY, 83: None}
+    assert table.optional_plain == {0: None, 66: "Buy", 83: None}
+    assert (table.nulls, table.unnamed_nulls) == ((83, 0), (0,))
+
+
 def test_false_and_true_are_bool_in_either_order() -> None:
     for labels in ({0: "False", 1: "True"}, {1: "False", 0: "True"}):
         table = enum_table(YesNo, labels, True, {})

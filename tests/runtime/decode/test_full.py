@@ -85,6 +85,7 @@ def test_scaled_values_are_exact_in_each_form(module: ModuleType) -> None:
     scaled = {
         "price": 123.45, "maybe": None, "fixed": 0.0123, "unsigned": float(2**64 - 1) / 100,
         "wide": -(2**100) / 100, "odd": None, "late_price": 1.5, "late_wide": 0.07,
+        "perhaps": None, "latest": -0.0001,
     }  # fmt: skip
     for name, value in floats.items():
         if name in scaled:

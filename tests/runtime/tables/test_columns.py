@@ -143,12 +143,14 @@ def test_arrow_tables_have_nulls_times_texts_and_lists(module: Any) -> None:
     table = module.decode_many(ROWS)[module.M].to_arrow()
     table.validate(full=True)
     kinds = {field.name: str(field.type) for field in table.schema}
-    assert kinds["at"] == "timestamp[ms]"
+    assert kinds["at"] == "timestamp[ms, tz=UTC]"
     assert kinds["note"] == "dictionary<values=string, indices=uint32, ordered=0>"
     assert kinds["legs"] == "large_list<item: struct<price: double, size: int32>>"
     rows = table.to_pylist()
     assert [row["at"] for row in rows] == [
-        datetime.datetime(2025, 1, 1), None, datetime.datetime(1970, 1, 1)
+        datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC),
+        None,
+        datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC),
     ]  # fmt: skip
     assert [row["count"] for row in rows] == [7, None, 0]
     assert [row["small"] for row in rows] == [0.05, None, -1e-127]
@@ -176,8 +178,8 @@ def test_times_of_the_streams_are_microseconds() -> None:
     collector = binance_sbe.Collector()
     collector.append(vectors.TRADES, received_ns=1_735_689_600_000_000_123)
     table = collector.take()[TradesStreamEvent].to_arrow()
-    assert table.schema.field("event_time").type == pa.timestamp("us")
-    assert table.schema.field("received_ns").type == pa.timestamp("ns")
+    assert table.schema.field("event_time").type == pa.timestamp("us", "UTC")
+    assert table.schema.field("received_ns").type == pa.timestamp("ns", "UTC")
     assert table["received_ns"].cast(pa.int64()).to_pylist() == [1_735_689_600_000_000_123]
     assert table["trades"].to_pylist() == [
         [{"id": 12345, "price": 94123.45, "qty": 1.0, "is_buyer_maker": 1}]
@@ -216,7 +218,7 @@ def test_all_rest_messages_become_arrow_tables() -> None:
 def test_polars_frames(module: Any) -> None:
     frame = module.decode_many(ROWS)[module.M].to_polars()
     assert frame.shape == (3, 11)
-    assert frame["at"].dtype == pl.Datetime("ms")
+    assert frame["at"].dtype == pl.Datetime("ms", "UTC")
     assert frame["note"].to_list() == ["one", "two", "one"]
     assert frame["count"].to_list() == [7, None, 0]
     assert frame["legs"].to_list()[2] == [{"price": 1e-127, "size": 2}]

@@ -202,16 +202,16 @@ def test_arrow_has_nulls_for_what_is_null_and_for_nothing_else(table: Any) -> No
     arrow = table.to_arrow()
     arrow.validate(full=True)
     kinds = {field.name: str(field.type) for field in arrow.schema}
-    assert kinds["at"] == "timestamp[us]"
-    assert kinds["sent"] == "timestamp[ns]"
+    assert kinds["at"] == "timestamp[us, tz=UTC]"
+    assert kinds["sent"] == "timestamp[ns, tz=UTC]"
     assert kinds["tag"] == "binary"
     assert kinds["shorts"] == "fixed_size_list<item: int16>[2]"
     assert kinds["blob"] == "large_binary"
     assert kinds["note"] == "dictionary<values=string, indices=uint32, ordered=0>"
     assert kinds["frame"] == "int64"
     rows = arrow.to_pydict()
-    assert rows["at"] == [datetime.datetime(1970, 1, 1, 0, 0, 0, 5), None,
-                          datetime.datetime(1970, 1, 1, 0, 0, 0, 5)]  # fmt: skip
+    assert rows["at"] == [datetime.datetime(1970, 1, 1, 0, 0, 0, 5, datetime.UTC), None,
+                          datetime.datetime(1970, 1, 1, 0, 0, 0, 5, datetime.UTC)]  # fmt: skip
     assert rows["power"] == [-1, None, 1]
     assert rows["kind"] == [1, None, 1]
     assert rows["big"] == [10.0, None, float((2**64 - 1) * 10)]

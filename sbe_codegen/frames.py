@@ -1,0 +1,83 @@
+"""Files of frames as the commands read them: single frames, streams, and captures."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .runtime.framing import Capture, FramingError, LengthSplitter, Loss, PacketLayout, SofhSplitter
+from .runtime.framing.pcap import is_capture
+from .runtime.framing.streams import StreamSplitter
+
+CHUNK = 1 << 20
+FRAMES = 100_000  # of a stream, or packets of a capture, that are decoded together
+
+FRAMINGS = (
+    "sofh",
+    "sofh-little",
+    *(f"length{n}{o}{i}" for n in (2, 4) for o in ("", "-big") for i in ("", "-inclusive")),
+)
+
+
+def splitter(name: str) -> StreamSplitter:
+    """The one that ``--framing`` names, of `FRAMINGS`."""
+    if name.startswith("sofh"):
+        return SofhSplitter(byte_order="little" if name.endswith("little") else "big")
+    return LengthSplitter(
+        int(name.removeprefix("length")[0]),
+        byte_order="big" if "-big" in name else "little",
+        includes_itself=name.endswith("-inclusive"),
+    )
+
+
+def is_capture_file(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_capture(file.read(4))
+
+
+def capture(path: Path, port: int | None, address: str | None) -> Capture:
+    return Capture(path, port=port, address=address)
+
+
+def inputs(
+    path: Path,
+    framing: str | None = None,
+    layout: PacketLayout | None = None,
+    port: int | None = None,
+    address: str | None = None,
+) -> Iterator[Any]:
+    """What `decode_many` is to be given, part after part; and a Loss for what it can't be.
+
+    A capture is told by its first bytes; other files are messages end to end, or a stream with the
+    framing that is named.
+    """
+    if is_capture_file(path):
+        yield from capture(path, port, address).parts(FRAMES, layout)
+    elif framing is None:
+        with path.open("rb") as file:
+            if path.stat().st_size:
+                yield mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    else:
+        yield from _stream(path, splitter(framing))
+
+
+def _stream(path: Path, cut: StreamSplitter) -> Iterator[Any]:
+    frames: list[bytes] = []
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                frames += cut.feed(chunk)
+                while len(frames) >= FRAMES:
+                    yield frames[:FRAMES]
+                    del frames[:FRAMES]
+            frames += cut.feed(b"")  # a fault behind messages comes with the next call
+        why = "the file ends amid a message"
+    except FramingError as error:
+        why = str(error)
+    if frames:
+        yield frames
+    if cut.position < size:
+        yield Loss(None, cut.position, size - cut.position, why)

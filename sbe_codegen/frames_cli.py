@@ -1,0 +1,143 @@
+"""The commands of ``sbe-codegen`` that read frames, and the one that begins a project."""
+
+from __future__ import annotations
+
+import argparse
+import keyword
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from . import builder
+from .conventions import Conventions
+from .names import is_identifier
+from .printing import say
+
+_FRAMINGS = (
+    "sofh (big-endian), sofh-little, or length and a size of 2 or 4, as in length2: little-endian, "
+    "before the message and without itself; with -big, -inclusive, or both"
+)
+
+
+def add(commands: Any) -> None:
+    """Adds them to the parsers of the command."""
+    inspect = commands.add_parser("inspect", help="print every byte of a frame, and what it is")
+    inspect.set_defaults(run=_inspect)
+    inspect.add_argument(
+        "--most", metavar="N", type=_count, default=20, help="messages of a capture; default: 20"
+    )
+    tables = commands.add_parser("tables", help="write the tables of a file of frames")
+    tables.set_defaults(run=_tables)
+    tables.add_argument("--to", choices=("parquet", "arrow"), default="parquet")
+    tables.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="default: here")
+    tables.add_argument("--framing", metavar="KIND", help=f"of a byte stream: {_FRAMINGS}")
+    tables.add_argument("--messages", metavar="NAME", nargs="+", help="compile these only")
+    for command, what in (
+        (inspect, "a frame (bytes or hex digits, - for stdin), or a pcap or pcapng file"),
+        (tables, "messages end to end, a stream with --framing, or a pcap or pcapng file"),
+    ):
+        command.add_argument("schema", metavar="SCHEMA.xml", type=Path)
+        command.add_argument("frames", metavar="FRAMES", help=what)
+        command.add_argument("--conventions", metavar="FILE.toml", type=Path)
+        command.add_argument("--port", type=_count, help="of a capture: UDP datagrams to this port")
+        command.add_argument("--address", help="and to this address")
+    new = commands.add_parser("new", help="begin a project: schema, build, test, notebook")
+    new.set_defaults(run=_new)
+    new.add_argument("name", metavar="NAME", type=_project, help="of its folder and its module")
+    new.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="default: here")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    return int(text)
+
+
+def _project(text: str) -> str:
+    if not is_identifier(text) or keyword.iskeyword(text) or text.startswith("_"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no name of a module")
+    if builder.is_taken(text):
+        raise argparse.ArgumentTypeError(f"'{text}' would hide a module that others import")
+    return text
+
+
+def _complain(*lines: str) -> None:
+    say(*lines, stream=sys.stderr)
+
+
+def _progress() -> builder.Progress:
+    start = time.monotonic()
+    return lambda what: _complain(f"[{time.monotonic() - start:5.1f} s] {what}")
+
+
+def _conventions(options: argparse.Namespace) -> Conventions | None:
+    return Conventions.read(options.conventions) if options.conventions else None
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from . import frames, inspecting, loading
+
+    given, conventions = options.frames, _conventions(options)
+    try:
+        if given != "-" and frames.is_capture_file(Path(given)):
+            module = loading.load(options.schema, conventions=conventions, progress=_progress())
+            whole = True
+            layout = conventions.packet if conventions else None
+            found = inspecting.of_capture(
+                module, Path(given), layout, options.port, options.address, options.most
+            )
+            for text, good in found:
+                say(*text.split("\n"))
+                whole = whole and good
+            return 0 if whole else 1
+        content = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
+        lines, whole = inspecting.of_frame(options.schema, content, conventions, _progress())
+    except ValueError as error:
+        _complain(f"{given}: {error}")
+        return 1
+    say(*lines)
+    return 0 if whole else 1
+
+
+def _tables(options: argparse.Namespace) -> int:
+    from . import frames, loading, tabulating
+
+    if options.framing is not None and options.framing not in frames.FRAMINGS:
+        _complain(f"--framing is {_FRAMINGS}; not '{options.framing}'")
+        return 2
+    conventions = _conventions(options)
+    module = loading.load(
+        options.schema, messages=options.messages, conventions=conventions, progress=_progress()
+    )
+    layout = conventions.packet if conventions else None
+    try:
+        inputs = frames.inputs(
+            Path(options.frames), options.framing, layout, options.port, options.address
+        )
+        report = tabulating.write(module, inputs, options.out, options.to)
+    except ValueError as error:
+        _complain(f"{options.frames}: {error}")
+        return 1
+    for path, count in zip(report.files, report.rows.values(), strict=True):
+        say(f"{path}: {count} rows")
+    _complain(*report.told)
+    if report.left_over:
+        _complain(
+            f"{report.left_over} bytes after the last elements of messages: not in the tables"
+        )
+    if not report.is_whole:
+        _complain(f"{report.refused} frames refused, {report.losses} losses")
+    if not report.files:
+        _complain(f"{options.frames}: no message of {module.PACKAGE}")
+    return 0 if report.is_whole and report.files else 1
+
+
+def _new(options: argparse.Namespace) -> int:
+    from . import scaffold
+
+    for path in scaffold.write(options.name, options.out):
+        say(path)
+    folder = options.out / options.name
+    _complain(f"next: cd {folder}; python build.py; python -m unittest")
+    return 0

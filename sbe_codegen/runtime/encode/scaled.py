@@ -1,0 +1,365 @@
+"""Values by their mantissas and exponents: what is given as ``price_float`` or ``price_decimal``.
+
+The encoder proper knows raw values only. Where it meets the name of a scaled value it raises
+`Derived`, and `unscaled` writes all values of the message anew: exactly, or not at all. A float
+stands for the shortest decimal that is read back as the same float, as its repr shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from operator import index
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..decode.scaling import to_decimal, to_float
+from ..errors import EncodeError
+from .refusals import MISSING, refusal, unknown
+
+_FLOATING = (float, np.floating)
+
+
+class Derived(Exception):
+    """A name stands for a scaled value: never seen outside of this package."""
+
+
+class Scaling(NamedTuple):
+    """What a derived name stands for: ``ending`` is ``float`` or ``decimal``.
+
+    The exponent is the field ``exponent``, ``levels`` out from the mantissa's block; of a group,
+    whose ``exponent`` is None, those of its mantissas.
+    """
+
+    name: str
+    ending: str
+    exponent: str | None = None
+    levels: int = 0
+
+
+class _Wanted(NamedTuple):
+    """A scaled value: its number, and what it is in."""
+
+    slot: Any
+    scope: dict[str, Any]
+    path: str
+    given: Any
+    exact: Decimal | None
+
+
+def unscaled(level: Any, values: Mapping[str, Any], fit: bool) -> dict[str, Any]:
+    """The raw values; with ``fit`` the exponents that are asked for are chosen."""
+    work = _Work(fit)
+    raw = work.level(level, values, [], "")
+    work.choose()
+    work.finish()
+    return raw
+
+
+def rescalable(
+    level: Any, raw: Mapping[str, Any], instead: Mapping[str, Any], *outer: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Raw values of a message as values that may take other exponents, which are left out.
+
+    ``instead`` are the names that get other values; ``outer`` are the raw values around.
+    """
+    result = dict(raw)
+    scopes = (raw, *outer)
+    replaced = {level.derived[name].name for name in instead if name in level.derived}
+    for name, scaling in level.derived.items():
+        if scaling.ending != "decimal" or scaling.exponent is None:
+            continue
+        mantissa = result.pop(scaling.name)
+        if scaling.name not in instead and scaling.name not in replaced:
+            result[name] = to_decimal(mantissa, scopes[scaling.levels][scaling.exponent])
+    exponents = _exponents(level)
+    for group in level.groups:
+        entries = [rescalable(group.level, each, {}, *scopes) for each in raw[group.name]]
+        result[group.name] = entries
+    return {name: value for name, value in result.items() if name not in exponents}
+
+
+def _exponents(level: Any, levels: int = 0) -> set[str]:
+    """The fields of the block ``levels`` out that are exponents, but for constants."""
+    found = {
+        scaling.exponent
+        for scaling in level.derived.values()
+        if scaling.exponent is not None and scaling.levels == levels
+    }
+    for group in level.groups:
+        found |= _exponents(group.level, levels + 1)
+    return found
+
+
+class _Work:
+    def __init__(self, fit: bool) -> None:
+        self.fit = fit
+        self.wanted: list[tuple[_Wanted, tuple[int, str]]] = []
+        # where an exponent is -> its scope, its slot and its path
+        self.exponents: dict[tuple[int, str], tuple[dict[str, Any], Any, str]] = {}
+        self.scopes: list[dict[str, Any]] = []  # kept, so that their ids stay theirs
+
+    def level(
+        self, level: Any, values: Mapping[str, Any], outer: list[tuple[Any, Any, str]], path: str
+    ) -> dict[str, Any]:
+        """A dict of one block's values, in which those that are wanted are still missing."""
+        scope: dict[str, Any] = {}
+        self.scopes.append(scope)
+        scopes = [(level, scope, path), *outer]
+        for name, value in values.items():
+            scaling = level.derived.get(name)
+            if scaling is None:
+                if name not in level.places:
+                    raise unknown(path + str(name), (*level.places, *level.derived), value)
+                scope[name] = value
+            elif scaling.name in values:
+                raise refusal(path + name, value, f"{scaling.name} is given already")
+        for name, value in values.items():
+            scaling = level.derived.get(name)
+            if scaling is None:
+                continue
+            if scaling.name in scope:
+                raise refusal(path + name, value, f"{scaling.name} is given in another way too")
+            if scaling.exponent is None:
+                scope[scaling.name] = self.group_floats(level, scaling.name, value, path + name)
+            else:
+                scope[scaling.name] = None
+                self.want(level, scaling, value, scopes, path + name)
+        if self.fit:
+            self.ask_for_exponents(level, scopes)
+        for group in level.groups:
+            entries = scope.get(group.name)
+            if isinstance(entries, np.ndarray) or not isinstance(entries, Sequence):
+                continue
+            made = []
+            for i, entry in enumerate(entries):
+                place = f"{path}{group.name}[{i}]"
+                if not isinstance(entry, Mapping):
+                    if not hasattr(type(entry), "_ELEMENTS"):
+                        raise refusal(place, entry, "an entry is a dict of its fields")
+                    entry = entry.to_dict()
+                made.append(self.level(group.level, entry, scopes, f"{place}."))
+            scope[group.name] = made
+        return scope
+
+    def ask_for_exponents(self, level: Any, scopes: list[tuple[Any, Any, str]]) -> None:
+        """Notes the exponents of mantissas that are given as they are: nobody may choose those."""
+        scope = scopes[0][1]
+        for scaling in level.derived.values():
+            if scaling.exponent is not None and scaling.ending == "float":
+                self.note_exponent(scaling, scopes)
+        for name, scaling in level.derived.items():
+            if scaling.exponent is None or scaling.ending != "float":
+                continue
+            wanted = any(each.scope is scope and each.slot.name == scaling.name
+                         for each, _ in self.wanted)  # fmt: skip
+            if not wanted and scope.get(scaling.name) is not None:
+                where = scopes[scaling.levels][1]
+                if scaling.exponent not in where:
+                    raise refusal(
+                        scopes[0][2] + scaling.name,
+                        scope[scaling.name],
+                        f'with exponents="fit" give its value, as {name} or as a decimal, '
+                        f"or give {scaling.exponent}",
+                    )
+
+    def note_exponent(
+        self, scaling: Scaling, scopes: list[tuple[Any, Any, str]]
+    ) -> tuple[int, str]:
+        level, scope, path = scopes[scaling.levels]
+        assert scaling.exponent is not None
+        key = id(scope), scaling.exponent
+        if key not in self.exponents:
+            slot = level.fields[level.places[scaling.exponent]]
+            self.exponents[key] = scope, slot, path + scaling.exponent
+        return key
+
+    def want(self, level: Any, scaling: Scaling, value: Any, scopes: list[Any], path: str) -> None:
+        key = self.note_exponent(scaling, scopes)
+        slot = level.fields[level.places[scaling.name]]
+        exact = exactly(value, scaling.ending, path)
+        self.wanted.append((_Wanted(slot, scopes[0][1], path, value, exact), key))
+
+    def group_floats(self, level: Any, name: str, value: Any, path: str) -> list[dict[str, Any]]:
+        """The entries of ``bids_float`` as dicts in which mantissas have their scaled names."""
+        inner = level.groups[level.places[name] - len(level.fields)].level
+        names = {
+            scaling.name: ending
+            for ending, scaling in inner.derived.items()
+            if scaling.ending == "float" and scaling.exponent is not None
+        }
+        if isinstance(value, np.ndarray):
+            if value.dtype.names is None or value.ndim != 1:
+                raise refusal(path, value, "a structured array of one dimension is needed")
+            entries = [_entry(inner, value.dtype.names, row) for row in value.tolist()]
+        elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            entries = list(value)
+        else:
+            raise refusal(path, value, "a group is a list of dicts, or a structured array")
+        result = []
+        for i, entry in enumerate(entries):
+            if not isinstance(entry, Mapping):
+                raise refusal(f"{path}[{i}]", entry, "an entry is a dict of its fields")
+            result.append({names.get(key, key): each for key, each in entry.items()})
+        return result
+
+    def choose(self) -> None:
+        """Finds exponents where they are to fit; else they have to be given."""
+        for key, (scope, slot, path) in self.exponents.items():
+            values = [each for each, where in self.wanted if where == key]
+            if slot.facts.get("constant") is not None:
+                continue
+            if not self.fit:
+                if values and scope.get(slot.name) is None:
+                    why = f'{values[0].path} needs it; give it, or exponents="fit"'
+                    raise refusal(path, MISSING, why)
+                continue
+            if slot.name in scope:
+                if values:
+                    raise refusal(
+                        path, scope[slot.name], 'exponents="fit" chooses it: leave it out'
+                    )
+                continue
+            scope[slot.name] = _fitting(values, slot, path)
+
+    def finish(self) -> None:
+        for each, key in self.wanted:
+            scope, slot, path = self.exponents[key]
+            constant = slot.facts.get("constant")
+            exponent: Any = scope.get(slot.name) if constant is None else constant
+            if each.exact is None:
+                continue
+            try:
+                power = index(exponent)
+            except TypeError:
+                raise refusal(path, exponent, "an exponent is a whole number") from None
+            each.scope[each.slot.name] = _mantissa(each, power)
+
+
+def _entry(level: Any, names: Sequence[str], row: tuple[Any, ...]) -> dict[str, Any]:
+    """One row of ``bids_float``: raw numbers beside the scaled ones, null as its null value."""
+    result: dict[str, Any] = {}
+    for name, value in zip(names, row, strict=True):
+        slot = level.fields[level.places[name]] if name in level.places else None
+        result[name] = value if slot is None else _raw(slot, value)
+    return result
+
+
+def _raw(slot: Any, value: Any) -> Any:
+    """A value of an array's, as dicts have it."""
+    kind = slot.facts["kind"]
+    if kind == "composite":
+        members = [each for each in slot.members_of_it if each.size]
+        pairs = zip(members, value, strict=True)
+        made = {each.name: _raw(each, part) for each, part in pairs}
+        is_null = slot.null is not None and made[members[0].name] is None
+        return None if is_null else made
+    if kind in ("text", "char"):
+        text = value.decode(slot.facts.get("encoding") or "latin-1")
+        if kind == "char":
+            text = text or "\0"
+        return None if slot.null is not None and text in ("", "\0") else text
+    if kind == "mantissa":
+        order: Any = "big" if slot.facts["big"] else "little"
+        value = int.from_bytes(bytes(value), order, signed=True)
+    null = slot.facts.get("null")
+    if kind == "set" or kind == "array" or slot.null is None:
+        return value
+    is_nan = null is None and isinstance(value, float) and np.isnan(value)
+    return None if is_nan or value == null else value
+
+
+def exactly(value: Any, ending: str, path: str) -> Decimal | None:
+    """The decimal that a value stands for; None for null (of floats NaN)."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        raise refusal(path, value, "a number is needed, not bool")
+    if ending == "float":
+        if isinstance(value, int | np.integer):
+            return Decimal(int(value))
+        if not isinstance(value, _FLOATING):
+            raise refusal(path, value, f"a float is needed, not {type(value).__name__}")
+        number = float(value)
+        if np.isnan(number):
+            return None
+        if np.isinf(number):
+            raise refusal(path, value, "there is no mantissa for it")
+        return Decimal(repr(number))
+    if isinstance(value, int | np.integer):
+        return Decimal(int(value))
+    if isinstance(value, _FLOATING):
+        raise refusal(path, value, "a Decimal is needed; a float goes under the name with _float")
+    try:
+        made = Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise refusal(path, value, "a Decimal is needed") from None
+    if not made.is_finite():
+        raise refusal(path, value, "there is no mantissa for it; null is None")
+    return made
+
+
+def parts(number: Decimal) -> tuple[int, int]:
+    """``mantissa`` and ``exponent`` with the shortest mantissa; zero has exponent 0."""
+    sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    text = "".join(map(str, digits))
+    short = text.rstrip("0")
+    if not short:
+        return 0, 0
+    mantissa = int(short)
+    return (-mantissa if sign else mantissa), exponent + len(text) - len(short)
+
+
+def _limits(slot: Any) -> tuple[int, int]:
+    if slot.facts["kind"] == "mantissa":
+        most = 2 ** (8 * slot.size - 1) - 1
+        return -most, most
+    return slot.least, slot.most
+
+
+def _mantissa(each: _Wanted, power: int) -> int:
+    assert each.exact is not None
+    short, exponent = parts(each.exact)
+    low, high = _limits(each.slot)
+    if short and exponent < power:
+        raise refusal(
+            each.path,
+            each.given,
+            f"10^{power} is too coarse for it; exponent {exponent} would do",
+        )
+    if short and exponent - power > 400:
+        raise refusal(each.path, each.given, f"it is too large for exponent {power}")
+    mantissa = short * 10 ** (exponent - power) if short else 0
+    if not low <= mantissa <= high:
+        would = f"exponent {exponent} would do" if low <= short <= high else "no exponent would do"
+        raise refusal(
+            each.path,
+            each.given,
+            f"with exponent {power} its mantissa is {mantissa}, outside {low} to {high}; {would}",
+        )
+    if isinstance(each.given, _FLOATING) and to_float(mantissa, power) != float(each.given):
+        raise refusal(each.path, each.given, f"exponent {power} has no mantissa for it")
+    return mantissa
+
+
+def _fitting(values: list[_Wanted], slot: Any, path: str) -> int:
+    """The exponent nearest to 0 with which all values are exact."""
+    powers = [parts(each.exact)[1] for each in values if each.exact]
+    common = min(powers, default=0)  # the coarsest with which all of them are whole
+    for power in dict.fromkeys((min(0, common), common)):
+        if slot.least <= power <= slot.most and all(_fits(each, power) for each in values):
+            return power
+    given = ", ".join(str(each.given) for each in values[:3])
+    raise refusal(path, MISSING, f"no exponent from {slot.least} to {slot.most} fits {given}")
+
+
+def _fits(each: _Wanted, power: int) -> bool:
+    if each.exact is None:
+        return True
+    try:
+        _mantissa(each, power)
+    except EncodeError:
+        return False
+    return True

@@ -1,0 +1,117 @@
+"""``sbe-codegen tables``: the tables of all frames of a file, a file for each message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .errors import SbeError
+from .extras import imported
+from .runtime.framing import Loss
+
+FORMATS = {"parquet": "parquet", "arrow": "arrows"}  # and how the files end
+_TOLD = 10  # refused frames, and losses, that are told one by one
+
+
+@dataclass
+class Report:
+    """What became of the frames: all that were given are rows or refused."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    refused: int = 0
+    left_over: int = 0
+    losses: int = 0
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.refused and not self.losses
+
+    def tell(self, what: str) -> None:
+        if len(self.told) < _TOLD:
+            self.told.append(what)
+
+
+def write(module: ModuleType, inputs: Iterable[Any], out: Path, kind: str) -> Report:
+    """Writes ``<out>/<Message>.<kind>`` for each message that came, and says what became of all.
+
+    A file has its name when it is whole; what is there already is not written over, which is
+    FileExistsError before anything is read. Raises MissingPackage without pyarrow.
+    """
+    arrow = imported("pyarrow", f"tables --to {kind}", "pyarrow")
+    report = Report()
+    out.mkdir(parents=True, exist_ok=True)
+    ending = FORMATS[kind]
+    for message in module.MESSAGES.values():
+        path = out / f"{message.__name__}.{ending}"
+        if path.exists():
+            raise FileExistsError(
+                17, "is there already: remove it, or give another --out", str(path)
+            )
+    writers: dict[str, _Writer] = {}
+    try:
+        for each in inputs:
+            if isinstance(each, Loss):
+                report.losses += 1
+                report.tell(str(each))
+                continue
+            batch = module.decode_many(each, on_error="collect")
+            _account(report, batch)
+            for message, table in batch.tables.items():
+                if len(table):
+                    name = message.__name__
+                    report.rows[name] = report.rows.get(name, 0) + len(table)
+                    made = table.to_arrow()
+                    if name not in writers:
+                        writers[name] = _Writer(arrow, kind, out / f"{name}.{ending}", made.schema)
+                    writers[name].write(made)
+    except BaseException:
+        for writer in writers.values():
+            writer.abandon()
+        raise
+    report.files = [writer.finish() for writer in writers.values()]
+    return report
+
+
+def _account(report: Report, batch: Any) -> None:
+    report.refused += len(batch.rejected)
+    report.left_over += batch.left_over_bytes
+    report.losses += len(batch.losses)
+    for loss in batch.losses:
+        report.tell(str(loss))
+    if len(batch.rejected) and len(report.told) < _TOLD:
+        for error in batch.errors:
+            report.tell(str(error))
+
+
+class _Writer:
+    """One file, which has another name until it is whole."""
+
+    def __init__(self, arrow: Any, kind: str, path: Path, schema: Any) -> None:
+        self.path = path
+        self.part = path.with_name(f"{path.name}.part")
+        if kind == "parquet":
+            parquet = imported("pyarrow.parquet", "tables --to parquet", "pyarrow")
+            self.writer = parquet.ParquetWriter(self.part, schema, compression="zstd")
+        else:
+            ipc = imported("pyarrow.ipc", "tables --to arrow", "pyarrow")
+            self.writer = ipc.new_stream(str(self.part), schema)
+
+    def write(self, table: Any) -> None:
+        try:
+            self.writer.write_table(table)
+        except (ValueError, TypeError) as error:
+            raise SbeError(f"{self.path.name} can't hold this: {error}") from error
+
+    def finish(self) -> Path:
+        self.writer.close()
+        self.part.rename(self.path)
+        return self.path
+
+    def abandon(self) -> None:
+        self.writer.close()
+        self.part.unlink(missing_ok=True)

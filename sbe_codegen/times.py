@@ -1,0 +1,88 @@
+"""Which fields are times, and in what unit: by semanticType, timeUnit, names, and conventions.
+
+What conventions say of a name goes before all else. A type called ``utcTimestampUs`` or the like is
+a time in that unit. Else the semanticType of the field or of its type says it, and timeUnit the
+unit: nanoseconds where it says none (the standard's default), if the number has 64 bits. A
+composite is a time if its semanticType says so, and it has a ``time`` and a ``unit``, whose number
+is the power of ten that a second is divided by: 0, 3, 6 or 9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import ir, schema
+from .conventions import Conventions
+from .faults import Faults
+from .runtime.decode.times import unit_of
+
+KINDS: dict[str, ir.TimeKind] = {
+    "utctimestamp": "timestamp",
+    "utctimeonly": "time",
+    "localtimeonly": "time",
+    "utcdateonly": "date",
+    "utcdate": "date",
+    "localmktdate": "date",
+}
+_UNITS = {"second": "s", "millisecond": "ms", "microsecond": "us", "nanosecond": "ns"}
+POWERS = {0: "s", 3: "ms", 6: "us", 9: "ns"}
+
+
+def unit_named(text: str | None) -> str | None:
+    """s, ms, us or ns, for what timeUnit says."""
+    word = (text or "").strip().lower()
+    return word if word in _UNITS.values() else _UNITS.get(word.removesuffix("s"))
+
+
+def of_field(
+    field: ir.Field, source: schema.Element, conventions: Conventions, faults: Faults, path: str
+) -> ir.Time | None:
+    """The time that a field, or a member of a composite, is; None for anything else."""
+    encoding = field.encoding
+    if encoding.composite is not None:
+        return _of_composite(field, source, conventions)
+    is_whole = encoding.kind == "number" and not encoding.primitive.is_float
+    if not is_whole or encoding.constant is not None:
+        return None
+    said = conventions.time_of(field.schema_name, field.type_name)
+    if said is not None:
+        return ir.Time(*said) if said[0] else None
+    unit = unit_of(field.type_name)
+    kind = KINDS.get((source.semantic_type or encoding.semantic_type or "").lower())
+    if kind is None:
+        return ir.Time("timestamp", unit) if unit else None
+    if (source.epoch or encoding.epoch or "unix").lower() != "unix" and kind != "time":
+        return None
+    bits = 8 * encoding.primitive.size
+    if kind == "date":
+        return ir.Time("date", "D") if bits <= 32 else None
+    unit = unit_named(source.time_unit or encoding.time_unit) or unit
+    if unit is None and bits < 64:
+        sentence = f"is a time of {bits} bits, and nothing says in what unit: it stays a number"
+        faults.note(path, field.place, f"{sentence} (timeUnit does, or conventions)")
+        return None
+    return ir.Time(kind, unit or "ns")
+
+
+def _of_composite(
+    field: ir.Field, source: schema.Element, conventions: Conventions
+) -> ir.Time | None:
+    composite = field.encoding.composite
+    assert composite is not None
+    time, unit = composite.member("time"), composite.member("unit")
+    semantic = source.semantic_type or field.encoding.semantic_type
+    if time is None or unit is None or len(composite.members) != 2:
+        return None
+    kind = KINDS.get((semantic or time.encoding.semantic_type or "").lower())
+    said = conventions.time_of(field.schema_name, field.type_name)
+    if said is not None:
+        kind = said[0]
+    whole = time.encoding.kind == "number" and not time.encoding.primitive.is_float
+    if kind in (None, "date") or not whole or time.encoding.constant is not None:
+        return None
+    assert kind is not None
+    parts = ir.Time(kind, None, time.name, unit.name)
+    power = unit.encoding.constant
+    if power is None:
+        return parts if unit.encoding.kind in ("number", "enum") else None
+    return replace(parts, unit=POWERS[int(power)]) if power in POWERS else None

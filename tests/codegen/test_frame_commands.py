@@ -1,0 +1,233 @@
+"""`sbe-codegen inspect`, `tables` and `new`, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small import schema
+from wire import ethernet, ipv4, pcap, udp
+
+from sbe_codegen.runtime.framing import LengthSplitter
+from sbe_codegen.runtime.framing.sofh import framed
+
+MESSAGES = """<message name="M" id="1"><field name="a" id="1" type="uint8"/>
+<data name="symbol" id="2" type="text"/></message>
+<message name="N" id="2"><group name="g" id="1" dimensionType="groupSizeEncoding">
+<field name="x" id="2" type="uint8"/></group></message>"""
+SWITCHES = os.environ.get("SBE_BUILD") or "debug"
+
+
+def m(value: int) -> bytes:
+    return struct.pack("<HHHHB", 1, 1, 1, 1, value) + b"\2AB"
+
+
+def n(*values: int) -> bytes:
+    return struct.pack("<HHHHHB", 0, 2, 1, 1, 1, len(values)) + bytes(values)
+
+
+def mdp3(sequence: int, *messages: bytes) -> bytes:
+    parts = b"".join(struct.pack("<H", len(each) + 2) + each for each in messages)
+    return struct.pack("<IQ", sequence, 10**18) + parts
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("frames")
+    (path / "s.xml").write_text(schema(MESSAGES))
+    (path / "s.toml").write_text('packet = "cme-mdp3"')
+    return path
+
+
+def run(place: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "sbe_codegen", *arguments],
+        cwd=place,
+        env=os.environ
+        | {
+            "SBE_CODEGEN_CACHE": str(place.parent / "cache"),
+            "SBE_BUILD": SWITCHES,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
+        input=given,
+        capture_output=True,
+        timeout=250,
+        check=False,
+    )
+
+
+def rows(output: bytes) -> list[str]:
+    return output.decode().splitlines()
+
+
+def test_a_frame_is_shown_byte_by_byte(place: Path) -> None:
+    done = run(place, "inspect", "s.xml", "-", given=m(7).hex(" ").encode())
+    assert done.returncode == 0, done.stderr
+    lines = rows(done.stdout)
+    assert lines[5].split() == ["8", "07", "a", "7"]
+    assert lines[7].endswith("symbol                              'AB'")
+    assert lines[-1] == "M, version 1, 12 bytes"
+    cut = run(place, "inspect", "s.xml", "-", given=m(7)[:-1])
+    assert cut.returncode == 1
+    assert b">>> TruncatedMessage" in cut.stdout
+
+
+def test_an_open_framing_header_is_shown_too(place: Path) -> None:
+    for order in ("big", "little"):
+        data = framed(m(7), byte_order=order)  # type: ignore[arg-type]
+        done = run(place, "inspect", "s.xml", "-", given=data)
+        assert done.returncode == 0, done.stderr
+        assert rows(done.stdout)[1].split()[-3:] == ["SOFH", "messageLength", "18"]
+
+
+def test_a_frame_of_another_template_or_none_is_an_error(place: Path) -> None:
+    done = run(place, "inspect", "s.xml", "-", given=struct.pack("<HHHH", 0, 77, 1, 1))
+    assert done.returncode == 1
+    assert b">>> UnknownTemplate: template 77 is not in schema 1" in done.stdout
+    for given, why in ((b"", b"is empty"), (b"no hex", b"is no hex digit")):
+        done = run(place, "inspect", "s.xml", "-", given=given)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert why in done.stderr
+    assert run(place, "inspect", "s.xml", "missing.bin").returncode == 2
+
+
+def test_the_messages_of_a_capture_are_shown_with_their_packets(place: Path) -> None:
+    packets = [mdp3(7, m(1), n(5)), mdp3(8, m(2))[:-1], mdp3(9, m(3))]
+    frames = [ethernet(ipv4(udp(each))) for each in packets]
+    (place / "x.pcap").write_bytes(pcap([*frames, ethernet(ipv4(b"x", pieces=3))]))
+    done = run(place, "inspect", "s.xml", "x.pcap", "--conventions", "s.toml")
+    assert done.returncode == 1
+    titles = [line for line in rows(done.stdout) if line.startswith(("---", ">>>"))]
+    assert titles[0].startswith("--- packet 0, sequence 7, sent 2001-09-09")
+    assert titles[1].endswith("message 1")
+    assert titles[2] == (
+        ">>> packet 1: 13 bytes from byte 12 on are lost: a message needs 14 bytes, 13 are left"
+    )
+    assert titles[3].startswith("--- packet 2, sequence 9")
+    assert "fragment" in titles[4]
+    one = run(place, "inspect", "s.xml", "x.pcap", "--conventions", "s.toml", "--most", "1")
+    assert one.returncode == 0
+    assert rows(one.stdout)[-1].startswith("... and more")
+    none = run(place, "inspect", "s.xml", "x.pcap", "--port", "99")
+    assert none.returncode == 1
+    assert b">>> no message: 3 datagrams to other" in none.stdout
+
+
+def test_tables_of_a_capture_become_parquet(place: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    frames = [ethernet(ipv4(udp(mdp3(7, m(1), n(5, 6))))), ethernet(ipv4(udp(mdp3(8, m(2)))))]
+    (place / "y.pcap").write_bytes(pcap(frames))
+    arguments = ("tables", "s.xml", "y.pcap", "--conventions", "s.toml", "--to", "parquet")
+    done = run(place, *arguments, "--out", "day")
+    assert done.returncode == 0, done.stderr
+    assert rows(done.stdout) == ["day/M.parquet: 2 rows", "day/N.parquet: 1 rows"]
+    table = parquet.read_table(place / "day" / "M.parquet")
+    assert table["a"].to_pylist() == [1, 2]
+    assert table["symbol"].to_pylist() == ["AB", "AB"]
+    assert table["packet_sequence"].to_pylist() == [7, 8]
+    again = run(place, *arguments, "--out", "day")
+    assert again.returncode == 2
+    assert b"is there already" in again.stderr
+    assert sorted(path.name for path in (place / "day").iterdir()) == ["M.parquet", "N.parquet"]
+
+
+@pytest.mark.parametrize("framing", ["none", "sofh", "length2-big-inclusive", "length4"])
+def test_tables_of_a_stream_become_arrow_and_what_is_lost_is_said(
+    place: Path, framing: str
+) -> None:
+    ipc = pytest.importorskip("pyarrow.ipc")
+    messages = [m(1), m(2), m(3)]
+    options = ["--framing", framing]
+    if framing == "none":
+        content, options = b"".join(messages), []
+    elif framing == "sofh":
+        content = b"".join(map(framed, messages))
+    elif framing == "length4":
+        content = b"".join(map(LengthSplitter(4).framed, messages))
+    else:
+        cut = LengthSplitter(2, byte_order="big", includes_itself=True)
+        content = b"".join(map(cut.framed, messages))
+    path = place / f"{framing}.bin"
+    arguments = ["tables", "s.xml", path.name, "--to", "arrow", *options]
+    path.write_bytes(content)
+    done = run(place, *arguments, "--out", framing)
+    assert done.returncode == 0, done.stderr
+    with ipc.open_stream(place / framing / "M.arrows") as reader:
+        assert reader.read_all()["a"].to_pylist() == [1, 2, 3]
+    path.write_bytes(content[:-1])
+    cut_short = run(place, *arguments, "--out", f"{framing}-cut")
+    assert cut_short.returncode == 1
+    assert rows(cut_short.stdout) == [f"{framing}-cut/M.arrows: 2 rows"]
+    expected = b"1 frames refused, 0 losses" if framing == "none" else b"0 frames refused, 1 losses"
+    assert expected in cut_short.stderr
+
+
+def test_wrong_use_of_tables_is_told(place: Path) -> None:
+    (place / "e.bin").write_bytes(b"")
+    wrong = run(place, "tables", "s.xml", "e.bin", "--framing", "magic")
+    assert wrong.returncode == 2
+    assert b"--framing is sofh" in wrong.stderr
+    unknown = run(place, "tables", "s.xml", "e.bin", "--messages", "X")
+    assert unknown.returncode == 2
+    assert b"no message 'X'" in unknown.stderr
+    empty = run(place, "tables", "s.xml", "e.bin", "--out", "e")
+    assert empty.returncode == 1
+    assert b"no message of p" in empty.stderr
+
+
+def test_build_compiles_some_messages(place: Path) -> None:
+    done = run(place, "build", "s.xml", "--package", "some", "--out", ".", "--messages", "N")
+    assert done.returncode == 0, done.stderr
+    assert b"1 message of p: generating" in done.stderr
+    code = "import some; print(list(some.MESSAGES))"
+    made = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        check=True,
+    )
+    assert made.stdout == b"[2]\n"
+    wrong = run(place, "build", "s.xml", "--messages", "X")
+    assert wrong.returncode == 2
+    assert b"no message 'X'" in wrong.stderr
+
+
+def test_a_new_project_builds_and_passes_its_own_test(tmp_path: Path) -> None:
+    done = run(tmp_path, "new", "venue")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "venue"
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md", "build.py", "explore.ipynb", "test_venue.py", "venue.toml", "venue.xml",
+    }  # fmt: skip
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "SBE_BUILD": SWITCHES,
+        "SBE_CODEGEN_CACHE": str(tmp_path / "cache"),
+    }
+
+    def python(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True,
+            timeout=250, check=False,
+        )  # fmt: skip
+
+    built = python("build.py")
+    assert built.returncode == 0, built.stderr
+    tested = python("-m", "unittest")
+    assert tested.returncode == 0, tested.stderr
+    assert b"Ran 4 tests" in tested.stderr
+    cells = json.loads((folder / "explore.ipynb").read_text())["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    noted = python("-c", f"{code}\nprint(NAME.decode(frame).price)".replace("NAME", "venue"))
+    assert noted.stdout == b"12345\n", noted.stderr
+    again = run(tmp_path, "new", "venue")
+    assert again.returncode == 2
+    assert b"not empty" in again.stderr
+    for name in ("no-name", "numpy", "class"):
+        assert run(tmp_path, "new", name).returncode == 2
