@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from sbe_codegen.runtime.decode.forms import FORMS
 from sbe_codegen.runtime.decode.scaling import to_decimal, to_float
 from sbe_codegen.runtime.errors import (
     DecodeError,
@@ -37,6 +38,7 @@ from .errors import (
     ConnectionRefused,
     FeedError,
     FramingError,
+    LakeError,
     MissingKey,
     NotSbe,
     RateLimited,
@@ -64,6 +66,7 @@ __all__ = [
     "FeedError",
     "FramingError",
     "GroupTable",
+    "LakeError",
     "MalformedMessage",
     "MissingKey",
     "MissingPackage",
@@ -94,6 +97,7 @@ __all__ = [
     "decode_many",
     "fix",
     "fix_sbe",
+    "lake",
     "lifecycle",
     "replay",
     "rest",
@@ -107,8 +111,14 @@ __all__ = [
     "websocket_api",
 ]
 
+# What `to_json_dict` of their messages calls.
+FORMS["binance_sbe.spot_sbe"] = FORMS["binance_sbe.spot_stream"] = (
+    "binance_sbe.api.json_form:json_value"
+)
+
 if TYPE_CHECKING:
-    from . import fix, fix_sbe, lifecycle, rest, spot_sbe, spot_stream, sync, tape, websocket_api
+    from . import fix, fix_sbe, lake, lifecycle, rest, spot_sbe, spot_stream, sync, tape
+    from . import websocket_api as websocket_api
     from .api.json_form import to_json
     from .books.order_book import OrderBook
     from .live import Feed, books, connect
@@ -144,6 +154,7 @@ else:
         {
             "fix",
             "fix_sbe",
+            "lake",
             "lifecycle",
             "rest",
             "spot_sbe",

@@ -20,6 +20,7 @@
       BookError               an order book that failed a check
       TapeError               a tape that can't be read, or has not what it should
         RecordingError        a tape that can't be written
+      LakeError               an archive that can't be made or read as it was asked for
       FeedError
         MissingKey            no API key was given, and BINANCE_API_KEY is not set
         Unreachable           no connection: name, route, port, TLS or time-out
@@ -241,6 +242,10 @@ class TapeError(_Quoting, SbeError):
 
 class RecordingError(TapeError):
     """A tape that can't be written: no directory, no room, no right to."""
+
+
+class LakeError(_Quoting, SbeError):
+    """An archive that can't be made, or read, in the way that was asked for."""
 
 
 def bare(error: E) -> E:

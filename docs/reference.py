@@ -37,6 +37,8 @@ MODULES = {
     "binance_sbe.metrics": "The counters of a feed for Prometheus. See [Metrics]"
     "(../formats/metrics.md).",
     "binance_sbe.tape": "Recordings of feeds. See [Record and read tapes](../howto/tape.md).",
+    "binance_sbe.lake": "Recordings become tables, and files of other tools. See [From tape to "
+    "table](../howto/archive.md).",
     "binance_sbe.lifecycle": "When versions of schemas were released, deprecated and retired. See "
     "[Versions of schemas](../concepts/versions.md).",
     "binance_sbe.simulator": "A local exchange for tests and demos, which needs no account.",

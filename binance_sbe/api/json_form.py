@@ -1,5 +1,6 @@
 """Messages in the JSON form that the exchange has for them, by what the schema says of it.
 
+Those of streams, whose schema says nothing of JSON, are made in `json_stream`; of the others
 ``jsonPath`` is the key (with dots: of nested objects; ``..``: no key, what is inside stands for
 what is around; ``[]``: the next item of an array), ``jsonValue`` the text of an enum's value or a
 set's choice, ``jsonDefaultValue`` what stands for null, and exponents make strings of mantissas.
@@ -15,7 +16,8 @@ from typing import Any
 from sbe_codegen.runtime.decode.texts import DEEPEST
 from sbe_codegen.runtime.errors import MalformedMessage
 
-from .. import spot_sbe
+from .. import spot_sbe, spot_stream
+from .json_stream import Digits, stream_events
 
 _EVENTS = range(600, 700)
 _WITH_NULLS = range(100, 300)  # information and market data; elsewhere what is null is left out
@@ -25,26 +27,47 @@ _NULL_ANYWHERE = "commissionAsset"  # null in the JSON of events too
 _ABSENT = object()
 
 
-def to_json(message: Any, *, time_unit: str = "ms") -> str:
-    """The JSON text that the exchange would have sent for ``message``, of `spot_sbe`.
+def to_json(message: Any, *, time_unit: str = "ms", digits: Digits = None) -> str:
+    """The JSON text that the exchange would have sent for ``message``.
 
-    REST responses and user-data events; ``time_unit`` is "ms", as it is unless asked otherwise, or
-    "us". Numbers that JSON has as strings are strings here. Raises TypeError for anything else, and
-    DecodeError where a message inside is damaged.
+    Messages of `spot_sbe` (REST responses, user-data events) and of `spot_stream`. ``time_unit`` is
+    "ms", as it is unless asked otherwise, or "us". Numbers that JSON has as strings are strings
+    here. JSON streams send an event for each trade: so a message of several trades is as many lines
+    of text, and one without trades is no text.
+
+    ``digits`` is for messages of streams: how many digits prices and quantities have after the
+    point, as one number, as two, or by symbol; by default as many as the exponents of the message
+    give. Raises TypeError for anything else, DecodeError where a message inside is damaged, or the
+    symbol is not UTF-8, and ValueError where ``digits`` would leave out a digit other than 0.
     """
+    if _is_of_a_stream(message):
+        events = stream_events(message, time_unit=time_unit, digits=digits)
+        return "\n".join(json.dumps(each, ensure_ascii=False) for each in events)
+    if digits is not None:
+        raise TypeError("digits are for messages of streams; the others have their exponents'")
     return json.dumps(json_value(message, time_unit=time_unit), ensure_ascii=False)
 
 
-def json_value(message: Any, *, time_unit: str = "ms") -> Any:
-    """The same as plain Python objects."""
+def json_value(message: Any, *, time_unit: str = "ms", digits: Digits = None) -> Any:
+    """The same as plain Python objects. A message of trades is a list of events, one a trade."""
+    if _is_of_a_stream(message):
+        events = stream_events(message, time_unit=time_unit, digits=digits)
+        return events if isinstance(message, spot_stream.TradesStreamEvent) else events[0]
+    if digits is not None:
+        raise TypeError("digits are for messages of streams; the others have their exponents'")
     return _value(message, time_unit, 0)
+
+
+def _is_of_a_stream(message: Any) -> bool:
+    return type(message) in spot_stream.MESSAGES.values()
 
 
 def _value(message: Any, time_unit: str, depth: int) -> Any:
     if time_unit not in ("ms", "us"):
         raise ValueError(f"time_unit is 'ms' or 'us', not {time_unit!r}")
     if type(message) not in spot_sbe.MESSAGES.values():
-        raise TypeError(f"a message of spot_sbe has a JSON form, not {type(message).__name__}")
+        name = type(message).__name__
+        raise TypeError(f"a message of spot_stream or spot_sbe has a JSON form, not {name}")
     is_event = message.TEMPLATE_ID in _EVENTS
     writer = _Writer(time_unit, message.TEMPLATE_ID not in _WITH_NULLS, depth)
     values = message.to_dict()

@@ -70,8 +70,8 @@ async def _run(options: argparse.Namespace) -> int:
     """Signals cancel what runs, so that what it has open is closed."""
     task = asyncio.current_task()
     assert task is not None
-    # `inspect` has nothing open, and may wait for its input where no loop hears of signals
-    is_deaf = options.command == "inspect"
+    # These do not go back to the loop while they work, so that it would not hear of signals.
+    is_deaf = options.command in ("inspect", "convert")
     with contextlib.nullcontext() if is_deaf else at_signal(task.cancel):
         return int(await _COMMANDS[options.command](options))
 
@@ -93,6 +93,12 @@ async def _inspect(options: argparse.Namespace) -> int:
     lines, is_whole = inspector.inspect(content, module)
     say(*lines)
     return 0 if is_whole else 1
+
+
+async def _convert(options: argparse.Namespace) -> int:
+    from .convert import run
+
+    return run(options)
 
 
 @contextlib.asynccontextmanager
@@ -139,6 +145,8 @@ async def _watch(options: argparse.Namespace) -> int:
         return await _watch_web(options)
     if options.port is not None:
         options.parser.error("--port: there is no --web that it is about")
+    if options.form is not None and not options.json:
+        options.parser.error("--as: there is no --json that it is about")
     from .watch import show, streams_of
 
     kinds = dict.fromkeys(options.streams) if options.streams else None
@@ -148,7 +156,7 @@ async def _watch(options: argparse.Namespace) -> int:
             streams,
             _title(options),
             once=options.once,
-            as_json=options.json,
+            form=(options.form or "own") if options.json else None,
             **_feed_options(options),
             **where,
         )
@@ -158,17 +166,22 @@ async def _watch_web(options: argparse.Namespace) -> int:
     from .watch import streams_of
     from .web.view import show
 
-    for name in ("once", "json", "streams"):
-        if getattr(options, name):
+    for name, given in (
+        ("once", options.once),
+        ("json", options.json),
+        ("as", options.form),
+        ("streams", options.streams),
+    ):
+        if given:
             options.parser.error(f"--{name} is not for --web, which shows all of it, all the time")
-    given = _feed_options(options)
-    given["host"] = given.pop("metrics_host")
+    view = _feed_options(options)
+    view["host"] = view.pop("metrics_host")
     async with _exchange(options) as where:
         return await show(
             streams_of(options.symbols),
             _title(options),
             port=WEB_PORT if options.port is None else options.port,
-            **given,
+            **view,
             **where,
         )
 
@@ -322,5 +335,6 @@ _COMMANDS = {
     "replay": _replay,
     "relay": _relay,
     "simulate": _simulate,
+    "convert": _convert,
     "inspect": _inspect,
 }

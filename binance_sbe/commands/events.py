@@ -8,8 +8,8 @@ from typing import Any
 
 from sbe_codegen.runtime.tables.results import Batch
 
+from ..api.decimals import decimal
 from ..venue.streams import KINDS
-from .numbers import decimal
 
 KIND_OF: dict[type, str] = {kind.message: name for name, kind in KINDS.items()}
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from sbe_codegen.printing import fitting
 
+from ..api.decimals import decimal
 from ..books.keeper import LiveBook
 from ..output import json_text
-from .numbers import decimal, duration, short
+from .numbers import duration, short
 from .screen import cell, fitted
 
 _BAR = 24  # characters of the longest bar

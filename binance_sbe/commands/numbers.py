@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api.decimals import decimal
 from ..feed.intake.stats import Histogram, Stats
-
-
-def decimal(mantissa: Any, exponent: int) -> str:
-    """mantissa x 10^exponent in plain digits, at least as many places as the exponent has."""
-    if exponent >= 0:
-        return str(int(mantissa) * 10**exponent)
-    digits = str(abs(int(mantissa))).rjust(1 - exponent, "0")
-    sign = "-" if mantissa < 0 else ""
-    return f"{sign}{digits[:exponent]}.{digits[exponent:]}"
 
 
 def short(mantissa: Any, exponent: int) -> str:

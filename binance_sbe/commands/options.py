@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from sbe_codegen.version import __version__
 
 from ..venue.streams import KINDS
-from . import arguments, common, helping
+from . import arguments, common, convert_options, helping
 from . import tape_options as tapes
 from .common import DEMO_SYMBOLS, Parser
 
 WEB_PORT = 8642
+FORMS = ("own", "exchange", "combined")
 
 
 def parsed(given: Sequence[str] | None) -> argparse.Namespace:
@@ -54,6 +55,7 @@ def _parser() -> Parser:
         ("replay", "a tape, as if it came now: the view of `watch`, or its lines", tapes.replay),
         ("relay", "a feed or a tape, for many programs; needs a key, or --tape", tapes.relay),
         ("simulate", "a local exchange, until Ctrl-C", _simulate),
+        ("convert", "tapes to Parquet, CSV or the files of a tool", convert_options.add),
         ("inspect", "an annotated hex dump of a Binance frame", _inspect),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -80,6 +82,11 @@ def _watch(command: Parser) -> None:
         help=f"some of {', '.join(KINDS)} (default: all); may be given again, to add more",
     )  # fmt: skip
     common.forms(command, "the state of the symbols", "one event a line, as JSON")
+    command.add_argument(
+        "--as", choices=FORMS, dest="form", metavar="FORM",
+        help="what --json prints: own (the default), exchange (events as the JSON streams send "
+        "them) or combined (the same with the name of the stream)",
+    )  # fmt: skip
     command.add_argument(
         "--web", action="store_true", help="a page for browsers, with books and trades"
     )

@@ -11,13 +11,14 @@ import numpy as np
 
 from sbe_codegen.runtime.tables.results import Batch
 
+from ..api.decimals import decimal
 from ..spot_stream import (
     BestBidAskStreamEvent,
     DepthDiffStreamEvent,
     DepthSnapshotStreamEvent,
     TradesStreamEvent,
 )
-from .numbers import decimal, short
+from .numbers import short
 
 _MOST_LEVELS = 1000  # of a side that diffs have touched
 # Where best prices come from: of a symbol that has several streams, the last of these that came.

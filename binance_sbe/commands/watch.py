@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sbe_codegen.runtime.errors import DecodeError
+
+from ..api.json_stream import combined, stream_events
 from ..errors import FeedError
 from ..feed.feed import Feed
 from ..feed.transport.websocket import arrives
@@ -15,7 +18,7 @@ from ..live import connect
 from ..output import complain, say, say_json, shown
 from ..venue.streams import KINDS, stream_name
 from . import health, summary
-from .events import events_of
+from .events import KIND_OF, events_of
 from .lines import columns, say_wrapped
 from .screen import REFRESH, Screen
 from .serving import metrics_of
@@ -35,19 +38,22 @@ async def show(
     *,
     seconds: float | None = None,
     once: bool = False,
-    as_json: bool = False,
+    form: str | None = None,
     metrics_port: int | None = None,
     metrics_host: str = "127.0.0.1",
     is_demo: bool = False,
     **where: Any,
 ) -> int:
-    """Shows a feed in one of the three ways; ``where`` is for `connect`."""
+    """Shows a feed in one of the three ways; ``where`` is for `connect`.
+
+    ``form`` is that of the JSON events (`options.FORMS`), and None where none are to be printed.
+    """
     async with connect(*streams, **where) as feed, _ended_by(feed, seconds) as ending:
         with metrics_of(feed, metrics_port, metrics_host):
             if once:
-                return await _once(feed, as_json)
-            if as_json:
-                return await _lines(feed)
+                return await _once(feed, form)
+            if form is not None:
+                return await _lines(feed, form)
             return await _follow(feed, f"Binance SBE, {title}", ending, is_demo)
 
 
@@ -67,7 +73,9 @@ async def played(
     title = ", ".join(map(shown, paths))
     feed = to_play(paths, speed, start, end, streams)
     async with feed, _ended_by(feed, seconds) as ending:
-        return await (_lines(feed) if as_json else _follow(feed, title, ending, is_demo=False))
+        return await (
+            _lines(feed, "own") if as_json else _follow(feed, title, ending, is_demo=False)
+        )
 
 
 @contextlib.asynccontextmanager
@@ -122,35 +130,59 @@ async def _follow(feed: Feed, title: str, ending: asyncio.Event, is_demo: bool) 
     return 0
 
 
-async def _lines(feed: Feed) -> int:
+async def _events(feed: Feed, form: str, delay: float) -> AsyncIterator[list[tuple[str, Any]]]:
+    """Events of the feed as they come, each with the name of its stream, in one of the forms."""
+    if form == "own":
+        async for batch in feed.batches(max_delay=delay):
+            yield [(event["stream"], event) for event in events_of(batch)]
+        return
+    async for message in feed:
+        try:
+            name = f"{message.symbol.lower()}@{KIND_OF[type(message)]}"
+            events = stream_events(message)
+        except DecodeError as error:  # a symbol that is not UTF-8, which JSON can't have
+            complain(str(error))
+            continue
+        if form == "combined":
+            events = [combined(message, event) for event in events]
+        yield [(name, event) for event in events]
+
+
+async def _lines(feed: Feed, form: str) -> int:
     """One event a line. If anything was lost, that is said in the end."""
-    async for batch in feed.batches(max_delay=0.02):
-        say_json(events_of(batch))
+    async for events in _events(feed, form, 0.02):
+        say_json(event for _, event in events)
     if not health.is_well(feed):
         complain(health.ledger_line(feed))
     return 0
 
 
-async def _once(feed: Feed, as_json: bool) -> int:
+async def _once(feed: Feed, form: str | None) -> int:
     """The state of each symbol as soon as something has come of every stream; then that is all."""
     wanted = set(feed.streams)
     latest: dict[str, Any] = {}
-    missing: set[str] = set()
+    missing = wanted
     view = Watchlist(feed)
     try:
         async with asyncio.timeout(_ONCE_SECONDS):
-            async for batch in feed.batches(max_delay=0.05):
-                view.market.update(batch)
-                latest |= {event["stream"]: event for event in events_of(batch)}
-                missing = wanted - set(latest)
-                if not missing:
-                    break
+            if form is None:
+                async for batch in feed.batches(max_delay=0.05):
+                    view.market.update(batch)
+                    missing = missing - {event["stream"] for event in events_of(batch)}
+                    if not missing:
+                        break
+            else:
+                async for events in _events(feed, form, 0.05):
+                    latest |= dict(events)
+                    missing = wanted - set(latest)
+                    if not missing:
+                        break
     except TimeoutError:
-        missing = wanted - set(latest)
-    if as_json:
-        say_json(latest[name] for name in sorted(latest))
-    else:
+        pass
+    if form is None:
         say(*view.lines())
+    else:
+        say_json(latest[name] for name in sorted(latest))
     if missing:
         few = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
         raise FeedError(f"nothing came within {_ONCE_SECONDS:g} s of {few}")

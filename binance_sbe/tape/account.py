@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import TapeError
 from ..feed.ledger import Hole, Ledger
@@ -129,11 +130,13 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
     expected: int | None = 0
     for reader in recording.readers:
         names: list[str] = []
+        totals = np.zeros(0, np.int64)  # of each of the names
         count = 0
         for part in reader.parts:
             if isinstance(part, Damage):
                 lost.append(part)
-                names = []
+                _add_frames(ledger, names, totals)
+                names, totals = [], np.zeros(0, np.int64)
                 continue
             told = part.told
             missing = None if expected is None else told["frames_before"] - expected
@@ -146,8 +149,9 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
                 seams.append(_Seam(gap, before, (reader, count)))
                 lost = []
             names += told["new"]
-            for name, events in zip(names, part.streams, strict=False):
-                ledger._streams.setdefault(name, StreamAccount()).frames += events
+            counts = np.array(part.streams[: len(names)], np.int64)
+            totals = np.pad(totals, (0, len(names) - len(totals)))
+            totals[: len(counts)] += counts
             try:
                 if set(told["kinds"]) != {str(int(Kind.FRAME))}:
                     _read(ledger, reader, part, count, is_open, seams)
@@ -156,10 +160,16 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
             count += 1
             before, last_ns = (reader, count), told["last_ns"]
             expected = told["frames_before"] + part.frames
+        _add_frames(ledger, names, totals)
     if lost:
         frames = lost[0].frames
         gap = Break(last_ns, last_ns, f"the tape is damaged: {lost[0].why}", frames)
         seams.append(_Seam(gap, before, None))
+
+
+def _add_frames(ledger: TapeLedger, names: list[str], totals: NDArray[np.int64]) -> None:
+    for name, events in zip(names, totals.tolist(), strict=True):
+        ledger._streams.setdefault(name, StreamAccount()).frames += events
 
 
 def _is_told(reader: TapeReader, entry: Entry) -> bool:

@@ -24,7 +24,8 @@ class Kind:
     ``ids_jump``: its ids are those of the book, of which it brings some: an id that is left out is
     no loss. ``is_replaced``: each event replaces the one before, so that a slow consumer may be
     given the newest only. ``silence``: seconds after which it is not believed that nothing happens
-    (None: trades may be rare; the others follow the book).
+    (None: trades may be rare; the others follow the book). ``json_name`` is the kind of the JSON
+    stream of the same events.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Kind:
     ids_jump: bool
     is_replaced: bool
     silence: float | None
+    json_name: str
 
 
 TRADE, BEST_BID_ASK, DEPTH20, DEPTH = "trade", "bestBidAsk", "depth20", "depth"
@@ -39,11 +41,35 @@ TRADE, BEST_BID_ASK, DEPTH20, DEPTH = "trade", "bestBidAsk", "depth20", "depth"
 # In the order of their templates, as `kinds.pxd` has them for C. The speeds of the two depth
 # streams have changed several times and are not promised: none is here.
 _TABLE = (
-    Kind(TRADE, TradesStreamEvent, ids_jump=False, is_replaced=False, silence=None),
-    Kind(BEST_BID_ASK, BestBidAskStreamEvent, ids_jump=True, is_replaced=True, silence=300.0),
-    Kind(DEPTH20, DepthSnapshotStreamEvent, ids_jump=True, is_replaced=True, silence=300.0),
-    Kind(DEPTH, DepthDiffStreamEvent, ids_jump=False, is_replaced=False, silence=300.0),
+    Kind(
+        TRADE, TradesStreamEvent, ids_jump=False, is_replaced=False, silence=None, json_name=TRADE
+    ),
+    Kind(
+        BEST_BID_ASK,
+        BestBidAskStreamEvent,
+        ids_jump=True,
+        is_replaced=True,
+        silence=300.0,
+        json_name="bookTicker",
+    ),
+    Kind(
+        DEPTH20,
+        DepthSnapshotStreamEvent,
+        ids_jump=True,
+        is_replaced=True,
+        silence=300.0,
+        json_name=DEPTH20,
+    ),
+    Kind(
+        DEPTH,
+        DepthDiffStreamEvent,
+        ids_jump=False,
+        is_replaced=False,
+        silence=300.0,
+        json_name=DEPTH,
+    ),
 )
+KIND_OF: Mapping[type, Kind] = {kind.message: kind for kind in _TABLE}
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _TABLE}
 NAMES = tuple(KINDS)
 REPLACED = tuple(kind.name for kind in _TABLE if kind.is_replaced)

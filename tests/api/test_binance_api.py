@@ -322,7 +322,7 @@ def test_messages_inside_messages_become_json_too() -> None:
 
 def test_what_has_no_json_form_is_named() -> None:
     for other in (b"", None, binance_sbe.decode):
-        with pytest.raises(TypeError, match="a message of spot_sbe has a JSON form, not"):
+        with pytest.raises(TypeError, match="of spot_stream or spot_sbe has a JSON form, not"):
             binance_sbe.to_json(other)
     with pytest.raises(ValueError, match="time_unit is 'ms' or 'us'"):
         binance_sbe.to_json(spot_sbe.decode(DEPTH), time_unit="s")

@@ -89,7 +89,7 @@ FEED: dict[str, Any] = {
 }  # fmt: skip
 PROD = {"url": None, "environment": "prod", "proxy": True}
 LOCAL = {"url": URL, "api_key": "any", "proxy": None}
-WATCH = {"once": False, "as_json": False} | FEED
+WATCH = {"once": False, "form": None} | FEED
 BOOK = {"levels": 10, "limit": 1000, "once": False, "as_json": False} | FEED
 # One option, and what it changes.
 OF_FEED: list[tuple[list[str], dict[str, Any]]] = [
@@ -120,7 +120,9 @@ def test_options_of_watch_and_book_arrive(
     given: list[str], changed: dict[str, Any], arrived: Arrived
 ) -> None:
     (streams, title), named = arrived.of("watch", "btcusdt", *given)
-    assert named == WATCH | PROD | changed
+    of_watch = {k: v for k, v in changed.items() if k != "as_json"}
+    form = {"form": "own"} if "as_json" in changed else {}
+    assert named == WATCH | PROD | of_watch | form
     assert streams == [f"btcusdt@{kind}" for kind in KINDS]
     assert title == (changed.get("url") or changed.get("environment") or "prod")
     (symbols,), named = arrived.of("book", "btcusdt", *given)
@@ -402,7 +404,9 @@ def test_several_options_arrive_together(arrived: Arrived) -> None:
     )  # fmt: skip
     assert (streams, title) == (["btcusdt@trade", "btcusdt@depth"], "demo")
     where = PROD | {"environment": "demo"}
-    assert named == {"once": True, "as_json": True, **ARRIVES, **where}
+    assert named == {"once": True, "form": "own", **ARRIVES, **where}
+    _, named = arrived.of("watch", "btcusdt", "--json", "--as", "exchange")
+    assert named["form"] == "exchange"
     (symbols,), named = arrived.of(
         "book", "ETHUSDT", "btcusdt", "--levels", "3", "--limit", "5000", "--once", "--json",
         *GIVEN, "--environment", "testnet",

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from feeds import Hand, best, trade
 from test_events import batch_of
 
+import binance_sbe
 from binance_sbe.commands import health, screen, watch
 from binance_sbe.commands.watchlist import Watchlist
 from binance_sbe.errors import FeedError
@@ -30,12 +31,15 @@ def test_the_streams_of_symbols() -> None:
 class Fake:
     """A feed that gives these batches and then waits to be closed, and what was asked of it."""
 
-    def __init__(self, *batches: Any, hand: Hand | None = None) -> None:
+    def __init__(
+        self, *batches: Any, hand: Hand | None = None, frames: Sequence[bytes] = ()
+    ) -> None:
         self.hand = hand or Hand("btcusdt@trade", "btcusdt@bestBidAsk")
         self.streams = list(self.hand.names)
         self.stats, self.ledger = self.hand.feed.stats, self.hand.feed.ledger
         self._connections = self.hand.feed._connections
         self.given = batches
+        self.frames = frames
         self.delays: list[float] = []
         self.closed = asyncio.Event()
         self.asked: Any = None
@@ -53,6 +57,12 @@ class Fake:
 
     async def close(self) -> None:
         self.closed.set()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for frame in self.frames:
+            yield binance_sbe.decode(frame)
+            await asyncio.sleep(0)
+        await self.closed.wait()
 
     async def batches(self, max_delay: float) -> AsyncIterator[Any]:
         self.delays.append(max_delay)
@@ -86,7 +96,7 @@ def shown(
 
 def test_json_is_an_event_a_line_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(batch_of(trade(1), best(2)), batch_of(trade(3)))
-    out, err = shown(fake, monkeypatch, as_json=True)
+    out, err = shown(fake, monkeypatch, form="own")
     assert [json.loads(line)["stream"] for line in out] == [
         "btcusdt@trade", "btcusdt@bestBidAsk", "btcusdt@trade",
     ]  # fmt: skip
@@ -94,13 +104,13 @@ def test_json_is_an_event_a_line_and_nothing_else(monkeypatch: pytest.MonkeyPatc
     assert fake.delays == [0.02]
     lossy = Fake()
     lossy.hand.put(b"xx")
-    assert shown(lossy, monkeypatch, as_json=True) == ([], ["binance-sbe: ledger: damaged 1"])
+    assert shown(lossy, monkeypatch, form="own") == ([], ["binance-sbe: ledger: damaged 1"])
 
 
 def test_once_is_the_latest_of_every_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     batches = batch_of(trade(1), trade(2)), batch_of(best(3)), batch_of(trade(4))
     fake = Fake(*batches)
-    out, _ = shown(fake, monkeypatch, None, once=True, as_json=True)
+    out, _ = shown(fake, monkeypatch, None, once=True, form="own")
     told = [json.loads(line) for line in out]
     assert [each["stream"] for each in told] == ["btcusdt@bestBidAsk", "btcusdt@trade"]
     assert told[1]["trades"][0]["id"] == 2  # it ended before the next batch
@@ -114,8 +124,23 @@ def test_once_is_the_latest_of_every_stream(monkeypatch: pytest.MonkeyPatch) -> 
     assert out[2:4] == [f"  {line.strip()}" for line in health.plain_lines(fake)[:2]]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-def test_once_says_what_has_not_come(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", ["exchange", "combined"])
+def test_json_may_be_that_of_the_exchange(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(frames=[trade(1), best(2), best(3)[:-7] + b"\xff" * 7, trade(4)])
+    out, err = shown(fake, monkeypatch, form=form)
+    found = [json.loads(line) for line in out]
+    if form == "combined":
+        names = [each["stream"] for each in found]
+        assert names == ["btcusdt@trade", "btcusdt@bookTicker", "btcusdt@trade"]
+        found = [each["data"] for each in found]
+    assert [each.get("t", each.get("u")) for each in found] == [1, 2, 4]
+    assert "e" not in found[1]
+    assert len(err) == 1  # what has no JSON is said, and ends nothing
+    assert "symbol" in err[0]
+
+
+@pytest.mark.parametrize("form", [None, "own"])
+def test_once_says_what_has_not_come(form: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"s{n}usdt@trade" for n in range(6)]
     for streams, said in (
         (names[:2], "nothing came within 0.05 s of s0usdt@trade, s1usdt@trade"),
@@ -127,7 +152,7 @@ def test_once_says_what_has_not_come(as_json: bool, monkeypatch: pytest.MonkeyPa
             patched.setattr(watch, "_ONCE_SECONDS", 0.05)
             fake = Fake(batch_of(trade(1)), hand=Hand(*streams, "btcusdt@trade"))
             with pytest.raises(FeedError, match=f"{re.escape(said)}$"):
-                shown(fake, patched, None, once=True, as_json=as_json)
+                shown(fake, patched, None, once=True, form=form)
 
 
 def test_a_pipe_is_told_once_a_second_and_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,12 +236,14 @@ def test_nothing_is_drawn_while_a_feed_is_closed(monkeypatch: pytest.MonkeyPatch
     assert fake.drawn_after <= fake.drawn_then + 1
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-def test_a_feed_that_breaks_breaks_the_view(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", [None, "own"])
+def test_a_feed_that_breaks_breaks_the_view(
+    form: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake = Fake(batch_of(trade(1)))
     fake.breaks = FeedError("it broke")
     with pytest.raises(FeedError, match="it broke"):
-        shown(fake, monkeypatch, None, as_json=as_json)
+        shown(fake, monkeypatch, None, form=form)
 
 
 def test_metrics_of_a_view_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,5 +255,5 @@ def test_metrics_of_a_view_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         yield
 
     monkeypatch.setattr(watch, "metrics_of", of)
-    shown(Fake(), monkeypatch, 0.01, as_json=True, metrics_port=5, metrics_host="h")
+    shown(Fake(), monkeypatch, 0.01, form="own", metrics_port=5, metrics_host="h")
     assert taken == [(5, "h")]

@@ -241,6 +241,8 @@ def command(*options: str, **environment: str) -> subprocess.CompletedProcess[st
         (["--port", "80"], "--port: there is no --web that it is about"),
         (["--web", "--once"], "--once is not for --web, which shows all of it, all the time"),
         (["--web", "--json"], "--json is not for --web"),
+        (["--web", "--as", "exchange"], "--as is not for --web"),
+        (["--as", "own"], "--as: there is no --json that it is about"),
         (["--web", "--streams", "trade"], "--streams is not for --web"),
         (["--web", "--port", "65536"], "'65536' is not a port: 0 to 65535"),
         (["--web", "--host", ""], "'' is not an address to serve on"),

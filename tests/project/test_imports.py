@@ -42,6 +42,7 @@ FLOORS = (
     {"feed"},
     {"books"},
     {"tape"},
+    {"lake"},
     {"live"},
     {"sync"},
     {"replayed"},

@@ -11,12 +11,13 @@ import time
 from collections import deque
 from typing import Any
 
+from ...api.decimals import decimal
 from ...books.keeper import LiveBook
 from ...books.live import Books
 from ...output import shown
 from ...spot_stream import BestBidAskStreamEvent, TradesStreamEvent
 from .. import health, ladder
-from ..numbers import decimal, duration, percentiles, short
+from ..numbers import duration, percentiles, short
 from ..watchlist import Rates
 
 SILENT_SECONDS = 5.0  # after which what was brought before is called old

@@ -177,6 +177,17 @@ cdef class Message(View):
             for element in type(self)._ELEMENTS
         }
 
+    def to_json_dict(self, **options):
+        """What the venue's JSON interface sends for the same, as plain Python objects.
+
+        Which function makes it, and what ``options`` that takes, is known for the modules that are
+        noted in `forms.FORMS`; TypeError for messages of any other module.
+        """
+        seen(self)
+        from .forms import json_form
+
+        return json_form(type(self))(self, **options)
+
     def validate(self):
         """The values that the schema does not allow, as a list of `validation.Violation`.
 

@@ -5,7 +5,7 @@ from collections.abc import Container
 MESSAGE_NAMES = frozenset(
     {
         "astuple", "astuple_float", "block", "decode", "encode", "encode_into", "encoded_length",
-        "replace", "to_dict", "unpack", "validate", "version", "wrap",  # messages
+        "replace", "to_dict", "to_json_dict", "unpack", "validate", "version", "wrap",  # messages
         "frame", "received_ns",  # columns of tables
         "bool", "bytes", "float", "int", "property", "staticmethod", "str", "tuple",  # stubs
     }

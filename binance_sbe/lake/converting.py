@@ -1,0 +1,102 @@
+"""The units of tapes become the files of an archive, on as many workers as there are.
+
+What is done is noted beside the files, a record a unit: so that a conversion that was interrupted,
+by whatever, goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from .account import Account
+from .ledgers import write_ledgers
+from .manifest import Manifest, Record, records, seams
+from .options import TABLES, Options
+from .plan import Plan, Unit
+from .running import Task, run
+from .store import Store
+from .work import convert_unit
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that one call of `convert` needs."""
+
+    store: Store
+    options: Options
+    plan: Plan
+    shard: tuple[int, int] | None
+    executor: Executor | None
+    is_many: bool
+    progress: Progress | None
+
+    @property
+    def may_fork(self) -> bool:
+        """Whether a pool of processes may be made: what is in memory is of this process only."""
+        return self.is_many and not self.store.url.startswith("memory:")
+
+    def convert(self) -> Manifest:
+        """Does the units that are not done, and accounts for all of them."""
+        store, options, plan = self.store, self.options, self.plan
+        units = plan.units
+        if self.shard is not None:
+            units = units[self.shard[0] - 1 :: self.shard[1]]
+        known = {record.unit: record for record in records(store)}
+        waiting = [u for u in units if not _is_done(known.get(u.name), u, options, store)]
+        total = sum(unit.frames for unit in units)
+        done = total - sum(unit.frames for unit in waiting)
+        tasks = [
+            Task(unit.span.path, unit.frames, do_unit, (unit, store, options, plan.account))
+            for unit in waiting
+        ]
+        failures: dict[str, str] = {}
+        for outcome in run(tasks, self.executor, self.may_fork):
+            if outcome.problem is not None:
+                failures[outcome.task.arguments[0].name] = outcome.problem
+            done += outcome.task.weight
+            if self.progress is not None:
+                self.progress(done, total)
+        return _finish(store, options, plan, [unit.name for unit in units], failures)
+
+
+def _is_done(record: Record | None, unit: Unit, options: Options, store: Store) -> bool:
+    return (
+        record is not None
+        and record.is_of(unit, options)
+        and not record.problems
+        and all(store.size(part.path) is not None for part in record.parts)
+    )
+
+
+def do_unit(unit: Unit, store: Store, options: Options, account: Account) -> None:
+    """Converts a unit and notes that, when its files are there."""
+    convert_unit(unit, store, options, account).write(store)
+
+
+def _finish(
+    store: Store, options: Options, plan: Plan, mine: Sequence[str], failures: dict[str, str]
+) -> Manifest:
+    """The account of the whole archive; what records do not know is removed."""
+    found = [record for record in records(store) if record.options == options.mark]
+    known = {record.unit for record in found}
+    kept = {part.path for record in found for part in record.parts}
+    for name in store.names():
+        stem = name.rpartition("/")[2].removeprefix("part-").rpartition("-")[0]
+        if name.startswith("kind=") and stem in known and name not in kept:
+            store.remove(name)  # of a unit that has been done again since
+    has_tables = options.format in TABLES
+    others = write_ledgers(store, options, plan.ledger) if has_tables else []
+    return Manifest(
+        store.url,
+        options.as_json(),
+        found,
+        failures,
+        [name for name in mine if name not in known and name not in failures],
+        seams(found, plan.account.holes),
+        others,
+        [str(damage) for damage in plan.damage],
+    ).written(store, [unit.name for unit in plan.units if unit.name not in known])
