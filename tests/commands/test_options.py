@@ -527,6 +527,7 @@ TOGETHER = (
 OF_THEIR_OWN = {
     ("plot", "--seconds"), ("plot", "--for"), ("plot", "--out"), ("record", "--seconds"),
     ("replay", "--streams"),  # of a tape: one by one as well
+    ("convert", "--out"),  # a URL as well
 }  # fmt: skip
 
 
