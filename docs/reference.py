@@ -72,6 +72,14 @@ TOPICS = {  # what users of a page get without importing it: shown under the mod
         "binance_sbe.feed.intake.handlers.FrameHandler",
     ],
     "binance_sbe.sync": ["binance_sbe.books.blocking.Books"],
+    "binance_sbe.tape": [
+        "binance_sbe.tape.account.TapeLedger",
+        "binance_sbe.tape.account.Session",
+        "binance_sbe.tape.account.Break",
+        "binance_sbe.tape.account.TapeConnection",
+        "binance_sbe.tape.account.StreamAccount",
+        "binance_sbe.tape.damage.Damage",
+    ],
     "sbe_codegen": ["sbe_codegen.runtime.dispatch.DispatchedBatch"],
 }
 # What other modules of the package call, and users have no need of.

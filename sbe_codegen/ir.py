@@ -61,10 +61,7 @@ class Enum:
 
 @dataclass(frozen=True)
 class Set:
-    """``null`` is the name of what is no bit, and means "nothing": 255 in a set of 8 bits, say.
-
-    Any other set has no null.
-    """
+    """``null`` is the name of what is no bit and means nothing (255, of 8 bits), if it has one."""
 
     name: str
     schema_name: str
@@ -87,10 +84,7 @@ class Composite:
 
     @property
     def decimal(self) -> tuple[Field, Field] | None:
-        """Mantissa and exponent, if it is of just these: one whole number, and one that is small.
-
-        The value is mantissa x 10^exponent, as the standard has it.
-        """
+        """Mantissa and exponent, if it is of just these: a whole number, and one that is small."""
         mantissa, exponent = self.member("mantissa"), self.member("exponent")
         if mantissa is None or exponent is None or len(self.members) != 2:
             return None
@@ -148,8 +142,7 @@ class Encoding:
 class Exponent:
     """Where a mantissa's exponent is: the field's name, in the same block or ``levels`` above.
 
-    ``is_null``: whether there are senders without one. ``negated``: it counts decimals, the value
-    is mantissa / 10^exponent.
+    ``is_null``: there are senders without one. ``negated``: the value is mantissa / 10^exponent.
     """
 
     field: str

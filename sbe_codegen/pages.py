@@ -6,7 +6,7 @@ address goes in here, and into nothing else. A test compares these with the file
 
 from __future__ import annotations
 
-from .extras import DISTRIBUTION
+from . import extras
 
 DECODE = "howto/decode"
 OWN_SCHEMA = "howto/own_schema"
@@ -15,4 +15,4 @@ FEED = "howto/feed"
 
 def page(name: str) -> str:
     """How a text names a page, such as ``docs/howto/decode.md``, and what that is a part of."""
-    return f"docs/{name}.md of {DISTRIBUTION}"
+    return f"docs/{name}.md of {extras.DISTRIBUTION}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..route import parsed_proxy
 from ..venue.environments import stream_url
-from ..venue.streams import KINDS, symbol_name
+from ..venue.streams import KINDS, stream_name, symbol_name
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
@@ -20,14 +20,104 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 SHORTEST, LONGEST = 0.1, 600.0  # seconds of a recording, which is kept in memory
-_UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0}
+_UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?"
 PICTURES = (".png", ".svg")
 
 
+def _seconds(text: str) -> float:
+    """0 for what is no duration."""
+    found = re.fullmatch(f"{_NUMBER}({'|'.join(_UNITS)})", text)
+    return float(found[1]) * _UNITS[found[2]] if found else 0.0
+
+
+def duration(text: str) -> float:
+    """In seconds, as long as it likes."""
+    seconds = _seconds(text)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration, such as 30s, 10m or 1h")
+    return seconds
+
+
+def size(text: str) -> int:
+    """In bytes."""
+    found = re.fullmatch(f"{_NUMBER}({'|'.join(_SIZES)})", text, re.IGNORECASE)
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size, such as 512MB or 2GiB")
+    unit = next(unit for name, unit in _SIZES.items() if name.lower() == found[2].lower())
+    return int(float(found[1]) * unit)
+
+
+def rotation(text: str) -> dict[str, float]:
+    """When a new file begins: after so long, or with so many bytes; as `Recording` has it."""
+    if _seconds(text) > 0:
+        return {"rotate_seconds": _seconds(text)}
+    try:
+        return {"rotate_bytes": size(text)}
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is neither a duration nor a size, such as 1h or 512MB"
+        ) from None
+
+
+def durability(text: str) -> float | str:
+    if text in ("batch", "os"):
+        return text
+    seconds = _seconds(text)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not batch, os or a duration, such as 1s")
+    return seconds
+
+
+def moment(text: str) -> int:
+    """A time, in ns since 1970."""
+    from ..tape.selecting import moment_ns
+
+    if text.isascii() and text.isdigit() and len(text) > 8 and int(text) < 1 << 63:
+        return int(text)
+    try:
+        return moment_ns(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a time, such as 2026-11-27T09:30, or ns since 1970"
+        ) from None
+
+
+def tape_streams(text: str) -> list[str]:
+    """Streams, and kinds, which stand for those of all symbols."""
+    found = [name for name in text.split(",") if name]
+    try:
+        return [name if name in KINDS else stream_name(name) for name in found]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, and none of {', '.join(KINDS)}") from None
+
+
+def speed(text: str) -> float:
+    """How many times faster than it came; infinity for as fast as it goes."""
+    if text == "max":
+        return float("inf")
+    try:
+        return positive(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a speed, such as 1, 10 or max") from None
+
+
+def clients(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of clients: 0 to 1000")
+    return int(text)
+
+
+def rows(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**15):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of frames")
+    return int(text)
+
+
 def span(text: str) -> float:
-    """A duration, in seconds."""
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|min|)", text)
-    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    """A duration that fits a picture, in seconds."""
+    seconds = _seconds(text)
     if not SHORTEST <= seconds <= LONGEST:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a duration from 100ms to 10m, such as 30s"

@@ -2,7 +2,8 @@
 
 Exit codes: 0 done (Ctrl-C, SIGTERM and SIGHUP included), 1 the feed or the exchange failed, 2 wrong
 arguments or no API key, 3 no route to the exchange, 4 the exchange refuses the key or the address;
-of `doctor` also 5 the clock is off, 6 the schema is outdated.
+of `doctor` also 5 the clock is off, 6 the schema is outdated. Of `record` 1 is also that the disk
+did not take all that came, of `tape verify` that the tape is not whole.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from sbe_codegen.runtime.errors import SbeError
 
 from ..errors import exit_code
 from ..output import complain, say
+from ..venue.streams import DEPTH, KINDS
+from .common import DEMO_SYMBOLS
 from .helping import COMPILE_ALL, LARGE_DECODERS
 from .options import WEB_PORT, parsed
-from .signals import at_signal
+from .signals import at_signal, interrupting
 
 LOCAL = "local exchange"
 
@@ -39,7 +42,13 @@ def main(given: Sequence[str] | None = None) -> int:
 def _main(given: Sequence[str] | None) -> int:
     options = parsed(given)
     try:
-        code = int(asyncio.run(_run(options)))
+        if options.command == "tape":
+            from . import tapes
+
+            with interrupting():
+                code = tapes.run(options)
+        else:
+            code = int(asyncio.run(_run(options)))
         sys.stdout.flush()
     except (asyncio.CancelledError, KeyboardInterrupt, BrokenPipeError):
         return 0  # we were told to end, or whoever reads our output has seen enough
@@ -218,6 +227,85 @@ async def _doctor(options: argparse.Namespace) -> int:
         return doctor.code_of(findings)
 
 
+async def _record(options: argparse.Namespace) -> int:
+    from ..tape.settings import Recording
+    from .record import record
+
+    given: dict[str, Any] = {"durability": options.durability, "on_failure": options.on_failure}
+    for rotation in options.rotate or ():
+        given |= rotation
+    if options.min_free is not None:
+        given["min_free"] = options.min_free
+    given["compression"] = None if options.compression == "none" else options.compression
+    try:
+        settings = Recording(options.out, **given)
+    except ValueError as error:
+        options.parser.error(str(error))
+    kinds = list(dict.fromkeys(options.streams or KINDS))
+    if options.books and DEPTH not in kinds:
+        options.parser.error(f"--books needs the kind {DEPTH}, which --kinds leaves out")
+    async with _exchange(options) as where:
+        return await record(
+            options.symbols,
+            kinds,
+            settings,
+            _title(options),
+            with_books=options.books,
+            **_feed_options(options),
+            **where,
+        )
+
+
+async def _replay(options: argparse.Namespace) -> int:
+    from ..tape.tape import Tape
+    from .tapes import streams_chosen
+    from .watch import played
+
+    with Tape(options.path) as tape:
+        streams = streams_chosen(tape, options.streams)
+    return await played(
+        options.path,
+        speed=None if options.speed == float("inf") else options.speed,
+        start=options.start,
+        end=options.end,
+        streams=streams,
+        seconds=options.seconds,
+        as_json=options.json,
+    )
+
+
+async def _relay(options: argparse.Namespace) -> int:
+    from . import relaying
+    from .watch import streams_of
+
+    serving = {"host": options.host, "port": options.port, "api_keys": options.key}
+    given = [
+        name for name in ("speed", "start", "end", "wait_for") if getattr(options, name) is not None
+    ]
+    if options.tape is None:
+        if given:
+            options.parser.error(f"--{given[0].replace('_', '-')}: there is no --tape")
+        if options.simulate and not options.symbols:
+            options.symbols = list(DEMO_SYMBOLS)
+        streams = streams_of(options.symbols, options.streams or KINDS)
+        async with _exchange(options) as where:
+            return await relaying.live(
+                streams, _title(options), serving, **_feed_options(options), **where
+            )
+    if options.symbols or options.simulate or options.url:
+        options.parser.error("--tape takes the place of an exchange: leave SYMBOL and URL out")
+    return await relaying.tape(
+        options.tape,
+        speed=None if options.speed == float("inf") else options.speed or 1.0,
+        start=options.start,
+        end=options.end,
+        serving=serving | {"wait_for": 1 if options.wait_for is None else options.wait_for},
+        seconds=options.seconds,
+        metrics_port=options.metrics_port,
+        metrics_host=options.host,
+    )
+
+
 async def _simulate(options: argparse.Namespace) -> int:
     if options.every and not options.faults:
         options.parser.error("--every: there are no --faults that it is about")
@@ -243,6 +331,9 @@ _COMMANDS = {
     "book": _book,
     "plot": _plot,
     "doctor": _doctor,
+    "record": _record,
+    "replay": _replay,
+    "relay": _relay,
     "simulate": _simulate,
     "convert": _convert,
     "inspect": _inspect,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
@@ -18,12 +19,15 @@ def events_of(batch: Batch) -> list[dict[str, Any]]:
 
     Times are as they are (us, and ns of arrival), prices and quantities are str.
     """
-    numbered = []
+    return [event for _, event in sorted(numbered_events(batch), key=itemgetter(0))]
+
+
+def numbered_events(batch: Batch) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same in any order, with the number of the frame in the batch."""
     for message, table in batch.tables.items():
         groups = table.groups
         for i, row in enumerate(table.records):
-            numbered.append((int(row["frame"]), _event(KIND_OF[message], row, groups, table, i)))
-    return [event for _, event in sorted(numbered, key=itemgetter(0))]
+            yield int(row["frame"]), _event(KIND_OF[message], row, groups, table, i)
 
 
 def _event(kind: str, row: Any, groups: Any, table: Any, i: int) -> dict[str, Any]:

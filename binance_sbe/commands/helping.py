@@ -29,16 +29,28 @@ with one in BINANCE_API_KEY:
   binance-sbe watch btcusdt --metrics-port 9100      counters for Prometheus
   binance-sbe plot btcusdt --for 30s --out btc.png   a picture to look at later
 
-tapes:
-  binance-sbe convert tapes/ --out archive   Parquet, for other programs
+what came is kept:
+  binance-sbe record btcusdt --out tape --for 1h     all of it, as it comes
+  binance-sbe tape info tape               what is on it, and what is missing
+  binance-sbe tape verify tape             whether it is as it was written
+  binance-sbe tape cut tape --out less --streams trade     a smaller one
+  binance-sbe convert tape --out archive   Parquet, for other programs
+  binance-sbe tape cat tape --count 10     frames, as JSON; --hex: as bytes
+
+  binance-sbe replay tape --speed 10       as if it came now, ten times faster
+
+for several programs at once:
+  binance-sbe relay                        one feed, for all that subscribe
+  binance-sbe relay --tape tape --speed 10     what is on a tape
 
 frames of one's own:
   binance-sbe inspect frame.hex            byte by byte; - for stdin
 
 exit codes: 0 done (Ctrl-C and SIGTERM included), 1 the feed or the exchange
-failed, 2 wrong arguments or no key, 3 no route to the exchange, 4 the exchange
-refuses the key or the address; of doctor: 5 the clock is off, 6 the schema is
-outdated. `binance-sbe COMMAND --help` has the options of each command.
+failed (of record: or the disk; of tape: it is not whole), 2 wrong arguments or
+no key, 3 no route to the exchange, 4 the exchange refuses the key or the
+address; of doctor: 5 the clock is off, 6 the schema is outdated.
+`binance-sbe COMMAND --help` has the options of each command.
 """
 
 
@@ -72,11 +84,16 @@ def script(whole: argparse.ArgumentParser, shell: str) -> list[str]:
         '    case "$command $before" in',
     ]
     for name, command in {"": whole, **commands}.items():
-        for option, words in _values(command):
+        parsers = command, *(_actions(command).values() if name else ())
+        values = dict(pair for each in parsers for pair in _values(each))
+        for option, words in values.items():
             lines.append(f'        "{name} {option}") words="{words}";;')
     lines += ["        *)", '            case "$command" in']
     for name, command in commands.items():
-        lines.append(f'                {name}) words="{" ".join(_options(command))}";;')
+        actions = _actions(command)
+        options = (each for parser in (command, *actions.values()) for each in _options(parser))
+        words = " ".join(dict.fromkeys([*actions, *options]))
+        lines.append(f'                {name}) words="{words}";;')
     first = " ".join([*commands, *_options(whole)])
     lines += [
         f'                *) words="{first}";;',
@@ -95,6 +112,12 @@ def _commands(whole: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentP
     return found.choices
 
 
+def _actions(command: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Of a command that has some, such as `tape`."""
+    found = (each.choices for each in command._actions if isinstance(each.choices, Mapping))
+    return next(found, {})
+
+
 def _options(command: argparse.ArgumentParser) -> list[str]:
     return [
         option
@@ -109,7 +132,11 @@ def _values(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
     """Each option that takes something, and the words that it takes; none where it is anything."""
     from ..simulator.faults import KINDS as FAULTS
 
-    lists: Mapping[str, Sequence[str]] = {"streams": [*KINDS], "faults": ["all", *FAULTS]}
+    lists: Mapping[str, Sequence[str]] = {
+        "streams": [*KINDS],
+        "kinds": [*KINDS],
+        "faults": ["all", *FAULTS],
+    }
     for each in command._actions:
         if each.nargs == 0 or each.help == argparse.SUPPRESS:
             continue

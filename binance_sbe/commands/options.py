@@ -5,40 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
 from sbe_codegen.version import __version__
 
-from ..output import shown
 from ..venue.streams import KINDS
-from . import arguments, convert_options, helping
-from .arguments import did_you_mean
+from . import arguments, common, convert_options, helping
+from . import tape_options as tapes
+from .common import DEMO_SYMBOLS, Parser
 
 WEB_PORT = 8642
 FORMS = ("own", "exchange", "combined")
-DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
-
-
-class Parser(argparse.ArgumentParser):
-    """Says which one was meant, if that can be told."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(shown(message, 2000))
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            what = "command" if isinstance(action.choices, dict) else "choice"
-            known = ", ".join(map(str, action.choices))
-            meant = did_you_mean(str(value), map(str, action.choices))
-            raise argparse.ArgumentError(action, f"invalid {what}: '{value}'{meant} ({known})")
-
-    def refuse_unknown(self, unknown: Sequence[str]) -> NoReturn:
-        options = [name for name in self._option_string_actions if name.startswith("--")]
-        said = [
-            each + (did_you_mean(each.partition("=")[0], options) if each[:1] == "-" else "")
-            for each in unknown
-        ]
-        self.error(f"unrecognized arguments: {' '.join(said)}")
 
 
 def parsed(given: Sequence[str] | None) -> argparse.Namespace:
@@ -74,6 +50,10 @@ def _parser() -> Parser:
         ("book", "order books, kept and checked; needs BINANCE_API_KEY, or --simulate", _book),
         ("plot", "a picture of a short while of one symbol; needs a key, or --simulate", _plot),
         ("doctor", "why nothing comes: key, host, TLS, clock, schema, first event", _doctor),
+        ("record", "a feed as it comes, to a tape; needs a key, or --simulate", tapes.record),
+        ("tape", "what is on a tape: shown, proven, mended, cut", tapes.tape),
+        ("replay", "a tape, as if it came now: the view of `watch`, or its lines", tapes.replay),
+        ("relay", "a feed or a tape, for many programs; needs a key, or --tape", tapes.relay),
         ("simulate", "a local exchange, until Ctrl-C", _simulate),
         ("convert", "tapes to Parquet, CSV or the files of a tool", convert_options.add),
         ("inspect", "an annotated hex dump of a Binance frame", _inspect),
@@ -85,94 +65,23 @@ def _parser() -> Parser:
     return whole
 
 
-# what several take
-
-
-def _symbols(command: Parser, default: Sequence[str] = DEMO_SYMBOLS) -> None:
-    command.add_argument(
-        "symbols", nargs="*", type=arguments.symbol, default=default, metavar="SYMBOL",
-        help=f"default: {' '.join(default)}",
-    )  # fmt: skip
-
-
-def _where(command: Parser) -> None:
-    where = command.add_mutually_exclusive_group()
-    where.add_argument(
-        "--environment", choices=("prod", "testnet", "demo"), default="prod", metavar="NAME",
-        help="prod, testnet or demo (default: prod)",
-    )  # fmt: skip
-    where.add_argument(
-        "--url", type=arguments.url, help="another exchange, such as ws://127.0.0.1:9443"
-    )
-    where.add_argument(
-        "--simulate", action="store_true", help="a local exchange of its own, which needs no key"
-    )
-    command.add_argument(
-        "--proxy", type=arguments.proxy, default=True, metavar="URL|none",
-        help="such as http://host:port or socks5h://host:port (default: that of HTTPS_PROXY)",
-    )  # fmt: skip
-
-
-def _feed(command: Parser, seconds: float | None = None, served: str = "--metrics-port") -> None:
-    """How long, by which connections, and how it is counted."""
-    command.add_argument(
-        "--seconds", type=arguments.positive, default=seconds,
-        help=f"stop after this long (default: {f'{seconds:g}' if seconds else 'at Ctrl-C'})",
-    )  # fmt: skip
-    command.add_argument(
-        "--lines", type=int, choices=(1, 2, 3), default=1, help="connections with the same streams"
-    )
-    command.add_argument(
-        "--renew-at", type=arguments.time_of_day, metavar="HH:MM",
-        help="when to renew connections, in UTC",
-    )  # fmt: skip
-    command.add_argument(
-        "--give-up", type=arguments.positive, default=60.0, metavar="SECONDS",
-        help="end after this long without a connection (default: 60)",
-    )  # fmt: skip
-    command.add_argument(
-        "--metrics-port", type=arguments.port, metavar="PORT",
-        help="counters for Prometheus at this port",
-    )  # fmt: skip
-    _host(command, f"the address of {served}")
-
-
-def _host(command: Parser, what: str) -> None:
-    command.add_argument(
-        "--host", type=arguments.host, default="127.0.0.1",
-        help=f"{what} (default: 127.0.0.1, for this machine only; 0.0.0.0 or :: for others too)",
-    )  # fmt: skip
-
-
-def _market(command: Parser) -> None:
-    command.add_argument(
-        "--rate", type=arguments.positive, default=1000.0, help="orders a second (default: 1000)"
-    )
-    command.add_argument("--seed", type=int, default=0, help="of the market")
-
-
-def _forms(command: Parser, once: str, as_json: str) -> None:
-    command.add_argument("--once", action="store_true", help=f"{once}, and no more")
-    command.add_argument("--json", action="store_true", help=as_json)
-
-
 # the subcommands
 
 
 def _demo(command: Parser) -> None:
-    _symbols(command)
-    _feed(command, 10.0)
-    _market(command)
+    common.symbols(command)
+    common.feed(command, 10.0)
+    common.market(command)
     command.add_argument("--simulate", action="store_true", help="which a demo does anyway")
 
 
 def _watch(command: Parser) -> None:
-    _symbols(command)
+    common.symbols(command)
     command.add_argument(
         "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
         help=f"some of {', '.join(KINDS)} (default: all); may be given again, to add more",
     )  # fmt: skip
-    _forms(command, "the state of the symbols", "one event a line, as JSON")
+    common.forms(command, "the state of the symbols", "one event a line, as JSON")
     command.add_argument(
         "--as", choices=FORMS, dest="form", metavar="FORM",
         help="what --json prints: own (the default), exchange (events as the JSON streams send "
@@ -185,21 +94,21 @@ def _watch(command: Parser) -> None:
         "--port", type=arguments.port, metavar="PORT",
         help=f"that of --web (default: {WEB_PORT}; 0: a free one)",
     )  # fmt: skip
-    _where(command)
-    _feed(command, served="--web and --metrics-port")
+    common.where(command)
+    common.feed(command, served="--web and --metrics-port")
 
 
 def _book(command: Parser) -> None:
-    _symbols(command, DEMO_SYMBOLS[:1])
+    common.symbols(command, DEMO_SYMBOLS[:1])
     command.add_argument(
         "--levels", type=arguments.count, default=10, help="shown of each side (default: 10)"
     )
     command.add_argument(
         "--limit", type=arguments.limit, default=1000, help="levels of a snapshot (default: 1000)"
     )
-    _forms(command, "the books once they are live", "a book a line, as JSON")
-    _where(command)
-    _feed(command)
+    common.forms(command, "the books once they are live", "a book a line, as JSON")
+    common.where(command)
+    common.feed(command)
 
 
 def _plot(command: Parser) -> None:
@@ -212,25 +121,25 @@ def _plot(command: Parser) -> None:
         "--out", type=arguments.picture, required=True, metavar="FILE",
         help="where to draw to: a .png or an .svg",
     )  # fmt: skip
-    _where(command)
+    common.where(command)
 
 
 def _doctor(command: Parser) -> None:
-    _symbols(command, DEMO_SYMBOLS[:1])
+    common.symbols(command, DEMO_SYMBOLS[:1])
     command.add_argument(  # what it was before there were SYMBOLs
         "--symbol", type=arguments.symbol, action="append", help=argparse.SUPPRESS
     )
-    _where(command)
+    common.where(command)
     command.add_argument("--lifecycle", metavar="FILE|URL", help="which schemas are current")
 
 
 def _simulate(command: Parser) -> None:
-    _symbols(command)
-    _host(command, "the address to serve on")
+    common.symbols(command)
+    common.host(command, "the address to serve on")
     command.add_argument(
         "--port", type=arguments.port, default=9443, help="default: 9443; 0: a free one"
     )
-    _market(command)
+    common.market(command)
     command.add_argument("--key", action="append", help="an API key to let in (default: any)")
     command.add_argument(
         "--faults", type=arguments.faults, default=[], metavar="FAULT,...",

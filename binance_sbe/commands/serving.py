@@ -46,7 +46,7 @@ async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options:
         except OSError as error:
             raise no_serving(exchange.host, exchange.port, error) from None
         if not is_loopback(exchange.host):
-            note(f"open to other machines: --host {exchange.host}")
+            note_reach(exchange.host)
         say(f"serving {', '.join(exchange.markets)} on {exchange.url}")
         said = 0
         while not ended.is_set():
@@ -58,6 +58,10 @@ async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options:
     for name, times in Counter(name for _, name in exchange.fault_schedule.done).most_common():
         say(f"{times:,} times: {KINDS[name]}")
     return 0
+
+
+def note_reach(host: str) -> None:
+    note(f"open to other machines: --host {host}")
 
 
 def no_serving(host: str, port: int, error: OSError) -> FeedError:

@@ -52,3 +52,21 @@ def at_end_of_parent(stop: Callable[[], object], stdin: int = 0) -> Iterator[Non
         yield
     finally:
         loop.remove_reader(stdin)
+
+
+@contextlib.contextmanager
+def interrupting() -> Iterator[None]:
+    """Has each of these signals raise KeyboardInterrupt, while the block runs without a loop."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {}
+    try:
+        for number in SIGNALS:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, interrupt)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,10 +1,11 @@
-"""`binance-sbe watch` and `demo`: a feed, shown until Ctrl-C, once, or as JSON lines."""
+"""`binance-sbe watch`, `demo` and `replay`: a feed, shown until Ctrl-C, once, or as JSON lines."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sbe_codegen.runtime.errors import DecodeError
@@ -14,7 +15,7 @@ from ..errors import FeedError
 from ..feed.feed import Feed
 from ..feed.transport.websocket import arrives
 from ..live import connect
-from ..output import complain, say, say_json
+from ..output import complain, say, say_json, shown
 from ..venue.streams import KINDS, stream_name
 from . import health, summary
 from .events import KIND_OF, events_of
@@ -54,6 +55,25 @@ async def show(
             if form is not None:
                 return await _lines(feed, form)
             return await _follow(feed, f"Binance SBE, {title}", ending, is_demo)
+
+
+async def played(
+    paths: Sequence[Path],
+    *,
+    speed: float | None,
+    start: int | None,
+    end: int | None,
+    streams: Sequence[str] | None,
+    seconds: float | None,
+    as_json: bool,
+) -> int:
+    """Plays a tape: the same view, or the same lines."""
+    from .tapes import to_play
+
+    title = ", ".join(map(shown, paths))
+    feed = to_play(paths, speed, start, end, streams)
+    async with feed, _ended_by(feed, seconds) as ending:
+        return await (_lines(feed) if as_json else _follow(feed, title, ending, is_demo=False))
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The WebSocket server: connections, timers and sockets around `Market` and `Subscriptions`."""
+"""The local exchange as it is served: markets and timers, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Coroutine, Iterable
-from http import HTTPStatus
+from collections.abc import Iterable
 from typing import Any, cast
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from ..asynchronous import Asynchronous
-from ..logs import LOG, websocket_logger
+from ..logs import LOG
+from ..serving.clients import Client
+from ..serving.rest import Answer
+from ..serving.server import Server, streams_of
 from ..venue.streams import KINDS, symbol_name
-from .control import Subscriptions
 from .encoder import encode
 from .events import BestBidAsk, Depth, Diff, Trades
 from .faults import Schedule, damaged, finer, newer, unknown
 from .market import Market
 from .rest import Rest
+from .wire import Wire
 
 SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 DIFF_SECONDS = 0.020
@@ -39,7 +37,15 @@ _MAX_BACKLOG = 64 * 1024 * 1024
 _KIND = {Trades: "trade", BestBidAsk: "bestBidAsk", Depth: "depth20", Diff: "depth"}
 
 
-class Exchange(Asynchronous):
+class Connected(Client):
+    """A client, and what becomes of its frames on their way."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.wire = Wire()
+
+
+class Exchange(Server):
     """A local exchange: ``async with Exchange() as exchange`` serves until the block ends.
 
     ``rate`` is the number of orders a second that arrive over all symbols; each makes no, one or
@@ -84,46 +90,29 @@ class Exchange(Asynchronous):
             raise ValueError(f"symbol '{long[0][:20]}...' is over 255 bytes long")
         if not names:
             raise ValueError("an exchange has at least one symbol")
-        if not (host and isinstance(host, str)):
-            raise ValueError(f"host is the address to serve on, not {host!r}")
+        super().__init__(
+            host,
+            port,
+            api_keys=api_keys,
+            needs_key=True,
+            ping_interval=ping_interval,
+            control_limit=control_limit,
+            soft_buffer=_MAX_BACKLOG,
+            max_buffer=_MAX_BACKLOG,
+        )
         self.markets = {name: Market(name, seed) for name in dict.fromkeys(names)}
         self.rate = rate
-        self.api_keys = None if api_keys is None else frozenset(api_keys)
-        self.host = host
-        self.port = port
-        self.events_sent = 0
         self.orders_skipped = 0
         self.fault_schedule = Schedule(faults, fault_seconds, seed)
         self.rest = Rest(self.markets, weight_limit, ban_seconds)
-        self._control_limit = control_limit
         self._lifetime = lifetime
         self._next_reply = ""  # what is wrong with it
         self._finer: set[type] = set()  # kinds of which the next event has another digit
-        self._ping_interval = ping_interval
         self._random = random.Random(seed)
-        self._connections: dict[ServerConnection, Subscriptions] = {}
-        self._server: Server | None = None
         self._ticking: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def url(self) -> str:
-        """What to give to ``connect(url=...)``, once the exchange is open."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"ws://{host}:{self.port}"
 
     async def __aenter__(self) -> Exchange:
-        self._server = await serve(
-            self._serve_connection,
-            self.host,
-            self.port,
-            process_request=self._check_request,
-            compression=None,
-            logger=websocket_logger(),
-            ping_interval=self._ping_interval,
-            ping_timeout=60.0,
-        )
-        self.port = next(iter(self._server.sockets)).getsockname()[1]
+        await self._open()
         self._ticking = asyncio.create_task(self._tick())
         self._ticking.add_done_callback(self._ticked)
         return self
@@ -136,13 +125,9 @@ class Exchange(Asynchronous):
             self._server.close()
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
         assert self._ticking is not None
         self._ticking.cancel()
-        for task in self._tasks:
-            task.cancel()
-        self._server.close()
-        await self._server.wait_closed()
+        await self._close()
         with contextlib.suppress(asyncio.CancelledError):
             await self._ticking  # a market that failed is not hidden
 
@@ -153,48 +138,18 @@ class Exchange(Asynchronous):
 
     # connections
 
-    def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        answer = self.rest.answer(request.path, request.headers, time.time())
-        if answer is not None:
-            headers = Headers(answer.headers | {"Content-Length": str(len(answer.body))})
-            headers["Connection"] = "close"
-            return Response(answer.status, HTTPStatus(answer.status).phrase, headers, answer.body)
-        key = request.headers.get("X-MBX-APIKEY")
-        if not key or (self.api_keys is not None and key not in self.api_keys):
-            body = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
-            return connection.respond(HTTPStatus.UNAUTHORIZED, json.dumps(body))
-        streams = _streams_of(request.path)
-        if streams is None:
-            return connection.respond(HTTPStatus.NOT_FOUND, f"no such path: {request.path}\n")
-        for stream in streams:
-            if not self.exists(stream):
-                body = {"code": 2, "msg": f"Invalid request: no stream `{stream}`"}
-                return connection.respond(HTTPStatus.BAD_REQUEST, json.dumps(body))
-        return None
+    async def _rest_answer(self, path: str, headers: Headers) -> Answer | None:
+        return self.rest.answer(path, headers, time.time())
 
-    async def _serve_connection(self, connection: ServerConnection) -> None:
-        assert connection.request is not None
-        path = connection.request.path
-        subscriptions = Subscriptions(
-            self.exists, _streams_of(path) or [], path.startswith("/stream")
-        )
-        subscriptions.opened = time.monotonic()
-        self._connections[connection] = subscriptions
-        try:
-            async for message in connection:
-                if not subscriptions.count_control(time.monotonic(), self._control_limit):
-                    await connection.close(1008, "too many requests")
-                elif isinstance(message, bytes):
-                    await connection.close(1003, "requests are JSON text")
-                else:
-                    fault, self._next_reply = self._next_reply, ""
-                    if fault == "slow":
-                        await asyncio.sleep(_SLOW_REPLY_SECONDS)
-                    await connection.send(subscriptions.answer(message, fault == "refuse"))
-        except ConnectionClosed:
-            pass
-        finally:
-            del self._connections[connection]
+    def _new_client(self, connection: ServerConnection, path: str) -> Connected:
+        streams, combined = streams_of(path) or [], path.startswith("/stream")
+        return Connected(connection, self.exists, streams, combined, _MAX_BACKLOG, _MAX_BACKLOG)
+
+    async def _answered(self, client: Client, text: str) -> str:
+        fault, self._next_reply = self._next_reply, ""
+        if fault == "slow":
+            await asyncio.sleep(_SLOW_REPLY_SECONDS)
+        return client.answer(text, fault == "refuse")
 
     # the market
 
@@ -266,14 +221,6 @@ class Exchange(Asynchronous):
                 self._write([connection], each.wire.pass_on(stream, frame, now))
         self._write(receivers, [frame])
 
-    def _write(self, receivers: list[ServerConnection], frames: list[bytes]) -> None:
-        for frame in frames:
-            for connection in receivers:
-                if connection.transport.get_write_buffer_size() > _MAX_BACKLOG:
-                    connection.transport.abort()  # it does not read: as the exchange would do
-            broadcast(receivers, frame)
-            self.events_sent += len(receivers)
-
     def inflict(self, fault: str) -> bool:
         """Does something wrong to one connection; False where there is none to do it to."""
         usable = [
@@ -304,6 +251,7 @@ class Exchange(Asynchronous):
         connection, subscriptions = chance.choice(usable)
         wire = subscriptions.wire
         now = time.monotonic()
+        self._flush()  # what was sent before is not touched
         match fault:
             case "cut":
                 frame = encode(next(iter(self.markets.values())).best_bid_ask(0))[:100]
@@ -343,25 +291,3 @@ class Exchange(Asynchronous):
     async def _close_later(self, connection: ServerConnection) -> None:
         await asyncio.sleep(_SHUTDOWN_SECONDS)
         await connection.close(1001, "shutting down")
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def send_text(self, message: Any) -> None:
-        """Sends a JSON text frame, such as serverShutdown, to every connection."""
-        broadcast(list(self._connections), json.dumps(message))
-
-
-def _streams_of(path: str) -> list[str] | None:
-    """The streams that a path asks for, or None where there is no such path."""
-    parts = urlsplit(path)
-    if parts.path in ("/ws", "/ws/"):
-        return []
-    if parts.path.startswith("/ws/"):
-        return [unquote(name) for name in parts.path[4:].split("/")]
-    if parts.path in ("/stream", "/stream/"):
-        given = parse_qs(parts.query).get("streams", [""])[0]
-        return [name for name in given.split("/") if name]
-    return None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 import json
-from functools import cache
 from typing import Any
 
 from sbe_codegen.extras import imported
@@ -18,6 +17,7 @@ SUFFIX = ".arrow"
 MAGIC = b"ARROW1\0\0"  # with which a file begins; the stream follows
 PREFIX = "tape."  # of the keys in the schema's metadata
 BATCH, STREAMS, CHECK = b"tape.batch", b"tape.streams", b"tape.check"  # in that of a batch
+_xxhash: Any = None
 MOST_STREAMS = 20_000  # of a file, that batches count one by one
 
 
@@ -43,14 +43,12 @@ def pyarrow() -> Any:
     return imported("pyarrow", "a tape", EXTRA)
 
 
-@cache
-def _xxhash() -> Any:
-    return imported("xxhash", "a tape", EXTRA)
-
-
 def xxh3() -> Any:
     """A new XXH3 of 64 bits."""
-    return _xxhash().xxh3_64()
+    global _xxhash
+    if _xxhash is None:  # which costs less than to ask for the module each time
+        _xxhash = imported("xxhash", "a tape", EXTRA)
+    return _xxhash.xxh3_64()
 
 
 def hashed(*parts: Any) -> str:

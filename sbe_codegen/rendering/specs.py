@@ -156,7 +156,7 @@ def header(source: ir.Header, order: str, key_of: _KeyOf) -> str:
     head = {
         "order": order,
         "size": source.size,
-        "block_length_at": _place(source.block_length),
+        "block_length_at": [0, 0] if source.block_length is None else _place(source.block_length),
         "template_id_at": _place(source.template_id),
         "schema_id_at": _place(source.schema_id),
         "version_at": _place(source.version),

@@ -38,6 +38,19 @@ GOOD: list[tuple[Any, str, Any]] = [
     (arguments.host, "::1", "::1"), (arguments.symbol, "BtcUsdt", "btcusdt"),
     (arguments.url, "wss://h", "wss://h"), (arguments.time_of_day, "23:59", time_of_day(23, 59)),
     (arguments.faults, "cut@0", ["cut@0"]), (arguments.faults, "", []),
+    (arguments.duration, "1h", 3600.0), (arguments.duration, "90", 90.0),
+    (arguments.duration, "100000d", 8.64e9), (arguments.duration, "0.5 ms", 0.0005),
+    (arguments.size, "512MB", 512 * 10**6), (arguments.size, "1.5 GiB", 3 << 29),
+    (arguments.size, "2kb", 2000),
+    (arguments.rotation, "1h", {"rotate_seconds": 3600.0}),
+    (arguments.rotation, "512MB", {"rotate_bytes": 512 * 10**6}),
+    (arguments.durability, "batch", "batch"), (arguments.durability, "2s", 2.0),
+    (arguments.moment, "1795886161000000000", 1795886161000000000),
+    (arguments.moment, "1970-01-01", 0), (arguments.moment, "1970-01-01T01:00+01:00", 0),
+    (arguments.moment, "1970-01-01 00:00:01.5", 1_500_000_000),
+    (arguments.tape_streams, "BTCUSDT@trade,depth", ["btcusdt@trade", "depth"]),
+    (arguments.rows, "10", 10), (arguments.speed, "max", float("inf")),
+    (arguments.speed, "0.5", 0.5), (arguments.clients, "0", 0), (arguments.clients, "1000", 1000),
 ]  # fmt: skip
 BAD: list[tuple[Any, str, str]] = [
     (arguments.kinds, "trades",
@@ -54,6 +67,24 @@ BAD: list[tuple[Any, str, str]] = [
     *((arguments.host, text, f"'{text}' is not an address to serve on") for text in ("", "a b")),
     (arguments.symbol, "a b", "'a b' is not a symbol, such as btcusdt"),
     (arguments.time_of_day, "25:00", "'25:00' is not a time of day, such as 04:30"),
+    *((arguments.duration, text, f"'{text}' is not a duration, such as 30s, 10m or 1h")
+      for text in ("", "0", "0s", "-1s", "1 week", "inf", "1e3", "1H")),
+    *((arguments.size, text, f"'{text}' is not a size, such as 512MB or 2GiB")
+      for text in ("", "512", "MB", "-1MB", "1TBB")),
+    *((arguments.rotation, text, f"'{text}' is neither a duration nor a size, such as 1h or 512MB")
+      for text in ("", "0", "512 megabytes")),
+    *((arguments.durability, text, f"'{text}' is not batch, os or a duration, such as 1s")
+      for text in ("", "0", "never")),
+    *((arguments.moment, text,
+       f"'{text}' is not a time, such as 2026-11-27T09:30, or ns since 1970")
+      for text in ("", "now", "2026-13-01", "9" * 30)),
+    (arguments.tape_streams, "trades", "stream 'trades' is not '<symbol>@<kind>', such as "
+     "'btcusdt@trade', and none of trade, bestBidAsk, depth20, depth"),
+    *((arguments.speed, text, f"'{text}' is not a speed, such as 1, 10 or max")
+      for text in ("", "0", "-1", "nan", "fast")),
+    *((arguments.clients, text, f"'{text}' is not a number of clients: 0 to 1000")
+      for text in ("", "-1", "1001", "x")),
+    *((arguments.rows, text, f"'{text}' is not a number of frames") for text in ("", "0", "-1")),
     (arguments.faults, "cut@x", "fault 'cut@x': 'x' is not a number of seconds from 0 up"),
 ]  # fmt: skip
 
@@ -94,7 +125,7 @@ def refused(given: str | list[str], capsys: Any) -> str:
             "wacth",
             "invalid command: 'wacth': did you mean 'watch'? (demo, watch, book, plot, doctor",
         ),
-        ("", "a COMMAND is needed: one of demo, watch, book, plot, doctor, simulate, inspect"),
+        ("", "a COMMAND is needed: one of demo, watch, book, plot, doctor, record, tape, relay"),
         (
             "--verison watch",
             "binance-sbe: error: unrecognized arguments: --verison: did you mean '--version'?",
@@ -103,7 +134,7 @@ def refused(given: str | list[str], capsys: Any) -> str:
         (
             "wach",
             "invalid command: 'wach': did you mean 'watch'? (demo, watch, book, plot, doctor, "
-            "simulate, inspect)",
+            "record, tape, relay, simulate, inspect)",
         ),
         ("xyz", "invalid command: 'xyz' (demo, watch"),
         ("--json watch", "unrecognized arguments: --json"),

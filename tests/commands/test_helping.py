@@ -14,7 +14,10 @@ import pytest
 from binance_sbe.commands.helping import EPILOG
 from binance_sbe.commands.options import parsed
 
-COMMANDS = ["demo", "watch", "book", "plot", "doctor", "simulate", "convert", "inspect"]
+COMMANDS = [
+    "demo", "watch", "book", "plot", "doctor", "record", "tape", "replay", "relay", "simulate",
+    "convert", "inspect",
+]  # fmt: skip
 
 
 def test_every_example_can_be_typed_and_fits_a_terminal() -> None:
@@ -57,6 +60,15 @@ def scripts() -> dict[str, str]:
         ("watch --port ", []),
         ("plot btcusdt --f", ["--for"]),
         ("simulate --with", []),
+        ("record btcusdt --kinds t", ["trade"]),
+        ("record btcusdt --compression ", ["zstd", "lz4", "none"]),
+        ("record btcusdt --on", ["--on-failure"]),
+        ("tape ver", ["verify"]),
+        ("re", ["record", "relay", "replay"]),
+        ("relay --sp", ["--speed"]),
+        ("tape c", ["cut", "cat"]),
+        ("tape cut x --st", ["--start", "--streams"]),
+        ("tape cat x --streams b", ["bestBidAsk"]),
         ("simulate --faults c", ["cut", "close", "cull"]),
         ("inspect --schema fix", ["fix_sbe"]),
         ("--print-completion z", ["zsh"]),

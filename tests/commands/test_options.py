@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from binance_sbe.commands import book, doctor, plot, serving, watch
+from binance_sbe.commands import book, doctor, plot, record, relaying, serving, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.commands.options import WEB_PORT, _parser, parsed
 from binance_sbe.commands.web import view
 from binance_sbe.simulator import faults
+from binance_sbe.tape import Recording
 from binance_sbe.venue.streams import KINDS
 
 DEMO = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
@@ -41,6 +42,9 @@ class Arrived:
         monkeypatch.setattr(view, "show", self._noting("web"))
         monkeypatch.setattr(plot, "show", self._noting("plot"))
         monkeypatch.setattr(serving, "serve", self._noting("serve"))
+        monkeypatch.setattr(record, "record", self._noting("record"))
+        monkeypatch.setattr(relaying, "live", self._noting("live"))
+        monkeypatch.setattr(relaying, "tape", self._noting("tape"))
         monkeypatch.setattr(serving, "exchange_process", self._exchange)
         monkeypatch.setattr(doctor, "examine", self._examined)
 
@@ -208,6 +212,104 @@ def test_options_of_a_plot_arrive(
     assert title == "local exchange"
     assert {name: named[name] for name in LOCAL} == LOCAL
     assert arrived.exchanges == [((["btcusdt"],), {})]
+
+
+RECORDING: dict[str, Any] = {"path": Path("out"), "durability": 1.0}
+RECORD = {"with_books": False, **FEED}
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ([], {}),
+        (["--rotate", "10m"], {"rotate_seconds": 600.0}),
+        (["--rotate", "1h", "--rotate", "2GB"],
+         {"rotate_seconds": 3600.0, "rotate_bytes": 2 * 10**9}),
+        (["--durability", "batch"], {"durability": "batch"}),
+        (["--durability", "os"], {"durability": "os"}),
+        (["--durability", "500ms"], {"durability": 0.5}),
+        (["--compression", "lz4"], {"compression": "lz4"}),
+        (["--compression", "none"], {"compression": None}),
+        (["--min-free", "1GiB"], {"min_free": 1 << 30}),
+        (["--on-failure", "raise"], {"on_failure": "raise"}),
+    ],
+)  # fmt: skip
+def test_how_to_record_arrives(given: list[str], changed: dict[str, Any], arrived: Arrived) -> None:
+    (symbols, kinds, settings, title), named = arrived.of(
+        "record", "BTCUSDT", "--out", "out", *given
+    )
+    assert (symbols, kinds, title) == (["btcusdt"], list(KINDS), "prod")
+    assert settings == Recording(**(RECORDING | changed))
+    assert named == RECORD | PROD
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        (["--for", "1h"], {"seconds": 3600.0}), (["--for", "2d"], {"seconds": 172800.0}),
+        (["--books"], {"with_books": True}), *OF_FEED[1:], *WHERE,
+    ],
+)  # fmt: skip
+def test_what_to_record_arrives(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    _, named = arrived.of("record", "btcusdt", "--out", "out", *given)
+    assert named == RECORD | PROD | changed
+
+
+def test_the_kinds_that_are_recorded_arrive(arrived: Arrived) -> None:
+    for option in ("--kinds", "--streams"):
+        (_, kinds, _, _), _ = arrived.of(
+            "record", "a", "b", "--out", "out", option, "trade,depth", option, "trade"
+        )
+        assert kinds == ["trade", "depth"]
+    (_, _, _, title), named = arrived.of("record", "btcusdt", "--out", "out", "--simulate")
+    assert title == "local exchange"
+    assert {name: named[name] for name in LOCAL} == LOCAL
+
+
+RELAY = {"host": "127.0.0.1", "port": 9443, "api_keys": None}
+
+
+@pytest.mark.parametrize(("given", "changed"), [([], {}), *OF_FEED, *WHERE])
+def test_what_a_relay_is_of_arrives(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    (streams, _, serving), named = arrived.of("relay", *given)
+    assert (streams, named) == ([], FEED | PROD | changed)
+    assert serving == RELAY | ({"host": "::1"} if "--host" in given else {})
+    (streams, _, _), _ = arrived.of("relay", "btcusdt", "--kinds", "trade,depth", *given)
+    assert streams == ["btcusdt@trade", "btcusdt@depth"]
+
+
+def test_how_a_relay_serves_arrives(arrived: Arrived) -> None:
+    (_, _, serving), _ = arrived.of("relay", "--port", "0", "--key", "a", "--key", "b")
+    assert serving == RELAY | {"port": 0, "api_keys": ["a", "b"]}
+    (streams, title, _), named = arrived.of("relay", "--simulate")
+    assert (len(streams), title) == (len(DEMO) * len(KINDS), "local exchange")
+    assert {name: named[name] for name in LOCAL} == LOCAL
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ([], {}), (["--speed", "10"], {"speed": 10.0}), (["--speed", "max"], {"speed": None}),
+        (["--start", "1970-01-02"], {"start": 86400 * 10**9}),
+        (["--end", "1795886161000000000"], {"end": 1795886161000000000}),
+        (["--seconds", "2"], {"seconds": 2.0}), (["--metrics-port", "0"], {"metrics_port": 0}),
+        (["--wait-for", "0"], {"wait_for": 0}), (["--wait-for", "3"], {"wait_for": 3}),
+    ],
+)  # fmt: skip
+def test_a_tape_to_relay_arrives(
+    given: list[str], changed: dict[str, Any], arrived: Arrived
+) -> None:
+    (paths,), named = arrived.of("relay", "--tape", "a", "--tape", "b", *given)
+    assert paths == [Path("a"), Path("b")]
+    serving = RELAY | {"wait_for": changed.pop("wait_for", 1)}
+    assert named == {
+        "speed": 1.0, "start": None, "end": None, "serving": serving, "seconds": None,
+        "metrics_port": None, "metrics_host": "127.0.0.1",
+    } | changed  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["watch", "book", "doctor"])
@@ -392,9 +494,13 @@ def test_an_error_is_cut_where_it_is_too_long(capsys: pytest.CaptureFixture[str]
 
 
 def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("demo", "watch", "book", "plot", "doctor", "simulate", "inspect"):
+    tapes = [f"tape {action}" for action in ("info", "verify", "recover", "cut", "cat")]
+    for command in (
+        "demo", "watch", "book", "plot", "doctor", "record", *tapes, "replay", "relay", "simulate",
+        "inspect",
+    ):  # fmt: skip
         with pytest.raises(SystemExit):
-            parsed([command, "--help"])
+            parsed([*command.split(), "--help"])
         text = capsys.readouterr().out
         assert text.startswith(f"usage: binance-sbe {command} ")
         for option in re.findall(r"^  (--[\w-]+.*)$", text, re.MULTILINE):
@@ -403,15 +509,26 @@ def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
 
 # What several commands take: the options, and who takes all of them.
 TOGETHER = (
-    ({"--environment", "--url", "--simulate", "--proxy"}, {"watch", "book", "plot", "doctor"}),
+    (
+        {"--environment", "--url", "--simulate", "--proxy"},
+        {"watch", "book", "plot", "doctor", "record", "relay"},
+    ),
     (
         {"--lines", "--renew-at", "--give-up", "--metrics-port", "--host"},
-        {"demo", "watch", "book"},
+        {"demo", "watch", "book", "record", "relay"},
     ),
-    ({"--seconds"}, {"demo", "watch", "book", "plot"}),
+    ({"--seconds"}, {"demo", "watch", "book", "plot", "record", "replay", "relay"}),
     ({"--once", "--json"}, {"watch", "book"}),
     ({"--rate", "--seed"}, {"demo", "simulate"}),
 )
+
+
+# A picture is a file, and has an end; a duration may be "2m" as well as seconds.
+OF_THEIR_OWN = {
+    ("plot", "--seconds"), ("plot", "--for"), ("plot", "--out"), ("record", "--seconds"),
+    ("replay", "--streams"),  # of a tape: one by one as well
+    ("convert", "--out"), ("convert", "--kinds"),  # a URL as well; kinds of rows
+}  # fmt: skip
 
 
 def actions() -> dict[str, dict[str, argparse.Action]]:
@@ -435,8 +552,8 @@ def test_an_option_means_the_same_in_every_command_that_has_it() -> None:
     seen: dict[str, tuple[str, Any]] = {}
     for command, options in actions().items():
         for option, action in options.items():
-            if (command, option) in {("plot", "--seconds"), ("plot", "--out")}:
-                continue  # a picture has an end, and takes "2m" as well; and it is a file
+            if (command, option) in OF_THEIR_OWN:
+                continue
             kind = (
                 type(action), action.type, action.choices and tuple(action.choices),
                 action.metavar or action.dest.upper(), action.dest,

@@ -228,6 +228,7 @@ def test_the_reference_has_the_public_modules() -> None:
         "live",
         "logs",
         "output",
+        "replayed",
         "route",
         "__init__",
         "__main__",
@@ -291,6 +292,7 @@ def test_the_table_of_messages_is_right() -> None:
 def test_the_conformance_table_names_tests_that_exist() -> None:
     table = (DOCS / "formats/conformance.md").read_text(encoding="utf-8")
     rows = [row for row in table.splitlines() if row.startswith("| ") and "**" not in row]
+    rows = [row for row in rows if row.count("|") == 5]  # below are decisions, with reasons
     named = [name for row in rows[1:] for name in re.findall(r"test_\w+", row.split("|")[-2])]
     assert len(rows) > 40
     assert len(named) >= len(rows) - 1

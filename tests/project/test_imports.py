@@ -46,6 +46,7 @@ FLOORS = (
     {"live"},
     {"sync"},
     {"replayed"},
+    {"serving"},
     {"simulator"},
     {"commands"},
     {"names"},

@@ -126,12 +126,13 @@ def test_a_connection_lasts_so_long_and_then_ends() -> None:
     asyncio.run(work())
 
 
-def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_read_is_cut_off() -> None:
     async def work() -> None:
         async with connected() as client:
             client.send(1)
             assert await client.numbers(1) == [1]
-            monkeypatch.setattr(server, "_MAX_BACKLOG", -1)
+            (each,) = client.exchange._connections.values()
+            each._most = -1
             client.send(2)
             assert (await client.end()).rcvd is None
 

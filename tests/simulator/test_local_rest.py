@@ -10,8 +10,8 @@ import pytest
 
 from binance_sbe import BinanceError
 from binance_sbe.rest import decode_response
+from binance_sbe.serving.control import MAX_STREAMS, Subscriptions
 from binance_sbe.simulator import Market
-from binance_sbe.simulator.control import MAX_STREAMS, Subscriptions
 from binance_sbe.simulator.rest import Answer, Rest
 
 SBE = {"Accept": "application/sbe", "X-MBX-SBE": "3:5"}
@@ -38,7 +38,7 @@ class Asked:
 
     def weight(self, path: str) -> int:
         """What a request adds to the weight of the minute."""
-        before = self.rest._used
+        before = self.rest.used
         used = int(self(path).headers["X-MBX-USED-WEIGHT-1M"])
         return used - before
 

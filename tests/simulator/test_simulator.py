@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import InvalidStatus
 
 from binance_sbe import decode
+from binance_sbe.serving.control import Subscriptions
 from binance_sbe.simulator import Exchange, Market
-from binance_sbe.simulator.control import Subscriptions
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trades
 from binance_sbe.simulator.faults import Schedule

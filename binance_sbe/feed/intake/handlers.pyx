@@ -26,6 +26,19 @@ cdef class FrameHandler:
     """A handler in C: see `handlers.pxd`."""
 
 
+cdef bint ignore(
+    void* context, int kind, const sbe_parsed* frame, int64_t received
+) noexcept nogil:
+    return True
+
+
+cdef class Ignoring(FrameHandler):
+    """Takes all that comes and does nothing: for a feed that is only recorded."""
+
+    def __cinit__(self):
+        self.on_frame = ignore
+
+
 cdef class Calls:
     """``function(message)`` is called, or where it is a `FrameHandler` its C function.
 

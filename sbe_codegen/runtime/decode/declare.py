@@ -23,6 +23,7 @@ from .layout import (
 )
 from .names import free
 from .times import datetime_name, datetime_property
+from .var_data import data_attributes
 
 _BLOCK_DOC = (
     "The root block: a structured array of shape (1,). A view over the frame that keeps it alive; "
@@ -289,7 +290,7 @@ class _Level:
             groups.append(made[each["name"]])
         data = []
         for each in spec["data"]:
-            made = self.data(each, next(slots))
+            made = data_attributes(each, next(slots), self.taken, self.schema)
             result |= made
             data.append(made[each["name"]])
         result["_ELEMENTS"] = (*fields.values(), *groups, *data)
@@ -378,32 +379,3 @@ class _Level:
         made = entries.EntriesField(*head, slot, kind, take, size)
         facts = dict(spec) | {"elements": attributes["_ELEMENTS"]}
         return {name: made.with_facts(facts)}, layout
-
-    def data(self, spec: Spec, slot: int) -> dict[str, Any]:
-        name, schema_name, since = spec["name"], spec["schema_name"], spec["since"]
-        encoding, is_null = spec["encoding"], bool(spec.get("empty_is_null"))
-        doc = f"{schema_name}: "
-        doc += f"{encoding} text; MalformedMessage where it is not." if encoding else "bytes."
-        if is_null:
-            doc += " None where it is empty."
-        if since:
-            doc += f" None before version {since}."
-        if spec.get("may_end"):
-            doc += " None where the frame ends before it."
-        if spec.get("doc"):
-            doc += f" {spec['doc']}"
-        result: dict[str, Any] = {}
-        inside = None
-        if spec.get("embedded"):
-            full = free(f"{name}_message", self.taken)
-            note = f"The message that {name} is, over the same frame; None where it is empty."
-            inside = texts.DataMessage(full, schema_name, note, since, slot, self.schema)
-            result[full] = inside
-        full = free(f"{name}_bytes", self.taken)
-        note = f"{schema_name} as raw bytes."
-        may_end = bool(spec.get("may_end"))
-        result[full] = texts.DataBytes(full, schema_name, note, since, slot, may_end)
-        head = (name, schema_name, doc, since)
-        field = texts.DataField(*head, slot, encoding, is_null, inside, may_end)
-        result[name] = field.with_facts(dict(spec))
-        return result

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .streams import Head, Order, StreamSplitter
+from typing import Literal
+
+from .streams import Head, StreamSplitter
 
 
 class LengthSplitter(StreamSplitter):
@@ -17,7 +19,7 @@ class LengthSplitter(StreamSplitter):
         self,
         size: int = 2,
         *,
-        byte_order: Order = "little",
+        byte_order: Literal["big", "little"] = "little",
         includes_itself: bool = False,
         max_length: int = 1 << 20,
         min_length: int = 1,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cached_property
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-
-from .streams import Order
 
 _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MOST = 2**63 - 1
@@ -44,7 +42,17 @@ class PacketLayout:
     message_header: int = 0
     length: Place | None = None
     length_includes_header: bool = True
-    byte_order: Order = "little"
+    byte_order: Literal["big", "little"] = "little"
+
+    @cached_property
+    def reader(self) -> tuple[Any, int, int]:
+        """What reads a message's length, where, and what is to be added; None where it has none."""
+        if self.length is None:
+            return None, 0, 0
+        offset, size = self.length
+        order = "<" if self.byte_order == "little" else ">"
+        more = 0 if self.length_includes_header else self.message_header
+        return Struct(order + _CODES[size]).unpack_from, offset, more
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no packet can be."""
@@ -181,17 +189,6 @@ class Packets:
         return Split(frames, columns, losses)
 
 
-@cache
-def _reader(layout: PacketLayout) -> tuple[Any, int, int]:
-    """What reads a message's length, where, and what is to be added; None where it has none."""
-    if layout.length is None:
-        return None, 0, 0
-    offset, size = layout.length
-    order = "<" if layout.byte_order == "little" else ">"
-    more = 0 if layout.length_includes_header else layout.message_header
-    return Struct(order + _CODES[size]).unpack_from, offset, more
-
-
 class _Packet:
     """One packet, and what is wrong with it."""
 
@@ -232,7 +229,7 @@ class _Packet:
         before = len(self.losses)
         at, head, size = layout.header, layout.message_header, len(data)
         # What is right is read here, and anything else where there is time to say what it is.
-        read, offset, more = _reader(layout)
+        read, offset, more = layout.reader
         while at < size:
             begin = at + head
             end = at + read(data, at + offset)[0] + more if read and begin <= size else 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from .streams import FramingError as FramingError
-from .streams import Head, Order, StreamSplitter
+from .streams import Head, StreamSplitter
 
 SOFH_LENGTH = 6
 SBE_LITTLE_ENDIAN = 0xEB50  # SBE 1.0, by the byte order of the messages
@@ -26,7 +28,7 @@ class Splitter(StreamSplitter):
     def __init__(
         self,
         *,
-        byte_order: Order = "big",
+        byte_order: Literal["big", "little"] = "big",
         encodings: tuple[int, ...] = (SBE_BIG_ENDIAN, SBE_LITTLE_ENDIAN),
         max_length: int = 1 << 20,
         min_length: int = 1,
@@ -48,7 +50,7 @@ class Splitter(StreamSplitter):
 def framed(
     message: bytes,
     *,
-    byte_order: Order = "big",
+    byte_order: Literal["big", "little"] = "big",
     encoding: int = SBE_LITTLE_ENDIAN,
 ) -> bytes:
     """The message with its framing header in front, as it goes onto the wire."""

@@ -7,8 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 from ..errors import SbeError
 
-Order = Literal["big", "little"]
-
 
 class FramingError(SbeError, ValueError):
     """A byte stream that is out of step; ``offset`` is the byte in the stream."""
@@ -47,12 +45,14 @@ class StreamSplitter(ABC):
 
     head_size: int  # bytes in front of each message, which say how long it is
 
-    def __init__(self, byte_order: Order, max_length: int, min_length: int) -> None:
+    def __init__(
+        self, byte_order: Literal["big", "little"], max_length: int, min_length: int
+    ) -> None:
         if byte_order not in ("big", "little"):
             raise ValueError(f"byte_order is 'big' or 'little', not {byte_order!r}")
         if max_length < self.head_size + min_length:
             raise ValueError(f"max_length {max_length} has no room for a header")
-        self.byte_order: Order = byte_order
+        self.byte_order: Literal["big", "little"] = byte_order
         self.max_length = max_length
         self.min_length = min_length
         self.position = 0  # in the stream, of the first byte that no message was made of

@@ -1,12 +1,10 @@
-"""The control protocol of the stream server, without I/O: JSON text in, JSON text out."""
+"""The control protocol of a server of streams, without I/O: JSON text in, JSON text out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from typing import Any
-
-from .wire import Wire
 
 MAX_STREAMS = 1024
 
@@ -31,8 +29,6 @@ class Subscriptions:
         self.exists = exists
         self.streams = dict.fromkeys(streams)
         self.combined = combined
-        self.wire = Wire()
-        self.opened = 0.0  # s, of any clock
         self._control_times: list[float] = []
 
     def count_control(self, now: float, limit: int) -> bool:

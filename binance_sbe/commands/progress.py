@@ -1,0 +1,37 @@
+"""How far a long work has come: a bar on standard error, where that is a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Gives what is to be called with (done, total), in bytes; None where nobody would see it.
+
+    It is gone in the end. Standard output is left alone.
+    """
+    is_dumb = os.environ.get("TERM", "").lower() in ("", "dumb", "unknown")
+    if not sys.stderr.isatty() or is_dumb or importlib.util.find_spec("rich") is None:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    shown = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    with shown:
+        task = shown.add_task(title, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -1,0 +1,1 @@
+"""Serves streams as the exchange does: one server, for the local exchange and for relays."""
