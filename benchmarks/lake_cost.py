@@ -208,11 +208,12 @@ class Bench:
         for count in counts:
             path = tape(self.place / f"growth-{count}", frames(BEST, count, 400))
             code = (
-                "import sys, time, resource\nimport pyarrow.compute, pyarrow.parquet\n"
+                "import sys, time, re, pathlib\nimport pyarrow.compute, pyarrow.parquet\n"
                 "from binance_sbe.lake.bulk import convert\n"
                 "began = time.process_time()\nconvert(*sys.argv[1:])\n"
                 "print(time.process_time() - began, "
-                "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+                "re.search(r'VmHWM:\\s+(\\d+)', "
+                "pathlib.Path('/proc/self/status').read_text())[1])\n"
             )
             out = self.place / "out"
             shutil.rmtree(out, ignore_errors=True)

@@ -34,6 +34,7 @@ what came is kept:
   binance-sbe tape info tape               what is on it, and what is missing
   binance-sbe tape verify tape             whether it is as it was written
   binance-sbe tape cut tape --out less --streams trade     a smaller one
+  binance-sbe convert tape --out archive   Parquet, for other programs
   binance-sbe tape cat tape --count 10     frames, as JSON; --hex: as bytes
   binance-sbe replay tape --speed 10       as if it came now, ten times faster
   binance-sbe convert tape --out archive       Parquet, for other programs

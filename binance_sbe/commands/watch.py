@@ -148,7 +148,7 @@ async def _events(feed: Feed, form: str, delay: float) -> AsyncIterator[list[tup
         yield [(name, event) for event in events]
 
 
-async def _lines(feed: Feed, form: str) -> int:
+async def _lines(feed: Feed, form: str = "own") -> int:
     """One event a line. If anything was lost, that is said in the end."""
     async for events in _events(feed, form, 0.02):
         say_json(event for _, event in events)

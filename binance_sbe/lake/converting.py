@@ -6,14 +6,16 @@ by whatever, goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .account import Account
 from .ledgers import write_ledgers
 from .manifest import Manifest, Record, records, seams
 from .options import TABLES, Options
+from .parts import pyarrow
 from .plan import Plan, Unit
 from .running import Task, run
 from .store import Store
@@ -74,7 +76,23 @@ def _is_done(record: Record | None, unit: Unit, options: Options, store: Store) 
 
 def do_unit(unit: Unit, store: Store, options: Options, account: Account) -> None:
     """Converts a unit and notes that, when its files are there."""
-    convert_unit(unit, store, options, account).write(store)
+    with one_thread():
+        convert_unit(unit, store, options, account).write(store)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Arrow works in this thread meanwhile: handing small batches to others costs more.
+
+    Units are what is done side by side.
+    """
+    pa = pyarrow()
+    before = pa.cpu_count()
+    pa.set_cpu_count(1)
+    try:
+        yield
+    finally:
+        pa.set_cpu_count(before)
 
 
 def _finish(

@@ -527,7 +527,7 @@ TOGETHER = (
 OF_THEIR_OWN = {
     ("plot", "--seconds"), ("plot", "--for"), ("plot", "--out"), ("record", "--seconds"),
     ("replay", "--streams"),  # of a tape: one by one as well
-    ("convert", "--out"),  # a URL as well
+    ("convert", "--out"), ("convert", "--kinds"),  # a URL as well; kinds of rows
 }  # fmt: skip
 
 
