@@ -16,7 +16,8 @@
       UnknownName             (also a KeyError) a group, column, text or class that a table has not
       BinanceError            the exchange answered with an error of its own
       NotSbe                  (also a ValueError) an answer that is not SBE: of a gateway, or JSON
-      FramingError            (also a ValueError) a FIX byte stream that is out of step
+      FramingError            (also a ValueError) a byte stream that is out of step
+        PacketError           a packet, or a capture, that can't be read to its end
       BookError               an order book that failed a check
       TapeError               a tape that can't be read, or has not what it should
         RecordingError        a tape that can't be written
@@ -40,7 +41,8 @@ import re
 from typing import TypeVar
 
 from sbe_codegen.runtime.errors import SbeError
-from sbe_codegen.runtime.sofh import FramingError as FramingError
+from sbe_codegen.runtime.framing.streams import FramingError as FramingError
+from sbe_codegen.runtime.framing.streams import PacketError as PacketError
 
 from .keys import stripped, stripped_bytes
 from .output import shown

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import mmap
 import os
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,26 @@ class Rows:
 
     def frame(self, i: int) -> bytes:
         return self.data[self.offsets[i] : self.offsets[i + 1]].tobytes()
+
+
+def rising(entries: list[Entry]) -> list[Entry]:
+    """The most of them whose numbers rise: others are copies, or were moved where they are."""
+    numbers = [entry.told["batch"] for entry in entries]
+    if all(a < b for a, b in pairwise(numbers)):
+        return entries
+    ends: list[int] = []  # of the best run of each length: its number, and its place
+    places: list[int] = []
+    befores: list[int] = []
+    for i, number in enumerate(numbers):
+        length = bisect_left(ends, number)
+        ends[length:] = [number, *ends[length + 1 :]]
+        places[length:] = [i, *places[length + 1 :]]
+        befores.append(places[length - 1] if length else -1)
+    found, i = [], places[-1]
+    while i >= 0:
+        found.append(entries[i])
+        i = befores[i]
+    return found[::-1]
 
 
 class TapeReader:
@@ -229,33 +251,42 @@ class TapeReader:
     @cached_property
     def parts(self) -> list[Entry | Damage]:
         """What the file has, from its beginning to its end."""
+        entries, tail = self._walked()
         found: list[Entry | Damage] = []
         at, before = self._first, 0
         frames: int | None = 0 if self.number == 0 and self._is_version else None
-        while True:
-            entry = self._entry(at)
-            if entry is not None and entry.end > self.size:
-                why = "cut off within a batch"
-                found.append(self._damage(at, self.size, why, entry.rows, entry.frames))
-                break
-            if entry is None:
-                if self._is_end(at):
-                    break
-                entry = next(self._batches_from(at + 1, self.size), None)
-                if entry is None or entry.end > self.size:
-                    found.append(self._damage(at, self.size, "no batch", None, None))
-                    break
+        for entry in rising(entries):
             rows = entry.told["before"] - before
             if entry.offset != at or rows:
                 lost = None if frames is None else entry.told["frames_before"] - frames
                 if frames is None and rows == 0:
                     lost = 0
                 why = "no batch" if entry.offset != at else "batches are missing here"
-                found.append(self._damage(at, entry.offset, why, rows, lost))
+                found.append(Damage(self.name, at, entry.offset, why, rows, lost))
             found.append(entry)
             at, before = entry.end, entry.told["before"] + entry.rows
             frames = entry.told["frames_before"] + entry.frames
+        if tail is not None:
+            found.append(tail)
         return found
+
+    def _walked(self) -> tuple[list[Entry], Damage | None]:
+        """The batches, as they lie in the file, and what is wrong with its end."""
+        entries: list[Entry] = []
+        at = self._first
+        while True:
+            entry = self._entry(at)
+            if entry is not None and entry.end > self.size:
+                why = "cut off within a batch"
+                return entries, Damage(self.name, at, self.size, why, entry.rows, entry.frames)
+            if entry is None:
+                if self._is_end(at):
+                    return entries, None
+                entry = next(self._batches_from(at + 1, self.size), None)
+                if entry is None or entry.end > self.size:
+                    return entries, Damage(self.name, at, self.size, "no batch", None, None)
+            entries.append(entry)
+            at = entry.end
 
     @property
     def _first(self) -> int:
@@ -272,11 +303,6 @@ class TapeReader:
     def _is_end(self, at: int) -> bool:
         """Whether the stream ends there, as it should."""
         return at == self.size or self._prefix(at) == 0
-
-    def _damage(
-        self, begin: int, end: int, why: str, rows: int | None, frames: int | None
-    ) -> Damage:
-        return Damage(self.name, begin, end, why, rows, frames)
 
     @property
     def entries(self) -> list[Entry]:

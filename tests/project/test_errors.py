@@ -20,7 +20,8 @@ import sbe_codegen
 from binance_sbe import SbeError, errors
 
 # What a module raises and catches itself.
-INTERNAL = {"Stop", "Trouble", "Unknown", "Refusal", "ControlError", "_Cut", "Derived"}
+INTERNAL = {"Stop", "Trouble", "Unknown", "Refusal", "ControlError", "_Cut", "Derived",
+            "NotUdp", "Unusable"}  # fmt: skip
 MODULES = [
     import_module(found.name)
     for package in (binance_sbe, sbe_codegen)
