@@ -65,9 +65,8 @@ def generated(module: str, schema: Path) -> Path:
     package, _, name = module.rpartition(".")
     beside = schema.with_suffix(".toml")
     conventions = Conventions.read(beside) if beside.exists() else None
-    source = builder.generate(schema, HERE / package, name, conventions)
-    shutil.copyfile(schema, source.with_suffix(".xml"))  # a tape keeps it beside the frames
-    return source
+    shutil.copyfile(schema, HERE / package / f"{name}.xml")  # a tape keeps it beside the frames
+    return builder.generate(schema, HERE / package, name, conventions)
 
 
 def switches() -> str:

@@ -50,6 +50,14 @@ def note(*lines: str) -> None:
             say(*lines, stream=sys.stderr)
 
 
+def redraw(text: str) -> None:
+    """A line of progress on standard error, a terminal, in the place of the one before."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"\r{stripped(text)}\x1b[K")
+            sys.stderr.flush()
+
+
 def complain(text: str) -> None:
     """A line on standard error, as the command's."""
     note(f"binance-sbe: {text}")

@@ -7,6 +7,8 @@ from xml.etree.ElementTree import Element
 
 from oracle import Block, Kind, Schema, local, snake
 
+NEWEST = 2**32  # a version that has every member
+
 
 def canonical(schema: Schema, message: str, values: dict[str, Any]) -> dict[str, Any]:
     """The values, in which a composite whose first member is null is null as a whole."""
@@ -26,7 +28,7 @@ def _level(schema: Schema, node: Element, values: dict[str, Any]) -> dict[str, A
 
 
 def _value(kind: Kind, value: Any, optional: bool) -> Any:
-    if value is None or kind.expected_composite(value, optional) is None:
+    if value is None or kind.expected_composite(value, optional, NEWEST) is None:
         return None
     return {
         member.name: _value(member.kind, value[member.name], member.optional)

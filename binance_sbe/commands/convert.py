@@ -15,7 +15,7 @@ from typing import Any
 
 from ..lake.bulk import convert
 from ..lake.manifest import ARCHIVE, Manifest
-from ..output import complain, note, say
+from ..output import complain, note, redraw, say
 from .numbers import duration
 
 _WIDTH = 28
@@ -39,13 +39,11 @@ class Bar:
         if not self._is_live or (now - self._drawn < _EVERY and done < total):
             return
         self._drawn = now
-        sys.stderr.write(f"\r{text(done, total, now - self._began, self._first)}\x1b[K")
-        sys.stderr.flush()
+        redraw(text(done, total, now - self._began, self._first))
 
     def end(self) -> None:
         if self._is_live and self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            redraw("")
 
 
 def text(done: int, total: int, seconds: float, before: int = 0) -> str:

@@ -51,7 +51,7 @@ def _parser() -> Parser:
         ("plot", "a picture of a short while of one symbol; needs a key, or --simulate", _plot),
         ("doctor", "why nothing comes: key, host, TLS, clock, schema, first event", _doctor),
         ("record", "a feed as it comes, to a tape; needs a key, or --simulate", tapes.record),
-        ("tape", "what is on a tape: shown, proven, mended, cut", tapes.tape),
+        ("tape", "what is on a tape: shown, checked, mended, cut", tapes.tape),
         ("replay", "a tape, as if it came now: the view of `watch`, or its lines", tapes.replay),
         ("relay", "a feed or a tape, for many programs; needs a key, or --tape", tapes.relay),
         ("simulate", "a local exchange, until Ctrl-C", _simulate),

@@ -71,7 +71,8 @@ def comment(text: str) -> Source:
 
 def doc(text: str) -> Source:
     """Any text, for the inside of a docstring, which then says just that text."""
-    return Source(re.sub(r"[^ -~]|[\"\\]", _escaped, text))
+    made = re.sub(r"[^ -~]|[\"\\]", _escaped, text)
+    return Source(re.sub(r"codin(g)(?=[:=])", r"codin\\x67", made))  # no cookie in a first line
 
 
 def literal(value: Any) -> Source:

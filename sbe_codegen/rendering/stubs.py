@@ -64,8 +64,9 @@ def _given(field: ir.Field) -> Source:
     """What `encode` takes for a field; None where it is optional, or its sender has none."""
     encoding = field.encoding
     if encoding.enum is not None:
-        names = "{} | bool | str | int | None" if encoding.enum.is_bool else "{} | str | int | None"
-        return code(names, encoding.enum.name)
+        if encoding.enum.is_bool:
+            return code("{} | bool | str | int | None", encoding.enum.name)
+        return code("{} | str | int | None", encoding.enum.name)
     if encoding.set is not None:
         return code("{} | int | Sequence[str | int] | None", encoding.set.name)
     if encoding.kind == "composite":

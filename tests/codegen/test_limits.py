@@ -97,7 +97,8 @@ def test_a_file_that_others_included_can_be_included_again(tmp_path: Path) -> No
     (tmp_path / "c.xml").write_text("<types/>")
     assert included(tmp_path, iter(["a.xml", "b.xml", "c.xml"])) == []
     (tmp_path / "c.xml").write_text("<other/>")
-    root = f"{tmp_path / 'c.xml'}:1: other: the root of an included file is 'types'"
+    said_of_it = "the root of an included file is 'types', 'message' or the like"
+    root = f"{tmp_path / 'c.xml'}:1: other: {said_of_it}"
     assert included(tmp_path, iter(["a.xml", "b.xml", "c.xml"])) == [root]
 
 
@@ -275,9 +276,7 @@ def test_each_stage_asks_for_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "fault"),
     [
-        ("name='{}'".format("n" * 64), "name='{}'".format("n" * 65), "is no SBE name"),
         ("name='a' offset='65535'", "name='a' offset='65536'", "is not a number from 0 to 65535"),
-        ("name='_a9'", "name='9a'", "is no SBE name"),
         ("name='a' deprecated='4294967295'", "name='a' deprecated='4294967296'",
          "deprecated '4294967296' is not a number from 0 to 4294967295"),
         ("name='a' offset=' 7 '", "name='a' offset='+7'", "offset '+7' is not a number"),

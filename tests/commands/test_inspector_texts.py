@@ -15,6 +15,7 @@ from binance_sbe import fix, spot_sbe
 from binance_sbe.commands import inspector
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk
+from sbe_codegen.runtime import inspector as texts
 
 TYPES = """<type name="letters" primitiveType="char" length="6"/>
 <type name="triple" primitiveType="int16" length="3"/>
@@ -375,4 +376,4 @@ def test_times_are_dates() -> None:
     ],
 )
 def test_dates_have_all_digits_of_their_unit(value: int, unit: str, said: str) -> None:
-    assert inspector._date(value, unit) == said
+    assert texts.date(value, unit) == said

@@ -96,7 +96,8 @@ def arrived(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Any, ...]:
         patch.setattr(live, "Feed", found.append)
         binance_sbe.connect("BTCUSDT@trade", **options)
     (plan,) = found
-    return tuple(getattr(plan, each.name) for each in fields(plan))
+    assert plan.recorder is None
+    return tuple(getattr(plan, each.name) for each in fields(plan) if each.name != "recorder")
 
 
 def test_each_option_of_connect_arrives_and_changes_nothing_else(

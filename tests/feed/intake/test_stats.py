@@ -98,8 +98,9 @@ def test_event_times_may_be_any_number() -> None:
     times = [-(2**63), 0, 2**63 - 1]
     for at in times:
         ids = [at // 2**60 + 20] * 2  # which go up
-        frame = encode(Diff("BTCUSDT", -2, -8, at, *ids, bids=(), asks=()))
-        backlog.put(frame, 2**62, line)
+        frame = bytearray(encode(Diff("BTCUSDT", -2, -8, 0, *ids, bids=(), asks=())))
+        frame[8:16] = at.to_bytes(8, "little", signed=True)  # one of them stands for null
+        backlog.put(bytes(frame), 2**62, line)
     assert [backlog.next_message().event_time for _ in times] == times
     assert backlog.stats.event_to_received.count == backlog.stats.decoding.count == 3
     assert backlog.stats.decoding.negative == 0

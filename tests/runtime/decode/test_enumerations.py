@@ -31,8 +31,10 @@ def test_an_enum_is_its_members_and_the_schemas_names() -> None:
     assert table.members[66] is Side.BUY
     assert table.plain == {66: "Buy", 83: "SellShort"}
     assert table.facts == {
-        "labels": {66: "Buy", 83: "SellShort"}, "values": {"Buy": {"note": "bid"}, "SellShort": {}}
-    }  # fmt: skip
+        "labels": {66: "Buy", 83: "SellShort"},
+        "values": {"Buy": {"note": "bid"}, "SellShort": {}},
+        "members": table.members,
+    }
 
 
 def test_a_null_is_none_unless_it_has_a_name_and_the_field_is_required() -> None:
