@@ -41,20 +41,20 @@ def _values(source: ir.Message) -> list[dict[str, Any]]:
     """What `encode` takes by name, in its order: each may be left out, or given in another way."""
     names = _names(source)
     result: list[dict[str, Any]] = []
-    scaled: list[tuple[str, str]] = []
+    scaled: list[tuple[str, Source]] = []
     for field in source.block.fields:
         result.append({"name": field.name, "type": _given(field)})
         if field.exponent:
-            scaled.append((f"{field.name}_float", "float | None"))
-            scaled.append((f"{field.name}_decimal", "Decimal | int | str | None"))
+            scaled.append((f"{field.name}_float", code("float | None")))
+            scaled.append((f"{field.name}_decimal", code("Decimal | int | str | None")))
     for group in source.groups:
         result.append({"name": group.name, "type": _GROUP})
         if any(field.exponent for field in group.block.fields):
-            scaled.append((f"{group.name}_float", str(_GROUP)))
+            scaled.append((f"{group.name}_float", _GROUP))
     for each in source.data:
-        made = "str | Buffer | None" if each.var_data.charset else "Buffer | BaseMessage | None"
-        result.append({"name": each.name, "type": code(made)})
-    result += [{"name": free(name, names), "type": code(kind)} for name, kind in scaled]
+        text, other = code("str | Buffer | None"), code("Buffer | BaseMessage | None")
+        result.append({"name": each.name, "type": text if each.var_data.charset else other})
+    result += [{"name": free(name, names), "type": kind} for name, kind in scaled]
     result.append({"name": free("version", names), "type": code("int | None")})
     result.append({"name": free("exponents", names), "type": code('Literal["fit"] | None')})
     return result

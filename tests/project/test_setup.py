@@ -24,6 +24,9 @@ from setuptools import Extension
 def switches():
     return frozenset(filter(None, os.environ.get("SBE_BUILD", "").split(",")))
 
+def of_large(flags):
+    return ["-O2" if flag == "-O3" else flag for flag in flags]
+
 def runtime_sources():
     return {"sbe_codegen.runtime.decode.cursor": Path("sbe_codegen/runtime/decode/cursor.pyx")}
 
