@@ -102,7 +102,9 @@ def nulls(slot: Any, column: Array) -> Array:
     if not len(column):
         return np.ones(0, bool)
     kind, null = slot.facts["kind"], slot.facts.get("null")
-    if kind in ("text", "char", "set"):
+    if kind == "set":  # no bits, or all of them where the schema has a name for that
+        return np.asarray((column == 0) | (column == np.iinfo(column.dtype).max))
+    if kind in ("text", "char"):
         return np.asarray(column == np.zeros(1, column.dtype)[0])
     if kind == "mantissa":
         return np.asarray((column == np.frombuffer(slot.facts_null, np.uint8)).all(axis=1))

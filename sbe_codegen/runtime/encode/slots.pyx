@@ -137,7 +137,13 @@ cdef class EnumSlot(IntSlot):
     cdef bint is_bool
 
     def __init__(self, facts, big, null, least, most, module):
+        # A member may name the null: in a required field it is a value like any other.
+        is_named = not facts.get("optional") and null in facts["labels"]
+        if is_named:
+            least, most = min(least, null), max(most, null)
         IntSlot.__init__(self, facts, big, null, least, most)
+        if is_named:
+            self.check.has_hole = False
         self.numbers = {label: value for value, label in facts["labels"].items()}
         self.is_bool = set(self.numbers) == {"False", "True"}
         for value, member in facts["members"].items():
