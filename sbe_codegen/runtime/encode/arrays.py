@@ -105,7 +105,10 @@ def nulls(slot: Any, column: Array) -> Array:
     if kind == "set":  # no bits, or all of them where the schema has a name for that
         return np.asarray((column == 0) | (column == np.iinfo(column.dtype).max))
     if kind in ("text", "char"):
-        return np.asarray(column == np.zeros(1, column.dtype)[0])
+        is_null = np.asarray(column == np.zeros(1, column.dtype)[0])
+        if kind == "char" and null is not None:  # that is declared beside NUL
+            is_null |= np.asarray(column == bytes([int(null) & 0xFF]))
+        return is_null
     if kind == "mantissa":
         return np.asarray((column == np.frombuffer(slot.facts_null, np.uint8)).all(axis=1))
     is_null = column == null
