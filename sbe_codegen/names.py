@@ -96,8 +96,13 @@ def member(name: str) -> str:
 
 
 def c_member(python: str) -> str:
-    """The C struct member for a Python attribute."""
-    return f"{python}_" if python in reserved.NOT_IN_C or python in _ROOT_NAMES else python
+    """The C struct member for a Python attribute; different ones for different attributes.
+
+    A word that C has taken gets ``_``, and what is that word with ``_`` already gets one more.
+    """
+    word = python.rstrip("_")
+    taken = word in reserved.NOT_IN_C or word in _ROOT_NAMES
+    return f"{python}_" if taken and not keyword.iskeyword(word) else python
 
 
 def type_name(name: str) -> str:

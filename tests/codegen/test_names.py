@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small import body, module_of, plain, schema
 
-from sbe_codegen import names
+from sbe_codegen import names, reserved
 from sbe_codegen.runtime.decode.names import free
 
 
@@ -33,7 +33,7 @@ def test_snake_case_begins_a_word_at_each_capital(schema_name: str, snake: str) 
         ("__a", "__a_", "__a_", "__a_"),
         ("_a", "_a", "_a", "_a"),
         ("double", "double", "double", "double_"),  # of C alone
-        ("int", "int_", "int", "int_"),
+        ("int", "int_", "int", "int__"),  # of both
         ("Match", "match", "match", "match"),
     ],
 )
@@ -226,3 +226,12 @@ def test_types_before_an_include_stay(tmp_path: Any) -> None:
         wanted = ["messageHeader", "groupSizeEncoding", "text", "side"]
         wanted.insert(2 if "text" in before else 3, "more")
         assert found == wanted
+
+
+def test_members_of_structs_stay_different() -> None:
+    words = sorted({*reserved.ALL, "root", "price"})
+    asked = [f"{word.lower()}{'_' * count}" for word in words for count in range(4)]
+    attributes = sorted({names.attribute(each) for each in asked})
+    members = [names.c_member(each) for each in attributes]
+    assert len(set(members)) == len(members)
+    assert not {each for each in members if each in reserved.NOT_IN_C}

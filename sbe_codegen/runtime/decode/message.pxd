@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 
 from .cursor cimport sbe_cursor, sbe_header, sbe_root
 from .elements cimport View
-from .reuse cimport sbe_freed_messages, sbe_take_object
+from .reuse cimport sbe_freed_messages, sbe_reused_message
 
 
 ctypedef object (*open_t)(object owner, sbe_cursor* cursor)
@@ -39,7 +39,7 @@ cdef extern from *:
 
 cdef inline Message new_message(sbe_freed_messages* freed, type kind):
     """A message that no frame is known of; `own` is what comes next."""
-    cdef Message message = <Message>sbe_take_object(freed, <PyTypeObject*>kind)
+    cdef Message message = <Message>sbe_reused_message(freed, <PyTypeObject*>kind)
     message.root = NULL
     return message
 

@@ -68,7 +68,7 @@ cdef extern from *:
     typedef struct { PyObject *kept[2]; unsigned turn; } sbe_kept_tuples;
 
     /* A tuple that nobody else has or can find, with values in it or NULLs. */
-    static inline PyObject *sbe_take_tuple(sbe_kept_tuples *tuples, Py_ssize_t size)
+    static inline PyObject *sbe_reused_tuple(sbe_kept_tuples *tuples, Py_ssize_t size)
     {
         PyObject *tuple = tuples->kept[tuples->turn ^= 1];
         if (tuple != NULL) {
@@ -195,7 +195,7 @@ cdef extern from *:
     typedef struct { PyObject *items[SBE_MOST_FREED]; int count; } sbe_freed_messages;
 
     /* An object of a class, none of whose own attributes are set. */
-    static inline PyObject *sbe_take_object(sbe_freed_messages *freed, PyTypeObject *type)
+    static inline PyObject *sbe_reused_message(sbe_freed_messages *freed, PyTypeObject *type)
     {
         return freed->count ? PyObject_Init(freed->items[--freed->count], type)
                            : type->tp_alloc(type, 0);
@@ -218,7 +218,7 @@ cdef extern from *:
     ctypedef struct sbe_freed_messages:
         pass
     bint sbe_change_int(object number, uint64_t size, bint negative)
-    tuple sbe_take_tuple(sbe_kept_tuples* tuples, Py_ssize_t size)
+    tuple sbe_reused_tuple(sbe_kept_tuples* tuples, Py_ssize_t size)
     void sbe_let_go(tuple values)
     void sbe_keep_tuple(sbe_kept_tuples* tuples, tuple values)
     int sbe_put(tuple values, Py_ssize_t i, object value) except -1
@@ -228,5 +228,5 @@ cdef extern from *:
     object sbe_kept_int(sbe_kept_tuples* tuples, int64_t value)
     object sbe_kept_float(sbe_kept_tuples* tuples, double value)
     void sbe_clear_tuples(sbe_kept_tuples* tuples)
-    object sbe_take_object(sbe_freed_messages* freed, PyTypeObject* type)
+    object sbe_reused_message(sbe_freed_messages* freed, PyTypeObject* type)
     void sbe_keep_message(sbe_freed_messages* freed, void* memory)

@@ -266,12 +266,12 @@ def test_nothing_but_putting_comes_between_taking_a_tuple_and_handing_it_out() -
     )
     count = 0
     for text in generated():
-        for piece in text.split("sbe_take_tuple(&")[1:]:
+        for piece in text.split("sbe_reused_tuple(&")[1:]:
             lines = piece[: piece.index("    return ")].splitlines()[1:]
             assert [line for line in lines if not put.fullmatch(line)] == []
             count += 1
         returned = re.findall(
             r"    (?:sbe_let_go\(values\)\n    )?return (?:keep_tuple\(.*|values)", text
         )
-        assert len(returned) == text.count("sbe_take_tuple(&")
+        assert len(returned) == text.count("sbe_reused_tuple(&")
     assert count > 120
