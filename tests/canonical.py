@@ -11,14 +11,17 @@ NEWEST = 2**32  # a version that has every member
 
 
 def canonical(schema: Schema, message: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The values, in which a composite whose first member is null is null as a whole."""
+    """The values, in which a composite whose first member is null is null as a whole.
+
+    Of characters NUL is null as well as the null value that the schema declares, which is written.
+    """
     return _level(schema, schema.messages[message], values)
 
 
 def _level(schema: Schema, node: Element, values: dict[str, Any]) -> dict[str, Any]:
     result = dict(values)
     for field in Block(schema, node).fields:
-        if field.size and field.kind.tag == "composite":
+        if field.size:
             result[field.name] = _value(field.kind, values[field.name], field.optional)
     for child in node:
         if local(child) == "group":
@@ -28,12 +31,12 @@ def _level(schema: Schema, node: Element, values: dict[str, Any]) -> dict[str, A
 
 
 def _value(kind: Kind, value: Any, optional: bool) -> Any:
-    if value is None or kind.expected_composite(value, optional, NEWEST) is None:
+    if kind.tag in ("char", "enum", "composite") and kind.expected(value, optional, NEWEST) is None:
         return None
+    if kind.tag != "composite" or value is None:
+        return value
     return {
         member.name: _value(member.kind, value[member.name], member.optional)
-        if member.kind.tag == "composite"
-        else value[member.name]
         for member in kind.members
         if member.kind.size
     }

@@ -56,28 +56,38 @@ def _column(slot: Any, array: Array, made: Array, version: int, group: str) -> N
     names = array.dtype.names or ()
     if slot.since > version:
         if slot.name in names:
-            null = nulls(slot, array[slot.name])
-            if not null.all():
-                bad = int(np.argmin(null))
-                why = f"version {version} of the schema has no such field"
-                raise refusal(f"{group}[{bad}].{slot.name}", array[slot.name][bad], why)
+            check_newer(slot, array[slot.name], path, version)
         return
     if slot.name not in names:
         if slot.absent is None:
             raise refusal(path, MISSING, "a column is needed: the field is required")
         made[slot.name] = np.frombuffer(slot.absent, made.dtype[slot.name], 1)[0]
         return
-    _copy(array[slot.name], made[slot.name], path)
-    check_column(slot, made[slot.name], group, np.ones(len(made), bool))
+    _copy(slot, array[slot.name], made[slot.name], path, version)
+    check_column(slot, array[slot.name], path, np.ones(len(made), bool), version)
 
 
-def _copy(source: Array, target: Array, path: str) -> None:
+def check_newer(slot: Any, column: Array, path: str, version: int) -> None:
+    """EncodeError for a value of a field or a member that ``version`` does not have.
+
+    ``path`` has ``[]`` where the number of a row belongs.
+    """
+    null = nulls(slot, column)
+    if not null.all():
+        bad = int(np.argmin(null))
+        why = f"version {version} of the schema has no such field"
+        raise refusal(path.replace("[]", f"[{bad}]", 1), column[bad].tolist(), why)
+
+
+def _copy(slot: Any, source: Array, target: Array, path: str, version: int) -> None:
     """Values as they are, in the layout of the wire; refused where they don't fit."""
     if target.dtype.names is not None:
-        if source.dtype.names is None or set(source.dtype.names) != set(target.dtype.names):
-            raise refusal(path, MISSING, f"columns {', '.join(target.dtype.names)} are needed")
-        for name in target.dtype.names:
-            _copy(source[name], target[name], f"{path}.{name}")
+        members = {each.name: each for each in slot.members_of_it if each.size}
+        if source.dtype.names is None or set(source.dtype.names) != set(members):
+            raise refusal(path, MISSING, f"columns {', '.join(members)} are needed")
+        for name, member in members.items():
+            if member.since <= version:
+                _copy(member, source[name], target[name], f"{path}.{name}", version)
         return
     kinds = {"S": "S", "f": "iuf"}.get(target.dtype.kind, "iub")
     if source.dtype.kind not in kinds or source.shape != target.shape:
@@ -117,8 +127,11 @@ def nulls(slot: Any, column: Array) -> Array:
     return np.asarray(is_null.reshape(len(column), -1).all(axis=1))
 
 
-def check_column(slot: Any, column: Array, group: str, there: Array) -> None:
-    """EncodeError for a value that the schema does not allow; rows not ``there`` are null."""
+def check_column(slot: Any, column: Array, path: str, there: Array, version: int) -> None:
+    """EncodeError for a value that the schema does not allow; rows not ``there`` are null.
+
+    ``path`` has ``[]`` where the number of a row belongs.
+    """
     facts: Mapping[str, Any] = slot.facts
     kind = facts["kind"]
     wrong, why = np.zeros(len(column), bool), ""
@@ -126,8 +139,13 @@ def check_column(slot: Any, column: Array, group: str, there: Array) -> None:
         if slot.null is not None:
             there = there & ~nulls(slot, column)
         for member in slot.members_of_it:
-            if member.size:
-                check_column(member, column[member.name], f"{group}\0{slot.name}", there)
+            if not member.size:
+                continue
+            inner = f"{path}.{member.name}"
+            if member.since > version:
+                check_newer(member, column[member.name], inner, version)
+            else:
+                check_column(member, column[member.name], inner, there, version)
         return
     if kind in ("number", "enum") and facts["type"] in ("float", "double"):
         null = nulls(slot, column)
@@ -141,7 +159,7 @@ def check_column(slot: Any, column: Array, group: str, there: Array) -> None:
     elif kind in ("number", "enum"):
         null = column == facts["null"]
         wrong = (column < slot.least) | (column > slot.most) | null
-        if facts.get("optional"):
+        if facts.get("optional") or (kind == "enum" and slot.names_null):
             wrong &= ~null
         why = f"outside {slot.least} to {slot.most}, or what stands for null"
     elif kind == "char" and not facts.get("optional"):
@@ -152,6 +170,4 @@ def check_column(slot: Any, column: Array, group: str, there: Array) -> None:
     wrong = wrong & there
     if wrong.any():
         bad = int(np.argmax(wrong))
-        outer, _, inner = group.partition("\0")
-        path = ".".join(filter(None, [f"{outer}[{bad}]", *inner.split("\0"), slot.name]))
-        raise refusal(path, column[bad].tolist(), why)
+        raise refusal(path.replace("[]", f"[{bad}]", 1), column[bad].tolist(), why)

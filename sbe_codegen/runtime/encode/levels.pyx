@@ -5,7 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .checks cimport first_bad, sbe_check
-from .slots cimport MISSING, IntSlot, as_dict, refuse
+from .slots cimport MISSING, IntSlot, as_dict, refuse, refuse_newer
 from .vardata cimport Data, place_of, put_number
 from .writer cimport add_piece, close_writer, make_room, open_writer, taken_out
 
@@ -58,7 +58,7 @@ cdef class Level:
     cdef uint64_t older_length(self, uint64_t version) except? 0:
         found = self.lengths.get(version)
         if found is None:
-            known = [e.offset + e.size for e in self.fields if e.since <= version and e.size]
+            known = [e.end_at(version) for e in self.fields if e.since <= version and e.size]
             found = self.lengths[version] = max(known, default=0)
         return found
 
@@ -82,9 +82,8 @@ cdef class Level:
         cdef PyObject* missing = <PyObject*>MISSING
         for i in range(self.field_count):
             slot = <Slot>(<PyObject*>self.fields[i])
-            if slot.since > version:
-                if values[i] != missing and values[i] != <PyObject*>None:
-                    refuse_newer(slot.name, <object>values[i], version, slot.since, "field")
+            if slot.newest > version:
+                slot.put_older(block, <object>values[i], version)
             elif values[i] == missing or values[i] == <PyObject*>None:
                 slot.put_nothing(block, <object>values[i])
             else:
@@ -150,13 +149,6 @@ cdef class Level:
 
 cdef bint is_empty(object value):
     return hasattr(value, "__len__") and len(value) == 0
-
-
-cdef int refuse_newer(
-    str name, object value, uint64_t version, uint64_t since, str what
-) except -1:
-    refuse(name, value, f"version {version} of the schema has no such {what}; "
-           f"it came with version {since}")
 
 
 cdef class Group:

@@ -17,6 +17,7 @@ import numpy as np
 from ..decode.elements import ConstantField
 from ..decode.layout import NUMPY
 from ..decode.names import free
+from .composites import CompositeSlot
 from .levels import Group, Level
 from .refusals import refusal, unknown_label
 from .scaled import Scaling
@@ -24,7 +25,6 @@ from .slots import (
     SIZES,
     CharSlot,
     CodedSlot,
-    CompositeSlot,
     ConstantSlot,
     EnumSlot,
     FloatSlot,

@@ -34,6 +34,7 @@ cdef extern from *:
 cdef class Slot:
     cdef readonly str name
     cdef readonly uint64_t offset, since, size
+    cdef readonly uint64_t newest   # the version that has all of it, members included
     cdef readonly dict facts
     cdef readonly bytes null        # what None is on the wire; None where there is no null
     cdef bytes nulls                # the null value of a number or a character, optional or not
@@ -41,6 +42,8 @@ cdef class Slot:
 
     cdef int put(self, uint8_t* block, object value) except -1
     cdef int put_nothing(self, uint8_t* block, object value) except -1
+    cdef int put_older(self, uint8_t* block, object value, uint64_t version) except -1
+    cpdef uint64_t end_at(self, uint64_t version) except? 0
 
 
 cdef class IntSlot(Slot):
@@ -51,4 +54,7 @@ cdef class IntSlot(Slot):
 
 
 cdef int refuse(str field, object value, str why) except -1
+cdef int refuse_newer(
+    str name, object value, uint64_t version, uint64_t since, str what
+) except -1
 cdef object as_dict(object value, str name, str why)

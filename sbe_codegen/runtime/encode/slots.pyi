@@ -14,9 +14,11 @@ class Slot:
     facts: dict[str, Any]
     null: bytes | None
     absent: bytes | None
+    newest: int
     def __init__(
         self, facts: Mapping[str, Any], size: int, null: bytes | None, absent: bytes | None
     ) -> None: ...
+    def end_at(self, version: int) -> int: ...
     def null_number(self) -> bytes: ...
     def encoded(self, value: object) -> bytes: ...
 
@@ -29,6 +31,7 @@ class IntSlot(Slot):
     def whole(self, value: object) -> int: ...
 
 class EnumSlot(IntSlot):
+    names_null: bool
     def __init__(
         self, facts: Mapping[str, Any], big: bool, null: int, least: int, most: int, module: str
     ) -> None: ...
@@ -53,15 +56,3 @@ class CodedSlot(Slot):
 
 class ConstantSlot(Slot):
     def __init__(self, facts: Mapping[str, Any], values: tuple[Any, ...]) -> None: ...
-
-class CompositeSlot(Slot):
-    members_of_it: tuple[Any, ...]
-    first: Slot | None
-    def __init__(
-        self,
-        facts: Mapping[str, Any],
-        size: int,
-        null: bytes | None,
-        members: tuple[Slot, ...],
-        first: Slot | None,
-    ) -> None: ...

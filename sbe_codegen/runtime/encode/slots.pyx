@@ -14,8 +14,8 @@ from .checks cimport allows
 from enum import IntEnum
 from operator import index
 
-from .refusals import MISSING as _MISSING, inside, refusal, unknown, unknown_label
 from ..errors import EncodeError
+from .refusals import MISSING as _MISSING, inside, refusal, unknown_label
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int* overflow) except? -1
@@ -37,13 +37,20 @@ cdef int refuse(str field, object value, str why) except -1:
     raise refusal(field, value, why)
 
 
+cdef int refuse_newer(
+    str name, object value, uint64_t version, uint64_t since, str what
+) except -1:
+    refuse(name, value, f"version {version} of the schema has no such {what}; "
+           f"it came with version {since}")
+
+
 cdef class Slot:
     """One field of a block. ``null`` and ``absent`` are bytes; see slots.pxd."""
 
     def __init__(self, facts, size, null, absent):
         self.name = facts["name"]
         self.offset = facts.get("offset", 0)
-        self.since = facts["since"]
+        self.since = self.newest = facts["since"]
         self.size = size
         self.facts = facts
         self.null = null
@@ -62,6 +69,16 @@ cdef class Slot:
                    if self.absent is None else "it has no null; leave it out")
         memcpy(block + self.offset, PyBytes_AS_STRING(blank), PyBytes_GET_SIZE(blank))
         return 0
+
+    cdef int put_older(self, uint8_t* block, object value, uint64_t version) except -1:
+        """Writes what a sender of ``version`` has of it, where that is not all: nothing."""
+        if value is not MISSING and value is not None:
+            refuse_newer(self.name, value, version, self.since, "field")
+        return 0
+
+    cpdef uint64_t end_at(self, uint64_t version) except? 0:
+        """Where it ends in the block of a sender of ``version``, who has it."""
+        return self.offset + self.size
 
     def null_number(self):
         """The bytes of the null value, also of a field that is never null."""
@@ -135,14 +152,14 @@ cdef class EnumSlot(IntSlot):
     cdef dict numbers           # by the schema's names, and by those of the members
     cdef object kind            # (module, name) of its IntEnum
     cdef bint is_bool
+    cdef readonly bint names_null   # in a required field it is a value like any other
 
     def __init__(self, facts, big, null, least, most, module):
-        # A member may name the null: in a required field it is a value like any other.
-        is_named = not facts.get("optional") and null in facts["labels"]
-        if is_named:
+        self.names_null = not facts.get("optional") and null in facts["labels"]
+        if self.names_null:
             least, most = min(least, null), max(most, null)
         IntSlot.__init__(self, facts, big, null, least, most)
-        if is_named:
+        if self.names_null:
             self.check.has_hole = False
         self.numbers = {label: value for value, label in facts["labels"].items()}
         self.is_bool = set(self.numbers) == {"False", "True"}
@@ -299,41 +316,6 @@ cdef class ConstantSlot(Slot):
     cdef int put_nothing(self, uint8_t* block, object value) except -1:
         if value is not MISSING:
             refuse(self.name, value, f"the schema says that it is always {self.values[0]!r}")
-        return 0
-
-
-cdef class CompositeSlot(Slot):
-    """A composite: a mapping of its members, or a composite that was decoded."""
-
-    cdef readonly tuple members_of_it
-    cdef dict places
-    cdef readonly Slot first    # by which the whole is null; None where it can't be
-
-    def __init__(self, facts, size, null, members, first):
-        Slot.__init__(self, facts, size, null, null)
-        self.members_of_it = members
-        self.places = {each.name: i for i, each in enumerate(members)}
-        self.first = first
-
-    cdef int put(self, uint8_t* block, object value) except -1:
-        cdef Slot member
-        cdef uint8_t* own = block + self.offset
-        if not isinstance(value, dict):
-            value = as_dict(value, self.name, "a dict of its members is needed")
-        if self.first is not None and value.get(self.first.name) is None:
-            refuse(self.name, value, f"without its {self.first.name} all of it is null; give None")
-        try:
-            for name in value:
-                if name not in self.places:
-                    raise unknown(name, self.places, value[name])
-            for member in self.members_of_it:
-                part = value.get(member.name, MISSING)
-                if part is MISSING or part is None:
-                    member.put_nothing(own, part)
-                else:
-                    member.put(own, part)
-        except EncodeError as error:
-            raise inside(error, f"{self.name}.")
         return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import EncodeError
-from .arrays import check_column, nulls
+from .arrays import check_column, check_newer
 from .refusals import MISSING, refusal
 from .slots import IntSlot
 
@@ -50,15 +50,11 @@ def check_columns(level: Any, records: Array, layout: Any, version: int, path: s
     for slot in level.fields:
         if not slot.size:
             continue
-        column = records[slot.name]
+        column, place = records[slot.name], f"{path}[].{slot.name}"
         if slot.since > version:
-            there = ~nulls(slot, column)
-            if there.any():
-                row = int(np.argmax(there))
-                why = f"version {version} of the schema has no such field"
-                raise refusal(f"{path}[{row}].{slot.name}", column[row].tolist(), why)
+            check_newer(slot, column, place, version)
         elif not isinstance(slot, IntSlot) and slot.facts["kind"] != "set":
-            check_column(slot, column, path, np.ones(len(column), bool))
+            check_column(slot, column, place, np.ones(len(column), bool), version)
 
 
 def moves_of(level: Any, dtype: np.dtype[Any], version: int) -> list[Move]:
@@ -68,7 +64,7 @@ def moves_of(level: Any, dtype: np.dtype[Any], version: int) -> list[Move]:
     for slot in level.fields:
         if slot.size and slot.since <= version:
             kind, offset = dtype.fields[slot.name][:2]  # type: ignore[index]
-            moves += _moves(slot, kind, offset, slot.offset, big)
+            moves += _moves(slot, kind, offset, slot.offset, big, version)
     merged: list[Move] = []
     for move in sorted(moves, key=lambda each: each[1]):
         if merged and not move[3] and not merged[-1][3]:
@@ -80,12 +76,14 @@ def moves_of(level: Any, dtype: np.dtype[Any], version: int) -> list[Move]:
     return merged
 
 
-def _moves(slot: Any, dtype: np.dtype[Any], begin: int, to: int, big: bool) -> Iterator[Move]:
+def _moves(
+    slot: Any, dtype: np.dtype[Any], begin: int, to: int, big: bool, version: int
+) -> Iterator[Move]:
     if dtype.names is not None:
         for member in slot.members_of_it:
-            if member.size:
+            if member.size and member.since <= version:
                 kind, offset = dtype.fields[member.name][:2]  # type: ignore[index]
-                yield from _moves(member, kind, begin + offset, to + member.offset, big)
+                yield from _moves(member, kind, begin + offset, to + member.offset, big, version)
         return
     item = dtype.base.itemsize if dtype.kind != "S" else 1
     yield begin, to, dtype.itemsize, item if big and item > 1 else 0

@@ -52,10 +52,6 @@ def is_refused(violation: Any) -> bool:
     return violation.sentence.startswith(("null in", "outside"))
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="which frames are canonical is not settled for nulls with names and null decimals",
-)
 @given(st.data())
 def test_frames_of_random_schemas(
     random_module: tuple[ModuleType, Schema], data: st.DataObject
