@@ -54,7 +54,11 @@ def test_what_is_encoded_is_decoded(
     check_table(table, views, schema.messages[name], schema)
     columns = table.columns()
     check_columns(columns, table.columns("raw"), table, views, schema.messages[name])
-    arrow = columns.to_arrow()
+    try:
+        arrow = columns.to_arrow()
+    except MalformedMessage as error:  # a time of day beyond the day, in milliseconds
+        assert columns[error.element].max() >= 86_400_000
+        return
     arrow.validate(full=True)
     check_arrow(table, views, schema.messages[name], schema)
     assert arrow.num_rows == len(columns.to_pandas()) == 3

@@ -199,7 +199,9 @@ class BlockLayout:
             column[...] = np.frombuffer(null, np.uint8)
         elif field["kind"] == "set":
             column[...] = field.get("null", 0)
-        elif field["kind"] not in ("text", "char"):
+        elif field["kind"] == "char":
+            column[...] = bytes([field.get("null", 0)])
+        elif field["kind"] != "text":
             column[...] = null_of(field)
 
     def row_dtype(self, prefix: Sequence[str], codes: Sequence[str]) -> np.dtype[Any]:

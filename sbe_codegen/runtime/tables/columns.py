@@ -103,9 +103,10 @@ class Columns(dict[str, Array]):
         """A pyarrow.Table, whose columns are these arrays: nothing is copied but nulls and bits.
 
         Times since 1970 are timestamps in their unit and UTC, days date32, times of day time64; one
-        that is too large for that is MalformedMessage. Text is dictionary-encoded, fixed texts are
-        binary or, as str here, strings. Groups are large lists of structs, var data large_binary,
-        and null values are nulls. Text that is no text keeps its bytes as ``\\xNN``. Needs pyarrow.
+        that is too large for that, or for a day, is MalformedMessage. Text is dictionary-encoded,
+        fixed texts are binary or, as str here, strings. Groups are large lists of structs, var data
+        large_binary, and null values are nulls. Text that is no text keeps its bytes as ``\\xNN``.
+        Needs pyarrow.
         """
         return arrow_table(self)
 

@@ -118,22 +118,27 @@ def _multiplied(column: Array, factor: Any, missing: Array | None, name: str) ->
     return made
 
 
-def _check(bad: Array, missing: Array | None, column: Array, name: str) -> None:
+def _check(
+    bad: Array, missing: Array | None, column: Array, name: str,
+    why: str = "no time of 64 bits is",
+) -> None:  # fmt: skip
     """MalformedMessage where a value that is not null is too large."""
     if missing is not None:
         bad = bad & ~missing
     if bad.any():
         raise MalformedMessage(
-            f"{name} is {column[bad][0]}, which no time of 64 bits is: read it as a number",
+            f"{name} is {column[bad][0]}, which {why}: read it as a number",
             element=name,
         )
 
 
 def day_times(column: Array, missing: Array | None, unit: str, name: str) -> tuple[Array, str]:
-    """Times of day in us or ns, the units that Arrow has 64 bits for."""
+    """Times of day in us or ns, the units that Arrow has 64 bits for, all within one day."""
+    day = 86_400 * 10 ** _POWERS[unit]
+    _check((column < 0) | (column >= day), missing, column, name, "is within no day")
     if unit in ("us", "ns"):
         return column, unit
-    return _multiplied(column, 10 ** (6 - _POWERS[unit]), missing, name), "us"
+    return column * 10 ** (6 - _POWERS[unit]), "us"
 
 
 def days(column: Array, missing: Array | None, name: str) -> Array:

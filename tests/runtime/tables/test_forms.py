@@ -167,6 +167,17 @@ def test_what_no_time_is_is_said_and_stays_a_number(
     assert len(made.columns()["transact_time"]) == 2
 
 
+def test_a_time_of_day_beyond_the_day_is_said_and_stays_a_number(module: ModuleType) -> None:
+    day = 86_400 * 10**9
+    made = table(module, frame(clock=day - 1), frame(clock=day))
+    with pytest.raises(MalformedMessage) as caught:
+        made.to_arrow()
+    assert f"clock is {day}, which is within no day: read it as a number" in str(caught.value)
+    assert caught.value.element == "clock"
+    assert made.columns()["clock"].tolist() == [day - 1, day]
+    table(module, frame(clock=day - 1)).to_arrow().validate(full=True)
+
+
 def test_a_time_without_a_unit_is_noted() -> None:
     found = module_of(schema(MESSAGE, TYPES)).notes
     assert ["M.unsaid: is a time of 32 bits" in each for each in found] == [True]
