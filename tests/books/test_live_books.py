@@ -495,7 +495,7 @@ def test_many_books_come_up_within_the_weight_that_is_allowed() -> None:
         ) as books:
             await books.wait(timeout=50)
             assert len([book for book in books.values() if book.snapshots == 1]) == 150
-        assert exchange.rest._used <= 800
+        assert exchange.rest.used <= 800
         assert exchange.rest.refused == 0
 
     run(work, symbols, rate=300, weight_limit=1000)

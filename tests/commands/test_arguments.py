@@ -125,7 +125,10 @@ def refused(given: str | list[str], capsys: Any) -> str:
             "wacth",
             "invalid command: 'wacth': did you mean 'watch'? (demo, watch, book, plot, doctor",
         ),
-        ("", "a COMMAND is needed: one of demo, watch, book, plot, doctor, record, tape, relay"),
+        (
+            "",
+            "a COMMAND is needed: one of demo, watch, book, plot, doctor, record, tape, replay, ",
+        ),
         (
             "--verison watch",
             "binance-sbe: error: unrecognized arguments: --verison: did you mean '--version'?",
@@ -134,7 +137,7 @@ def refused(given: str | list[str], capsys: Any) -> str:
         (
             "wach",
             "invalid command: 'wach': did you mean 'watch'? (demo, watch, book, plot, doctor, "
-            "record, tape, relay, simulate, inspect)",
+            "record, tape, replay, relay, simulate, convert, inspect)",
         ),
         ("xyz", "invalid command: 'xyz' (demo, watch"),
         ("--json watch", "unrecognized arguments: --json"),

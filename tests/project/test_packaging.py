@@ -47,6 +47,9 @@ def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
     return done.stdout
 
 
+pytestmark = pytest.mark.timeout(1800)  # a wheel is built, beside other tests
+
+
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The sdist of a clean clone, and the wheel that is built of it."""
