@@ -153,7 +153,7 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
             totals = np.pad(totals, (0, len(names) - len(totals)))
             totals[: len(counts)] += counts
             try:
-                if set(told["kinds"]) != {str(int(Kind.FRAME))}:
+                if part.has_others:
                     _read(ledger, reader, part, count, is_open, seams)
             except TapeError as error:
                 lost.append(Damage(reader.name, part.offset, part.end, str(error), part.rows, 0))

@@ -13,7 +13,6 @@ from .rows import Kind, parted
 from .selecting import Selection
 from .slices import Recording
 
-_FRAME = str(int(Kind.FRAME))
 _STATE = {str(int(kind)) for kind in (Kind.OPENED, Kind.ENDED, Kind.SUBSCRIPTION, Kind.CLOCK)}
 
 
@@ -102,7 +101,7 @@ class Chapter:
         if entry.told["last_ns"] < self._selection.start:
             return not _STATE.isdisjoint(kinds)
         wanted = self._wanted()
-        if wanted is None or names is None or gap or entry.told["others"] or set(kinds) != {_FRAME}:
+        if wanted is None or names is None or gap or entry.told["others"] or entry.has_others:
             return True
         return any(
             count and name in wanted for name, count in zip(names, entry.streams, strict=False)
@@ -132,5 +131,5 @@ class Chapter:
                     rows = reader.read(entry)
                 except TapeError:
                     continue
-                for i in (rows.kind == kind).nonzero()[0].tolist():
-                    yield rows.frame(i)
+                for _, content in rows.contents(kind):
+                    yield content

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..venue.streams import DEPTH
-from .census import Census
 from .reading import Rows
 from .rows import Kind, as_json, parted
+from .selecting import StreamMarks
 from .taking import Chunk
 from .tape_file import Columns
 
@@ -64,18 +64,17 @@ def chosen(
     rows: Rows,
     inside: NDArray[np.bool_],
     others: list[Other],
-    census: Census,
-    wanted: frozenset[str] | None,
+    marks: StreamMarks | None,
 ) -> Columns | None:
-    """Those of the rows ``inside`` that are of the streams that are wanted, or of none at all."""
+    """Those of the rows ``inside`` that are marked, and others as far as they are about the same.
+
+    None for none; without ``marks`` all of them.
+    """
     changed: dict[int, bytes] = {}
-    if wanted is not None:
-        which = np.empty(len(rows), np.int32)
-        census.count(rows.kind, rows.offsets, rows.data, which)
-        # the last mark is that of what is of no stream, number -1
-        inside = inside & np.array([name in wanted for name in census.names] + [True])[which]
+    if marks is not None:
+        inside = inside & marks.of(rows)
         for each in others:
-            content = about(each.kind, each.content, wanted)
+            content = about(each.kind, each.content, marks.wanted)
             if content is None:
                 inside[each.row] = False
             elif content != each.content:
@@ -83,7 +82,7 @@ def chosen(
     if not inside.any():
         return None
     if inside.all() and not changed:
-        return Columns(rows.received_ns, rows.connection, rows.kind, rows.offsets, rows.data)
+        return rows.columns
     numbers = np.flatnonzero(inside)
     frames = [changed[i] if i in changed else rows.frame(i) for i in numbers.tolist()]
     return Columns(

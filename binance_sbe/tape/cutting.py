@@ -15,13 +15,12 @@ import numpy as np
 from ..errors import RecordingError, TapeError
 from ..output import shown
 from . import manifest
-from .census import Census
 from .choosing import Other, chosen, chosen_state, joined, others_of
 from .damage import Damage
 from .disk import DISK
 from .reading import Entry, Rows, TapeReader
-from .rows import MOST_STREAMS, PREFIX, SUFFIX, Kind, as_json
-from .selecting import Moment, Selection
+from .rows import PREFIX, SUFFIX, Kind, as_json, stem_of, tape_hole
+from .selecting import Moment, Selection, StreamMarks
 from .state import State
 from .taking import Chunk
 from .tape import AnyPath, Tape
@@ -204,26 +203,15 @@ class _Cutter:
             asked = [name for name in reader.told("streams", []) if name in selection.streams]
             changed["streams"] = as_json(asked)
         kept |= {f"{PREFIX}{key}".encode(): value for key, value in changed.items()}
-        moment = _moment(first_ns).strftime("%Y%m%dT%H%M%S.%fZ")
-        name = f"{moment}-{self._identity[:8]}-{self._files:04}{SUFFIX}"
+        name = f"{stem_of(_moment(first_ns), self._identity, self._files)}{SUFFIX}"
         file = TapeFile(DISK, self._directory / name, kept, "zstd")
         self._made.files.append(name)
         return file
 
     def _end(self, file: TapeFile) -> None:
         file.close()
-        entry = {
-            "name": file.path.name,
-            "recording": self._identity,
-            "file": self._files,
-            "size": file.size,
-            "is_closed": True,
-            "rows": file.rows,
-            "kinds": file.kinds,
-            "first_ns": file.first_ns,
-            "last_ns": file.last_ns,
-        }
-        manifest.note(self._directory, entry)
+        known = manifest.entry(file, self._identity, self._files, True)
+        manifest.note(self._directory, known)
         self._files += 1
         self._frames += file.frames
         self._made.frames += file.frames
@@ -234,7 +222,8 @@ class _Cutter:
     def _parts(
         self, reader: TapeReader, writing: _Writing, reached: Callable[[int], object]
     ) -> None:
-        census = Census(MOST_STREAMS)
+        wanted = self._selection.streams
+        marks = None if wanted is None else StreamMarks(wanted, True)
         skipped = False
         last: Entry | None = None
         for part in reader.parts:
@@ -248,7 +237,7 @@ class _Cutter:
             if missing and self._last_ns:
                 self._lose(reader, f"{missing} frames before it", "a file is missing", missing)
             self._expected = told["frames_before"] + part.frames
-            skipped |= not self._batch(reader, part, census, writing, skipped)
+            skipped |= not self._batch(reader, part, marks, writing, skipped)
             self._last_ns = told["last_ns"]
             last = part
             reached(part.end)
@@ -264,14 +253,18 @@ class _Cutter:
         self._lost = why, frames if self._selection.streams is None else None
 
     def _batch(
-        self, reader: TapeReader, entry: Entry, census: Census, writing: _Writing, skipped: bool
+        self,
+        reader: TapeReader,
+        entry: Entry,
+        marks: StreamMarks | None,
+        writing: _Writing,
+        skipped: bool,
     ) -> bool:
         """Takes what is wanted of a batch; False where some of it is left out, or all."""
         told, selection = entry.told, self._selection
-        is_outside = told["last_ns"] < selection.start or told["first_ns"] >= selection.end
         if told["last_ns"] < selection.start:
             self._lost, self._problems = None, []
-        if is_outside and set(told["kinds"]) == {str(int(Kind.FRAME))}:
+        if selection.misses(entry) and not entry.has_others:
             return False
         try:
             rows = reader.read(entry)
@@ -279,7 +272,7 @@ class _Cutter:
             why = "a batch was not as it was written"
             self._lose(reader, str(error).removeprefix(f"{reader.path}: "), why, entry.frames)
             return False
-        inside = (rows.received_ns >= selection.start) & (rows.received_ns < selection.end)
+        inside = selection.inside(rows)
         first = int(np.argmax(inside)) if inside.any() else len(rows)
         try:
             others = others_of(rows)
@@ -289,7 +282,7 @@ class _Cutter:
                     self._say_state(rows, first, writing, entry)
                 if self._lost is not None:
                     self._say_lost(int(rows.received_ns[first]), writing, entry)
-                kept = chosen(rows, inside, others, census, selection.streams)
+                kept = chosen(rows, inside, others, marks)
                 if kept is not None:
                     writing.add(kept, told["counters"])
             self._follow([each for each in others if each.row >= first])
@@ -317,13 +310,7 @@ class _Cutter:
         (why, frames), self._lost = self._lost, None
         self._made.problems += self._problems
         self._problems = []
-        hole = {
-            "frames": frames,
-            "bytes": None,
-            "started_ns": self._last_ns or at,
-            "ended_ns": at,
-            "cause": f"damaged: {why}",
-        }
+        hole = tape_hole(frames, None, self._last_ns or at, at, f"damaged: {why}")
         chunk = Chunk(1)
-        chunk.append(at, 0, Kind.HOLE, as_json(hole))
+        chunk.append(at, 0, Kind.HOLE, hole)
         writing.add(Columns.of(chunk), entry.told["counters"])

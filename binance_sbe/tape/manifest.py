@@ -7,9 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from .disk import DISK, Disk
+from .tape_file import TapeFile
 
 NAME = "manifest.json"
 _VERSION = 1
+
+
+def entry(file: TapeFile, recording: str, number: int, is_closed: bool) -> dict[str, Any]:
+    """What the list says of a file."""
+    return {
+        "name": file.path.name,
+        "recording": recording,
+        "file": number,
+        "size": file.size,
+        "is_closed": is_closed,
+        "rows": file.rows,
+        "kinds": file.kinds,
+        "first_ns": file.first_ns,
+        "last_ns": file.last_ns,
+    }
 
 
 def read(directory: Path) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,11 @@ from sbe_codegen.runtime.errors import SbeError
 from ..errors import TapeError
 from ..feed.intake.backlog import Backlog
 from ..feed.ledger import Ledger
-from .census import Census
 from .chapters import Chapter, Part
 from .pumping import EVER, Pump
 from .reading import Rows
 from .rows import Kind, parted
-from .selecting import Selection
+from .selecting import Selection, StreamMarks
 from .sessions import EVERYTHING, Session, Sessions
 from .slices import merged
 from .tape import Tape
@@ -61,12 +61,12 @@ class Player:
         self.on_snapshot: Callable[[dict[str, Any], bytes], object] | None = None
         self.snapshots_passed = 0
         self.start_ns = selection.start
-        self._end_ns = selection.end
+        self._selection = selection
         self._backlog = backlog
         self._arbiter = backlog.arbiter
         self._ledger = ledger
         self._pump = Pump(backlog)
-        self._census = Census(_MOST_STREAMS)
+        self._stream_marks: StreamMarks | None = None
         self._chapters = [
             Chapter(each, selection, lambda: self.selected, tape._note_damage)
             for each in tape._recordings
@@ -154,15 +154,21 @@ class Player:
 
     def known(self) -> set[str]:
         """The streams that the tape has, or that were asked for when it was recorded."""
-        found = set(self.tape.streams)
-        for chapter in self._chapters:
-            found |= chapter.asked()
-        return found
+        return set(self._known)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """Read once: rows of all subscriptions are looked for."""
+        return frozenset(self.tape.streams).union(*(each.asked() for each in self._chapters))
+
+    def has(self, stream: str) -> bool:
+        """Whether the tape has a stream, or somebody asked for it."""
+        return stream in self._known
 
     def check_known(self, names: Iterable[str]) -> None:
         """ValueError for streams that the tape has not."""
         missing = set(names) - set(self.tape.streams)
-        if missing and (missing := missing - self.known()):
+        if missing and (missing := missing - self._known):
             some = ", ".join(sorted(missing)[:5])
             raise ValueError(f"the tape has no {some}: 'streams' of its Tape are what it has")
 
@@ -269,13 +275,13 @@ class Player:
         return marks
 
     def _marks_of(self, rows: Rows) -> NDArray[np.uint8]:
-        inside = (rows.received_ns >= self.start_ns) & (rows.received_ns < self._end_ns)
+        inside = self._selection.inside(rows)
         if self.selected is not None:
-            which = np.empty(len(rows), np.int32)
-            self._census.count(rows.kind, rows.offsets, rows.data, which)
-            known = [name in self.selected for name in self._census.names]
-            # what is no message may have been one of those that are wanted: number -1
-            inside &= np.array([*known, True])[which]
+            found = self._stream_marks
+            if found is None or found.wanted is not self.selected:
+                # what is no message may have been one of those that are wanted
+                found = self._stream_marks = StreamMarks(self.selected, True, _MOST_STREAMS)
+            inside &= found.of(rows)
         marks: NDArray[np.uint8] = inside.astype(np.uint8)
         return marks
 
@@ -288,10 +294,7 @@ class Player:
     def _step(self, most: int, until: int) -> str:
         try:
             return self._play(most, until)
-        except (
-            ValueError,
-            OverflowError,
-        ) as error:  # rows that are as they were written, and wrong
+        except (ValueError, OverflowError) as error:  # of rows that are as they were written
             assert self._part is not None
             self._finish(TapeError(f"{self._part.chapter.readers[0].path.parent}: {error}"))
             return "end"
@@ -334,7 +337,7 @@ class Player:
             return "later"
         kind, content = int(part.rows.kind[at]), part.rows.frame(at)
         self._pump.skip()
-        if received >= self._end_ns:
+        if received >= self._selection.end:
             return "other"
         is_before = received < self.start_ns
         try:

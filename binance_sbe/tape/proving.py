@@ -13,7 +13,7 @@ from . import manifest
 from .damage import Damage
 from .disk import DISK
 from .reading import TapeReader
-from .rows import PREFIX, VERSION, Kind, as_json
+from .rows import PREFIX, VERSION, Kind, tape_hole
 from .slices import Recording, files_of, tells_of_damage
 from .taking import Chunk
 from .tape_file import Columns, TapeFile
@@ -181,7 +181,8 @@ def _recover(reader: TapeReader) -> None:
         path.rename(old)
         fresh.rename(path)
         DISK.sync_directory(path.parent)
-        _note(path, reader, file)
+        known = manifest.entry(file, reader.recording, reader.number, True)
+        manifest.note(path.parent, known | {"name": path.name})
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror or error}: it is as it was") from None
 
@@ -219,8 +220,7 @@ def _copy(reader: TapeReader, file: TapeFile) -> None:
             frames = None if before is None else told["frames_before"] - before
             _write_hole(file, lost, frames, last_ns or told["first_ns"], told)
             lost = None
-        columns = Columns(rows.received_ns, rows.connection, rows.kind, rows.offsets, rows.data)
-        file.write(columns, told["frames_before"], told["counters"])
+        file.write(rows.columns, told["frames_before"], told["counters"])
         before, last_ns, last = told["frames_before"] + part.frames, told["last_ns"], told
     if lost is not None and last:
         after = (before or 0) + (missing or 0)
@@ -232,29 +232,7 @@ def _write_hole(
     file: TapeFile, why: str, frames: int | None, since: int, told: dict[str, Any]
 ) -> None:
     until = told["first_ns"]
-    hole = {
-        "frames": frames,
-        "bytes": None,
-        "started_ns": since,
-        "ended_ns": until,
-        "cause": f"the tape was damaged: {why}",
-        "damaged": True,
-    }
+    hole = tape_hole(frames, None, since, until, f"the tape was damaged: {why}", damaged=True)
     chunk = Chunk(1)
-    chunk.append(until, 0, Kind.HOLE, as_json(hole))
+    chunk.append(until, 0, Kind.HOLE, hole)
     file.write(Columns.of(chunk), told["frames_before"], told["counters"])
-
-
-def _note(path: Path, reader: TapeReader, file: TapeFile) -> None:
-    entry = {
-        "name": path.name,
-        "recording": reader.recording,
-        "file": reader.number,
-        "size": file.size,
-        "is_closed": True,
-        "rows": file.rows,
-        "kinds": file.kinds,
-        "first_ns": file.first_ns,
-        "last_ns": file.last_ns,
-    }
-    manifest.note(path.parent, entry)

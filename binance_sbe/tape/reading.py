@@ -25,12 +25,13 @@ from ..output import shown
 from . import flat
 from .damage import Damage
 from .rows import BATCH, CHECK, MAGIC, PREFIX, STREAMS, VERSION, Kind, columns_of, hashed, pyarrow
+from .tape_file import Columns
 
 _CONTINUES = b"\xff\xff\xff\xff"
 _TAIL = b"ARROW1"
 _LONGEST_METADATA = 64 << 20
+FRAME = str(int(Kind.FRAME))  # as metadata of batches name it
 _STEP = 1 << 20  # bytes that are looked through at a time
-_PART = 4096  # bytes of metadata that are read at first
 
 
 @dataclass
@@ -61,8 +62,13 @@ class Entry:
     @property
     def frames(self) -> int:
         """SBE messages, or what claimed to be some."""
-        found: int = self.told["kinds"].get(str(int(Kind.FRAME)), 0)
+        found: int = self.told["kinds"].get(FRAME, 0)
         return found
+
+    @property
+    def has_others(self) -> bool:
+        """Whether some of its rows are no frames."""
+        return set(self.told["kinds"]) != {FRAME}
 
 
 @dataclass(slots=True, eq=False)
@@ -82,8 +88,18 @@ class Rows:
     def __len__(self) -> int:
         return len(self.kind)
 
+    @property
+    def columns(self) -> Columns:
+        """The same, to be written."""
+        return Columns(self.received_ns, self.connection, self.kind, self.offsets, self.data)
+
     def frame(self, i: int) -> bytes:
         return self.data[self.offsets[i] : self.offsets[i + 1]].tobytes()
+
+    def contents(self, kind: Kind) -> Iterator[tuple[int, bytes]]:
+        """The number and the content of each row of a kind."""
+        for i in np.flatnonzero(self.kind == kind).tolist():
+            yield i, self.frame(i)
 
 
 def rising(entries: list[Entry]) -> list[Entry]:
@@ -141,18 +157,18 @@ class TapeReader:
         if bytes(self._data[: len(MAGIC)]) != MAGIC:
             found = bytes(self._data[:8])
             # A tape with a damaged beginning is one all the same, if there is a batch in it.
-            if next((e for e in self._batches_from(8, self.size)), None) is None:
+            if self._first_batch is None:
                 raise TapeError(f"{self.path}: no tape: it begins with {found!r}, not {MAGIC!r}")
         version = self.metadata.get("version")
         if version == VERSION:
             return
         if version is None:
-            if self.size > 16 and next(self._batches_from(8, self.size), None) is not None:
+            if self._first_batch is not None:
                 return  # its schema's message is damaged
             if self._described is None:
                 raise TapeError(f"{self.path}: cut off before its first batch: nothing is in it")
             raise TapeError(f"{self.path}: an Arrow file, and no tape: it has no '{PREFIX}version'")
-        if next(self._batches_from(8, self.size), None) is not None and not self._schema_is_whole:
+        if self._first_batch is not None and not self._schema_is_whole:
             return
         raise TapeError(
             f"{self.path}: a tape of format {shown(version, 20)}, and this reads format {VERSION}: "
@@ -170,8 +186,13 @@ class TapeReader:
         return self._data[8 : 16 + found]
 
     @cached_property
+    def _first_batch(self) -> Entry | None:
+        """The first that there is, wherever it begins."""
+        return next(self._batches_from(8, self.size), None)
+
+    @cached_property
     def _schema_is_whole(self) -> bool:
-        first = next(self._batches_from(8, self.size), None)
+        first = self._first_batch
         if first is None or self._described is None:
             return first is None
         return hashed(self._described) == first.told.get("schema")
@@ -293,8 +314,7 @@ class TapeReader:
         """Where the first batch should begin."""
         if self._described is not None and (self._schema_is_whole or self._is_version):
             return 8 + len(self._described)
-        entry = next(self._batches_from(8, self.size), None)
-        return self.size if entry is None else entry.offset
+        return self.size if self._first_batch is None else self._first_batch.offset
 
     @property
     def _is_version(self) -> bool:

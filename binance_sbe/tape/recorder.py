@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import import_module, resources
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.version import __version__
@@ -21,7 +20,7 @@ from ..feed.ledger import Hole
 from ..keys import stripped
 from ..logs import LOG
 from .disk import DISK, Disk
-from .rows import PREFIX, VERSION, Kind, as_json, pyarrow, with_head, xxh3
+from .rows import PREFIX, VERSION, Kind, as_json, pyarrow, tape_hole, with_head, xxh3
 from .settings import Recording
 from .taking import Taking
 from .writer import Writer
@@ -86,12 +85,7 @@ class Recorder(recording.Recorder):
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -271,14 +265,7 @@ class Recorder(recording.Recorder):
 
     def _note_lost(self, frames: int, size: int, since: int, until: int) -> None:
         why = self.failure or "the disk was too slow"
-        told = {
-            "frames": frames,
-            "bytes": size,
-            "started_ns": since,
-            "ended_ns": until,
-            "cause": why,
-        }
-        self._taking.put(until, 0, Kind.HOLE, as_json(told))
+        self._taking.put(until, 0, Kind.HOLE, tape_hole(frames, size, since, until, why))
 
 
 def settings_of(path: str | os.PathLike[str] | Recording, options: dict[str, Any]) -> Recording:

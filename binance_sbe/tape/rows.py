@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import json
+from datetime import datetime
 from typing import Any
 
 from sbe_codegen.extras import imported
@@ -60,6 +61,11 @@ def hashed(*parts: Any) -> str:
     return digest
 
 
+def stem_of(moment: datetime, identity: str, number: int) -> str:
+    """What the name of a file begins with: when it was begun, by whom, and its number."""
+    return f"{moment:%Y%m%dT%H%M%S.%fZ}-{identity[:8]}-{number:04}"
+
+
 def columns_of(pa: Any) -> Any:
     """The schema, without metadata."""
     return pa.schema(
@@ -75,6 +81,14 @@ def columns_of(pa: Any) -> Any:
 def as_json(value: object) -> bytes:
     """One line; what is no UTF-8 is escaped, as all that is not ASCII."""
     return json.dumps(value, separators=(",", ":")).encode()
+
+
+def tape_hole(
+    frames: int | None, size: int | None, since: int, until: int, why: str, **more: object
+) -> bytes:
+    """What a row says of a hole of the tape's own: frames, and bytes of these, None: not known."""
+    told = {"frames": frames, "bytes": size, "started_ns": since, "ended_ns": until, "cause": why}
+    return as_json(told | more)
 
 
 def with_head(head: object, body: bytes) -> bytes:

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..venue.streams import stream_names
+from .census import Census
+from .reading import Entry, Rows
+from .rows import MOST_STREAMS
 
 Moment = int | str | datetime
 _EVER = 2**63 - 1
@@ -43,6 +49,17 @@ class Selection:
     end: int
     streams: frozenset[str] | None
 
+    def misses(self, entry: Entry) -> bool:
+        """Whether no row of a batch came in that time."""
+        told = entry.told
+        missed: bool = told["first_ns"] >= self.end or told["last_ns"] < self.start
+        return missed
+
+    def inside(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which rows came in that time."""
+        marks: NDArray[np.bool_] = (rows.received_ns >= self.start) & (rows.received_ns < self.end)
+        return marks
+
     @classmethod
     def of(
         cls, start: Moment | None, end: Moment | None, streams: str | Iterable[str] | None
@@ -58,3 +75,26 @@ class Selection:
         if not names:
             raise ValueError("streams is empty: name some, or leave it out for all")
         return cls(first, last, frozenset(names))
+
+
+class StreamMarks:
+    """Which rows are events of ``wanted``; ``of_none`` is what rows of no stream are marked with.
+
+    Rows are those of one file after the other, or of one, in any order; of more than ``most``
+    streams the later ones are none.
+    """
+
+    def __init__(self, wanted: frozenset[str], of_none: bool, most: int = MOST_STREAMS) -> None:
+        self.wanted = wanted
+        self._of_none = of_none
+        self._census = Census(most)
+        self._known = np.zeros(0, np.bool_)  # by the number of the stream
+
+    def of(self, rows: Rows) -> NDArray[np.bool_]:
+        which = np.empty(len(rows), np.int32)
+        self._census.count(rows.kind, rows.offsets, rows.data, which)
+        fresh = self._census.names[len(self._known) :]
+        self._known = np.append(self._known, [name in self.wanted for name in fresh]).astype(bool)
+        # the last mark is that of what is of no stream, number -1
+        marks: NDArray[np.bool_] = np.append(self._known, self._of_none)[which]
+        return marks

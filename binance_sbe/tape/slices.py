@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TapeError
-from .census import Census
 from .damage import Damage
 from .reading import Entry, Rows, TapeReader
 from .rows import MOST_STREAMS, SUFFIX, Kind
-from .selecting import Selection
+from .selecting import Selection, StreamMarks
 
 
 class Slice(NamedTuple):
@@ -34,15 +33,6 @@ class Slice(NamedTuple):
         part = slice(self.begin, self.end)
         found[part] = True if self.wanted is None else self.wanted[part].astype(np.bool_)
         return found
-
-    def others(self) -> Iterator[tuple[int, int, Kind | int, bytes]]:
-        """The rows of it that are no frames: time, connection, kind and content."""
-        rows = self.rows
-        for i in np.flatnonzero(rows.kind[self.begin : self.end]).tolist():
-            at = self.begin + i
-            kind = int(rows.kind[at])
-            known = Kind(kind) if kind in Kind._value2member_map_ else kind
-            yield int(rows.received_ns[at]), int(rows.connection[at]), known, rows.frame(at)
 
 
 class Streams:
@@ -83,16 +73,16 @@ class Recording:
         """The rows that are selected. ``with_others``: also those that are of no stream."""
         for reader in self.readers:
             streams = None if selection.streams is None else Streams(selection.streams)
-            census, known = Census(MOST_STREAMS), np.zeros(0, np.uint8)
+            marks = None if selection.streams is None else StreamMarks(selection.streams, False)
             for part in reader.parts:
                 may_have = streams is None or streams.may_have(part)
                 if isinstance(part, Damage):
                     on_damage(part, reader)
                     continue
                 told = part.told
-                if told["first_ns"] >= selection.end or told["last_ns"] < selection.start:
+                if selection.misses(part):
                     continue
-                has_others = with_others and set(told["kinds"]) != {str(int(Kind.FRAME))}
+                has_others = with_others and part.has_others
                 if not (may_have or has_others):
                     continue
                 try:
@@ -101,23 +91,13 @@ class Recording:
                     on_damage(error, reader)
                     continue
                 wanted: NDArray[np.uint8] | None = None
-                if selection.streams is not None:
-                    which = np.empty(len(rows), np.int32)
-                    census.count(rows.kind, rows.offsets, rows.data, which)
-                    fresh = census.names[len(known) :]
-                    marks = [name in selection.streams for name in fresh]
-                    known = np.concatenate([known, np.array(marks, np.uint8)])
-                    # the last mark is that of what is of no stream, number -1
-                    wanted = np.append(known, np.uint8(0))[which]
+                if marks is not None:
+                    wanted = marks.of(rows).astype(np.uint8)
                     wanted[rows.kind != Kind.FRAME] = with_others
-                begin, end = 0, len(rows)
                 if told["first_ns"] < selection.start or told["last_ns"] >= selection.end:
-                    inside = (rows.received_ns >= selection.start) & (
-                        rows.received_ns < selection.end
-                    )
-                    marks_inside = inside.astype(np.uint8)
-                    wanted = marks_inside if wanted is None else marks_inside & wanted
-                yield Slice(reader, part, rows, begin, end, wanted)
+                    inside = selection.inside(rows).astype(np.uint8)
+                    wanted = inside if wanted is None else inside & wanted
+                yield Slice(reader, part, rows, 0, len(rows), wanted)
 
 
 def merged(all_of_them: list[Iterator[Slice]]) -> Iterator[Slice]:
@@ -152,8 +132,7 @@ def tells_of_damage(reader: TapeReader, entry: Entry) -> bool:
     if not entry.told["kinds"].get(str(int(Kind.HOLE))):
         return False
     rows = reader.read(entry)
-    holes = (rows.frame(i) for i in np.flatnonzero(rows.kind == Kind.HOLE).tolist())
-    return any(json.loads(hole).get("damaged") for hole in holes)
+    return any(json.loads(hole).get("damaged") for _, hole in rows.contents(Kind.HOLE))
 
 
 def files_of(path: Path) -> list[Path]:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +23,7 @@ from .damage import Damage
 from .decoding import collect
 from .proving import Report, recovered, verified
 from .reading import TapeReader
-from .rows import Kind
+from .rows import Kind, pyarrow
 from .selecting import Moment, Selection
 from .slices import Recording, Slice, files_of, merged
 
@@ -69,12 +68,7 @@ class Tape:
     def __enter__(self) -> Tape:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -179,7 +173,7 @@ class Tape:
                 continue
             marks = part.wanted[part.begin : part.end].astype(bool)
             if marks.any():
-                yield batch if marks.all() else batch.filter(_pa_array(marks))
+                yield batch if marks.all() else batch.filter(pyarrow().array(marks))
 
     def batches(
         self,
@@ -306,9 +300,3 @@ def _taken(collector: Any, connections: list[Any]) -> Batch:
     batch.connections = np.concatenate(connections)
     found: Batch = batch
     return found
-
-
-def _pa_array(marks: Any) -> Any:
-    from .rows import pyarrow
-
-    return pyarrow().array(marks)

@@ -14,7 +14,7 @@ from ..logs import LOG
 from ..output import shown
 from . import manifest
 from .disk import Disk
-from .rows import SUFFIX, Kind, as_json
+from .rows import SUFFIX, Kind, stem_of, tape_hole
 from .settings import Recording
 from .state import State
 from .taking import Chunk, Taking
@@ -43,10 +43,9 @@ class Writer:
         counters: Callable[[], Mapping[str, int]],
     ) -> None:
         self.failure: str | None = None
-        self.failures = 0
         self.files = 0
         self.rows = self.frames = self.bytes = 0  # written
-        self.lag_ns = self.longest_lag_ns = 0
+        self.lag_ns = 0
         self._settings = settings
         self._disk = disk
         self._taking = taking
@@ -148,16 +147,17 @@ class Writer:
 
     def _write(self, chunk: Chunk) -> None:
         """Until it is written; once only where the end has come."""
+        is_last = False
         while True:
             try:
                 self._write_once(chunk)
                 break
             except OSError as error:
                 self._failed(error)
-                if self._closing.wait(_AGAIN_SECONDS):
-                    if not self._last_try(chunk):
-                        self._lose(chunk)
-                    break
+            if is_last:
+                self._lose(chunk)
+                break
+            is_last = self._closing.wait(_AGAIN_SECONDS)
         self._taking.done(chunk)
         if self._settings.durability == "batch" and self._file is not None:
             try:  # what was written is not written again
@@ -168,23 +168,9 @@ class Writer:
     def _lose(self, chunk: Chunk) -> None:
         """Nothing is written of these any more; what is written later says so."""
         self._taking.lose_all(chunk)
-        times = chunk.received_ns[: chunk.rows]
-        hole = {
-            "frames": chunk.frames,
-            "bytes": chunk.used,
-            "started_ns": int(times[0]),
-            "ended_ns": int(times[-1]),
-            "cause": self.failure,
-        }
-        self._holes.append(int(times[-1]), 0, Kind.HOLE, as_json(hole))
-
-    def _last_try(self, chunk: Chunk) -> bool:
-        try:
-            self._write_once(chunk)
-        except OSError as error:
-            self._failed(error)
-            return False
-        return True
+        since, until = int(chunk.received_ns[0]), int(chunk.received_ns[chunk.rows - 1])
+        hole = tape_hole(chunk.frames, chunk.used, since, until, str(self.failure))
+        self._holes.append(until, 0, Kind.HOLE, hole)
 
     def _write_once(self, chunk: Chunk) -> None:
         self._rotate()
@@ -207,11 +193,9 @@ class Writer:
         self.bytes += self._file.size - before
         self._unsynced += self._file.size - before
         self.lag_ns = max(time.time_ns() - int(chunk.received_ns[chunk.rows - 1]), 0)
-        self.longest_lag_ns = max(self.longest_lag_ns, self.lag_ns)
 
     def _failed(self, error: OSError) -> None:
         """The file is left as it is, without the batch that was not written."""
-        self.failures += 1
         text = _said(error)
         if self.failure is None:
             LOG.error("%s: the recording waits: %s", self._settings.directory, text)
@@ -294,8 +278,7 @@ class Writer:
         self._note(self._file, False)
 
     def _created(self, now: float, metadata: Mapping[bytes, bytes]) -> TapeFile:
-        moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        stem = f"{moment}-{self._identity[:8]}-{self.files:04}"
+        stem = stem_of(datetime.fromtimestamp(now, UTC), self._identity, self.files)
         for attempt in range(_NAMES):
             name = f"{stem}-{attempt}{SUFFIX}" if attempt else f"{stem}{SUFFIX}"
             path = self._settings.directory / name
@@ -305,17 +288,7 @@ class Writer:
 
     def _note(self, file: TapeFile, is_closed: bool) -> None:
         """Writes the manifest, without which all can be read as well."""
-        entry = {
-            "name": file.path.name,
-            "recording": self._identity,
-            "file": self.files - 1,
-            "size": file.size,
-            "is_closed": is_closed,
-            "rows": file.rows,
-            "kinds": file.kinds,
-            "first_ns": file.first_ns,
-            "last_ns": file.last_ns,
-        }
+        entry = manifest.entry(file, self._identity, self.files - 1, is_closed)
         try:
             manifest.note(self._settings.directory, entry, self._disk)
         except OSError as error:
