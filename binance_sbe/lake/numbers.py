@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -99,3 +100,14 @@ def _array(pa: Any, kind: Any, values: Any, missing: Any) -> Any:
 def plain(pa: Any, kind: Any, values: Any) -> Any:
     """A column without nulls."""
     return _array(pa, kind, values, None)
+
+
+def table_of(pa: Any, schema: Any, columns: Mapping[str, Any]) -> Any:
+    """A table of these columns: arrays of Arrow as they are, those of numpy without nulls."""
+    arrays = [
+        columns[field.name]
+        if isinstance(columns[field.name], pa.Array)
+        else plain(pa, field.type, columns[field.name])
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)

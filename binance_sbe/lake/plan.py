@@ -227,8 +227,8 @@ def _snapshots(reader: TapeReader) -> list[tuple[str, int]]:
             rows = reader.read(entry)
         except TapeError:
             continue  # the unit that it is in says so
-        for i in (rows.kind == Kind.SNAPSHOT).nonzero()[0].tolist():
-            head, body = parted(rows.frame(i))
+        for _, content in rows.contents(Kind.SNAPSHOT):
+            head, body = parted(content)
             if body:
                 try:
                     answer = spot_sbe.DepthResponse.decode(body)

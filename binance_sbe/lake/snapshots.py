@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .numbers import Form, plain
+from .numbers import Form, table_of
 from .source import Snapshot
 
 
@@ -66,12 +66,5 @@ def table(pa: Any, form: Form, snapshots: Sequence[Snapshot]) -> Any:
             columns[field.name] = array
         if form.has_exponents:
             columns[f"{name}_exponent"] = np.repeat(exponents[name], counts)
-    made = schema(pa, form)
     assert len(starts) == total
-    arrays = [
-        columns[field.name]
-        if isinstance(columns[field.name], pa.Array)
-        else plain(pa, field.type, columns[field.name])
-        for field in made
-    ]
-    return pa.Table.from_arrays(arrays, schema=made)
+    return table_of(pa, schema(pa, form), columns)

@@ -47,9 +47,10 @@ class Source:
 def read(unit: Unit) -> Source:
     """All of it in memory. A batch that is damaged is left out, and is one of the ``problems``."""
     problems: list[str] = []
-    parts = [_rows(span, []) for span in unit.run_up]
+    readers = {span.path: TapeReader(Path(span.path)) for span in (*unit.run_up, unit.span)}
+    parts = [_rows(readers[span.path], span, []) for span in unit.run_up]
     before = [rows for part in parts for rows in part]
-    inner = _rows(unit.span, problems)
+    inner = _rows(readers[unit.span.path], unit.span, problems)
     data, offsets, received, connection = _joined([*before, *inner])
     fresh = sum(int((rows.kind == Kind.FRAME).sum()) for rows in before)
     batch = spot_stream.decode_many((data, offsets), on_error="collect")
@@ -59,8 +60,7 @@ def read(unit: Unit) -> Source:
     )
 
 
-def _rows(span: Span, problems: list[str]) -> list[Rows]:
-    reader = TapeReader(Path(span.path))
+def _rows(reader: TapeReader, span: Span, problems: list[str]) -> list[Rows]:
     entries = reader.entries
     if len(entries) < span.last:
         raise TapeError(f"{span.path}: has {len(entries)} batches, and had {span.last} before")
@@ -105,8 +105,8 @@ def _joined(parts: Sequence[Rows]) -> tuple[Any, Any, Any, Any]:
 
 def _snapshots(rows: Rows, problems: list[str]) -> list[Snapshot]:
     found = []
-    for i in np.flatnonzero(rows.kind == Kind.SNAPSHOT).tolist():
-        head, body = parted(rows.frame(i))
+    for i, content in rows.contents(Kind.SNAPSHOT):
+        head, body = parted(content)
         if not body:
             continue  # the request failed, and was noted with its reason
         symbol = str(head["symbol"]).upper()

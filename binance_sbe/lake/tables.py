@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..venue.streams import BEST_BID_ASK, DEPTH, DEPTH20, TRADE
 from . import expand
 from .events import Events
-from .numbers import Form, plain
+from .numbers import Form, plain, table_of
 
 LEVELS = ("flat", "nested")
 # The name of a kind in paths: that of the stream, in the spelling of columns.
@@ -153,13 +153,7 @@ class Layout:
         else:
             for side in ("bids", "asks"):
                 columns[side] = self._nested(events, side, exponents)
-        arrays = [
-            columns[field.name]
-            if isinstance(columns[field.name], pa.Array)
-            else plain(pa, field.type, columns[field.name])
-            for field in self.schema
-        ]
-        return pa.Table.from_arrays(arrays, schema=self.schema)
+        return table_of(pa, self.schema, columns)
 
     def _add(
         self, columns: Any, name: str, mantissas: Any, exponents: Any, repeats: Any,

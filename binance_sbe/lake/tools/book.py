@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..numbers import Form, plain
+from ..numbers import Form, table_of
 from ..options import Options
 from ..parts import SUFFIXES, described, pyarrow, writer
 from ..store import Store
@@ -120,13 +120,7 @@ def _table(
     else:
         for i, name in enumerate(("bids", "asks")):
             made[name] = _lists(pa, form, columns.field(name).type, levels, has[:, i], i, exponents)
-    arrays = [
-        made[field.name]
-        if isinstance(made[field.name], pa.Array)
-        else plain(pa, field.type, made[field.name])
-        for field in columns
-    ]
-    return pa.Table.from_arrays(arrays, schema=columns)
+    return table_of(pa, columns, made)
 
 
 def _lists(pa: Any, form: Form, kind: Any, levels: Any, has: Any, side: int, exponents: Any) -> Any:
