@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..output import shown
+from ..venue.streams import KINDS
 from . import arguments
 from .arguments import did_you_mean
 
@@ -101,6 +102,13 @@ def span_of_time(command: Parser) -> None:
             name, type=arguments.moment, metavar="TIME",
             help=f"{what}: 2026-11-27T09:30 (UTC), or ns since 1970",
         )  # fmt: skip
+
+
+def kinds(command: Parser, what: str = "") -> None:
+    command.add_argument(
+        "--kinds", "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
+        dest="streams", help=f"{what}some of {', '.join(KINDS)} (default: all); may be given again",
+    )  # fmt: skip
 
 
 def streams_of_tapes(command: Parser) -> None:

@@ -13,11 +13,10 @@ from ..feed.feed import Feed
 from ..live import connect
 from ..output import say, shown
 from ..serving.relay import Relay
-from ..venue.environments import is_loopback
 from . import health
 from .lines import say_wrapped
 from .screen import REFRESH, Screen, cell
-from .serving import metrics_of, no_serving, note_reach
+from .serving import metrics_of, opened
 from .signals import at_signal
 
 _LINE_SECONDS = 10.0  # between two lines where there is no terminal
@@ -55,12 +54,7 @@ async def _serve(
 ) -> int:
     relay = Relay(feed, **serving)
     async with contextlib.AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(relay)
-        except OSError as error:
-            raise no_serving(relay.host, relay.port, error) from None
-        if not is_loopback(relay.host):
-            note_reach(relay.host)
+        await stack.enter_async_context(opened(relay))
         say(f"relaying {title} on {relay.url}")
         stack.enter_context(metrics_of(feed, metrics_port, metrics_host))
         ending = asyncio.Event()

@@ -19,6 +19,8 @@ from .signals import at_end_of_parent, at_signal
 
 if TYPE_CHECKING:
     from ..feed.feed import Feed
+    from ..serving.relay import Relay
+    from ..simulator import Exchange
 
 _NO_SERVING = {
     errno.EADDRINUSE: "something serves there already; --port 0 takes a free port",
@@ -41,12 +43,7 @@ async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options:
         stack.enter_context(at_signal(ended.set))
         if with_parent:
             stack.enter_context(at_end_of_parent(ended.set))
-        try:
-            await stack.enter_async_context(exchange)
-        except OSError as error:
-            raise no_serving(exchange.host, exchange.port, error) from None
-        if not is_loopback(exchange.host):
-            note_reach(exchange.host)
+        await stack.enter_async_context(opened(exchange))
         say(f"serving {', '.join(exchange.markets)} on {exchange.url}")
         said = 0
         while not ended.is_set():
@@ -58,6 +55,19 @@ async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options:
     for name, times in Counter(name for _, name in exchange.fault_schedule.done).most_common():
         say(f"{times:,} times: {KINDS[name]}")
     return 0
+
+
+@contextlib.asynccontextmanager
+async def opened(server: Exchange | Relay) -> AsyncIterator[None]:
+    """A server that is open. FeedError where it can't be; it is noted where others reach it."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(server)
+        except OSError as error:
+            raise no_serving(server.host, server.port, error) from None
+        if not is_loopback(server.host):
+            note_reach(server.host)
+        yield
 
 
 def note_reach(host: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..venue.streams import KINDS
 from . import arguments, common
 from .common import Parser
 
@@ -15,11 +14,7 @@ def record(command: Parser) -> None:
         "--out", type=Path, required=True, metavar="DIR",
         help="where to: a directory, which is made if it is not there; nothing in it is changed",
     )  # fmt: skip
-    command.add_argument(
-        "--kinds", "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
-        dest="streams",
-        help=f"some of {', '.join(KINDS)} (default: all); may be given again",
-    )  # fmt: skip
+    common.kinds(command)
     command.add_argument(
         "--books", action="store_true",
         help="with snapshots of the books by REST, so that books come again when it is played",
@@ -128,11 +123,7 @@ def relay(command: Parser) -> None:
         "symbols", nargs="*", type=arguments.symbol, metavar="SYMBOL",
         help="whose streams are there from the beginning (default: what clients subscribe to)",
     )  # fmt: skip
-    command.add_argument(
-        "--kinds", "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
-        dest="streams",
-        help=f"of these symbols: some of {', '.join(KINDS)} (default: all)",
-    )  # fmt: skip
+    common.kinds(command, "of these symbols: ")
     command.add_argument(
         "--tape", type=Path, action="append", metavar="TAPE",
         help="plays this, instead of an exchange; may be given again",

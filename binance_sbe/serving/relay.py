@@ -148,7 +148,8 @@ class Relay(Server):
 
     def exists(self, stream: str) -> bool:
         if self._player is not None:
-            return stream in self._player.known()
+            is_there: bool = self._player.has(stream)
+            return is_there
         try:
             return stream_name(stream) == stream
         except ValueError:
