@@ -240,10 +240,10 @@ class BaseBooks(Mapping[str, LiveBook]):
 
     def _note_answer(self, symbol: str, answer: Any, client: Client) -> None:
         """What came of a request: a message, or an exception."""
-        keeper, now = self._keeper, time.monotonic()
+        keeper, (now, now_ns) = self._keeper, self._now()
         if not isinstance(answer, Exception):
             self._record(symbol, bytes(answer))
-            keeper.snapshot(symbol, answer, now, time.time_ns())
+            keeper.snapshot(symbol, answer, now, now_ns)
         elif isinstance(answer, FeedError | BinanceError | SbeError):
             self._record(symbol, why=str(answer) or type(answer).__name__)
             LOG.warning("%s: no snapshot of %s: %s", self.feed.url, symbol, answer)

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Any
 
 from ..api.rest import Client
@@ -120,12 +119,7 @@ class Books(BaseBooks):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __aenter__(self) -> None:

@@ -6,7 +6,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.tables.results import Batch
@@ -58,12 +57,7 @@ class Feed(Moved):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
         self._is_left = True
 

@@ -33,7 +33,7 @@ from .protocol.actions import (
     Log,
     Open,
     Send,
-)  # fmt: skip
+)
 from .protocol.silence import Clocks, Daily, Silence
 from .protocol.supervisor import RENEWED, Supervisor
 from .recording import NOBODY, Recorder
@@ -212,8 +212,9 @@ class Engine:
     def tick(self) -> float:
         """Does what is due; returns the seconds until it is to be called again at the latest."""
         now = time.monotonic()
-        if self._recorder.error is not None:
-            self.fail(self._recorder.error)
+        error = self._recorder.error
+        if error is not None:
+            self.fail(error)
         self._look(now)
         self.supervisor.tick(now, is_read=not self._backlog.full)
         self.act()

@@ -16,6 +16,7 @@ from ..asynchronous import Asynchronous
 from ..venue.streams import Message, stream_names
 from .base import BaseFeed, Plan, checked_handler, no_streams
 from .intake.handlers import Calls, FrameHandler
+from .recording import NOBODY
 from .settings import checked_key
 from .transport.bell import Bell
 from .transport.connections import Connections
@@ -80,7 +81,8 @@ class Feed(Asynchronous, BaseFeed):
         """Closes the connections; iteration ends after the frames that have arrived."""
         if self._is_open:
             await self._connections.close()
-            await asyncio.to_thread(self._recorder.close)
+            if self._recorder is not NOBODY:
+                await asyncio.to_thread(self._recorder.close)
 
     # requests
 
@@ -255,9 +257,10 @@ class Feed(Asynchronous, BaseFeed):
 
         try:
             while await self._wait(there_are_rows):
-                until = time.monotonic() + max_delay if max_delay else 0.0
-                while max_delay and not backlog.rows_ready and await self._wait_more(until):
-                    pass
+                if max_delay:
+                    until = time.monotonic() + max_delay
+                    while not backlog.rows_ready and await self._wait_more(until):
+                        pass
                 batch = self._hand_over()
                 self._consumed()
                 yield batch
@@ -272,9 +275,8 @@ class Feed(Asynchronous, BaseFeed):
             return False
         self._alone()
         self._is_waited = True
-        rings = self._bell.listen()
         try:
-            self._consumed()
+            rings = self._rings()
             async with asyncio.timeout(left):
                 await rings
         except TimeoutError:
