@@ -328,10 +328,15 @@ class TapeReader:
     def entries(self) -> list[Entry]:
         return [part for part in self.parts if isinstance(part, Entry)]
 
+    @property
+    def has_end(self) -> bool:
+        """Whether the file's last bytes are those of an Arrow file: its recorder has closed it."""
+        return bytes(self._data[-len(_TAIL) :]) == _TAIL
+
     @cached_property
     def footer_problem(self) -> str | None:
         """What is wrong with the end of the file, None where it is as it should be."""
-        if bytes(self._data[-len(_TAIL) :]) != _TAIL:
+        if not self.has_end:
             return "it has no footer: the recorder was killed, or has not ended yet"
         length = int.from_bytes(self._data[-10:-6], "little", signed=True)
         end = self.size - 10

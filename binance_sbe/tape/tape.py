@@ -134,8 +134,14 @@ class Tape:
     # reading
 
     def _note_damage(self, what: Damage | TapeError, reader: TapeReader) -> None:
-        """Raises it, or keeps it: as ``on_damage`` says. What was cut off is no damage."""
-        is_cut = isinstance(what, Damage) and what.end == reader.size and not what.rows
+        """Raises it, or keeps it: as ``on_damage`` says.
+
+        A batch that is not all there yet, since the recorder still writes it or was killed at that,
+        is no damage: it is kept.
+        """
+        is_last = any(each.readers[-1] is reader for each in self._recordings)
+        is_at_end = isinstance(what, Damage) and what.end == reader.size
+        is_cut = is_last and is_at_end and not reader.has_end
         if self._on_damage == "raise" and not is_cut:
             raise (
                 what

@@ -13,6 +13,7 @@ from taped import files, frames_of, recorder_at, tape_of, trades
 
 from binance_sbe.errors import TapeError
 from binance_sbe.tape import Kind, Report, Tape
+from binance_sbe.tape.damage import Damage
 
 COUNT = 300
 
@@ -79,6 +80,10 @@ def report_of(path: Path) -> Report | None:
         return Tape(path).verify()
     except TapeError:
         return None
+
+
+def frames_in(tape: Tape) -> int:
+    return sum(len(batch.connections) for batch in tape.batches())
 
 
 def footer_offset(file: Path) -> bytes:
@@ -185,6 +190,40 @@ def test_a_flipped_bit_is_named_with_its_place(tmp_path: Path, part: str) -> Non
         (gap,) = Tape(tmp_path).ledger.breaks
         assert gap.frames == 10
         assert "damaged" in gap.cause
+
+
+def test_a_batch_that_is_not_written_to_its_end_ends_the_tape(tmp_path: Path) -> None:
+    file = tape_of(tmp_path, trades(30), batch_rows=10, compression=None)
+    content = file.read_bytes()
+    first, second, third, *_ = Tape(tmp_path)._readers[0].entries
+    whole = first.frames + second.frames
+    for size in range(third.offset + 1, third.end, 7):
+        file.write_bytes(content[:size])
+        tape = Tape(tmp_path)
+        assert len(list(tape.messages())) == frames_in(tape) == whole
+        places = {(cut.begin, cut.end) for cut in tape.damage if isinstance(cut, Damage)}
+        assert places == {(third.offset, size)}
+        assert len(tape.ledger.breaks) == 1
+        assert not tape.verify().is_whole
+    # with the end of a closed file it is damage, and so it is where another file follows
+    file.write_bytes(content[: third.end - 8] + content[third.end :])
+    with pytest.raises(TapeError, match="tape recover' keeps"):
+        list(Tape(tmp_path).messages())
+
+
+def test_a_file_that_is_cut_before_another_is_damaged(tmp_path: Path) -> None:
+    recorder = recorder_at(tmp_path, rotate_bytes=1 << 20, compression=None, batch_rows=1000)
+    for i in range(20):
+        for frame in trades(1000, i * 1000 + 1):
+            recorder.tap.put(i, 1, 0, frame)
+        recorder.flush(10)
+    recorder.close()
+    first, *others = files(tmp_path)
+    assert others
+    first.write_bytes(first.read_bytes()[: Tape(first)._readers[0].entries[-1].end - 1])
+    with pytest.raises(TapeError, match=rf"{first.name}: bytes .*: cut off within a batch"):
+        list(Tape(tmp_path).messages())
+    assert len(list(Tape(tmp_path, on_damage="skip").messages())) == 19_000
 
 
 def test_a_file_that_is_gone_is_missed(tmp_path: Path) -> None:
