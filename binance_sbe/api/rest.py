@@ -28,6 +28,7 @@ from ..keys import KEY_HEADER, remember_key
 from ..route import Route
 from ..venue import environments
 from . import bodies
+from .precision import Precision, precision_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -234,6 +235,15 @@ class Client(Asynchronous):
         """
         answer = await self.get("/api/v3/depth", symbol=symbol.upper(), limit=limit)
         return _expected(answer, spot_sbe.DepthResponse)
+
+    async def precision(self, symbol: str) -> Precision:
+        """The steps of a symbol's prices and quantities, to print numbers as the exchange does.
+
+        Asked of exchangeInfo, weight 20: keep it. Errors as for `get`; for a symbol that there is
+        not the exchange has BinanceError -1121.
+        """
+        answer = await self.get("/api/v3/exchangeInfo", symbol=symbol.upper())
+        return precision_of(_expected(answer, spot_sbe.ExchangeInfoResponse), symbol)
 
     async def server_time(self) -> int:
         """The exchange's clock, in microseconds since 1970. Weight 1. Errors as for `get`."""

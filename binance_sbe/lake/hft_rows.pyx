@@ -68,7 +68,7 @@ cdef class Diffs:
                 raise ValueError("columns of levels are not of one length")
             if len(offsets) > 1 and (np.diff(offsets) < 0).any():
                 raise ValueError("offsets go down")
-            if offsets[0] < 0 or offsets[-1] > len(px):
+            if offsets[0] < 0 or offsets[len(offsets) - 1] > len(px):
                 raise ValueError("offsets go beyond the levels")
 
 

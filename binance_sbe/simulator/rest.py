@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..serving import rest
 from ..serving.rest import HEADER, LEVELS, SCHEMA, Answer, Asked, BaseRest, Refusal, number
 from .events import Depth
+from .exchange_info import exchange_info
 from .faults import finer
 from .market import Market
 
@@ -36,6 +37,7 @@ class Rest(BaseRest):
         self._banned_until = 0.0
         self.paths["/api/v3/depth"] = rest.depth_weight, self._depth
         self.paths["/api/v3/historicalTrades"] = (lambda _: 25), self._trades
+        self.paths["/api/v3/exchangeInfo"] = (lambda _: 20), self._exchange_info
 
     def limited(self, now: float) -> Answer | None:
         """The refusal of a request that comes too soon."""
@@ -72,6 +74,11 @@ class Rest(BaseRest):
         if self.next_is_finer:
             self.next_is_finer, depth = False, finer(depth)
         return depth_response(depth)
+
+    def _exchange_info(self, asked: Asked, now: float) -> bytes:
+        if "symbol" in asked:
+            return exchange_info([self._market(asked)])
+        return exchange_info(self.markets.values())
 
     def _trades(self, asked: Asked, now: float) -> bytes:
         market = self._market(asked)

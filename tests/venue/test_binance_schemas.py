@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ from binance_sbe import (
     fix_sbe,
     spot_sbe,
 )
+from sbe_codegen.cli import main as codegen_main
 
 SCHEMAS = Path(__file__).parent.parent.parent / "schemas"
 SPOT = Schema(SCHEMAS / "spot_3_5.xml", "optional")
@@ -195,6 +197,27 @@ def agree(ours: Any, theirs: dict[str, Any]) -> None:
                 agree(one, two)
         else:
             assert same(value, other), key
+
+
+@pytest.mark.parametrize(
+    ("ours", "family"),
+    [
+        ("stream_1_0.xml", r"stream_(\d+)_(\d+)\.xml"),
+        ("spot_3_5.xml", r"spot_(\d+)_(\d+)\.xml"),
+        ("spot-fixsbe-1_1.xml", r"spot-fixsbe-(\d+)_(\d+)\.xml"),
+    ],
+)
+def test_the_newest_file_that_is_published_is_ours(
+    published: Path, ours: str, family: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {}
+    for path in published.iterdir():
+        match = re.fullmatch(family, path.name)
+        if match:
+            found[int(match[1]), int(match[2])] = path
+    newest = found[max(found)]
+    code = codegen_main(["diff", str(SCHEMAS / ours), str(newest)])
+    assert (code, capsys.readouterr().out) == (0, ""), f"{newest.name} has what {ours} has not"
 
 
 def test_a_message_with_another_layout_is_refused(published: Path) -> None:
