@@ -30,6 +30,8 @@
         ConnectionLost        the connection ended, not because we closed it, and was not mended
         RateLimited           the REST API refuses until a while has passed
         SlowConsumer          the consumer was too slow, and had asked for an error then
+        FixError              a FIX session that can't go on
+          LogonRefused        the exchange refused the logon, or did not answer it
 
 All of them are at the top of `binance_sbe`, copy and pickle. What they quote from outside is
 escaped and cut in their texts, and is as it came in their attributes; API keys are in neither.
@@ -224,6 +226,22 @@ class RateLimited(FeedError):
         self.retry_after = retry_after
         what = "has banned this address" if status == 418 else "has had enough requests"
         super().__init__(f"{url} {what} (HTTP {status}): again in {retry_after:.0f} s")
+
+
+class FixError(FeedError):
+    """A FIX session that can't go on, or a message that it does not take."""
+
+
+class LogonRefused(FixError):
+    """The exchange refused the logon: ``code`` is its error code, None where it gave none."""
+
+    def __init__(self, why: str, code: int | None = None) -> None:
+        self.code = code
+        super().__init__(why, code)
+
+    def __str__(self) -> str:
+        why = shown(str(self.args[0]), _LONGEST_TEXT)
+        return why if self.code is None else f"{why} (code {self.code})"
 
 
 class BookError(_Quoting, SbeError):

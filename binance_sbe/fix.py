@@ -1,4 +1,40 @@
-"""`binance_sbe.api.fix`, by the name that programs know."""
+"""The FIX API in SBE, by the names that programs know.
 
-from .api.fix import *  # noqa: F403 - these and no others
-from .api.fix import __all__ as __all__
+`Splitter`, `framed` and the decoders are for byte streams that somebody else reads; `Session` is
+one session without I/O, and `connect` opens one.
+"""
+
+from __future__ import annotations
+
+from .api.fix import (
+    SOFH_LENGTH,
+    Collector,
+    FramingError,
+    Splitter,
+    decode,
+    decode_header,
+    decode_many,
+    framed,
+)
+from .api.fix_keys import Signer, signer_of
+from .api.fix_session import Session
+from .api.fix_wire import Now
+from .feed.fix.connecting import connect
+from .feed.fix.connection import Connection
+
+__all__ = [
+    "SOFH_LENGTH",
+    "Collector",
+    "Connection",
+    "FramingError",
+    "Now",
+    "Session",
+    "Signer",
+    "Splitter",
+    "connect",
+    "decode",
+    "decode_header",
+    "decode_many",
+    "framed",
+    "signer_of",
+]

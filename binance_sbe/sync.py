@@ -17,8 +17,10 @@ from .live import ConnectOptions, Recordable, check_options, planned
 
 if TYPE_CHECKING:
     from .books.blocking import Books
+    from .feed.fix.blocking import BlockingConnection
+    from .feed.fix.connecting import FixOptions
 
-__all__ = ["Feed", "books", "connect", "replay"]
+__all__ = ["Feed", "books", "connect", "fix_connect", "replay"]
 
 
 class Feed(Recordable, blocking.Feed):
@@ -34,6 +36,23 @@ class Feed(Recordable, blocking.Feed):
 
         self._opened()
         return Books(self, symbols, **options)
+
+
+def fix_connect(
+    role: Literal["market_data", "order_entry", "drop_copy"] = "market_data",
+    *,
+    timeout: float | None = None,
+    **options: Unpack[FixOptions],
+) -> BlockingConnection:
+    """A FIX session in SBE, to be used as ``with sync.fix_connect() as session``.
+
+    ``options`` are those of `fix.connect`. ``timeout`` is how many seconds iteration waits for the
+    next message (None: for ever) before TimeoutError; the session stays open then. Raises as
+    `fix.connect`.
+    """
+    from .feed.fix.connecting import blocking_connect  # which needs the decoders of FIX
+
+    return blocking_connect(role, timeout=timeout, **options)
 
 
 def connect(

@@ -10,8 +10,8 @@ from datetime import time
 from pathlib import Path
 
 from ..route import parsed_proxy
-from ..venue.environments import stream_url
-from ..venue.streams import KINDS, stream_name, symbol_name
+from ..venue.environments import fix_address, stream_url
+from ..venue.streams import FIX_KINDS, KINDS, stream_name, symbol_name
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
@@ -138,12 +138,21 @@ def picture(text: str) -> Path:
 
 
 def kinds(text: str) -> list[str]:
+    return _some_of(text, KINDS)
+
+
+def fix_kinds(text: str) -> list[str]:
+    """Of market data over FIX."""
+    return _some_of(text, FIX_KINDS)
+
+
+def _some_of(text: str, known: Iterable[str]) -> list[str]:
     found = [kind for kind in text.split(",") if kind]
     for kind in found:
-        if kind not in KINDS:
-            meant = did_you_mean(kind, KINDS)
-            raise argparse.ArgumentTypeError(f"'{kind}' is none of {', '.join(KINDS)}{meant}")
-    return found or list(KINDS)
+        if kind not in known:
+            meant = did_you_mean(kind, known)
+            raise argparse.ArgumentTypeError(f"'{kind}' is none of {', '.join(known)}{meant}")
+    return found or list(known)
 
 
 def time_of_day(text: str) -> time:
@@ -206,6 +215,14 @@ def symbol(text: str) -> str:
 def url(text: str) -> str:
     try:
         stream_url("prod", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def fix_url(text: str) -> str:
+    try:
+        fix_address("prod", "market_data", text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

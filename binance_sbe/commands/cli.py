@@ -325,7 +325,16 @@ async def _simulate(options: argparse.Namespace) -> int:
     )
 
 
+async def _fix(options: argparse.Namespace) -> int:
+    from . import fix
+
+    if options.action == "doctor":
+        return await fix.doctor(options)
+    return await fix.watch(options, f"Binance FIX SBE, {_title(options)}")
+
+
 _COMMANDS = {
+    "fix": _fix,
     "demo": _demo,
     "watch": _watch,
     "book": _book,

@@ -43,12 +43,16 @@ def symbols(command: Parser, default: Sequence[str] = DEMO_SYMBOLS) -> None:
     )  # fmt: skip
 
 
-def where(command: Parser) -> None:
-    group = command.add_mutually_exclusive_group()
+def environment(group: Any) -> None:
     group.add_argument(
         "--environment", choices=("prod", "testnet", "demo"), default="prod", metavar="NAME",
         help="prod, testnet or demo (default: prod)",
     )  # fmt: skip
+
+
+def where(command: Parser) -> None:
+    group = command.add_mutually_exclusive_group()
+    environment(group)
     group.add_argument(
         "--url", type=arguments.url, help="another exchange, such as ws://127.0.0.1:9443"
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sbe_codegen.version import __version__
 
 from ..venue.streams import KINDS
-from . import arguments, common, convert_options, helping
+from . import arguments, common, convert_options, fix_options, helping
 from . import tape_options as tapes
 from .common import DEMO_SYMBOLS, Parser
 
@@ -55,6 +55,7 @@ def _parser() -> Parser:
         ("replay", "a tape, as if it came now: the view of `watch`, or its lines", tapes.replay),
         ("relay", "a feed or a tape, for many programs; needs a key, or --tape", tapes.relay),
         ("simulate", "a local exchange, until Ctrl-C", _simulate),
+        ("fix", "market data over FIX, and what is wrong with its key", fix_options.add),
         ("convert", "tapes to Parquet, CSV or the files of a tool", convert_options.add),
         ("inspect", "an annotated hex dump of a Binance frame", _inspect),
     ):

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from ..serving import rest
 from ..serving.rest import HEADER, LEVELS, SCHEMA, Answer, Asked, BaseRest, Refusal, number
 from .events import Depth
-from .exchange_info import exchange_info
 from .faults import finer
 from .market import Market
 
@@ -76,6 +75,8 @@ class Rest(BaseRest):
         return depth_response(depth)
 
     def _exchange_info(self, asked: Asked, now: float) -> bytes:
+        from .exchange_info import exchange_info  # needs the decoders of REST
+
         if "symbol" in asked:
             return exchange_info([self._market(asked)])
         return exchange_info(self.markets.values())

@@ -7,7 +7,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection, broadcast
@@ -103,6 +103,7 @@ class Exchange(Server):
         self.markets = {name: Market(name, seed) for name in dict.fromkeys(names)}
         self.rate = rate
         self.orders_skipped = 0
+        self.listeners: list[Callable[[Trades | BestBidAsk | Depth | Diff], None]] = []
         self.fault_schedule = Schedule(faults, fault_seconds, seed)
         self.rest = Rest(self.markets, weight_limit, ban_seconds)
         self._lifetime = lifetime
@@ -201,7 +202,12 @@ class Exchange(Server):
         self.orders_skipped += orders
 
     def publish(self, event: Trades | BestBidAsk | Depth | Diff) -> None:
-        """Sends one event to every connection that has subscribed to its stream."""
+        """Sends one event to every connection that has subscribed to its stream.
+
+        ``listeners`` are told of it too, as it is.
+        """
+        for each in self.listeners:
+            each(event)
         stream = f"{event.symbol.lower()}@{_KIND[type(event)]}"
         if type(event) in self._finer:
             self._finer.remove(type(event))

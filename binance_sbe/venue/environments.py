@@ -18,6 +18,13 @@ REST = {
     "testnet": "https://testnet.binance.vision",
     "demo": "https://demo-api.binance.com",
 }
+FIX = {
+    "prod": "fix-{}.binance.com",
+    "testnet": "fix-{}.testnet.binance.vision",
+    "demo": "demo-fix-{}.binance.com",
+}
+FIX_ROLES = {"market_data": "md", "order_entry": "oe", "drop_copy": "dc"}
+FIX_PORT = 9002  # SBE both ways
 _HTTP = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 
@@ -69,3 +76,18 @@ def rest_url(environment: str, url: str | None = None) -> str:
         return host
     scheme, place = _parts(url, tuple(_HTTP))
     return f"{_HTTP[scheme]}://{place}"
+
+
+def fix_address(environment: str, role: str, url: str | None = None) -> tuple[str, int, bool]:
+    """Host, port, and whether there is TLS. ``url`` is tcp+tls:// or tcp://; else ValueError.
+
+    tcp:// is for what makes TLS itself on this machine, such as stunnel.
+    """
+    if role not in FIX_ROLES:
+        raise ValueError(f"role '{shown(role)}' is not one of {', '.join(FIX_ROLES)}")
+    host = FIX[checked(environment)].format(FIX_ROLES[role])
+    if url is None:
+        return host, FIX_PORT, True
+    scheme, place = _parts(url, ("tcp+tls", "tcp"))
+    parts = urlsplit(f"//{place}")
+    return str(parts.hostname), parts.port or FIX_PORT, scheme == "tcp+tls"

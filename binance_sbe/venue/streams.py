@@ -72,6 +72,7 @@ _TABLE = (
 KIND_OF: Mapping[type, Kind] = {kind.message: kind for kind in _TABLE}
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _TABLE}
 NAMES = tuple(KINDS)
+FIX_KINDS = ("trade", "book_ticker", "depth")  # of market data over FIX
 REPLACED = tuple(kind.name for kind in _TABLE if kind.is_replaced)
 FIRST_TEMPLATE = TradesStreamEvent.TEMPLATE_ID  # those of the others follow
 assert [kind.message.TEMPLATE_ID - FIRST_TEMPLATE for kind in _TABLE] == list(range(len(_TABLE)))

@@ -137,7 +137,7 @@ def refused(given: str | list[str], capsys: Any) -> str:
         (
             "wach",
             "invalid command: 'wach': did you mean 'watch'? (demo, watch, book, plot, doctor, "
-            "record, tape, replay, relay, simulate, convert, inspect)",
+            "record, tape, replay, relay, simulate, fix, convert, inspect)",
         ),
         ("xyz", "invalid command: 'xyz' (demo, watch"),
         ("--json watch", "unrecognized arguments: --json"),

@@ -16,7 +16,7 @@ from binance_sbe.commands.options import parsed
 
 COMMANDS = [
     "demo", "watch", "book", "plot", "doctor", "record", "tape", "replay", "relay", "simulate",
-    "convert", "inspect",
+    "fix", "convert", "inspect",
 ]  # fmt: skip
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pages import ROOT, Program, anchors, blocks, broken
 
 import binance_sbe
 from binance_sbe.simulator import Exchange
+from binance_sbe.simulator.fix import FixAcceptor
 from binance_sbe.venue import environments
 from sbe_codegen import pages
 
@@ -53,23 +55,35 @@ def every_page() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    """What pages call the exchange is a local one, in a thread of its own."""
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    """What pages call the exchange is a local one, in a thread of its own, its FIX API included."""
     started = threading.Event()
     found: list[Any] = []
 
     async def serve() -> None:
         stop = asyncio.Event()
-        async with Exchange(["btcusdt", "ethusdt"]) as exchange:
-            found.extend((exchange, asyncio.get_running_loop(), stop))
+        async with (
+            Exchange(["btcusdt", "ethusdt"]) as exchange,
+            FixAcceptor(exchange) as acceptor,
+        ):
+            found.extend((exchange, acceptor, asyncio.get_running_loop(), stop))
             started.set()
             await stop.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert started.wait(20)
-    exchange, loop, stop = found
+    exchange, acceptor, loop, stop = found
+    folder = tmp_path_factory.mktemp("fix")
+    (folder / "certificate.pem").write_bytes(acceptor.tls.pem)
+    (folder / "key.pem").write_bytes(
+        acceptor.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(environments.FIX, "prod", "localhost")
+        patch.setattr(environments, "FIX_PORT", int(acceptor.url.rpartition(":")[2]))
+        patch.setenv("SSL_CERT_FILE", str(folder / "certificate.pem"))
+        patch.setenv("BINANCE_PRIVATE_KEY", str(folder / "key.pem"))
         patch.setitem(environments.STREAMS, "prod", exchange.url)
         patch.setitem(environments.REST, "prod", exchange.url.replace("ws://", "http://"))
         patch.setenv("BINANCE_API_KEY", "any")

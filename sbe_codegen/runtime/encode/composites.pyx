@@ -1,4 +1,4 @@
-"""Composites as the encoder has them: a mapping of members, each of them written by its own slot."""
+"""Composites as the encoder has them: a mapping of members, each written by its own slot."""
 
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy

@@ -121,7 +121,7 @@ def test_what_a_sender_does_not_have_is_null(order: str, version: int) -> None:
     null = [0x80, 0, 0] if order == ">" else [0, 0, 0x80]
     assert found["m"].tolist() == [null, null]
     assert (found["s"].tolist(), found["e"].tolist()) == ([0, 0], [7, 7])
-    assert (found["c"].tolist(), found["l"].tolist()) == ([b"", b""], [[-1, -1]] * 2)
+    assert (found["c"].tolist(), found["l"].tolist()) == ([b"A", b"A"], [[-1, -1]] * 2)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,182 @@
+"""The same FIX session without asyncio: its sockets are moved by a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
+
+from sbe_codegen.runtime.tables.results import Batch
+
+from ... import fix_sbe
+from ..ledger import Ledger
+from .account import KINDS
+from .connection import MOST_DEPTH, Connection
+from .requests import Key
+from .settings import Settings
+
+T = TypeVar("T")
+_MOST = 1000  # messages that are taken over at a time
+
+
+class BlockingConnection:
+    """A FIX session, to be used as ``with sync.fix_connect(...) as session``.
+
+    All that `fix.Connection` has, without ``await``. ``timeout`` is how many seconds iteration
+    waits for the next message (None: for ever) before TimeoutError; the session stays open then.
+    One thread at a time iterates; the other methods may be called from any.
+    """
+
+    def __init__(self, settings: Settings, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._settings = settings
+        self._taken: deque[tuple[Any, int]] = deque()
+        self._connection: Connection | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<sync {self._connection!r}>" if self._connection else "<sync fix.Connection, new>"
+
+    def __enter__(self) -> BlockingConnection:
+        if self._thread is not None:
+            raise RuntimeError("a FIX connection is opened once: make another")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="FIX session", daemon=True
+        )
+        self._thread.start()
+        try:
+            self._connection = self._call(self._made())
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    async def _made(self) -> Connection:
+        return await Connection(self._settings).__aenter__()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Logs out, and waits until the exchange has answered, a few seconds at most."""
+        with self._closing:  # by one thread after the other
+            if self._connection is not None and self._loop is not None and self._loop.is_running():
+                self._call(self._connection.close())
+            self._stop()
+
+    def _stop(self) -> None:
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None or loop.is_closed():
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does it in the loop's thread, and waits; what interrupts the waiting ends it."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            work.close()
+            state = "closed" if loop is not None else "not open"
+            raise RuntimeError(f"this is {state}: write 'with sync.fix_connect(...) as session:'")
+        future = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("this is not open: write 'with sync.fix_connect(...) as session:'")
+        return self._connection
+
+    # what it has
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._opened().ledger
+
+    @property
+    def repeated(self) -> int:
+        return self._opened().repeated
+
+    @property
+    def streams(self) -> list[Key]:
+        return self._opened().streams
+
+    @property
+    def sessions_count(self) -> int:
+        return self._opened().sessions_count
+
+    # requests
+
+    def subscribe(
+        self, *symbols: str, kinds: str | Iterable[str] = KINDS, depth: int = MOST_DEPTH
+    ) -> None:
+        """See `fix.Connection.subscribe`."""
+        self._call(self._opened().subscribe(*symbols, kinds=kinds, depth=depth))
+
+    def unsubscribe(self, *symbols: str, kinds: str | Iterable[str] = KINDS) -> None:
+        """See `fix.Connection.unsubscribe`."""
+        self._call(self._opened().unsubscribe(*symbols, kinds=kinds))
+
+    def instruments(self, symbol: str | None = None) -> fix_sbe.InstrumentList:
+        """See `fix.Connection.instruments`."""
+        return self._call(self._opened().instruments(symbol))
+
+    def limits(self) -> fix_sbe.LimitResponse:
+        """See `fix.Connection.limits`."""
+        return self._call(self._opened().limits())
+
+    def send(self, kind: Any, **values: Any) -> int:
+        """See `fix.Connection.send`."""
+        return self._call(self._opened().send(kind, **values))
+
+    # consuming
+
+    def __iter__(self) -> Iterator[Any]:
+        while (found := self._next(self._deadline())) is not None:
+            yield found[0]
+
+    def _deadline(self) -> float | None:
+        return None if self.timeout is None else time.monotonic() + self.timeout
+
+    def _next(self, until: float | None) -> tuple[Any, int] | None:
+        """The next message; None at the end. TimeoutError when ``until`` is over."""
+        if not self._taken:
+            self._taken.extend(self._call(self._opened().several(_MOST, until)))
+        if self._taken:
+            return self._taken.popleft()
+        if until is not None and time.monotonic() >= until:
+            raise TimeoutError(f"nothing came within {self.timeout or 0:g} s")
+        return None
+
+    def run(self, handler: Callable[[Any], object]) -> None:
+        """Calls ``handler(message)`` for each message until the session ends."""
+        for message in self:
+            handler(message)
+
+    def batches(self, *, max_messages: int = 10_000, max_delay: float = 0.1) -> Iterator[Batch]:
+        """See `fix.Connection.batches`."""
+        if max_messages < 1 or max_delay < 0:
+            raise ValueError("max_messages is at least 1, and max_delay at least 0 seconds")
+        while (first := self._next(self._deadline())) is not None:
+            collector = fix_sbe.Collector()
+            found: tuple[Any, int] | None = first
+            until = time.monotonic() + max_delay
+            while found is not None:
+                collector.append(bytes(found[0]), found[1])
+                if len(collector) >= max_messages:
+                    break
+                try:
+                    found = self._next(until)
+                except TimeoutError:
+                    break
+            yield collector.take()

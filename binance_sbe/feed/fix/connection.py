@@ -1,0 +1,237 @@
+"""A FIX session for programs, with asyncio: what was subscribed to stays so, and nothing is lost
+silently."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from sbe_codegen.runtime.tables.results import Batch
+
+from ... import fix_sbe
+from ...asynchronous import Asynchronous
+from ...venue.streams import symbol_name
+from ..ledger import Ledger
+from .account import KINDS
+from .link import Link
+from .requests import Key, checked_kinds, market_data_request
+from .sessions import Sessions
+
+MOST_DEPTH = 5000
+
+
+class Connection(Sessions, Asynchronous):
+    """A FIX session, to be used as ``async with fix.connect(...) as session``.
+
+    ``async for message in session`` gives what the exchange sends, message objects of `fix_sbe`,
+    but for answers to the methods below and what the session itself answers. One consumer at a
+    time. Where the exchange announces the end of the session (News), another one is opened and
+    subscribed before the first is left, and where a session is lost, a new one takes its place: for
+    market data, that is; other roles end with FixError, unless ``reconnect=True``. Increments that
+    came already are not handed on again (``repeated`` counts them), and ids that are missing are in
+    ``ledger.holes``. Messages that can't be decoded are in ``damaged``, the latest 1,000.
+    """
+
+    _usage = "async with fix.connect(...) as session:"
+
+    def __repr__(self) -> str:
+        state = "new" if self._link is None else self._link.session.state
+        return f"<fix.Connection {self._settings.place}, {state}, {len(self._wanted)} streams>"
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is missing: ``holes`` of streams such as ``fix:btcusdt@depth``."""
+        return self._account.ledger
+
+    @property
+    def repeated(self) -> int:
+        """Increments that came a second time, of a successor."""
+        return self._account.repeated
+
+    @property
+    def clock_offset(self) -> int | None:
+        """How far the exchange's clock was ahead of this one when it last sent, in us."""
+        return None if self._link is None else self._link.session.clock_offset
+
+    @property
+    def streams(self) -> list[Key]:
+        """Symbol and kind of what is subscribed to."""
+        return list(self._wanted)
+
+    # opening and closing
+
+    async def __aenter__(self) -> Connection:
+        if self._link is not None or self._is_closed:
+            raise RuntimeError("a FIX connection is opened once: make another with fix.connect")
+        self._link = await self._opened()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _live(self) -> Link:
+        if self._is_closed:
+            raise self._closed()
+        if self._link is None:
+            raise self._not_open()
+        if self._error is not None:
+            raise self._error
+        return self._link
+
+    # requests
+
+    async def subscribe(
+        self, *symbols: str, kinds: str | Iterable[str] = KINDS, depth: int = MOST_DEPTH
+    ) -> None:
+        """Subscribes to kinds of market data: "trade", "book_ticker" and "depth", of each symbol.
+
+        ``depth`` is how many levels of a side are followed, 2 to 5,000. Returns when a snapshot of
+        each book has come, which is handed to who iterates as well. Raises SubscriptionRefused, or
+        FixError where no snapshot comes; what was not refused is subscribed to then. Where trades
+        are refused, nothing is raised: the MarketDataRequestReject comes to who iterates.
+        """
+        if not 2 <= depth <= MOST_DEPTH:
+            raise ValueError(f"depth is 2 to {MOST_DEPTH} levels, not {depth!r}")
+        found = checked_kinds(kinds)
+        names = [symbol_name(each).upper() for each in symbols]
+        if not names:
+            raise ValueError("at least one symbol is needed, such as 'btcusdt'")
+        link = self._live()
+        wanted = {(name, kind): depth for name in names for kind in found}
+        fresh = {key: depth for key, depth in wanted.items() if key not in self._wanted}
+        self._wanted |= fresh
+        try:
+            await self._ask(link, fresh)
+        except BaseException:
+            for key in fresh:
+                if key not in link.requests.identities or not link.is_live:
+                    self._wanted.pop(key, None)
+            raise
+
+    async def unsubscribe(self, *symbols: str, kinds: str | Iterable[str] = KINDS) -> None:
+        """The opposite of `subscribe`; what was sent before may still come."""
+        link = self._live()
+        for symbol in symbols:
+            name = symbol_name(symbol).upper()
+            for kind in checked_kinds(kinds):
+                self._wanted.pop((name, kind), None)
+                self._account.forget(name, kind)
+                identity = link.requests.identities.pop((name, kind), None)
+                if identity is not None:
+                    values = market_data_request(name, kind, MOST_DEPTH, identity, subscribe=False)
+                    await self._sent(link, fix_sbe.MarketDataRequest, values)
+                    link.requests.drop(identity)
+
+    async def instruments(self, symbol: str | None = None) -> fix_sbe.InstrumentList:
+        """What is traded, with the steps of prices and quantities: of one symbol, or of all."""
+        link = self._live()
+        identity = link.requests.new_id()
+        values = {
+            "instrument_list_request_type": "AllInstruments" if symbol is None
+            else "SingleInstrument",
+            "instrument_req_id": identity,
+            "symbol": None if symbol is None else symbol_name(symbol).upper(),
+        }  # fmt: skip
+        found: fix_sbe.InstrumentList = await self._asked(
+            link, fix_sbe.InstrumentListRequest, values, identity
+        )
+        return found
+
+    async def limits(self) -> fix_sbe.LimitResponse:
+        """How much of the limits of messages and orders is used."""
+        link = self._live()
+        identity = link.requests.new_id()
+        found: fix_sbe.LimitResponse = await self._asked(
+            link, fix_sbe.LimitQuery, {"req_id": identity}, identity
+        )
+        return found
+
+    async def _asked(self, link: Link, kind: Any, values: dict[str, Any], identity: str) -> Any:
+        number = await self._sent(link, kind, values)
+        answer = link.requests.wait_for(identity, number)
+        try:
+            return await self._answer(answer, f"answer to a {kind.__name__}")
+        finally:
+            link.requests.drop(identity)
+
+    async def send(self, kind: Any, **values: Any) -> int:
+        """Sends any message of `fix_sbe`, such as NewOrderSingle; returns its number.
+
+        Answers come to who iterates; a Reject has the number in ``ref_seq_num``. Where the limit of
+        messages is reached, this waits. Raises EncodeError for values that can't be, ValueError for
+        messages of the session itself, FixError where it has ended.
+        """
+        return await self._sent(self._live(), kind, values)
+
+    # consuming
+
+    def __aiter__(self) -> Connection:
+        if self._link is None:
+            raise self._not_open()
+        return self
+
+    async def __anext__(self) -> Any:
+        message = await self._next(None)
+        if message is None:
+            raise StopAsyncIteration
+        return message[0]
+
+    async def _next(self, until: float | None) -> tuple[Any, int] | None:
+        """The next message and when it came; None at the end, or when ``until`` is over."""
+        if self._is_consumed:
+            raise RuntimeError("a FIX connection has one consumer at a time")
+        self._is_consumed = True
+        try:
+            while not self._queue:
+                if self._error is not None:
+                    raise self._error
+                if self._is_closed or self._link is None:
+                    return None
+                self._wake.clear()
+                wait = None if until is None else until - time.monotonic()
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
+                except TimeoutError:
+                    return None
+            return self._queue.popleft()
+        finally:
+            self._is_consumed = False
+
+    async def several(self, most: int, until: float | None) -> list[tuple[Any, int]]:
+        """What is there, up to ``most`` messages with when they came, ns since 1970.
+
+        At least one, unless ``until`` (of time.monotonic()) is over, or the session.
+        """
+        first = await self._next(until)
+        found = [] if first is None else [first]
+        while first is not None and self._queue and len(found) < most:
+            found.append(self._queue.popleft())
+        return found
+
+    async def batches(
+        self, *, max_messages: int = 10_000, max_delay: float = 0.1
+    ) -> AsyncIterator[Batch]:
+        """Batches of tables of what comes, as `fix_sbe.decode_many` gives them.
+
+        A batch is handed over with ``max_messages`` messages, or ``max_delay`` seconds after its
+        first. Rows have ``received_ns``.
+        """
+        if max_messages < 1 or max_delay < 0:
+            raise ValueError("max_messages is at least 1, and max_delay at least 0 seconds")
+        collector = fix_sbe.Collector()
+        until: float | None = None
+        while True:
+            found = await self._next(until)
+            if found is not None:
+                collector.append(bytes(found[0]), found[1])
+                if until is None:
+                    until = time.monotonic() + max_delay
+                if len(collector) < max_messages and time.monotonic() < until:
+                    continue
+            elif until is None:
+                return
+            yield collector.take()
+            until = None

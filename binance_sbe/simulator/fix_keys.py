@@ -1,0 +1,72 @@
+"""Keys and certificates of local FIX servers, made anew each time. Needs cryptography."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+
+_DAYS = 30
+
+
+class Certified(NamedTuple):
+    """TLS for both ends: the client trusts this server and no other. ``pem`` is the certificate."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+    pem: bytes
+
+
+def new_key() -> Ed25519PrivateKey:
+    """A private key as the exchange wants them."""
+    return Ed25519PrivateKey.generate()
+
+
+def certified(*hosts: str) -> Certified:
+    """A certificate for these names and addresses, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local exchange")])
+    today = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=_DAYS))
+        .add_extension(x509.SubjectAlternativeName([_name(each) for each in hosts]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:  # the module ssl reads keys from files only
+        path = Path(folder) / "both.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(pem + secret)
+        server.load_cert_chain(path)
+    client = ssl.create_default_context(cadata=pem.decode("ascii"))
+    return Certified(server, client, pem)
+
+
+def _name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
