@@ -115,6 +115,7 @@ __all__ = [
     "to_float",
     "to_json",
     "websocket_api",
+    "ws_api",
 ]
 
 # What `to_json_dict` of their messages calls.
@@ -125,6 +126,7 @@ FORMS["binance_sbe.spot_sbe"] = FORMS["binance_sbe.spot_stream"] = (
 if TYPE_CHECKING:
     from . import fix, fix_sbe, lake, lifecycle, rest, spot_sbe, spot_stream, sync, tape
     from . import websocket_api as websocket_api
+    from . import ws_api as ws_api
     from .api.json_form import to_json
     from .books.order_book import OrderBook
     from .live import Feed, books, connect
@@ -168,6 +170,7 @@ else:
             "sync",
             "tape",
             "websocket_api",
+            "ws_api",
         }
     )
     _HOMES = {

@@ -32,8 +32,10 @@ MODULES = {
     "and WebSocket APIs](../howto/api.md).",
     "binance_sbe.websocket_api": "Replies and events of the WebSocket API. See [Use the REST and "
     "WebSocket APIs](../howto/api.md#replies-of-the-websocket-api).",
-    "binance_sbe.fix": "Messages out of the byte stream of the FIX API. See [Use the FIX API]"
-    "(../howto/fix.md).",
+    "binance_sbe.ws_api": "A client for the WebSocket API. See [Use the REST and WebSocket APIs]"
+    "(../howto/api.md#a-client-for-the-websocket-api).",
+    "binance_sbe.fix": "Sessions of the FIX API, and messages out of its byte stream. See [Use the "
+    "FIX API](../howto/fix.md).",
     "binance_sbe.metrics": "The counters of a feed for Prometheus. See [Metrics]"
     "(../formats/metrics.md).",
     "binance_sbe.tape": "Recordings of feeds. See [Record and read tapes](../howto/tape.md).",

@@ -29,12 +29,15 @@ with one in BINANCE_API_KEY:
   binance-sbe watch btcusdt --metrics-port 9100      counters for Prometheus
   binance-sbe plot btcusdt --for 30s --out btc.png   a picture to look at later
 
+over FIX, with the private key's file in BINANCE_PRIVATE_KEY:
+  binance-sbe fix watch --simulate btcusdt     the same market; needs no key
+  binance-sbe fix doctor                   what stands in the way
+
 what came is kept:
   binance-sbe record btcusdt --out tape --for 1h     all of it, as it comes
   binance-sbe tape info tape               what is on it, and what is missing
   binance-sbe tape verify tape             whether it is as it was written
   binance-sbe tape cut tape --out less --streams trade     a smaller one
-  binance-sbe convert tape --out archive   Parquet, for other programs
   binance-sbe tape cat tape --count 10     frames, as JSON; --hex: as bytes
   binance-sbe replay tape --speed 10       as if it came now, ten times faster
   binance-sbe convert tape --out archive       Parquet, for other programs

@@ -18,6 +18,11 @@ REST = {
     "testnet": "https://testnet.binance.vision",
     "demo": "https://demo-api.binance.com",
 }
+WS_API = {
+    "prod": "wss://ws-api.binance.com:443",
+    "testnet": "wss://ws-api.testnet.binance.vision:443",
+    "demo": "wss://demo-ws-api.binance.com:443",
+}
 FIX = {
     "prod": "fix-{}.binance.com",
     "testnet": "fix-{}.testnet.binance.vision",
@@ -66,6 +71,12 @@ def is_loopback(host: str) -> bool:
 def stream_url(environment: str, url: str | None = None) -> str:
     """Where the streams are: ``url`` is ws:// or wss:// with a host and a port. Else ValueError."""
     host = STREAMS[checked(environment)]
+    return host if url is None else "{}://{}".format(*_parts(url, ("ws", "wss")))
+
+
+def ws_api_url(environment: str, url: str | None = None) -> str:
+    """Where the WebSocket API is: ``url`` is ws:// or wss:// with a host and a port."""
+    host = WS_API[checked(environment)]
     return host if url is None else "{}://{}".format(*_parts(url, ("ws", "wss")))
 
 

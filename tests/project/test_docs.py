@@ -18,6 +18,7 @@ from pages import ROOT, Program, anchors, blocks, broken
 import binance_sbe
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.fix import FixAcceptor
+from binance_sbe.simulator.ws_api import WsApi
 from binance_sbe.venue import environments
 from sbe_codegen import pages
 
@@ -65,21 +66,23 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         async with (
             Exchange(["btcusdt", "ethusdt"]) as exchange,
             FixAcceptor(exchange) as acceptor,
+            WsApi(exchange, key=acceptor.key) as api,
         ):
-            found.extend((exchange, acceptor, asyncio.get_running_loop(), stop))
+            found.extend((exchange, acceptor, api.url, asyncio.get_running_loop(), stop))
             started.set()
             await stop.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert started.wait(20)
-    exchange, acceptor, loop, stop = found
+    exchange, acceptor, api_url, loop, stop = found
     folder = tmp_path_factory.mktemp("fix")
     (folder / "certificate.pem").write_bytes(acceptor.tls.pem)
     (folder / "key.pem").write_bytes(
         acceptor.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     )
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(environments.WS_API, "prod", api_url)
         patch.setitem(environments.FIX, "prod", "localhost")
         patch.setattr(environments, "FIX_PORT", int(acceptor.url.rpartition(":")[2]))
         patch.setenv("SSL_CERT_FILE", str(folder / "certificate.pem"))

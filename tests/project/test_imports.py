@@ -58,7 +58,7 @@ NAMES = {
         f"binance_sbe.{name}"
         for name in (
             "__main__", "book", "book_core", "fix", "levels", "lifecycle", "metrics", "rest",
-            "tape", "websocket_api",
+            "tape", "websocket_api", "ws_api",
         )
     ),
 }  # fmt: skip

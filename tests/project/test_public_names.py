@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "public_names.golden"
 MODULES = (
     "binance_sbe", "binance_sbe.sync", "binance_sbe.rest", "binance_sbe.websocket_api",
     "binance_sbe.fix", "binance_sbe.metrics", "binance_sbe.lifecycle", "binance_sbe.simulator",
-    "binance_sbe.tape", "binance_sbe.lake",
+    "binance_sbe.tape", "binance_sbe.lake", "binance_sbe.ws_api",
     "sbe_codegen",
 )  # fmt: skip
 SHOWN = {"__enter__", "__aenter__", "__iter__", "__aiter__", "__getitem__", "__len__", "__call__"}

@@ -1,0 +1,118 @@
+"""Requests of the WebSocket API as they go out, and what its frames bring. No I/O and no clock.
+
+Requests are JSON text with an id, replies are SBE in an envelope that repeats it (`unwrap`), and
+events of user data come bare. Signed requests are those of an Ed25519 key.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from decimal import Decimal
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from sbe_codegen.runtime.errors import DecodeError
+
+from .. import spot_sbe
+from ..keys import Key, remember_key
+from .fix_keys import Signer
+from .websocket_api import RateLimit, Reply, unwrap
+
+PATH = "/ws-api/v3?" + urlencode(
+    {
+        "responseFormat": "sbe",
+        "sbeSchemaId": spot_sbe.SCHEMA_ID,
+        "sbeSchemaVersion": spot_sbe.SCHEMA_VERSION,
+    }
+)
+Params = dict[str, Any]
+
+
+class Answered(NamedTuple):
+    """A reply to the request with this id."""
+
+    id: str
+    reply: Reply
+
+
+class Happened(NamedTuple):
+    """An event of user data, or another message that nobody asked for."""
+
+    message: Any
+
+
+class Undecodable(NamedTuple):
+    """A frame that is no message of the schema."""
+
+    error: DecodeError
+    frame: bytes
+
+
+class WsSession:
+    """One connection's requests. ``rate_limits`` are those of the latest reply that had some."""
+
+    def __init__(
+        self, api_key: str | None, signer: Signer | None, recv_window: float | None = None
+    ) -> None:
+        self.is_logged_on = False
+        self.is_deprecated = False
+        self.rate_limits: tuple[RateLimit, ...] = ()
+        self._key: Key | None = None if api_key is None else remember_key(api_key)
+        self._signer = signer
+        self._recv_window = recv_window
+        self._ids = itertools.count(1)
+
+    def request(self, method: str, params: Params) -> tuple[str, str]:
+        """The id and the text of a request; parameters that are None are left out."""
+        identity = f"r{next(self._ids)}"
+        given = {name: _json_value(value) for name, value in params.items() if value is not None}
+        return identity, json.dumps({"id": identity, "method": method, "params": given})
+
+    def signed(self, params: Params, millis: int, *, with_key: bool = True) -> Params:
+        """The parameters with key, time and signature; a session that is logged on needs no key.
+
+        The signature is of ``name=value`` pairs in the order of names (Ed25519, base64).
+        """
+        assert self._key is not None
+        assert self._signer is not None
+        made = {name: _json_value(value) for name, value in params.items() if value is not None}
+        made["timestamp"] = millis
+        if self._recv_window is not None:
+            made["recvWindow"] = round(self._recv_window * 1000)
+        if self.is_logged_on and not with_key:
+            return made
+        made["apiKey"] = str(self._key)
+        text = "&".join(f"{name}={_text(made[name])}" for name in sorted(made))
+        return made | {"signature": self._signer.sign(text.encode())}
+
+    @property
+    def can_sign(self) -> bool:
+        return self._key is not None and self._signer is not None
+
+    def take(self, frame: bytes) -> Answered | Happened | Undecodable:
+        """What a binary frame says."""
+        try:
+            reply = unwrap(frame)
+        except DecodeError as error:
+            return Undecodable(error, frame)
+        if reply.status is None:
+            return Happened(reply.message)
+        self.is_deprecated |= reply.deprecated
+        if reply.rate_limits:
+            self.rate_limits = reply.rate_limits
+        return Answered(reply.id or "", reply)
+
+
+def _json_value(value: Any) -> Any:
+    """Numbers that are not whole go out as their digits: JSON's floats would round them."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return format(Decimal(repr(value)), "f") if isinstance(value, float) else value
+
+
+def _text(value: Any) -> str:
+    """A parameter as the signature has it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else str(value)

@@ -1,0 +1,332 @@
+"""The WebSocket API for programs, with asyncio: requests, and the events of user data."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from ... import spot_sbe
+from ...api.websocket_api import RateLimit, Reply
+from ...api.ws_session import Params, Undecodable
+from ...asynchronous import Asynchronous
+from ...errors import (
+    BinanceError,
+    ConnectionRefused,
+    FeedError,
+    MissingKey,
+    SlowConsumer,
+    Unreachable,
+)
+from ...logs import LOG
+from ...venue.streams import symbol_name
+from .link import Link
+from .settings import Settings
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_GIVE_UP_SECONDS = 900.0
+_MOST_DAMAGED = 1000
+_NO_KEYS = (
+    "this needs a signature: give api_key and private_key, or set BINANCE_API_KEY and "
+    "BINANCE_PRIVATE_KEY"
+)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which events of user data may have been missed, ns since 1970."""
+
+    started_ns: int
+    ended_ns: int
+    cause: str
+
+
+class Connection(Asynchronous):
+    """The WebSocket API, to be used as ``async with ws_api.connect() as api``.
+
+    Requests are matched with their replies, so that several may wait at a time. ``async for event
+    in api`` gives events of user data, message objects of `spot_sbe`, once they are subscribed to;
+    one consumer at a time. A connection that is lost is made anew, logged on and subscribed as it
+    was; requests that waited then raise ConnectionLost, since nobody knows whether they were
+    carried out, and ``gaps`` says when events may have been missed. Frames that can't be decoded
+    are in ``damaged``, the latest 1,000.
+    """
+
+    _usage = "async with ws_api.connect() as api:"
+
+    def __init__(self, settings: Settings) -> None:
+        self.gaps: list[Gap] = []
+        self.damaged: deque[Undecodable] = deque(maxlen=_MOST_DAMAGED)
+        self.connections_count = 0
+        self._settings = settings
+        self._link: Link | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._logs_on = False
+        self._subscriptions = 0  # of user data
+        self._queue: deque[Any] = deque()
+        self._wake = asyncio.Event()
+        self._error: FeedError | None = None
+        self._is_closed = self._is_consumed = False
+
+    def __repr__(self) -> str:
+        state = "new" if self._link is None else ("open" if self._link.is_open else "lost")
+        return f"<ws_api.Connection {self._settings.url}, {'closed' * self._is_closed or state}>"
+
+    @property
+    def rate_limits(self) -> tuple[RateLimit, ...]:
+        """How much of each limit is used, by the latest reply."""
+        return () if self._link is None else self._link.session.rate_limits
+
+    @property
+    def is_deprecated(self) -> bool:
+        """Whether the exchange will give up the version of the schema that is asked for."""
+        return self._link is not None and self._link.session.is_deprecated
+
+    # opening and closing
+
+    async def __aenter__(self) -> Connection:
+        if self._link is not None or self._is_closed:
+            raise RuntimeError("a connection is opened once: make another with ws_api.connect")
+        self._link = await self._opened()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection; who waits for an event sees the end."""
+        self._is_closed = True
+        self._wake.set()
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
+        if self._link is not None:
+            await self._link.close()
+
+    async def _opened(self) -> Link:
+        link = Link(self._settings, self._take)
+        await link.open()
+        self.connections_count += 1
+        return link
+
+    def _live(self) -> Link:
+        if self._is_closed:
+            raise self._closed()
+        if self._link is None:
+            raise self._not_open()
+        if self._error is not None:
+            raise self._error
+        return self._link
+
+    # events
+
+    def _take(self, link: Link, message: Any) -> None:
+        if message is None:
+            self._ended(link)
+        elif isinstance(message, Undecodable):
+            self.damaged.append(message)
+        elif isinstance(message, spot_sbe.ServerShutdownEvent):
+            if link is self._link:
+                self._begin_renewal("the exchange announced its end")
+        else:
+            if isinstance(message, spot_sbe.EventStreamTerminatedEvent):
+                self._subscriptions = max(0, self._subscriptions - 1)
+            self._put(message)
+
+    def _put(self, message: Any) -> None:
+        if len(self._queue) >= self._settings.max_queue:
+            self._fail(SlowConsumer("user data", len(self._queue)))
+        elif self._error is None:
+            self._queue.append(message)
+            self._wake.set()
+
+    def _fail(self, error: FeedError) -> None:
+        if self._error is None:
+            self._error = error
+        self._wake.set()
+
+    def _ended(self, link: Link) -> None:
+        if link is not self._link or not link.is_wanted or self._is_closed:
+            return
+        error = link.error or FeedError("the connection has ended")
+        if not self._settings.reconnect:
+            self._fail(error)
+            return
+        LOG.warning("%s: %s", self._settings.url, error)
+        self._begin_renewal(str(error))
+
+    # renewal
+
+    def _begin_renewal(self, cause: str) -> None:
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew(cause), name="WebSocket API renewal")
+            self._renewal.add_done_callback(self._renewed)
+
+    def _renewed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            if not isinstance(error, FeedError):
+                error = FeedError(f"no new connection: {error!r}")
+            self._fail(error)
+
+    async def _renew(self, cause: str) -> None:
+        """Another connection takes the place of this one; again until it succeeds."""
+        old = self._link
+        assert old is not None
+        started = old.last_ns
+        pause, until = _FIRST_PAUSE, time.monotonic() + _GIVE_UP_SECONDS
+        while True:
+            try:
+                link = await self._opened()
+                try:
+                    if self._logs_on:
+                        await self._log_on(link)
+                    if old.is_open:  # nothing comes twice: it ends before events begin anew
+                        started = time.time_ns()
+                        await old.close()
+                    for _ in range(self._subscriptions):
+                        await self._subscribe(link)
+                except BaseException:
+                    await link.close()
+                    raise
+            except (Unreachable, FeedError, BinanceError) as error:
+                is_refused = isinstance(error, ConnectionRefused | BinanceError)
+                if is_refused or time.monotonic() >= until:
+                    raise FeedError(f"no new connection: {error}") from None
+                LOG.warning("%s: no new connection yet: %s", self._settings.url, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                continue
+            if self._subscriptions:
+                self.gaps.append(Gap(started, time.time_ns(), cause))
+            self._link = link
+            if link.is_open:
+                return
+            old, started = link, link.last_ns
+
+    # requests
+
+    async def reply(self, method: str, **params: Any) -> Reply:
+        """The reply to any request, with its status and rate limits. See `request`."""
+        return await self._live().ask(method, params)
+
+    async def request(self, method: str, **params: Any) -> Any:
+        """The message that answers a request, such as ``"depth", symbol="BTCUSDT", limit=5``.
+
+        Parameters that are None are left out. Raises BinanceError for an error of the exchange's,
+        ConnectionLost where the connection ended meanwhile, and FeedError where no reply comes.
+        """
+        return _message(await self.reply(method, **params))
+
+    async def signed_request(self, method: str, **params: Any) -> Any:
+        """The same with time and signature, which orders and accounts need. Raises MissingKey."""
+        return await self._signed(self._live(), method, params)
+
+    async def _signed(self, link: Link, method: str, params: Params, with_key: bool = False) -> Any:
+        if not link.session.can_sign:
+            raise MissingKey(_NO_KEYS)
+        millis = time.time_ns() // 10**6
+        given = link.session.signed(params, millis, with_key=with_key)
+        return _message(await link.ask(method, given))
+
+    async def log_on(self) -> spot_sbe.WebSocketSessionLogonResponse:
+        """Logs the connection on with the Ed25519 key; requests need no signature then."""
+        found = await self._log_on(self._live())
+        self._logs_on = True
+        return found
+
+    async def _log_on(self, link: Link) -> spot_sbe.WebSocketSessionLogonResponse:
+        found: spot_sbe.WebSocketSessionLogonResponse = await self._signed(
+            link, "session.logon", {}, with_key=True
+        )
+        link.session.is_logged_on = True
+        return found
+
+    async def subscribe_user_data(self) -> int:
+        """Subscribes to the events of the account of the key; returns the subscription's id."""
+        found = await self._subscribe(self._live())
+        self._subscriptions += 1
+        return found
+
+    async def _subscribe(self, link: Link) -> int:
+        """By the session where it is logged on, and by a signature where it is not."""
+        if link.session.is_logged_on:
+            answer = _message(await link.ask("userDataStream.subscribe", {}))
+        else:
+            answer = await self._signed(link, "userDataStream.subscribe.signature", {})
+        identity: int = answer.subscription_id
+        return identity
+
+    async def unsubscribe_user_data(self, subscription_id: int | None = None) -> None:
+        """Ends one subscription, or without an id all of them."""
+        await self.request("userDataStream.unsubscribe", subscriptionId=subscription_id)
+        self._subscriptions = 0 if subscription_id is None else max(0, self._subscriptions - 1)
+
+    # market data
+
+    async def server_time(self) -> int:
+        """The exchange's clock, in microseconds since 1970."""
+        found: int = (await self.request("time")).server_time
+        return found
+
+    async def depth(self, symbol: str, limit: int = 100) -> spot_sbe.DepthResponse:
+        """The ``limit`` best levels (5,000 at most) of each side."""
+        found: spot_sbe.DepthResponse = await self.request(
+            "depth", symbol=symbol_name(symbol).upper(), limit=limit
+        )
+        return found
+
+    async def trades(self, symbol: str, limit: int = 500) -> spot_sbe.TradesResponse:
+        """The latest trades, 1,000 at most."""
+        found: spot_sbe.TradesResponse = await self.request(
+            "trades.recent", symbol=symbol_name(symbol).upper(), limit=limit
+        )
+        return found
+
+    async def klines(
+        self,
+        symbol: str,
+        interval: str,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int = 500,
+    ) -> spot_sbe.KlinesResponse:
+        """Bars of an interval such as "1m" or "1h", 1,000 at most; times are ms since 1970."""
+        found: spot_sbe.KlinesResponse = await self.request(
+            "klines", symbol=symbol_name(symbol).upper(), interval=interval, startTime=start_ms,
+            endTime=end_ms, limit=limit,
+        )  # fmt: skip
+        return found
+
+    # consuming
+
+    def __aiter__(self) -> Connection:
+        if self._link is None:
+            raise self._not_open()
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._is_consumed:
+            raise RuntimeError("a connection has one consumer at a time")
+        self._is_consumed = True
+        try:
+            while not self._queue:
+                if self._error is not None:
+                    raise self._error
+                if self._is_closed:
+                    raise StopAsyncIteration
+                self._wake.clear()
+                await self._wake.wait()
+            return self._queue.popleft()
+        finally:
+            self._is_consumed = False
+
+
+def _message(reply: Reply) -> Any:
+    """Raises BinanceError where the reply is one."""
+    reply.raise_for_status()
+    if reply.status is not None and reply.status >= 400:
+        raise BinanceError(-reply.status, f"status {reply.status}, without an error message")
+    return reply.message

@@ -1,0 +1,73 @@
+"""What a connection to the WebSocket API is made with, checked once."""
+
+from __future__ import annotations
+
+import os
+import ssl as tls
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ...api.fix_keys import Signer, signer_of
+from ...api.ws_session import PATH, WsSession
+from ...route import Route
+from ...venue.environments import ws_api_url
+from ..settings import checked_key
+
+
+@dataclass(frozen=True)
+class Settings:
+    url: str
+    api_key: str | None  # a `Key`, which is not shown
+    signer: Signer | None
+    route: Route
+    open_timeout: float
+    reply_timeout: float
+    recv_window: float | None
+    max_queue: int
+    reconnect: bool
+
+    @property
+    def address(self) -> str:
+        return self.url + PATH
+
+    def new_session(self) -> WsSession:
+        return WsSession(self.api_key, self.signer, self.recv_window)
+
+
+def checked(
+    environment: str,
+    url: str | None,
+    api_key: str | None,
+    private_key: str | Path | bytes | Any | None,
+    password: str | bytes | None,
+    proxy: str | Literal[True] | None,
+    ssl: tls.SSLContext | None,
+    local_addr: tuple[str, int] | None,
+    open_timeout: float,
+    reply_timeout: float,
+    recv_window: float | None,
+    max_queue: int,
+    reconnect: bool,
+) -> Settings:
+    """ValueError, TypeError and MissingKey for what can't be. Keys are needed to sign only."""
+    for name, seconds in (("open_timeout", open_timeout), ("reply_timeout", reply_timeout)):
+        if not (isinstance(seconds, int | float) and seconds > 0):
+            raise ValueError(f"{name} is a positive number of seconds, not {seconds!r}")
+    if recv_window is not None and not 0 < recv_window <= 60:
+        raise ValueError(f"recv_window is up to 60 seconds, not {recv_window!r}")
+    if not (isinstance(max_queue, int) and max_queue > 0):
+        raise ValueError(f"max_queue is at least 1 event, not {max_queue!r}")
+    key = api_key or os.environ.get("BINANCE_API_KEY") or None
+    secret = private_key or os.environ.get("BINANCE_PRIVATE_KEY") or None
+    return Settings(
+        ws_api_url(environment, url),
+        None if key is None else checked_key(key),
+        None if secret is None else signer_of(secret, password),
+        Route(proxy, ssl, local_addr),
+        float(open_timeout),
+        float(reply_timeout),
+        recv_window,
+        max_queue,
+        reconnect,
+    )
