@@ -44,12 +44,12 @@ def _values(source: ir.Message) -> list[dict[str, Any]]:
     scaled: list[tuple[str, Source]] = []
     for field in source.block.fields:
         result.append({"name": field.name, "type": _given(field)})
-        if field.exponent:
+        if is_scaled(field):
             scaled.append((f"{field.name}_float", code("float | None")))
             scaled.append((f"{field.name}_decimal", code("Decimal | int | str | None")))
     for group in source.groups:
         result.append({"name": group.name, "type": _GROUP})
-        if any(field.exponent for field in group.block.fields):
+        if any(is_scaled(field) for field in group.block.fields):
             scaled.append((f"{group.name}_float", _GROUP))
     for each in source.data:
         text, other = code("str | Buffer | None"), code("Buffer | BaseMessage | None")

@@ -57,7 +57,7 @@ class Planner:
                 found = inner[facts["name"]]
                 level = self.level(facts["elements"], found.block, found.groups)
                 groups.append(Group(facts, self.big, level))
-                if any(s.exponent and s.ending == "float" for s in level.derived.values()):
+                if any(s.is_value and s.ending == "float" for s in level.derived.values()):
                     floats.append(facts["name"])
             elif "length_at" in facts:
                 data.append(Data(facts, self.big))
@@ -67,10 +67,14 @@ class Planner:
                     scales[facts["name"]] = facts["exponent"]
         taken = {each.facts["name"] for each in elements}
         derived = {}
-        for name, exponent in scales.items():
-            for ending in ("float", "decimal"):
-                scaling = Scaling(name, ending, exponent["field"], exponent["levels"])
+        for ending in ("float", "decimal"):
+            for name, exponent in scales.items():
+                negated = bool(exponent.get("negated"))
+                scaling = Scaling(name, ending, exponent["field"], exponent["levels"], negated)
                 derived[free(f"{name}_{ending}", taken)] = scaling
+            for name, (mantissa, power) in layout.decimals.items():
+                members = mantissa["name"], power["name"]
+                derived[free(f"{name}_{ending}", taken)] = Scaling(name, ending, members=members)
         for name in floats:
             derived[free(f"{name}_float", taken)] = Scaling(name, "float")
         return Level(tuple(fields), tuple(groups), tuple(data), layout, derived, self.version)

@@ -1,24 +1,20 @@
 """Values by their mantissas and exponents: what is given as ``price_float`` or ``price_decimal``.
 
 The encoder proper knows raw values only. Where it meets the name of a scaled value it raises
-`Derived`, and `unscaled` writes all values of the message anew: exactly, or not at all. A float
-stands for the shortest decimal that is read back as the same float, as its repr shows it.
+`Derived`, and `unscaled` writes all values of the message anew: exactly, or not at all (`exact`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..decode.scaling import to_decimal, to_float
-from ..errors import EncodeError
+from ..decode.scaling import to_decimal
+from .exact import Wanted, exactly, fitting, mantissa_of
 from .refusals import MISSING, refusal, unknown
-
-_FLOATING = (float, np.floating)
 
 
 class Derived(Exception):
@@ -29,23 +25,21 @@ class Scaling(NamedTuple):
     """What a derived name stands for: ``ending`` is ``float`` or ``decimal``.
 
     The exponent is the field ``exponent``, ``levels`` out from the mantissa's block; of a group,
-    whose ``exponent`` is None, those of its mantissas.
+    whose ``exponent`` is None, those of its mantissas. ``negated``: it counts decimals. Of a
+    composite ``members`` are the names of its mantissa and its exponent.
     """
 
     name: str
     ending: str
     exponent: str | None = None
     levels: int = 0
+    negated: bool = False
+    members: tuple[str, str] | None = None
 
-
-class _Wanted(NamedTuple):
-    """A scaled value: its number, and what it is in."""
-
-    slot: Any
-    scope: dict[str, Any]
-    path: str
-    given: Any
-    exact: Decimal | None
+    @property
+    def is_value(self) -> bool:
+        """Of a field, and not of the entries of a group."""
+        return self.exponent is not None or self.members is not None
 
 
 def unscaled(level: Any, values: Mapping[str, Any], fit: bool) -> dict[str, Any]:
@@ -72,7 +66,10 @@ def rescalable(
             continue
         mantissa = result.pop(scaling.name)
         if scaling.name not in instead and scaling.name not in replaced:
-            result[name] = to_decimal(mantissa, scopes[scaling.levels][scaling.exponent])
+            exponent = scopes[scaling.levels][scaling.exponent]
+            if scaling.negated and exponent is not None:
+                exponent = -exponent
+            result[name] = to_decimal(mantissa, exponent)
     exponents = _exponents(level)
     for group in level.groups:
         entries = [rescalable(group.level, each, {}, *scopes) for each in raw[group.name]]
@@ -95,7 +92,7 @@ def _exponents(level: Any, levels: int = 0) -> set[str]:
 class _Work:
     def __init__(self, fit: bool) -> None:
         self.fit = fit
-        self.wanted: list[tuple[_Wanted, tuple[int, str]]] = []
+        self.wanted: list[tuple[Wanted, tuple[int, str]]] = []
         # where an exponent is -> its scope, its slot and its path
         self.exponents: dict[tuple[int, str], tuple[dict[str, Any], Any, str]] = {}
         self.scopes: list[dict[str, Any]] = []  # kept, so that their ids stay theirs
@@ -121,7 +118,10 @@ class _Work:
                 continue
             if scaling.name in scope:
                 raise refusal(path + name, value, f"{scaling.name} is given in another way too")
-            if scaling.exponent is None:
+            if scaling.members is not None:
+                slot = level.fields[level.places[scaling.name]]
+                scope[scaling.name] = _composite(slot, scaling, value, path + name)
+            elif scaling.exponent is None:
                 scope[scaling.name] = self.group_floats(level, scaling.name, value, path + name)
             else:
                 scope[scaling.name] = None
@@ -179,7 +179,8 @@ class _Work:
         key = self.note_exponent(scaling, scopes)
         slot = level.fields[level.places[scaling.name]]
         exact = exactly(value, scaling.ending, path)
-        self.wanted.append((_Wanted(slot, scopes[0][1], path, value, exact), key))
+        wanted = Wanted(slot, scopes[0][1], path, value, exact, scaling.negated)
+        self.wanted.append((wanted, key))
 
     def group_floats(self, level: Any, name: str, value: Any, path: str) -> list[dict[str, Any]]:
         """The entries of ``bids_float`` as dicts in which mantissas have their scaled names."""
@@ -187,7 +188,7 @@ class _Work:
         names = {
             scaling.name: ending
             for ending, scaling in inner.derived.items()
-            if scaling.ending == "float" and scaling.exponent is not None
+            if scaling.ending == "float" and scaling.is_value
         }
         if isinstance(value, np.ndarray):
             if value.dtype.names is None or value.ndim != 1:
@@ -221,7 +222,7 @@ class _Work:
                         path, scope[slot.name], 'exponents="fit" chooses it: leave it out'
                     )
                 continue
-            scope[slot.name] = _fitting(values, slot, path)
+            scope[slot.name] = fitting(values, slot, path)
 
     def finish(self) -> None:
         for each, key in self.wanted:
@@ -234,7 +235,23 @@ class _Work:
                 power = index(exponent)
             except TypeError:
                 raise refusal(path, exponent, "an exponent is a whole number") from None
-            each.scope[each.slot.name] = _mantissa(each, power)
+            each.scope[each.slot.name] = mantissa_of(each, each.power(power))
+
+
+def _composite(slot: Any, scaling: Scaling, value: Any, path: str) -> dict[str, int] | None:
+    """A composite of mantissa and exponent; an exponent that is sent is the one that fits."""
+    exact = exactly(value, scaling.ending, path)
+    if exact is None:
+        return None
+    assert scaling.members is not None
+    members = {each.name: each for each in slot.members_of_it}
+    mantissa, exponent = (members[name] for name in scaling.members)
+    wanted = Wanted(mantissa, {}, path, value, exact)
+    constant = exponent.facts.get("constant")
+    if constant is not None:
+        return {mantissa.name: mantissa_of(wanted, index(constant))}
+    power = fitting([wanted], exponent, f"{path}.{exponent.name}")
+    return {mantissa.name: mantissa_of(wanted, power), exponent.name: power}
 
 
 def _entry(level: Any, names: Sequence[str], row: tuple[Any, ...]) -> dict[str, Any]:
@@ -249,6 +266,8 @@ def _entry(level: Any, names: Sequence[str], row: tuple[Any, ...]) -> dict[str, 
 def _raw(slot: Any, value: Any) -> Any:
     """A value of an array's, as dicts have it."""
     kind = slot.facts["kind"]
+    if kind == "composite" and not isinstance(value, tuple):
+        return value  # of a decimal, by its value
     if kind == "composite":
         members = [each for each in slot.members_of_it if each.size]
         pairs = zip(members, value, strict=True)
@@ -268,98 +287,3 @@ def _raw(slot: Any, value: Any) -> Any:
         return value
     is_nan = null is None and isinstance(value, float) and np.isnan(value)
     return None if is_nan or value == null else value
-
-
-def exactly(value: Any, ending: str, path: str) -> Decimal | None:
-    """The decimal that a value stands for; None for null (of floats NaN)."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        raise refusal(path, value, "a number is needed, not bool")
-    if ending == "float":
-        if isinstance(value, int | np.integer):
-            return Decimal(int(value))
-        if not isinstance(value, _FLOATING):
-            raise refusal(path, value, f"a float is needed, not {type(value).__name__}")
-        number = float(value)
-        if np.isnan(number):
-            return None
-        if np.isinf(number):
-            raise refusal(path, value, "there is no mantissa for it")
-        return Decimal(repr(number))
-    if isinstance(value, int | np.integer):
-        return Decimal(int(value))
-    if isinstance(value, _FLOATING):
-        raise refusal(path, value, "a Decimal is needed; a float goes under the name with _float")
-    try:
-        made = Decimal(value)
-    except (InvalidOperation, TypeError, ValueError):
-        raise refusal(path, value, "a Decimal is needed") from None
-    if not made.is_finite():
-        raise refusal(path, value, "there is no mantissa for it; null is None")
-    return made
-
-
-def parts(number: Decimal) -> tuple[int, int]:
-    """``mantissa`` and ``exponent`` with the shortest mantissa; zero has exponent 0."""
-    sign, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int)
-    text = "".join(map(str, digits))
-    short = text.rstrip("0")
-    if not short:
-        return 0, 0
-    mantissa = int(short)
-    return (-mantissa if sign else mantissa), exponent + len(text) - len(short)
-
-
-def _limits(slot: Any) -> tuple[int, int]:
-    if slot.facts["kind"] == "mantissa":
-        most = 2 ** (8 * slot.size - 1) - 1
-        return -most, most
-    return slot.least, slot.most
-
-
-def _mantissa(each: _Wanted, power: int) -> int:
-    assert each.exact is not None
-    short, exponent = parts(each.exact)
-    low, high = _limits(each.slot)
-    if short and exponent < power:
-        raise refusal(
-            each.path,
-            each.given,
-            f"10^{power} is too coarse for it; exponent {exponent} would do",
-        )
-    if short and exponent - power > 400:
-        raise refusal(each.path, each.given, f"it is too large for exponent {power}")
-    mantissa = short * 10 ** (exponent - power) if short else 0
-    if not low <= mantissa <= high:
-        would = f"exponent {exponent} would do" if low <= short <= high else "no exponent would do"
-        raise refusal(
-            each.path,
-            each.given,
-            f"with exponent {power} its mantissa is {mantissa}, outside {low} to {high}; {would}",
-        )
-    if isinstance(each.given, _FLOATING) and to_float(mantissa, power) != float(each.given):
-        raise refusal(each.path, each.given, f"exponent {power} has no mantissa for it")
-    return mantissa
-
-
-def _fitting(values: list[_Wanted], slot: Any, path: str) -> int:
-    """The exponent nearest to 0 with which all values are exact."""
-    powers = [parts(each.exact)[1] for each in values if each.exact]
-    common = min(powers, default=0)  # the coarsest with which all of them are whole
-    for power in dict.fromkeys((min(0, common), common)):
-        if slot.least <= power <= slot.most and all(_fits(each, power) for each in values):
-            return power
-    given = ", ".join(str(each.given) for each in values[:3])
-    raise refusal(path, MISSING, f"no exponent from {slot.least} to {slot.most} fits {given}")
-
-
-def _fits(each: _Wanted, power: int) -> bool:
-    if each.exact is None:
-        return True
-    try:
-        _mantissa(each, power)
-    except EncodeError:
-        return False
-    return True

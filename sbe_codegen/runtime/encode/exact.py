@@ -1,0 +1,132 @@
+"""The mantissa of a float or a decimal, and the exponent that fits: exact, or refused.
+
+A float stands for the shortest decimal that is read back as the same float, as its repr shows it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..decode.scaling import to_float
+from ..errors import EncodeError
+from .refusals import MISSING, refusal
+
+_FLOATING = (float, np.floating)
+
+
+class Wanted(NamedTuple):
+    """A scaled value: its number, and what it is in."""
+
+    slot: Any
+    scope: dict[str, Any]
+    path: str
+    given: Any
+    exact: Decimal | None
+    negated: bool = False
+
+    def power(self, exponent: int) -> int:
+        """The power of ten that an exponent stands for, and the other way round."""
+        return -exponent if self.negated else exponent
+
+
+def exactly(value: Any, ending: str, path: str) -> Decimal | None:
+    """The decimal that a value stands for; None for null (of floats NaN)."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        raise refusal(path, value, "a number is needed, not bool")
+    if ending == "float":
+        if isinstance(value, int | np.integer):
+            return Decimal(int(value))
+        if not isinstance(value, _FLOATING):
+            raise refusal(path, value, f"a float is needed, not {type(value).__name__}")
+        number = float(value)
+        if np.isnan(number):
+            return None
+        if np.isinf(number):
+            raise refusal(path, value, "there is no mantissa for it")
+        return Decimal(repr(number))
+    if isinstance(value, int | np.integer):
+        return Decimal(int(value))
+    if isinstance(value, _FLOATING):
+        raise refusal(path, value, "a Decimal is needed; a float goes under the name with _float")
+    try:
+        made = Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise refusal(path, value, "a Decimal is needed") from None
+    if not made.is_finite():
+        raise refusal(path, value, "there is no mantissa for it; null is None")
+    return made
+
+
+def parts(number: Decimal) -> tuple[int, int]:
+    """``mantissa`` and ``exponent`` with the shortest mantissa; zero has exponent 0."""
+    sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    text = "".join(map(str, digits))
+    short = text.rstrip("0")
+    if not short:
+        return 0, 0
+    mantissa = int(short)
+    return (-mantissa if sign else mantissa), exponent + len(text) - len(short)
+
+
+def _limits(slot: Any) -> tuple[int, int]:
+    if slot.facts["kind"] == "mantissa":
+        most = 2 ** (8 * slot.size - 1) - 1
+        return -most, most
+    return slot.least, slot.most
+
+
+def mantissa_of(each: Wanted, power: int) -> int:
+    assert each.exact is not None
+    short, exponent = parts(each.exact)
+    low, high = _limits(each.slot)
+    if short and exponent < power:
+        raise refusal(
+            each.path,
+            each.given,
+            f"10^{power} is too coarse for it; exponent {each.power(exponent)} would do",
+        )
+    if short and exponent - power > 400:
+        why = f"it is too large for exponent {each.power(power)}"
+        raise refusal(each.path, each.given, why)
+    mantissa = short * 10 ** (exponent - power) if short else 0
+    if not low <= mantissa <= high:
+        would = f"exponent {each.power(exponent)}" if low <= short <= high else "no exponent"
+        raise refusal(
+            each.path,
+            each.given,
+            f"with exponent {each.power(power)} its mantissa is {mantissa}, "
+            f"outside {low} to {high}; {would} would do",
+        )
+    if isinstance(each.given, _FLOATING) and to_float(mantissa, power) != float(each.given):
+        why = f"exponent {each.power(power)} has no mantissa for it"
+        raise refusal(each.path, each.given, why)
+    return mantissa
+
+
+def fitting(values: list[Wanted], slot: Any, path: str) -> int:
+    """The exponent nearest to 0 with which all values are exact."""
+    powers = [parts(each.exact)[1] for each in values if each.exact]
+    common = min(powers, default=0)  # the coarsest with which all of them are whole
+    negated = bool(values) and values[0].negated
+    for power in dict.fromkeys((min(0, common), common)):
+        exponent = -power if negated else power
+        if slot.least <= exponent <= slot.most and all(_fits(each, power) for each in values):
+            return exponent
+    given = ", ".join(str(each.given) for each in values[:3])
+    raise refusal(path, MISSING, f"no exponent from {slot.least} to {slot.most} fits {given}")
+
+
+def _fits(each: Wanted, power: int) -> bool:
+    if each.exact is None:
+        return True
+    try:
+        mantissa_of(each, power)
+    except EncodeError:
+        return False
+    return True
