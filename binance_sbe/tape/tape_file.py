@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -193,5 +194,9 @@ class TapeFile:
             self._disk.close(self.fd)
 
     def abandon(self) -> None:
-        """Leaves it without a footer: what is in it is whole."""
-        self._disk.close(self.fd)
+        """Leaves it without a footer: what is in it is whole, and is on the disk if that can be."""
+        try:
+            with contextlib.suppress(OSError):
+                self._disk.sync(self.fd)
+        finally:
+            self._disk.close(self.fd)

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,37 @@ def recorded(path: Path, disk: Disk) -> Any:
         recorder.flush(0.05)
     recorder.close()
     return recorder
+
+
+def test_what_was_written_before_a_failure_goes_to_the_disk(tmp_path: Path) -> None:
+    """Also where nothing else would say when: a power cut then takes nothing of it."""
+    synced: list[int] = []
+
+    class Counting(Faulty):
+        def sync(self, fd: int) -> None:
+            synced.append(os.fstat(fd).st_size)
+            super().sync(fd)
+
+    disk = Counting()
+    recorder = recorder_at(tmp_path, disk, batch_rows=10, durability="os")
+    give(recorder, trades(10))
+    wait(lambda: recorder.written_frames >= 8)
+    assert synced == []
+    (file,) = files(tmp_path)
+    whole = file.stat().st_size
+    disk.failing.add(disk.calls + 1)
+    give(recorder, trades(10, 11))
+    wait(lambda: disk.is_broken)
+    wait(lambda: synced != [])
+    assert synced[0] == whole
+    recorder.close()
+
+
+def wait(is_so: Any) -> None:
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def calls_of_a_run(path: Path) -> int:
