@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .api.websocket_api import RateLimit, Reply, unwrap
+from .feed.gaps import Gap
 from .feed.ws_api.connecting import connect
-from .feed.ws_api.connection import Connection, Gap
+from .feed.ws_api.connection import Connection
 
 __all__ = ["Connection", "Gap", "RateLimit", "Reply", "connect", "unwrap"]

@@ -6,6 +6,7 @@ Needs cryptography, the extra ``fix``.
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _HELP = "make one with 'openssl genpkey -algorithm ed25519 -out key.pem'"
 _LARGEST = 1 << 16  # bytes of a file that may be a key
+_SECRET = re.compile(r"[A-Za-z0-9+/=_\s-]{40,}")  # what may be the inside of one: not quoted
 
 
 class Signer:
@@ -55,6 +57,11 @@ def signer_of(key: object, password: str | bytes | None = None) -> Signer:
         return Signer(key)
     if isinstance(key, str) and "-----BEGIN" in key:
         return _of_pem(key.encode(), "the private key", password)
+    if isinstance(key, str) and _SECRET.fullmatch(key.strip()):
+        raise MissingKey(
+            "private_key is neither the path of a file nor PEM: a key begins with '-----BEGIN' and "
+            "has lines; give the path of its file"
+        )
     if isinstance(key, str | Path):
         return _of_pem(_read(Path(key)), shown(key, 200), password)
     if isinstance(key, bytes):
@@ -72,8 +79,8 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(_LARGEST)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:  # ValueError: NUL in the path
+        why = getattr(error, "strerror", None) or "it is no path"
         raise MissingKey(f"{shown(path, 200)}: the private key can't be read: {why}") from None
 
 

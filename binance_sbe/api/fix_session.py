@@ -26,6 +26,7 @@ from .fix_wire import SESSION_MESSAGES, Now, name_of, on_the_wire, signed_text
 LOGON_SECONDS = 10.0
 LOGOUT_SECONDS = 5.0
 MESSAGES, MESSAGE_SECONDS = 2000, 60.0  # the exchange's limit for market data
+MOST_KEPT = 1 << 16  # bytes of a damaged message
 _OWN_MESSAGES = 20  # of these, kept for heartbeats and the end
 _COMP_ID = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _CLOCK_MICROS = 1_000_000  # a difference of clocks that is worth a word
@@ -103,9 +104,11 @@ class Session:
     ) -> None:
         if not (isinstance(heartbeat, int) and 5 <= heartbeat <= 60):
             raise ValueError(f"heartbeat is 5 to 60 seconds, not {heartbeat!r}")
-        if recv_window is not None and not 0 < recv_window <= 60:
+        is_number = isinstance(recv_window, int | float)
+        if recv_window is not None and not (is_number and 0 < recv_window <= 60):
             raise ValueError(f"recv_window is up to 60 seconds, not {recv_window!r}")
-        if sender is not None and not _COMP_ID.fullmatch(sender):
+        is_text = isinstance(sender, str)
+        if sender is not None and not (is_text and _COMP_ID.fullmatch(sender)):
             raise ValueError(
                 f"sender is 1 to 8 letters, digits, '-' and '_', not '{shown(sender, 40)}'"
             )
@@ -230,6 +233,10 @@ class Session:
             self._fail(FixError(f"the byte stream is out of step: {error}"), now, events)
         return events
 
+    def abandon(self) -> None:
+        """Nothing more is sent or taken."""
+        self.state = "closed"
+
     def _is_over(self) -> bool:
         return self.state == "closed"
 
@@ -261,19 +268,18 @@ class Session:
         self._last_in, self._tested = now.seconds, None
         if header.sending_time > 0:
             self.clock_offset = header.sending_time - now.micros
-        try:
+        try:  # texts are decoded as they are read: they may be none
             message = fix_sbe.decode(frame)
+            if self.state == "logging on":
+                self._answer_to_logon(message, now, events)
+            else:
+                self._in_session(message, header, now, events)
         except DecodeError as error:
             if self.state == "logging on":
                 why = f"the answer to the logon can't be decoded: {error}"
                 self._fail(LogonRefused(why), now, events)
             else:
-                events.append(Damaged(error, header.seq_num, frame))
-            return
-        if self.state == "logging on":
-            self._answer_to_logon(message, now, events)
-        else:
-            self._in_session(message, header, now, events)
+                events.append(Damaged(error, header.seq_num, frame[:MOST_KEPT]))
 
     def _gap(self, number: int) -> FixError:
         if number < self.next_in:

@@ -69,7 +69,10 @@ def _precision(symbol: Any) -> Precision:
 def _step(mantissa: int, exponent: int | None) -> Decimal | None:
     if exponent is None or mantissa <= 0:
         return None
-    return to_decimal(mantissa, exponent).normalize()
+    while mantissa % 10 == 0 and exponent < 0:  # not by `normalize`, which may round
+        mantissa, exponent = mantissa // 10, exponent + 1
+    step: Decimal = to_decimal(mantissa * 10 ** max(exponent, 0), min(exponent, 0))
+    return step
 
 
 def _places(step: Decimal) -> int:

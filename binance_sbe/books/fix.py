@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import fix_sbe, spot_sbe, spot_stream
+from ..errors import FixError
 from ..feed.fix.account import DEPTH, TICKER
-from ..feed.fix.connection import MOST_DEPTH, Connection
+from ..feed.fix.connection import Connection
+from ..feed.fix.sessions import MOST_DEPTH
 from ..venue.streams import symbol_name
 from .book import Book
 
@@ -75,6 +78,7 @@ class FixBooks(Mapping[str, Book]):
         names = [symbol_name(each) for each in symbols]
         self.depth = depth
         self.broken: set[str] = set()
+        self._awaited: set[str] = set()  # those for which a snapshot was asked
         self._books = {name: Book(name, on_error="mark", **options) for name in names}
 
     def __getitem__(self, symbol: str) -> Book:
@@ -101,11 +105,19 @@ class FixBooks(Mapping[str, Book]):
                 changed = book.apply(as_diff(message, event_time))
             case _:
                 return None
+        name = book.symbol.lower()
+        if isinstance(message, fix_sbe.MarketDataSnapshot):
+            self._awaited.discard(name)
         if book.state == "live":
-            self.broken.discard(book.symbol.lower())
-        elif book.snapshots:
-            self.broken.add(book.symbol.lower())
+            self.broken.discard(name)
+        elif name not in self._awaited:
+            self.broken.add(name)
         return book if changed else None
+
+    def asked(self, symbol: str) -> None:
+        """A snapshot was asked for: until it comes the book is not in ``broken``."""
+        self._awaited.add(symbol)
+        self.broken.discard(symbol)
 
 
 async def follow(
@@ -123,6 +135,9 @@ async def follow(
     if both:
         raise ValueError(f"the book ticker of {both[0]} is subscribed to: use another session")
     books = FixBooks(*symbols, depth=depth, **options)
+    await session.unsubscribe(*symbols, kinds=DEPTH)  # so that a snapshot comes
+    for symbol in books:
+        books.asked(symbol)
     await session.subscribe(*symbols, kinds=DEPTH, depth=depth)
     async for message in session:
         book = books.take(message)
@@ -130,6 +145,7 @@ async def follow(
             yield book
         elif books.broken:
             for symbol in sorted(books.broken):
-                await session.unsubscribe(symbol, kinds=DEPTH)
-                await session.subscribe(symbol, kinds=DEPTH, depth=depth)
-            books.broken.clear()
+                books.asked(symbol)
+                with contextlib.suppress(FixError):  # the next session brings a snapshot
+                    await session.unsubscribe(symbol, kinds=DEPTH)
+                    await session.subscribe(symbol, kinds=DEPTH, depth=depth)

@@ -126,12 +126,7 @@ async def watch(options: argparse.Namespace, title: str) -> int:
         if options.seconds is not None:
             timer.call_later(options.seconds, ending.set)
         with at_signal(ending.set):
-            await session.subscribe(*options.symbols, kinds=kinds)
-            reading = asyncio.create_task(
-                _print_lines(session)
-                if options.json
-                else _show(session, _Market(list(options.symbols), title, session))
-            )
+            reading = asyncio.create_task(_read(session, options, kinds, title))
             waiting = asyncio.create_task(ending.wait())
             try:
                 await asyncio.wait([reading, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -142,6 +137,16 @@ async def watch(options: argparse.Namespace, title: str) -> int:
         if isinstance(found[0], Exception):
             raise found[0]
     return 0
+
+
+async def _read(
+    session: Connection, options: argparse.Namespace, kinds: list[str], title: str
+) -> None:
+    await session.subscribe(*options.symbols, kinds=kinds)
+    if options.json:
+        await _print_lines(session)
+    else:
+        await _show(session, _Market(list(options.symbols), title, session))
 
 
 async def _print_lines(session: Connection) -> None:
@@ -157,12 +162,14 @@ async def _show(session: Connection, market: _Market) -> None:
     with Screen(market) as screen:
         pause = REFRESH if screen.is_live else 1.0
         due = loop.time() + pause
-        async for message in session:
-            market.update(message)
-            if loop.time() >= due:
-                screen.refresh()
-                due = loop.time() + pause
-        screen.refresh()
+        try:
+            async for message in session:
+                market.update(message)
+                if loop.time() >= due:
+                    screen.refresh()
+                    due = loop.time() + pause
+        finally:
+            screen.refresh()
 
 
 async def doctor(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 import time
 from collections import deque
@@ -12,14 +13,25 @@ from typing import Any, TypeVar
 from sbe_codegen.runtime.tables.results import Batch
 
 from ... import fix_sbe
+from ...errors import FeedError
 from ..ledger import Ledger
 from .account import KINDS
-from .connection import MOST_DEPTH, Connection
+from .connection import Connection
 from .requests import Key
+from .sessions import MOST_DEPTH
 from .settings import Settings
 
 T = TypeVar("T")
+_USAGE = "with sync.fix_connect(...) as session:"
 _MOST = 1000  # messages that are taken over at a time
+
+
+async def _end_all() -> None:
+    """Cancels whatever the loop still does, and waits for that."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class BlockingConnection:
@@ -38,6 +50,8 @@ class BlockingConnection:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closing = threading.Lock()
+        self._gate = threading.Lock()  # held for a moment, where work is begun
+        self._is_over = self._is_left = False
 
     def __repr__(self) -> str:
         return f"<sync {self._connection!r}>" if self._connection else "<sync fix.Connection, new>"
@@ -61,40 +75,49 @@ class BlockingConnection:
         return await Connection(self._settings).__aenter__()
 
     def __exit__(self, *_: object) -> None:
+        self._is_left = True
         self.close()
 
     def close(self) -> None:
-        """Logs out, and waits until the exchange has answered, a few seconds at most."""
+        """Logs out, and waits until the exchange has answered, a few seconds at most.
+
+        May be called by any thread: who waits for a message sees the end, after what had come.
+        """
         with self._closing:  # by one thread after the other
-            if self._connection is not None and self._loop is not None and self._loop.is_running():
+            if self._connection is not None and not self._is_over:
                 self._call(self._connection.close())
             self._stop()
 
     def _stop(self) -> None:
         loop, thread = self._loop, self._thread
-        if loop is None or thread is None or loop.is_closed():
-            return
+        with self._gate:
+            if self._is_over or loop is None or thread is None:
+                return
+            self._is_over = True  # nothing more is begun
+        asyncio.run_coroutine_threadsafe(_end_all(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Does it in the loop's thread, and waits; what interrupts the waiting ends it."""
-        loop = self._loop
-        if loop is None or loop.is_closed():
-            work.close()
-            state = "closed" if loop is not None else "not open"
-            raise RuntimeError(f"this is {state}: write 'with sync.fix_connect(...) as session:'")
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+        with self._gate:
+            if self._is_over or self._loop is None:
+                work.close()
+                state = "closed" if self._is_over else "not open"
+                raise RuntimeError(f"this is {state}: write '{_USAGE}'")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise RuntimeError("this was closed meanwhile, by another thread") from None
         except BaseException:
             future.cancel()
             raise
 
     def _opened(self) -> Connection:
         if self._connection is None:
-            raise RuntimeError("this is not open: write 'with sync.fix_connect(...) as session:'")
+            raise RuntimeError(f"this is not open: write '{_USAGE}'")
         return self._connection
 
     # what it has
@@ -150,8 +173,16 @@ class BlockingConnection:
 
     def _next(self, until: float | None) -> tuple[Any, int] | None:
         """The next message; None at the end. TimeoutError when ``until`` is over."""
+        if self._is_left:
+            raise RuntimeError(f"this is closed: use it in its block, '{_USAGE}'")
         if not self._taken:
-            self._taken.extend(self._call(self._opened().several(_MOST, until)))
+            connection = self._opened()
+            try:
+                self._taken.extend(self._call(connection.several(_MOST, until)))
+            except RuntimeError:
+                if not self._is_over:
+                    raise
+                self._taken.extend(connection.left_over())
         if self._taken:
             return self._taken.popleft()
         if until is not None and time.monotonic() >= until:
@@ -179,4 +210,7 @@ class BlockingConnection:
                     found = self._next(until)
                 except TimeoutError:
                     break
+                except FeedError:  # what came before is handed over first
+                    yield collector.take()
+                    raise
             yield collector.take()

@@ -12,14 +12,13 @@ from sbe_codegen.runtime.tables.results import Batch
 
 from ... import fix_sbe
 from ...asynchronous import Asynchronous
+from ...errors import FeedError
 from ...venue.streams import symbol_name
 from ..ledger import Ledger
-from .account import KINDS
+from .account import DEPTH, KINDS
 from .link import Link
-from .requests import Key, checked_kinds, market_data_request
-from .sessions import Sessions
-
-MOST_DEPTH = 5000
+from .requests import Key, checked_kinds
+from .sessions import MOST_DEPTH, Sessions
 
 
 class Connection(Sessions, Asynchronous):
@@ -31,7 +30,8 @@ class Connection(Sessions, Asynchronous):
     subscribed before the first is left, and where a session is lost, a new one takes its place: for
     market data, that is; other roles end with FixError, unless ``reconnect=True``. Increments that
     came already are not handed on again (``repeated`` counts them), and ids that are missing are in
-    ``ledger.holes``. Messages that can't be decoded are in ``damaged``, the latest 1,000.
+    ``ledger.holes``; ``gaps`` says when there was no session. Messages that can't be decoded are in
+    ``damaged``, the latest 1,000.
     """
 
     _usage = "async with fix.connect(...) as session:"
@@ -98,31 +98,35 @@ class Connection(Sessions, Asynchronous):
         names = [symbol_name(each).upper() for each in symbols]
         if not names:
             raise ValueError("at least one symbol is needed, such as 'btcusdt'")
-        link = self._live()
-        wanted = {(name, kind): depth for name in names for kind in found}
-        fresh = {key: depth for key, depth in wanted.items() if key not in self._wanted}
-        self._wanted |= fresh
-        try:
-            await self._ask(link, fresh)
-        except BaseException:
-            for key in fresh:
-                if key not in link.requests.identities or not link.is_live:
-                    self._wanted.pop(key, None)
-            raise
+        async with self._changing:
+            link = self._live()
+            for name in names:
+                if DEPTH in found and self._wanted.get((name, DEPTH), depth) != depth:
+                    raise ValueError(f"depth of {name} is subscribed to: unsubscribe from it first")
+            wanted = {(name, kind): depth for name in names for kind in found}
+            fresh = {key: depth for key, depth in wanted.items() if key not in self._wanted}
+            self._wanted |= fresh
+            try:
+                await self._ask(link, fresh)
+            except BaseException:
+                for key in fresh:
+                    if key not in link.requests.identities or not link.is_live:
+                        self._wanted.pop(key, None)
+                raise
 
     async def unsubscribe(self, *symbols: str, kinds: str | Iterable[str] = KINDS) -> None:
         """The opposite of `subscribe`; what was sent before may still come."""
-        link = self._live()
-        for symbol in symbols:
-            name = symbol_name(symbol).upper()
-            for kind in checked_kinds(kinds):
-                self._wanted.pop((name, kind), None)
-                self._account.forget(name, kind)
-                identity = link.requests.identities.pop((name, kind), None)
-                if identity is not None:
-                    values = market_data_request(name, kind, MOST_DEPTH, identity, subscribe=False)
-                    await self._sent(link, fix_sbe.MarketDataRequest, values)
-                    link.requests.drop(identity)
+        keys = [
+            (symbol_name(symbol).upper(), kind)
+            for symbol in symbols
+            for kind in checked_kinds(kinds)
+        ]
+        async with self._changing:
+            link = self._live()
+            for key in keys:
+                await self._unasked(link, key)
+                self._wanted.pop(key, None)
+                self._account.forget(*key)
 
     async def instruments(self, symbol: str | None = None) -> fix_sbe.InstrumentList:
         """What is traded, with the steps of prices and quantities: of one symbol, or of all."""
@@ -211,6 +215,12 @@ class Connection(Sessions, Asynchronous):
             found.append(self._queue.popleft())
         return found
 
+    def left_over(self) -> list[tuple[Any, int]]:
+        """What came and nobody has taken; for a connection that is closed."""
+        found = list(self._queue)
+        self._queue.clear()
+        return found
+
     async def batches(
         self, *, max_messages: int = 10_000, max_delay: float = 0.1
     ) -> AsyncIterator[Batch]:
@@ -224,7 +234,12 @@ class Connection(Sessions, Asynchronous):
         collector = fix_sbe.Collector()
         until: float | None = None
         while True:
-            found = await self._next(until)
+            try:
+                found = await self._next(until)
+            except FeedError:
+                if len(collector):  # what came before is handed over first
+                    yield collector.take()
+                raise
             if found is not None:
                 collector.append(bytes(found[0]), found[1])
                 if until is None:

@@ -31,6 +31,11 @@ class Link:
         self.session: Session = settings.new_session()
         self.requests = Requests()
         self.is_wanted = True  # until somebody asks for its end
+        self.is_ending = False  # the exchange has announced its end
+        self.opened = time.monotonic()
+        self.last_ns = time.time_ns()  # when something came
+        # of a successor, while its predecessor goes on: messages, kinds of snapshots, times
+        self.held: list[tuple[Any, str | None, int]] = []
         self.logged_on: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settings = settings
         self._take = take
@@ -62,18 +67,21 @@ class Link:
 
     @property
     def is_live(self) -> bool:
-        return self.session.state == "live"
+        task = self._task
+        return self.session.state == "live" and task is not None and not task.done()
 
-    async def ended(self) -> None:
-        """Waits until it is over."""
+    async def ended(self, seconds: float | None = None) -> None:
+        """Waits until it is over, so long at most."""
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=seconds)
 
     def send(self, kind: Any, values: dict[str, Any]) -> int:
         """See `Session.send`."""
         writer = self._writer
         if writer is not None and writer.transport.get_write_buffer_size() > _MOST_UNSENT:
             raise FixError("the exchange does not read what is sent: the message was not sent")
+        if self._task is None or self._task.done():
+            raise FixError("nothing can be sent: the session is over")
         number = self.session.send(kind, values, now())
         self._flush()
         return number
@@ -95,6 +103,7 @@ class Link:
             await self._read(self._reader)
         except Exception as error:
             LOG.exception("%s: the FIX session failed", self._settings.place)
+            self.session.abandon()
             self._take(self, Failed(FixError(f"the session failed: {error!r}")))
         finally:
             self._hang_up()
@@ -110,6 +119,7 @@ class Link:
             except OSError:
                 events = self.session.end_of_stream(now())
             else:
+                self.last_ns = time.time_ns()
                 if data:
                     events = self.session.receive(data, now())
                 else:

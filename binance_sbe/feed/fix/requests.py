@@ -20,6 +20,7 @@ class Requests:
 
     def __init__(self) -> None:
         self.identities: dict[Key, str] = {}
+        self.refused: list[Key] = []  # that nobody was waiting for any more
         self._ids = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._snapshots: dict[str, deque[Key]] = {}  # by symbol: what its next snapshots are of
@@ -35,9 +36,10 @@ class Requests:
         self._sent[number] = identity
         return found
 
-    def subscribed(self, key: Key, identity: str) -> None:
+    def subscribed(self, key: Key, identity: str, number: int) -> None:
         """A subscription was asked for; those of books are answered by a snapshot."""
         self.identities[key] = identity
+        self._sent[number] = identity
         if key[1] != TRADE:
             self._snapshots.setdefault(key[0], deque()).append(key)
 
@@ -76,29 +78,37 @@ class Requests:
             case fix_sbe.LimitResponse():
                 return self._answer(message.req_id, message)
             case fix_sbe.MarketDataRequestReject():
-                return self._answer(message.md_req_id, self._refused(message))
+                keys = self._forget(message.md_req_id)
+                text = message.text or "without a reason"
+                names = [stream_name(*key) for key in keys]
+                refused = SubscriptionRefused("MarketDataRequest", names, message.error_code, text)
+                return self._not_subscribed(message.md_req_id, keys, refused)
             case fix_sbe.Reject():
                 identity = self._sent.get(message.ref_seq_num or 0)
                 if identity is None:
                     return False
+                keys = self._forget(identity)
                 text = f"{message.text or 'without a reason'} (code {message.error_code})"
-                return self._answer(identity, FixError(f"the exchange rejected a request: {text}"))
+                rejected = FixError(f"the exchange rejected a request: {text}")
+                return self._not_subscribed(identity, keys, rejected)
         return False
 
-    def _refused(self, message: Any) -> SubscriptionRefused:
-        """The subscription is forgotten, and no snapshot of it awaited."""
-        keys = [key for key, identity in self.identities.items() if identity == message.md_req_id]
+    def _not_subscribed(self, identity: str, keys: list[Key], error: Exception) -> bool:
+        """Tells who waits; where nobody does, the keys are in ``refused``."""
+        is_awaited = self._answer(identity, error)
+        if not is_awaited:
+            self.refused += keys
+        return is_awaited
+
+    def _forget(self, identity: str) -> list[Key]:
+        """A request was refused: what it was to subscribe to is not, and no snapshot is awaited."""
+        keys = [key for key, each in self.identities.items() if each == identity]
         for key in keys:
             del self.identities[key]
             waiting = self._snapshots.get(key[0])
             if waiting and key in waiting:
                 waiting.remove(key)
-        return SubscriptionRefused(
-            "MarketDataRequest",
-            [stream_name(*key) for key in keys],
-            message.error_code,
-            message.text or "without a reason",
-        )
+        return keys
 
     def snapshot(self, message: Any) -> str | None:
         """A snapshot came: the kind that it is of, and its request is answered."""

@@ -7,18 +7,39 @@ import time
 from collections import deque
 from typing import Any
 
+from sbe_codegen.runtime.errors import DecodeError
+
 from ... import fix_sbe
-from ...api.fix_session import Damaged, Event, Failed, LoggedOn, LoggedOut, Maintenance, Received
-from ...errors import FeedError, FixError, LogonRefused, SlowConsumer, Unreachable
+from ...api.fix_session import (
+    MOST_KEPT,
+    Damaged,
+    Event,
+    Failed,
+    LoggedOn,
+    LoggedOut,
+    Maintenance,
+    Received,
+)
+from ...errors import (
+    FeedError,
+    FixError,
+    LogonRefused,
+    SlowConsumer,
+    SubscriptionRefused,
+    Unreachable,
+)
 from ...logs import LOG
 from ...output import shown
-from .account import DEPTH, TRADE, Account
+from ..gaps import Gap
+from .account import DEPTH, TRADE, Account, kind_of
 from .link import Link, now
 from .requests import Key, market_data_request
 from .settings import Settings
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _GIVE_UP_SECONDS = 900.0
+_STABLE_SECONDS = 30.0  # a session that lived so long is followed by another at once
+MOST_DEPTH = 5000
 _SETTLE_SECONDS = 1.0  # in which trades of a successor begin
 _LOGOUT_SECONDS = 6.0
 _MOST_DAMAGED = 1000
@@ -29,6 +50,7 @@ class Sessions:
 
     def __init__(self, settings: Settings) -> None:
         self.damaged: deque[Damaged] = deque(maxlen=_MOST_DAMAGED)
+        self.gaps: list[Gap] = []
         self.sessions_count = 0
         self.is_deprecated = False
         self._settings = settings
@@ -40,6 +62,9 @@ class Sessions:
         self._queue: deque[tuple[Any, int]] = deque()
         self._wake = asyncio.Event()
         self._closing = asyncio.Lock()
+        self._changing = asyncio.Lock()  # of what is subscribed to, and of the session for it
+        self._feeding: Link | None = None  # whose messages are handed on
+        self._pause = _FIRST_PAUSE
         self._error: FeedError | None = None
         self._is_closed = self._is_consumed = False
 
@@ -83,6 +108,7 @@ class Sessions:
             await self._close_link(link)
             raise
         self.sessions_count += 1
+        link.opened = time.monotonic()
         return link
 
     # events
@@ -99,10 +125,11 @@ class Sessions:
             case Maintenance():
                 headline = shown(event.message.headline, 200)
                 LOG.info("%s: the exchange says: %s", self._settings.place, headline)
-                if self._settings.reconnect and link is self._link:
-                    self._begin_renewal("the exchange announced its end")
-                elif link is self._link:
+                link.is_ending = True
+                if not self._settings.reconnect:
                     self._put(event.message)
+                elif link is self._link:
+                    self._begin_renewal("the exchange announced its end")
             case LoggedOut():
                 said = event.text or "without a reason"
                 self._ended(link, FixError(f"the exchange ended the session: {said}"))
@@ -123,6 +150,10 @@ class Sessions:
             refused = error if isinstance(error, LogonRefused) else LogonRefused(str(error))
             link.logged_on.set_exception(refused)
             return
+        if link is self._feeding:  # its successor, if there is one, goes on
+            for other in self._links:
+                if other.is_live and other is not link:
+                    self._feed_from(other)
         if link is not self._link or not link.is_wanted or self._is_closed:
             return
         if not self._settings.reconnect:
@@ -137,33 +168,67 @@ class Sessions:
         self._wake.set()
 
     def _received(self, link: Link, event: Received) -> None:
-        message, at = event.message, time.time_ns()
-        if link.requests.take(message):
-            return
-        if isinstance(message, fix_sbe.MarketDataSnapshot):
-            if link.requests.snapshot(message) == DEPTH:
-                self._account.begin(message.symbol, message.last_book_update_id, at)
-        elif not self._account.is_new(message, at):
-            return
-        elif isinstance(message, fix_sbe.MarketDataRequestReject):
-            self._lost_subscriptions(link)
-        self._put(message)
+        try:
+            self._sort(link, event.message)
+        except DecodeError as error:  # of a text that is none
+            frame = bytes(event.message)[:MOST_KEPT]
+            self._take(link, Damaged(error, event.seq_num, frame))
 
-    def _lost_subscriptions(self, link: Link) -> None:
-        """What was refused after nobody waited for it any more."""
-        for key in [key for key in self._wanted if key not in link.requests.identities]:
+    def _sort(self, link: Link, message: Any) -> None:
+        """Answers go to who waits; what a successor brings waits while its predecessor goes on."""
+        is_answer = link.requests.take(message)
+        for key in link.requests.refused:
             LOG.warning("the exchange refused %s of %s", key[1], key[0])
-            del self._wanted[key]
-
-    def _put(self, message: Any) -> None:
-        if len(self._queue) >= self._settings.max_queue:
-            self._fail(SlowConsumer("the FIX session", len(self._queue)))
-            for link in self._links:
-                link.log_out("the consumer is too slow")
+            self._wanted.pop(key, None)
+        link.requests.refused.clear()
+        if is_answer:
             return
+        kind: str | None = None
+        if isinstance(message, fix_sbe.MarketDataSnapshot):
+            kind = link.requests.snapshot(message)
+        if link is not self._feeding:
+            if self._feeding is not None and self._feeding.is_live:
+                self._hold(link, message, kind)
+                return
+            self._feed_from(link)
+        self._hand_on(message, kind, time.time_ns())
+
+    def _hold(self, link: Link, message: Any, kind: str | None) -> None:
+        if len(link.held) >= self._settings.max_queue:
+            self._too_slow()
+        link.held.append((message, kind, time.time_ns()))
+
+    def _feed_from(self, link: Link) -> None:
+        """From now on the messages of this session are handed on, with those that waited."""
+        self._feeding = link
+        held, link.held = link.held, []
+        for message, kind, at in held:
+            self._hand_on(message, kind, at)
+
+    def _hand_on(self, message: Any, kind: str | None, at: int) -> None:
+        """A message of the session that feeds; ``kind`` is that of a snapshot."""
+        if isinstance(message, fix_sbe.MarketDataSnapshot):
+            if kind == DEPTH:
+                self._account.begin(message.symbol, message.last_book_update_id, at)
+        else:
+            kind = kind_of(message)
+            # what was on its way when it was unsubscribed from is in no account
+            is_counted = kind is not None and (message.symbol, kind) in self._wanted
+            if is_counted and not self._account.is_new(message, at):
+                return
+        self._put(message, at)
+
+    def _put(self, message: Any, at: int | None = None) -> None:
+        if len(self._queue) >= self._settings.max_queue:
+            self._too_slow()
         if self._error is None:
-            self._queue.append((message, time.time_ns()))
+            self._queue.append((message, time.time_ns() if at is None else at))
             self._wake.set()
+
+    def _too_slow(self) -> None:
+        self._fail(SlowConsumer("the FIX session", len(self._queue)))
+        for link in self._links:
+            link.log_out("the consumer is too slow")
 
     # renewal
 
@@ -175,77 +240,121 @@ class Sessions:
 
     def _renewed(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            wrong = (
-                error if isinstance(error, FeedError) else FixError(f"renewal failed: {error!r}")
-            )
-            self._fail(wrong)
+            if not isinstance(error, FeedError):
+                error = FixError(f"no new session: {error!r}")
+            self._fail(error)
 
     async def _renew(self) -> None:
         """Opens another session, subscribes, and leaves the one before; again until it succeeds."""
-        pause, until = _FIRST_PAUSE, time.monotonic() + _GIVE_UP_SECONDS
-        while True:
+        until = time.monotonic() + _GIVE_UP_SECONDS
+        while self._error is None:
             old = self._link
             assert old is not None
+            if time.monotonic() - old.opened < _STABLE_SECONDS:
+                await self._wait_a_while()
+            else:
+                self._pause = _FIRST_PAUSE
+            was_live = old.is_live
             try:
                 link = await self._succeeded()
             except (Unreachable, FixError, TimeoutError) as error:
-                is_dead = not old.is_live
-                if is_dead and (isinstance(error, LogonRefused) or time.monotonic() >= until):
+                is_refused = isinstance(error, LogonRefused) and error.code is not None
+                if not old.is_live and (is_refused or time.monotonic() >= until):
                     raise
                 LOG.warning("%s: no new session yet: %s", self._settings.place, error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                await self._wait_a_while()
                 continue
-            self._link = link
+            if not was_live:
+                self.gaps.append(Gap(old.last_ns, time.time_ns(), self._account.cause))
             if old.is_live:
                 await asyncio.sleep(_SETTLE_SECONDS)
                 await self._left(old)
             else:
                 await self._close_link(old)
-            if link.is_live:
+            if self._feeding is not link:
+                self._feed_from(link)
+            if link.is_live and not link.is_ending:
                 return
-            pause, until = _FIRST_PAUSE, time.monotonic() + _GIVE_UP_SECONDS
+            until = time.monotonic() + _GIVE_UP_SECONDS
+
+    async def _wait_a_while(self) -> None:
+        """So that an exchange that lets nobody stay is not asked all the time."""
+        await asyncio.sleep(self._pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     async def _succeeded(self) -> Link:
-        """A session that has all that is subscribed to."""
+        """A session that has all that is subscribed to, and is the one to ask from now on."""
         link = await self._opened()
         try:
-            await self._ask(link, dict(self._wanted))
+            await self._ask(link, dict(self._wanted), is_strict=False)
+            async with self._changing:
+                await self._catch_up(link)
+                self._link = link
         except BaseException:
             link.is_wanted = False
             await self._left(link)
             raise
         return link
 
+    async def _catch_up(self, link: Link) -> None:
+        """What was subscribed to and unsubscribed from since it was asked."""
+        identities = link.requests.identities
+        missing = {key: depth for key, depth in self._wanted.items() if key not in identities}
+        await self._ask(link, missing, is_strict=False)
+        for key in [key for key in identities if key not in self._wanted]:
+            await self._unasked(link, key)
+
     # asking
 
     async def _sent(self, link: Link, kind: Any, values: dict[str, Any]) -> int:
         """Sends as soon as the limit of messages allows."""
         while (wait := link.session.wait(now())) > 0 and link.is_live:
-            await asyncio.sleep(wait)
+            await link.ended(wait)
         return link.send(kind, values)
 
-    async def _ask(self, link: Link, wanted: dict[Key, int]) -> None:
-        """Subscribes, and waits for a snapshot of each book."""
-        answers: list[tuple[str, asyncio.Future[Any]]] = []
+    async def _ask(self, link: Link, wanted: dict[Key, int], *, is_strict: bool = True) -> None:
+        """Subscribes, and waits for a snapshot of each book.
+
+        Raises what is refused, or, where it is not strict, does without it and says so.
+        """
+        answers: dict[Key, tuple[str, asyncio.Future[Any]]] = {}
         try:
             for key, depth in wanted.items():
                 identity = link.requests.new_id()
                 values = market_data_request(*key, depth, identity, subscribe=True)
                 number = await self._sent(link, fix_sbe.MarketDataRequest, values)
-                link.requests.subscribed(key, identity)
+                link.requests.subscribed(key, identity, number)
                 if key[1] != TRADE:  # whose increments are the only answer
-                    answers.append((identity, link.requests.wait_for(identity, number)))
+                    answers[key] = identity, link.requests.wait_for(identity, number)
             found = await asyncio.gather(
-                *(self._answer(answer, "snapshot") for _, answer in answers),
+                *(self._answer(answer, "snapshot") for _, answer in answers.values()),
                 return_exceptions=True,
             )
-            for each in found:
-                if isinstance(each, BaseException):
-                    raise each
         finally:
-            for identity, _ in answers:
+            for identity, answer in answers.values():
                 link.requests.drop(identity)
+                if answer.done() and not answer.cancelled():
+                    answer.exception()  # which is told once
+        wrong = [each for each in found if isinstance(each, BaseException)]
+        if is_strict and wrong:
+            raise wrong[0]
+        if wrong and not link.is_live:
+            raise FixError(f"the session ended while it was subscribed: {wrong[0]}")
+        for key, each in zip(answers, found, strict=True):
+            if isinstance(each, BaseException):
+                LOG.warning("%s of %s: %s", key[1], key[0], each)
+            if isinstance(each, SubscriptionRefused):
+                self._wanted.pop(key, None)
+
+    async def _unasked(self, link: Link, key: Key) -> None:
+        """Unsubscribes."""
+        identity = link.requests.identities.get(key)
+        if identity is None:
+            return
+        values = market_data_request(*key, MOST_DEPTH, identity, subscribe=False)
+        await self._sent(link, fix_sbe.MarketDataRequest, values)
+        link.requests.identities.pop(key, None)
+        link.requests.drop(identity)
 
     async def _answer(self, answer: asyncio.Future[Any], what: str) -> Any:
         seconds = self._settings.reply_timeout

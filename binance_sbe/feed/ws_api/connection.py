@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from ... import spot_sbe
@@ -18,29 +17,22 @@ from ...errors import (
     FeedError,
     MissingKey,
     SlowConsumer,
-    Unreachable,
 )
 from ...logs import LOG
 from ...venue.streams import symbol_name
+from ..gaps import Gap
 from .link import Link
 from .settings import Settings
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _GIVE_UP_SECONDS = 900.0
+_STABLE_SECONDS = 30.0  # a connection that lived so long is followed by another at once
+_PASSING = (-1000, -1001, -1003, -1007, -1034)  # errors of the exchange's that pass
 _MOST_DAMAGED = 1000
 _NO_KEYS = (
     "this needs a signature: give api_key and private_key, or set BINANCE_API_KEY and "
     "BINANCE_PRIVATE_KEY"
 )
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A time in which events of user data may have been missed, ns since 1970."""
-
-    started_ns: int
-    ended_ns: int
-    cause: str
 
 
 class Connection(Asynchronous):
@@ -64,7 +56,8 @@ class Connection(Asynchronous):
         self._link: Link | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._logs_on = False
-        self._subscriptions = 0  # of user data
+        self._subscriptions: dict[int, int] = {}  # ids as the user has them -> as they are now
+        self._pause = _FIRST_PAUSE
         self._queue: deque[Any] = deque()
         self._wake = asyncio.Event()
         self._error: FeedError | None = None
@@ -132,7 +125,9 @@ class Connection(Asynchronous):
                 self._begin_renewal("the exchange announced its end")
         else:
             if isinstance(message, spot_sbe.EventStreamTerminatedEvent):
-                self._subscriptions = max(0, self._subscriptions - 1)
+                ended = message.subscription_id
+                known = self._subscriptions.items()
+                self._subscriptions = {mine: now for mine, now in known if now != ended}
             self._put(message)
 
     def _put(self, message: Any) -> None:
@@ -172,38 +167,52 @@ class Connection(Asynchronous):
 
     async def _renew(self, cause: str) -> None:
         """Another connection takes the place of this one; again until it succeeds."""
-        old = self._link
-        assert old is not None
-        started = old.last_ns
-        pause, until = _FIRST_PAUSE, time.monotonic() + _GIVE_UP_SECONDS
-        while True:
+        until = time.monotonic() + _GIVE_UP_SECONDS
+        while self._error is None:
+            old = self._link
+            assert old is not None
+            if time.monotonic() - old.opened < _STABLE_SECONDS:
+                await self._wait_a_while(0.0)
+            else:
+                self._pause = _FIRST_PAUSE
             try:
-                link = await self._opened()
-                try:
-                    if self._logs_on:
-                        await self._log_on(link)
-                    if old.is_open:  # nothing comes twice: it ends before events begin anew
-                        started = time.time_ns()
-                        await old.close()
-                    for _ in range(self._subscriptions):
-                        await self._subscribe(link)
-                except BaseException:
-                    await link.close()
-                    raise
-            except (Unreachable, FeedError, BinanceError) as error:
-                is_refused = isinstance(error, ConnectionRefused | BinanceError)
-                if is_refused or time.monotonic() >= until:
+                await self._replace(old, cause)
+            except (FeedError, BinanceError) as error:
+                if _is_final(error) or time.monotonic() >= until:
                     raise FeedError(f"no new connection: {error}") from None
                 LOG.warning("%s: no new connection yet: %s", self._settings.url, error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                await self._wait_a_while(getattr(error, "retry_after", None) or 0.0)
                 continue
-            if self._subscriptions:
-                self.gaps.append(Gap(started, time.time_ns(), cause))
-            self._link = link
-            if link.is_open:
+            if self._link is not None and self._link.is_open:
                 return
-            old, started = link, link.last_ns
+            until = time.monotonic() + _GIVE_UP_SECONDS
+
+    async def _wait_a_while(self, at_least: float) -> None:
+        """So that an exchange that lets nobody stay is not asked all the time."""
+        await asyncio.sleep(max(self._pause, min(at_least, _GIVE_UP_SECONDS)))
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    async def _replace(self, old: Link, cause: str) -> None:
+        """Opens a connection, logs it on, leaves the one before, and subscribes."""
+        link = await self._opened()
+        try:
+            if self._logs_on:
+                await self._log_on(link)
+            started = old.last_ns
+            if old.is_open:  # nothing comes twice: it ends before events begin anew
+                self._link = link  # what is asked from now on
+                await old.drained(self._settings.reply_timeout)
+                started = time.time_ns()
+                await old.close()
+            for mine in list(self._subscriptions):
+                self._subscriptions[mine] = await self._subscribe(link)
+        except BaseException:
+            self._link = old if old.is_open else self._link
+            await link.close()
+            raise
+        if self._subscriptions:
+            self.gaps.append(Gap(started, time.time_ns(), cause))
+        self._link = link
 
     # requests
 
@@ -217,7 +226,10 @@ class Connection(Asynchronous):
         Parameters that are None are left out. Raises BinanceError for an error of the exchange's,
         ConnectionLost where the connection ended meanwhile, and FeedError where no reply comes.
         """
-        return _message(await self.reply(method, **params))
+        found = _message(await self.reply(method, **params))
+        if method == "session.logout":
+            self._live().session.is_logged_on = self._logs_on = False
+        return found
 
     async def signed_request(self, method: str, **params: Any) -> Any:
         """The same with time and signature, which orders and accounts need. Raises MissingKey."""
@@ -244,10 +256,15 @@ class Connection(Asynchronous):
         return found
 
     async def subscribe_user_data(self) -> int:
-        """Subscribes to the events of the account of the key; returns the subscription's id."""
+        """Subscribes to the events of the account of the key; returns the subscription's id.
+
+        Events have the exchange's own id, which is another one after a connection was lost; this
+        one stays good for `unsubscribe_user_data`.
+        """
         found = await self._subscribe(self._live())
-        self._subscriptions += 1
-        return found
+        mine = found if found not in self._subscriptions else max(self._subscriptions) + 1
+        self._subscriptions[mine] = found
+        return mine
 
     async def _subscribe(self, link: Link) -> int:
         """By the session where it is logged on, and by a signature where it is not."""
@@ -259,9 +276,17 @@ class Connection(Asynchronous):
         return identity
 
     async def unsubscribe_user_data(self, subscription_id: int | None = None) -> None:
-        """Ends one subscription, or without an id all of them."""
-        await self.request("userDataStream.unsubscribe", subscriptionId=subscription_id)
-        self._subscriptions = 0 if subscription_id is None else max(0, self._subscriptions - 1)
+        """Ends one subscription, or without an id all of them. ValueError for one there is not."""
+        current = None
+        if subscription_id is not None:
+            if subscription_id not in self._subscriptions:
+                raise ValueError(f"there is no subscription {subscription_id!r}")
+            current = self._subscriptions[subscription_id]
+        await self.request("userDataStream.unsubscribe", subscriptionId=current)
+        if subscription_id is None:
+            self._subscriptions.clear()
+        else:
+            self._subscriptions.pop(subscription_id, None)
 
     # market data
 
@@ -322,6 +347,15 @@ class Connection(Asynchronous):
             return self._queue.popleft()
         finally:
             self._is_consumed = False
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether it would be refused again."""
+    if isinstance(error, BinanceError):
+        return error.code not in _PASSING
+    if isinstance(error, ConnectionRefused):
+        return 300 <= error.status < 500 and error.status not in (408, 418, 429)
+    return False
 
 
 def _message(reply: Reply) -> Any:

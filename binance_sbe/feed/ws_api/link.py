@@ -22,6 +22,7 @@ from .settings import Settings
 _MAX_FRAME = 16 << 20
 _CLOSE_SECONDS = 2.0
 _PING_SECONDS = 20.0
+_MOST_KEPT = 1 << 16  # bytes of a damaged frame
 _UNKNOWN = "whether the request was carried out is not known"
 
 
@@ -46,6 +47,7 @@ class Link:
         self.error: FeedError | None = None
         self.is_wanted = True
         self.last_ns = time.time_ns()  # when something came
+        self.opened = time.monotonic()
         self._settings = settings
         self._take = take
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
@@ -86,6 +88,12 @@ class Link:
             raise unreachable(settings.url, error) from None
         self._task = asyncio.create_task(self._run(), name="WebSocket API")
 
+    async def drained(self, seconds: float) -> None:
+        """Waits for the replies that are still to come, so long at most."""
+        waiting = list(self._waiting.values())
+        if waiting:
+            await asyncio.wait(waiting, timeout=seconds)
+
     @property
     def is_open(self) -> bool:
         return self._task is not None and not self._task.done()
@@ -123,7 +131,8 @@ class Link:
             self.error = FeedError(f"the connection failed: {error!r}")
             await self._socket.close()
         finally:
-            why = f"{self.error or 'closed'}: {_UNKNOWN}"
+            reason = getattr(self.error, "reason", "") or "it was closed"
+            why = f"{reason}: {_UNKNOWN}"
             for each in self._waiting.values():
                 if not each.done():
                     each.set_exception(ConnectionLost(None, why))
@@ -151,7 +160,7 @@ class Link:
                 self._take(self, message)
             case Undecodable() as damaged:
                 LOG.warning("%s: a frame is damaged: %s", self._settings.url, damaged.error)
-                self._take(self, damaged)
+                self._take(self, damaged._replace(frame=damaged.frame[:_MOST_KEPT]))
 
     async def close(self) -> None:
         self.is_wanted = False

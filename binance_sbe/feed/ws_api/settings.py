@@ -54,7 +54,8 @@ def checked(
     for name, seconds in (("open_timeout", open_timeout), ("reply_timeout", reply_timeout)):
         if not (isinstance(seconds, int | float) and seconds > 0):
             raise ValueError(f"{name} is a positive number of seconds, not {seconds!r}")
-    if recv_window is not None and not 0 < recv_window <= 60:
+    is_number = isinstance(recv_window, int | float)
+    if recv_window is not None and not (is_number and 0 < recv_window <= 60):
         raise ValueError(f"recv_window is up to 60 seconds, not {recv_window!r}")
     if not (isinstance(max_queue, int) and max_queue > 0):
         raise ValueError(f"max_queue is at least 1 event, not {max_queue!r}")

@@ -82,6 +82,7 @@ def test_user_data_come_and_come_again_after_every_fault(
     logs_on: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(connection, "_STABLE_SECONDS", 0.2)
     monkeypatch.setattr(link, "_PING_SECONDS", 0.3)
 
     async def work(server: WsApi, options: dict[str, Any]) -> None:
