@@ -21,7 +21,7 @@ from ..keys import Key, remember_key
 from ..output import shown
 from .fix import Splitter
 from .fix_keys import Signer
-from .fix_wire import SESSION_MESSAGES, Now, name_of, on_the_wire, signed_text
+from .fix_wire import SESSION_MESSAGES, Now, name_of, on_the_wire, signed_text, text_of
 
 LOGON_SECONDS = 10.0
 LOGOUT_SECONDS = 5.0
@@ -295,13 +295,13 @@ class Session:
                 if 5 <= message.heart_bt_int <= 60:
                     self.heartbeat = message.heart_bt_int
                 deprecated = bool(message.sbe_schema_id_version_deprecated)
-                events.append(LoggedOn(self.heartbeat, message.uuid, deprecated))
+                events.append(LoggedOn(self.heartbeat, text_of(message, "uuid"), deprecated))
             case fix_sbe.Reject():
-                said = f"the exchange refused the logon: {message.text or 'without a reason'}"
+                said = f"the exchange refused the logon: {_reason(message)}"
                 error = LogonRefused(said + self._clock_words(), message.error_code)
                 self._fail(error, now, events)
             case fix_sbe.Logout():
-                said = f"the exchange refused the logon: {message.text or 'without a reason'}"
+                said = f"the exchange refused the logon: {_reason(message)}"
                 self._fail(LogonRefused(said + self._clock_words()), now, events)
             case fix_sbe.News():
                 events.append(Maintenance(message))
@@ -319,15 +319,15 @@ class Session:
     def _in_session(self, message: Any, header: Any, now: Now, events: list[Event]) -> None:
         match message:
             case fix_sbe.TestRequest():
-                answer = fix_sbe.Heartbeat.encode(test_req_id=message.test_req_id or None)
-                self._write(answer, now)
+                asked = text_of(message, "test_req_id") or None
+                self._write(fix_sbe.Heartbeat.encode(test_req_id=asked), now)
             case fix_sbe.Heartbeat():
                 pass
             case fix_sbe.Logout():
                 if self.state == "live":
                     self._write(fix_sbe.Logout.encode(), now)
                 self.state = "closed"
-                events.append(LoggedOut(message.text or ""))
+                events.append(LoggedOut(text_of(message, "text")))
             case fix_sbe.News():
                 events.append(Maintenance(message))
             case fix_sbe.Logon() | fix_sbe.LogonAck():
@@ -373,3 +373,7 @@ class Session:
             self._write(fix_sbe.TestRequest.encode(test_req_id=f"t{next(self._tests)}"), now)
         elif now.seconds >= self._last_out + self.heartbeat:
             self._write(fix_sbe.Heartbeat.encode(), now)
+
+
+def _reason(message: Any) -> str:
+    return text_of(message, "text") or "without a reason"

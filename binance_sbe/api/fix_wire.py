@@ -6,6 +6,8 @@ import struct
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from sbe_codegen.runtime.errors import DecodeError
+
 from .. import fix_sbe
 from .fix import framed
 
@@ -45,3 +47,12 @@ def name_of(kind: Any) -> str:
     """The name of a message class, or of a message's class."""
     found: str = (kind if isinstance(kind, type) else type(kind)).__name__
     return found
+
+
+def text_of(message: Any, name: str) -> str:
+    """A text of a message that is to be shown, whatever its bytes are."""
+    try:
+        return getattr(message, name) or ""
+    except DecodeError:
+        raw: bytes = getattr(message, f"{name}_bytes")
+        return bytes(raw).decode("utf-8", "backslashreplace")

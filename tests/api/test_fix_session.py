@@ -167,6 +167,27 @@ def test_damage_within_a_message_ends_nothing_and_damage_of_the_stream_ends_all(
     assert made.receive(server.says(fix_sbe.News, headline="z"), at(1)) == []
 
 
+def test_texts_that_are_none_are_shown_as_bytes_and_end_nothing_else() -> None:
+    def bad(server: Server, kind: Any, **values: Any) -> bytes:
+        return server.frame(kind.encode(**values).replace(b"cafe", b"caf\xe9"))
+
+    made, server = live()
+    received, maintenance = made.receive(
+        server.frame(plainest(KINDS[5])) + bad(server, fix_sbe.News, headline="cafe"), at(1)
+    )
+    assert isinstance(received, Received)
+    assert isinstance(maintenance, Maintenance)
+    assert made.receive(bad(server, fix_sbe.TestRequest, test_req_id="cafe"), at(1)) == []
+    assert sent(made)[-1][1].test_req_id == r"caf\xe9"
+    assert made.receive(bad(server, fix_sbe.Logout, text="cafe"), at(1)) == [LoggedOut(r"caf\xe9")]
+    assert made.state == "closed"
+    made, server = session(), Server()
+    made.log_on(at(0))
+    (failed,) = made.receive(bad(server, fix_sbe.Reject, text="cafe", ref_msg_type="A"), at(0))
+    assert isinstance(failed, Failed)
+    assert r"caf\xe9" in str(failed.error)
+
+
 @given(st.data())
 def test_any_pieces_of_a_stream_bring_the_same(data: st.DataObject) -> None:
     made, server = live()
@@ -358,11 +379,19 @@ def test_what_is_no_key_is_named_and_not_quoted(tmp_path: Path) -> None:
         (locked, None, "is encrypted: give its password"),
         (locked, "wrong", "its password is wrong, or it is damaged"),
         (bytes(damaged), None, "it is damaged"),
+        (
+            b"".join(pem(KEY).splitlines()[1:-1]).decode(),
+            None,
+            "neither the path of a file nor PEM",
+        ),
+        ("k" * 64, None, "neither the path"),
+        ("a\0b", None, "it is no path"),
     ):
         with pytest.raises(MissingKey, match=said) as caught:
             signer_of(key, password)
         assert "hunter2" not in str(caught.value)
         assert "AAAA" not in str(caught.value)
+        assert not isinstance(key, str) or len(key) < 10 or key[:10] not in str(caught.value)
         assert caught.value.__cause__ is None
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...api.fix_session import Event, Failed, Session
+from ...api.fix_session import Event, Failed, LoggedOut, Session
 from ...api.fix_wire import Now
 from ...errors import FixError, Unreachable
 from ...logs import LOG
@@ -31,6 +31,7 @@ class Link:
         self.session: Session = settings.new_session()
         self.requests = Requests()
         self.is_wanted = True  # until somebody asks for its end
+        self._is_told = False  # that it is over
         self.is_ending = False  # the exchange has announced its end
         self.opened = time.monotonic()
         self.last_ns = time.time_ns()  # when something came
@@ -101,6 +102,8 @@ class Link:
         assert self._reader is not None
         try:
             await self._read(self._reader)
+            if not self._is_told:
+                self._take(self, Failed(FixError("the session is over")))
         except Exception as error:
             LOG.exception("%s: the FIX session failed", self._settings.place)
             self.session.abandon()
@@ -126,6 +129,7 @@ class Link:
                     events = self.session.end_of_stream(now())
             self._flush()
             for event in events:
+                self._is_told |= isinstance(event, Failed | LoggedOut)
                 self._take(self, event)
 
     def _hang_up(self) -> None:

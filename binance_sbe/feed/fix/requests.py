@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import fix_sbe
+from ...api.fix_wire import text_of
 from ...errors import FixError, SubscriptionRefused
 from .account import DEPTH, KINDS, TICKER, TRADE, stream_name
 
@@ -79,7 +80,7 @@ class Requests:
                 return self._answer(message.req_id, message)
             case fix_sbe.MarketDataRequestReject():
                 keys = self._forget(message.md_req_id)
-                text = message.text or "without a reason"
+                text = text_of(message, "text") or "without a reason"
                 names = [stream_name(*key) for key in keys]
                 refused = SubscriptionRefused("MarketDataRequest", names, message.error_code, text)
                 return self._not_subscribed(message.md_req_id, keys, refused)
@@ -88,7 +89,9 @@ class Requests:
                 if identity is None:
                     return False
                 keys = self._forget(identity)
-                text = f"{message.text or 'without a reason'} (code {message.error_code})"
+                text = (
+                    f"{text_of(message, 'text') or 'without a reason'} (code {message.error_code})"
+                )
                 rejected = FixError(f"the exchange rejected a request: {text}")
                 return self._not_subscribed(identity, keys, rejected)
         return False

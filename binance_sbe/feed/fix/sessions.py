@@ -20,6 +20,7 @@ from ...api.fix_session import (
     Maintenance,
     Received,
 )
+from ...api.fix_wire import text_of
 from ...errors import (
     FeedError,
     FixError,
@@ -123,7 +124,7 @@ class Sessions:
                 self.damaged.append(event)
                 LOG.warning("%s: a message is damaged: %s", self._settings.place, event.error)
             case Maintenance():
-                headline = shown(event.message.headline, 200)
+                headline = shown(text_of(event.message, "headline"), 200)
                 LOG.info("%s: the exchange says: %s", self._settings.place, headline)
                 link.is_ending = True
                 if not self._settings.reconnect:
