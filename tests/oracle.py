@@ -172,9 +172,7 @@ class Kind:
 
     def absent(self) -> bytes:
         """The bytes that a copy shows for a field that an older sender does not have."""
-        if self.tag in ("text", "char"):
-            return bytes(self.size)
-        return self.encode(None)
+        return bytes(self.size) if self.tag == "text" else self.encode(None)
 
     # what is to come out
 

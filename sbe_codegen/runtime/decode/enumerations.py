@@ -47,6 +47,7 @@ class SetTable:
         self.kind = kind
         self.facts = _facts(labels, metadata)
         self.facts["flags"] = kind
+        self.facts["named_null"] = null
         self.labels = dict(labels)
         self.null = null  # what no bits are, and its name, where the schema has one
         self.known: dict[int, Any] = {}

@@ -118,6 +118,9 @@ class Planner:
         for name, member in facts["flags"].__members__.items():
             labels.setdefault(name, int(member))
         names = list(facts["labels"].values())
+        named_null = facts.get("named_null")  # in a required field it is a value like any other
+        if named_null is not None:
+            labels.setdefault(named_null[1], named_null[0])
 
         def coded(value: Any) -> bytes:
             bits = bits_of(value, labels, names, facts["flags"])
