@@ -79,10 +79,10 @@ class Link:
     def send(self, kind: Any, values: dict[str, Any]) -> int:
         """See `Session.send`."""
         writer = self._writer
-        if writer is not None and writer.transport.get_write_buffer_size() > _MOST_UNSENT:
-            raise FixError("the exchange does not read what is sent: the message was not sent")
-        if self._task is None or self._task.done():
+        if self._task is None or self._task.done() or writer is None or writer.is_closing():
             raise FixError("nothing can be sent: the session is over")
+        if writer.transport.get_write_buffer_size() > _MOST_UNSENT:
+            raise FixError("the exchange does not read what is sent: the message was not sent")
         number = self.session.send(kind, values, now())
         self._flush()
         return number
