@@ -262,7 +262,8 @@ def test_whatever_fails_kept_and_lost_are_all_that_was_given(
     rows = [row for file in files(path) for row in rows_of(file)]
     told = sum(json.loads(row[3])["frames"] for row in rows if row[2] == Kind.HOLE)
     behind = count - 1 - places[-1] if places else count  # what nothing was written after
-    assert told == recorder.lost_frames - behind
+    # all that is lost before something else is told; of what is behind, what came to the disk
+    assert recorder.lost_frames - behind <= told <= recorder.lost_frames
     assert recorder.written_frames == len(kept)
     assert Tape(path, on_damage="skip").frames_count == len(kept)
     shutil.rmtree(path)
