@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -75,6 +76,7 @@ class Recorder(recording.Recorder):
             settings, disk, self._taking, self.identity, self._metadata, self._counters
         )
         self._is_closed = False
+        self._closing = threading.RLock()
         self._has_snapshots = False
 
     def __repr__(self) -> str:
@@ -138,18 +140,20 @@ class Recorder(recording.Recorder):
         return self._writer.flush(timeout) and self.failure is None
 
     def close(self) -> None:
-        """Ends the recording: waits until all is written. A second time it does nothing.
+        """Ends the recording: waits until all is written, whoever of several has begun to end it.
 
-        What the disk does not take now is lost, counted and logged.
+        What the disk does not take now is lost, counted and logged. Once it is over, nothing is
+        done.
         """
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self.detach()
-        lost = self.lost_frames
-        self._writer.close()
-        if self.lost_frames > lost:
-            LOG.error("%s: %d frames could not be written", self.path, self.lost_frames - lost)
+        with self._closing:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self.detach()
+            lost = self.lost_frames
+            self._writer.close()
+            if self.lost_frames > lost:
+                LOG.error("%s: %d frames could not be written", self.path, self.lost_frames - lost)
 
     # what the feed says (see `feed.recording`)
 

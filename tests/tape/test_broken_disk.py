@@ -100,6 +100,23 @@ def test_what_was_written_before_a_failure_goes_to_the_disk(tmp_path: Path) -> N
     recorder.close()
 
 
+def test_who_closes_second_waits_until_all_is_written(tmp_path: Path) -> None:
+    class Slow(Disk):
+        def sync(self, fd: int) -> None:
+            time.sleep(0.3)
+            super().sync(fd)
+
+    recorder = recorder_at(tmp_path, Slow(), batch_rows=10)
+    give(recorder, trades(25))
+    first = threading.Thread(target=recorder.close)
+    first.start()
+    wait(lambda: recorder._is_closed)
+    recorder.close()
+    assert len(frames_of(tmp_path)) == 25
+    assert Tape(tmp_path).verify().is_whole
+    first.join()
+
+
 def wait(is_so: Any) -> None:
     until = time.monotonic() + 10
     while not is_so():
