@@ -16,9 +16,9 @@ from .api.fix import (
     decode_many,
     framed,
 )
-from .api.fix_keys import Signer, signer_of
 from .api.fix_session import Session
 from .api.fix_wire import Now
+from .api.signing import Signer, signer_of
 from .feed.fix.connecting import connect
 from .feed.fix.connection import Connection
 

@@ -7,9 +7,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from binance_sbe import DecodeError, fix_sbe
-from binance_sbe.api.fix_keys import signer_of
 from binance_sbe.api.fix_session import Session
 from binance_sbe.api.fix_wire import Now, on_the_wire
+from binance_sbe.api.signing import signer_of
 
 KEY = Ed25519PrivateKey.generate()
 START = 1_790_000_000_000_000  # us since 1970

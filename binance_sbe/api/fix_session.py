@@ -20,8 +20,8 @@ from ..errors import FixError, FramingError, LogonRefused
 from ..keys import Key, remember_key
 from ..output import shown
 from .fix import Splitter
-from .fix_keys import Signer
 from .fix_wire import SESSION_MESSAGES, Now, name_of, on_the_wire, signed_text, text_of
+from .signing import Signer
 
 LOGON_SECONDS = 10.0
 LOGOUT_SECONDS = 5.0

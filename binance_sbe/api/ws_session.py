@@ -16,7 +16,7 @@ from sbe_codegen.runtime.errors import DecodeError
 
 from .. import spot_sbe
 from ..keys import Key, remember_key
-from .fix_keys import Signer
+from .signing import Signer
 from .websocket_api import RateLimit, Reply, unwrap
 
 PATH = "/ws-api/v3?" + urlencode(

@@ -15,7 +15,7 @@ from sbe_codegen.runtime.errors import DecodeError
 
 from .. import fix_sbe
 from ..api.decimals import decimal
-from ..api.fix_keys import signer_of
+from ..api.signing import signer_of
 from ..errors import ARGUMENTS, CLOCK, NO_ROUTE, REFUSED, FeedError, LogonRefused, exit_code
 from ..feed.fix.account import KINDS
 from ..feed.fix.connecting import connect

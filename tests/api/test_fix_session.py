@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from binance_sbe import EncodeError, MissingKey, fix_sbe
 from binance_sbe.api.fix import Splitter
-from binance_sbe.api.fix_keys import signer_of
 from binance_sbe.api.fix_session import (
     Damaged,
     Failed,
@@ -28,6 +27,7 @@ from binance_sbe.api.fix_session import (
     Session,
 )
 from binance_sbe.api.fix_wire import SESSION_MESSAGES, signed_text
+from binance_sbe.api.signing import signer_of
 from binance_sbe.errors import FixError, LogonRefused
 
 KINDS = list(fix_sbe.MESSAGES.values())

@@ -7,8 +7,8 @@ import ssl as tls
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...api.fix_keys import Signer, signer_of
 from ...api.fix_session import Session
+from ...api.signing import Signer, signer_of
 from ...route import Route
 from ...venue.environments import fix_address
 from ..settings import checked_key

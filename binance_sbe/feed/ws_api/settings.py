@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ...api.fix_keys import Signer, signer_of
+from ...api.signing import Signer, signer_of
 from ...api.ws_session import PATH, WsSession
 from ...route import Route
 from ...venue.environments import ws_api_url

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.server import serve
 
 from binance_sbe import spot_sbe, ws_api
-from binance_sbe.api.fix_keys import signer_of
+from binance_sbe.api.signing import signer_of
 from binance_sbe.api.ws_session import Answered, Happened, Undecodable, WsSession
 from binance_sbe.errors import (
     BinanceError,
