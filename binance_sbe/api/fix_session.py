@@ -20,8 +20,16 @@ from ..errors import FixError, FramingError, LogonRefused
 from ..keys import Key, remember_key
 from ..output import shown
 from .fix import Splitter
-from .fix_wire import SESSION_MESSAGES, Now, name_of, on_the_wire, signed_text, text_of
-from .signing import Signer
+from .fix_wire import (
+    SESSION_MESSAGES,
+    Now,
+    name_of,
+    on_the_wire,
+    reason_of,
+    signed_text,
+    text_of,
+)
+from .signing import Signer, check_recv_window
 
 LOGON_SECONDS = 10.0
 LOGOUT_SECONDS = 5.0
@@ -104,9 +112,7 @@ class Session:
     ) -> None:
         if not (isinstance(heartbeat, int) and 5 <= heartbeat <= 60):
             raise ValueError(f"heartbeat is 5 to 60 seconds, not {heartbeat!r}")
-        is_number = isinstance(recv_window, int | float)
-        if recv_window is not None and not (is_number and 0 < recv_window <= 60):
-            raise ValueError(f"recv_window is up to 60 seconds, not {recv_window!r}")
+        check_recv_window(recv_window)
         is_text = isinstance(sender, str)
         if sender is not None and not (is_text and _COMP_ID.fullmatch(sender)):
             raise ValueError(
@@ -297,11 +303,11 @@ class Session:
                 deprecated = bool(message.sbe_schema_id_version_deprecated)
                 events.append(LoggedOn(self.heartbeat, text_of(message, "uuid"), deprecated))
             case fix_sbe.Reject():
-                said = f"the exchange refused the logon: {_reason(message)}"
+                said = f"the exchange refused the logon: {reason_of(message)}"
                 error = LogonRefused(said + self._clock_words(), message.error_code)
                 self._fail(error, now, events)
             case fix_sbe.Logout():
-                said = f"the exchange refused the logon: {_reason(message)}"
+                said = f"the exchange refused the logon: {reason_of(message)}"
                 self._fail(LogonRefused(said + self._clock_words()), now, events)
             case fix_sbe.News():
                 events.append(Maintenance(message))
@@ -373,7 +379,3 @@ class Session:
             self._write(fix_sbe.TestRequest.encode(test_req_id=f"t{next(self._tests)}"), now)
         elif now.seconds >= self._last_out + self.heartbeat:
             self._write(fix_sbe.Heartbeat.encode(), now)
-
-
-def _reason(message: Any) -> str:
-    return text_of(message, "text") or "without a reason"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -27,6 +28,11 @@ class Now(NamedTuple):
 
     seconds: float
     micros: int
+
+
+def now() -> Now:
+    """By this machine's clocks."""
+    return Now(time.monotonic(), time.time_ns() // 1000)
 
 
 def on_the_wire(message: bytes, seq_num: int, micros: int) -> bytes:
@@ -56,3 +62,8 @@ def text_of(message: Any, name: str) -> str:
     except DecodeError:
         raw: bytes = getattr(message, f"{name}_bytes")
         return bytes(raw).decode("utf-8", "backslashreplace")
+
+
+def reason_of(message: Any) -> str:
+    """Why something is refused, by the text of a message."""
+    return text_of(message, "text") or "without a reason"

@@ -1,4 +1,4 @@
-"""The private key of a FIX session: Ed25519, from a PEM file, and never shown.
+"""The private key that signs: Ed25519, from a PEM file, and never shown.
 
 Needs cryptography, the extra ``fix``.
 """
@@ -73,6 +73,12 @@ def signer_of(key: object, password: str | bytes | None = None) -> Signer:
         )
     kind = type(key).__name__
     raise MissingKey(f"a private key is Ed25519, as PEM or as a key of cryptography, not {kind}")
+
+
+def check_recv_window(seconds: object) -> None:
+    """ValueError for what can't be how long after its time a signed message is still taken."""
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds <= 60):
+        raise ValueError(f"recv_window is up to 60 seconds, not {seconds!r}")
 
 
 def _read(path: Path) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from ..errors import ARGUMENTS, CLOCK, NO_ROUTE, REFUSED, FeedError, LogonRefuse
 from ..feed.fix.account import KINDS
 from ..feed.fix.connecting import connect
 from ..feed.fix.connection import Connection
+from ..feed.settings import private_key_of
 from ..output import complain, say, say_json
 from ..venue.environments import fix_address
 from .screen import REFRESH, Screen, cell, fitted
@@ -180,7 +180,7 @@ async def doctor(options: argparse.Namespace) -> int:
             where.get("environment", "prod"), "market_data", where["url"]
         )
         try:
-            signer_of(where["private_key"] or _of_environment())
+            signer_of(private_key_of(where["private_key"]))
             say("key: an Ed25519 private key")
             async with connect(**where, reconnect=False) as session:
                 say(f"host: {host}, port {port}{', TLS' if is_secure else ''}")
@@ -199,10 +199,6 @@ async def doctor(options: argparse.Namespace) -> int:
             complain(f"{step}: {error}")
             return code
     return 0
-
-
-def _of_environment() -> str | None:
-    return os.environ.get("BINANCE_PRIVATE_KEY") or None
 
 
 def _offset(offset: int | None) -> str:

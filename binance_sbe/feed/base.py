@@ -21,7 +21,7 @@ from .intake.handlers import FrameHandler
 from .intake.stats import Stats
 from .ledger import Ledger
 from .recording import NOBODY, Recorder
-from .settings import Settings
+from .settings import Settings, check_batching
 
 
 @dataclass(frozen=True)
@@ -169,10 +169,7 @@ class BaseFeed:
 
     def _batch_size(self, max_messages: int, max_delay: float) -> int:
         """Checks what `batches` was asked for."""
-        if max_messages < 1:
-            raise ValueError(f"max_messages is at least 1, not {max_messages}")
-        if not max_delay >= 0:
-            raise ValueError(f"max_delay is a number of seconds, not {max_delay}")
+        check_batching(max_messages, max_delay)
         return min(max_messages, self._backlog.limit)
 
 

@@ -51,9 +51,8 @@ class Settings:
         times |= {f"stream_timeout of {kind}": each for kind, each in self.stream_timeout.items()}
         for name, seconds in times.items():
             may_be_none = name == "give_up_after" or name.startswith("stream")
-            is_time = isinstance(seconds, int | float) and seconds > 0
-            if not is_time and not (seconds is None and may_be_none):
-                raise ValueError(f"{name} is a positive number of seconds, not {seconds!r}")
+            if not (seconds is None and may_be_none):
+                check_seconds(name, seconds)
 
 
 def checked_key(given: str | None) -> str:
@@ -69,6 +68,25 @@ def checked_key(given: str | None) -> str:
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
     return remember_key(key)
+
+
+def private_key_of(given: object) -> object:
+    """What was given, or else the path in BINANCE_PRIVATE_KEY; None where there is neither."""
+    return (os.environ.get("BINANCE_PRIVATE_KEY") or None) if given is None else given
+
+
+def check_seconds(name: str, seconds: object) -> None:
+    """ValueError for what is no positive number of seconds."""
+    if not (isinstance(seconds, int | float) and seconds > 0):
+        raise ValueError(f"{name} is a positive number of seconds, not {seconds!r}")
+
+
+def check_batching(max_messages: int, max_delay: float) -> None:
+    """ValueError for batches of nothing, or that are over before they begin."""
+    if max_messages < 1:
+        raise ValueError(f"max_messages is at least 1, not {max_messages}")
+    if not max_delay >= 0:
+        raise ValueError(f"max_delay is a number of seconds, not {max_delay}")
 
 
 def warn_of_transport(transport: str | None) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from .. import fix_sbe
-from ..api.fix_wire import Now
+from ..api.fix_wire import Now, now
 from ..asynchronous import Asynchronous
 from .fix_keys import Certified, certified, new_key
 from .fix_peer import Peer
@@ -27,10 +26,6 @@ _TICK_SECONDS = 0.25
 _NEWS_SECONDS = 1.0  # from the first News to the Logout
 _MOST_UNSENT = 64 << 20
 _READ = 1 << 16
-
-
-def _now() -> Now:
-    return Now(time.monotonic(), time.time_ns() // 1000)
 
 
 class _Client:
@@ -133,7 +128,7 @@ class FixAcceptor(Asynchronous):
                 if not data:
                     break
                 if not client.is_mute:
-                    peer.receive(data, _now())
+                    peer.receive(data, now())
                 client.flush()
         except OSError:
             pass
@@ -148,13 +143,13 @@ class FixAcceptor(Asynchronous):
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             for client in list(self._clients):
-                client.peer.tick(_now())
+                client.peer.tick(now())
                 client.flush()
 
     def _publish(self, event: Any) -> None:
-        now = _now()
+        at = now()
         for client in list(self._clients):
-            client.peer.publish(event, now)
+            client.peer.publish(event, at)
             client.flush()
 
     def inflict(self, fault: str) -> bool:
@@ -164,7 +159,7 @@ class FixAcceptor(Asynchronous):
         usable = [each for each in self._clients if each.peer.is_live and not each.is_mute]
         if not usable:
             return False
-        client, now = self._random.choice(usable), _now()
+        client, at = self._random.choice(usable), now()
         peer = client.peer
         match fault:
             case "sequence":
@@ -174,12 +169,12 @@ class FixAcceptor(Asynchronous):
             case "silence":
                 client.is_mute = True
             case "news":
-                peer.news(now)
+                peer.news(at)
                 self._later(self._end(client, "going away"))
             case "logout":
-                peer.end("going away", now)
+                peer.end("going away", at)
             case "partial":
-                peer.news(now)
+                peer.news(at)
                 data = peer.to_send()
                 client.writer.write(data[: self._random.randrange(1, len(data))])
                 client.writer.close()
@@ -187,7 +182,7 @@ class FixAcceptor(Asynchronous):
             case "cut":
                 client.writer.transport.abort()
             case "damage":
-                self._damage(peer, now)
+                self._damage(peer, at)
         client.flush()
         return True
 
@@ -201,5 +196,5 @@ class FixAcceptor(Asynchronous):
     async def _end(self, client: _Client, text: str) -> None:
         await asyncio.sleep(_NEWS_SECONDS)
         if client.peer.is_live:
-            client.peer.end(text, _now())
+            client.peer.end(text, now())
             client.flush()

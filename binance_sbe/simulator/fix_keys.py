@@ -1,7 +1,9 @@
-"""Keys and certificates of local FIX servers, made anew each time. Needs cryptography."""
+"""Keys, certificates and signatures of local servers. Needs cryptography."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime
 import ipaddress
 import ssl
@@ -10,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
@@ -30,6 +33,15 @@ class Certified(NamedTuple):
 def new_key() -> Ed25519PrivateKey:
     """A private key as the exchange wants them."""
     return Ed25519PrivateKey.generate()
+
+
+def is_signed(key: Ed25519PublicKey, signature: str, text: bytes) -> bool:
+    """Whether a signature in base64 is of this text, with the private half of the key."""
+    try:
+        key.verify(base64.b64decode(signature, validate=True), text)
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
 
 
 def certified(*hosts: str) -> Certified:

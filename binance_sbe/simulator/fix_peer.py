@@ -5,8 +5,6 @@ It has no order book of its own and fills no order: a NewOrderSingle is acknowle
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from ..api.fix import Splitter
 from ..api.fix_wire import Now, name_of, on_the_wire, signed_text
 from ..errors import FramingError
 from .events import BestBidAsk, Depth, Diff, Trades
+from .fix_keys import is_signed
 from .market import Market
 
 if TYPE_CHECKING:
@@ -30,13 +29,13 @@ _MOST_STREAMS = 1000
 class Peer:
     """``is_closed`` says that the connection is to end once what `to_send` gives is written.
 
-    ``key`` checks signatures; None lets any in. ``senders`` are names that other sessions have.
+    ``key`` checks signatures. ``senders`` are names that other sessions have.
     """
 
     def __init__(
         self,
         markets: Mapping[str, Market],
-        key: Ed25519PublicKey | None,
+        key: Ed25519PublicKey,
         api_keys: Container[str] | None,
         senders: Callable[[], Container[str]],
         is_deprecated: bool = False,
@@ -44,7 +43,7 @@ class Peer:
         self.is_closed = False
         self.is_live = False
         self.sender = ""
-        self.subscriptions: dict[str, tuple[frozenset[str], str, int]] = {}
+        self.subscriptions: dict[str, tuple[frozenset[str], str]] = {}
         self.received: list[Any] = []  # what a client sent within its session
         self.next_out = self.next_in = 1
         self._markets = markets
@@ -156,18 +155,10 @@ class Peer:
         return None
 
     def _is_signed(self, message: Any, header: Any) -> bool:
-        if self._key is None:
-            return True
-        from cryptography.exceptions import InvalidSignature
-
         text = signed_text(
             message.sender_comp_id, message.target_comp_id, header.seq_num, header.sending_time
         )
-        try:
-            self._key.verify(base64.b64decode(message.raw_data, validate=True), text)
-        except (InvalidSignature, binascii.Error, ValueError):
-            return False
-        return True
+        return is_signed(self._key, message.raw_data, text)
 
     def _in_session(self, message: Any, header: Any, now: Now) -> None:
         match message:
@@ -217,7 +208,7 @@ class Peer:
             if types == {fix_sbe.MdEntryType.TRADE}
             else ("book_ticker" if depth == 1 else "depth")
         )
-        self.subscriptions[identity] = frozenset(symbols), kind, depth
+        self.subscriptions[identity] = frozenset(symbols), kind
         if kind != "trade":
             for symbol in symbols:
                 self.write(snapshot(self._markets[symbol.lower()].depth(0, depth)), now)
@@ -258,9 +249,9 @@ class Peer:
         if not self.is_live:
             return
         kind = {Trades: "trade", BestBidAsk: "book_ticker", Diff: "depth"}.get(type(event))
-        for symbols, wanted, depth in self.subscriptions.values():
+        for symbols, wanted in self.subscriptions.values():
             if wanted == kind and event.symbol in symbols:
-                self.write(increment(event, depth), now)
+                self.write(increment(event), now)
 
     def tick(self, now: Now) -> None:
         """Heartbeats, and the end of clients that say nothing."""
@@ -287,7 +278,7 @@ def snapshot(depth: Depth) -> bytes:
     )
 
 
-def increment(event: Any, depth: int) -> bytes:
+def increment(event: Any) -> bytes:
     """An event as an increment; a quantity of 0 is null, which deletes the level."""
     head = {
         "price_exponent": event.price_exponent, "qty_exponent": event.qty_exponent,

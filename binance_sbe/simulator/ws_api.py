@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import json
 import time
@@ -24,7 +22,7 @@ from .. import spot_sbe
 from ..asynchronous import Asynchronous
 from ..serving.rest import Refusal, error_response
 from .exchange_info import exchange_info
-from .fix_keys import new_key
+from .fix_keys import is_signed, new_key
 from .market import Market
 from .server import Exchange
 
@@ -214,8 +212,6 @@ class WsApi(Asynchronous):
         )  # fmt: skip
 
     def _check_signature(self, params: Params) -> None:
-        from cryptography.exceptions import InvalidSignature
-
         given = dict(params)
         signature = str(given.pop("signature", ""))
         if self._api_keys is not None and given.get("apiKey") not in self._api_keys:
@@ -225,10 +221,8 @@ class WsApi(Asynchronous):
         if not -1000 <= late <= window:
             raise Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
         text = "&".join(f"{name}={given[name]}" for name in sorted(given))
-        try:
-            self._public.verify(base64.b64decode(signature, validate=True), text.encode())
-        except (InvalidSignature, binascii.Error, ValueError):
-            raise Refusal(-1022, "Signature for this request is not valid.") from None
+        if not is_signed(self._public, signature, text.encode()):
+            raise Refusal(-1022, "Signature for this request is not valid.")
 
     def _subscribed(self, client: _Client) -> bytes:
         identity = self._next_subscription

@@ -54,11 +54,8 @@ class Account:
         """It was unsubscribed from."""
         self._last.pop((symbol, kind), None)
 
-    def is_new(self, message: Any, now_ns: int) -> bool:
+    def is_new(self, message: Any, kind: str, now_ns: int) -> bool:
         """Whether an increment is to be handed on; what is missing before it is noted."""
-        kind = kind_of(message)
-        if kind is None:
-            return True
         first, last = _ids(message, kind)
         if last < first:  # trades without an entry
             return True

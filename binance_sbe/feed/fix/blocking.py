@@ -15,6 +15,7 @@ from sbe_codegen.runtime.tables.results import Batch
 from ... import fix_sbe
 from ...errors import FeedError
 from ..ledger import Ledger
+from ..settings import check_batching
 from .account import KINDS
 from .connection import Connection
 from .requests import Key
@@ -196,8 +197,7 @@ class BlockingConnection:
 
     def batches(self, *, max_messages: int = 10_000, max_delay: float = 0.1) -> Iterator[Batch]:
         """See `fix.Connection.batches`."""
-        if max_messages < 1 or max_delay < 0:
-            raise ValueError("max_messages is at least 1, and max_delay at least 0 seconds")
+        check_batching(max_messages, max_delay)
         while (first := self._next(self._deadline())) is not None:
             collector = fix_sbe.Collector()
             found: tuple[Any, int] | None = first

@@ -15,6 +15,7 @@ from ...asynchronous import Asynchronous
 from ...errors import FeedError
 from ...venue.streams import symbol_name
 from ..ledger import Ledger
+from ..settings import check_batching
 from .account import DEPTH, KINDS
 from .link import Link
 from .requests import Key, checked_kinds
@@ -229,8 +230,7 @@ class Connection(Sessions, Asynchronous):
         A batch is handed over with ``max_messages`` messages, or ``max_delay`` seconds after its
         first. Rows have ``received_ns``.
         """
-        if max_messages < 1 or max_delay < 0:
-            raise ValueError("max_messages is at least 1, and max_delay at least 0 seconds")
+        check_batching(max_messages, max_delay)
         collector = fix_sbe.Collector()
         until: float | None = None
         while True:

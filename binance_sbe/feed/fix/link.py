@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...api.fix_session import Event, Failed, LoggedOut, Session
-from ...api.fix_wire import Now
+from ...api.fix_wire import now
 from ...errors import FixError, Unreachable
 from ...logs import LOG
 from .requests import Requests
@@ -18,10 +18,6 @@ from .settings import Settings
 _READ = 1 << 16
 _ADDRESS_SECONDS = 0.25  # until the next address of a host is tried as well (RFC 8305)
 _MOST_UNSENT = 1 << 20
-
-
-def now() -> Now:
-    return Now(time.monotonic(), time.time_ns() // 1000)
 
 
 class Link:

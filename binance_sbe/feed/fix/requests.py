@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import fix_sbe
-from ...api.fix_wire import text_of
+from ...api.fix_wire import reason_of
 from ...errors import FixError, SubscriptionRefused
 from .account import DEPTH, KINDS, TICKER, TRADE, stream_name
 
@@ -80,18 +80,16 @@ class Requests:
                 return self._answer(message.req_id, message)
             case fix_sbe.MarketDataRequestReject():
                 keys = self._forget(message.md_req_id)
-                text = text_of(message, "text") or "without a reason"
                 names = [stream_name(*key) for key in keys]
-                refused = SubscriptionRefused("MarketDataRequest", names, message.error_code, text)
+                code, why = message.error_code, reason_of(message)
+                refused = SubscriptionRefused("MarketDataRequest", names, code, why)
                 return self._not_subscribed(message.md_req_id, keys, refused)
             case fix_sbe.Reject():
                 identity = self._sent.get(message.ref_seq_num or 0)
                 if identity is None:
                     return False
                 keys = self._forget(identity)
-                text = (
-                    f"{text_of(message, 'text') or 'without a reason'} (code {message.error_code})"
-                )
+                text = f"{reason_of(message)} (code {message.error_code})"
                 rejected = FixError(f"the exchange rejected a request: {text}")
                 return self._not_subscribed(identity, keys, rejected)
         return False

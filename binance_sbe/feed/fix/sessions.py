@@ -20,7 +20,7 @@ from ...api.fix_session import (
     Maintenance,
     Received,
 )
-from ...api.fix_wire import text_of
+from ...api.fix_wire import now, text_of
 from ...errors import (
     FeedError,
     FixError,
@@ -33,7 +33,7 @@ from ...logs import LOG
 from ...output import shown
 from ..gaps import Gap
 from .account import DEPTH, TRADE, Account, kind_of
-from .link import Link, now
+from .link import Link
 from .requests import Key, market_data_request
 from .settings import Settings
 
@@ -214,8 +214,11 @@ class Sessions:
         else:
             kind = kind_of(message)
             # what was on its way when it was unsubscribed from is in no account
-            is_counted = kind is not None and (message.symbol, kind) in self._wanted
-            if is_counted and not self._account.is_new(message, at):
+            if (
+                kind is not None
+                and (message.symbol, kind) in self._wanted
+                and not self._account.is_new(message, kind, at)
+            ):
                 return
         self._put(message, at)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl as tls
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +10,7 @@ from ...api.fix_session import Session
 from ...api.signing import Signer, signer_of
 from ...route import Route
 from ...venue.environments import fix_address
-from ..settings import checked_key
-
-ROLES = ("market_data", "order_entry", "drop_copy")
+from ..settings import check_seconds, checked_key, private_key_of
 
 
 @dataclass(frozen=True)
@@ -62,20 +59,17 @@ def checked(
     session: dict[str, Any],
 ) -> Settings:
     host, port, is_secure = fix_address(environment, role, url)
-    for name, seconds in (("open_timeout", open_timeout), ("reply_timeout", reply_timeout)):
-        if not (isinstance(seconds, int | float) and seconds > 0):
-            raise ValueError(f"{name} is a positive number of seconds, not {seconds!r}")
+    check_seconds("open_timeout", open_timeout)
+    check_seconds("reply_timeout", reply_timeout)
     if not (isinstance(max_queue, int) and max_queue > 0):
         raise ValueError(f"max_queue is at least 1 message, not {max_queue!r}")
-    if private_key is None:
-        private_key = os.environ.get("BINANCE_PRIVATE_KEY") or None
     made = Settings(
         role,
         host,
         port,
         is_secure,
         checked_key(api_key),
-        signer_of(private_key, password),
+        signer_of(private_key_of(private_key), password),
         Route(None, ssl, local_addr),
         float(open_timeout),
         float(reply_timeout),

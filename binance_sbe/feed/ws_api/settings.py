@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ...api.signing import Signer, signer_of
+from ...api.signing import Signer, check_recv_window, signer_of
 from ...api.ws_session import PATH, WsSession
 from ...route import Route
 from ...venue.environments import ws_api_url
-from ..settings import checked_key
+from ..settings import check_seconds, checked_key, private_key_of
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,13 @@ def checked(
     reconnect: bool,
 ) -> Settings:
     """ValueError, TypeError and MissingKey for what can't be. Keys are needed to sign only."""
-    for name, seconds in (("open_timeout", open_timeout), ("reply_timeout", reply_timeout)):
-        if not (isinstance(seconds, int | float) and seconds > 0):
-            raise ValueError(f"{name} is a positive number of seconds, not {seconds!r}")
-    is_number = isinstance(recv_window, int | float)
-    if recv_window is not None and not (is_number and 0 < recv_window <= 60):
-        raise ValueError(f"recv_window is up to 60 seconds, not {recv_window!r}")
+    check_seconds("open_timeout", open_timeout)
+    check_seconds("reply_timeout", reply_timeout)
+    check_recv_window(recv_window)
     if not (isinstance(max_queue, int) and max_queue > 0):
         raise ValueError(f"max_queue is at least 1 event, not {max_queue!r}")
     key = api_key or os.environ.get("BINANCE_API_KEY") or None
-    secret = private_key or os.environ.get("BINANCE_PRIVATE_KEY") or None
+    secret = private_key_of(private_key or None)
     return Settings(
         ws_api_url(environment, url),
         None if key is None else checked_key(key),

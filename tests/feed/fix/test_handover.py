@@ -11,9 +11,9 @@ import pytest
 from test_connection import SYMBOLS, run
 
 from binance_sbe import fix, fix_sbe, sync
+from binance_sbe.api.fix_wire import now
 from binance_sbe.errors import FixError
 from binance_sbe.feed.fix import sessions
-from binance_sbe.feed.fix.link import now
 from binance_sbe.simulator.fix import FixAcceptor
 
 
@@ -52,7 +52,7 @@ def test_what_is_asked_while_a_session_follows_holds_for_it() -> None:
             assert set(session.streams) == wanted
             await session.limits()
             (peer,) = acceptor.peers
-            found = {(*symbols, kind) for symbols, kind, _ in peer.subscriptions.values()}
+            found = {(*symbols, kind) for symbols, kind in peer.subscriptions.values()}
             assert found == wanted
             assert session.gaps == []
 

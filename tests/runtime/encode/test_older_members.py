@@ -8,34 +8,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small import schema
 
 from binance_sbe import EncodeError
 
-SCHEMA = """<s:messageSchema xmlns:s="http://fixprotocol.io/2016/sbe" package="grown" id="7"
-  version="3">
-<types>
-<composite name="messageHeader"><type name="blockLength" primitiveType="uint16"/>
-  <type name="templateId" primitiveType="uint16"/><type name="schemaId" primitiveType="uint16"/>
-  <type name="version" primitiveType="uint16"/></composite>
-<composite name="groupSizeEncoding"><type name="blockLength" primitiveType="uint16"/>
-  <type name="numInGroup" primitiveType="uint8"/></composite>
-<composite name="grown"><type name="a" primitiveType="int32" presence="optional"/>
+TYPES = """<composite name="grown"><type name="a" primitiveType="int32" presence="optional"/>
   <type name="b" primitiveType="uint8" presence="optional" sinceVersion="2"/>
   <type name="c" primitiveType="int32" offset="8" sinceVersion="3"/></composite>
 <composite name="around"><type name="d" primitiveType="uint8"/>
-  <ref name="e" type="grown" offset="4"/></composite>
-</types>
-<s:message name="Grown" id="1">
+  <ref name="e" type="grown" offset="4"/></composite>"""
+MESSAGE = """<message name="Grown" id="1">
   <field name="x" id="1" type="uint8"/><field name="y" id="2" type="around" offset="4"/>
   <group name="parts" id="3"><field name="z" id="4" type="grown"/></group>
-</s:message>
-</s:messageSchema>"""
+</message>"""
 LENGTHS = {0: (12, 4), 1: (12, 4), 2: (13, 5), 3: (20, 12)}  # of the message's block, of an entry
 
 
 @pytest.fixture(scope="module")
 def module(compiled: Any) -> ModuleType:
-    made: ModuleType = compiled("grown", SCHEMA)
+    made: ModuleType = compiled("grown", schema(MESSAGE, TYPES, 'id="7" version="3"'))
     return made
 
 

@@ -10,36 +10,30 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small import schema
 
 from binance_sbe import EncodeError
 from sbe_codegen.conventions import Conventions
 
-SCHEMA = """<s:messageSchema xmlns:s="http://fixprotocol.io/2016/sbe" xmlns:x="urn:x"
-  package="priced" id="7" version="1">
-<types>
-<composite name="messageHeader"><type name="blockLength" primitiveType="uint16"/>
-  <type name="templateId" primitiveType="uint16"/><type name="schemaId" primitiveType="uint16"/>
-  <type name="version" primitiveType="uint16"/></composite>
-<composite name="groupSizeEncoding"><type name="blockLength" primitiveType="uint16"/>
-  <type name="numInGroup" primitiveType="uint8"/></composite>
-<composite name="fixed"><type name="mantissa" primitiveType="int64" presence="optional"/>
+ROOT = 'xmlns:x="urn:x" id="7" version="1"'
+TYPES = """<composite name="fixed"><type name="mantissa" primitiveType="int64" presence="optional"/>
   <type name="exponent" primitiveType="int8" presence="constant">-4</type></composite>
 <composite name="sent"><type name="mantissa" primitiveType="int32"/>
-  <type name="exponent" primitiveType="int8"/></composite>
-</types>
-<s:message name="Priced" id="1">
+  <type name="exponent" primitiveType="int8"/></composite>"""
+MESSAGE = """<message name="Priced" id="1">
   <field name="price" id="1" type="fixed"/><field name="size" id="2" type="sent"/>
   <field name="places" id="3" type="int8"/>
   <field name="last" id="4" type="int64" x:exponent="places"/>
   <group name="levels" id="5"><field name="px" id="6" type="fixed"/>
     <field name="qty" id="7" type="int64" x:exponent="places"/></group>
-</s:message>
-</s:messageSchema>"""
+</message>"""
 
 
 @pytest.fixture(scope="module")
 def module(compiled: Any) -> ModuleType:
-    made: ModuleType = compiled("priced", SCHEMA, Conventions(exponent="decimals"))
+    made: ModuleType = compiled(
+        "priced", schema(MESSAGE, TYPES, ROOT), Conventions(exponent="decimals")
+    )
     return made
 
 
