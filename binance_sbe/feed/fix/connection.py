@@ -3,7 +3,6 @@ silently."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from sbe_codegen.runtime.tables.results import Batch
 
 from ... import fix_sbe
-from ...asynchronous import Asynchronous
 from ...errors import FeedError
 from ...venue.streams import symbol_name
 from ..ledger import Ledger
@@ -22,7 +20,7 @@ from .requests import Key, checked_kinds
 from .sessions import MOST_DEPTH, Sessions
 
 
-class Connection(Sessions, Asynchronous):
+class Connection(Sessions):
     """A FIX session, to be used as ``async with fix.connect(...) as session``.
 
     ``async for message in session`` gives what the exchange sends, message objects of `fix_sbe`,
@@ -60,26 +58,6 @@ class Connection(Sessions, Asynchronous):
     def streams(self) -> list[Key]:
         """Symbol and kind of what is subscribed to."""
         return list(self._wanted)
-
-    # opening and closing
-
-    async def __aenter__(self) -> Connection:
-        if self._link is not None or self._is_closed:
-            raise RuntimeError("a FIX connection is opened once: make another with fix.connect")
-        self._link = await self._opened()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    def _live(self) -> Link:
-        if self._is_closed:
-            raise self._closed()
-        if self._link is None:
-            raise self._not_open()
-        if self._error is not None:
-            raise self._error
-        return self._link
 
     # requests
 
@@ -172,38 +150,11 @@ class Connection(Sessions, Asynchronous):
 
     # consuming
 
-    def __aiter__(self) -> Connection:
-        if self._link is None:
-            raise self._not_open()
-        return self
-
     async def __anext__(self) -> Any:
-        message = await self._next(None)
+        message = await self._next()
         if message is None:
             raise StopAsyncIteration
         return message[0]
-
-    async def _next(self, until: float | None) -> tuple[Any, int] | None:
-        """The next message and when it came; None at the end, or when ``until`` is over."""
-        if self._is_consumed:
-            raise RuntimeError("a FIX connection has one consumer at a time")
-        self._is_consumed = True
-        try:
-            while not self._queue:
-                if self._error is not None:
-                    raise self._error
-                if self._is_closed or self._link is None:
-                    return None
-                self._wake.clear()
-                wait = None if until is None else until - time.monotonic()
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
-                except TimeoutError:
-                    return None
-            return self._queue.popleft()
-        finally:
-            self._is_consumed = False
 
     async def several(self, most: int, until: float | None) -> list[tuple[Any, int]]:
         """What is there, up to ``most`` messages with when they came, ns since 1970.

@@ -22,7 +22,6 @@ from ...api.fix_session import (
 )
 from ...api.fix_wire import now, text_of
 from ...errors import (
-    FeedError,
     FixError,
     LogonRefused,
     SlowConsumer,
@@ -32,53 +31,43 @@ from ...errors import (
 from ...logs import LOG
 from ...output import shown
 from ..gaps import Gap
+from ..successive import GIVE_UP_SECONDS, Successive
 from .account import DEPTH, TRADE, Account, kind_of
 from .link import Link
 from .requests import Key, market_data_request
 from .settings import Settings
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_GIVE_UP_SECONDS = 900.0
-_STABLE_SECONDS = 30.0  # a session that lived so long is followed by another at once
 MOST_DEPTH = 5000
 _SETTLE_SECONDS = 1.0  # in which trades of a successor begin
 _LOGOUT_SECONDS = 6.0
 _MOST_DAMAGED = 1000
 
 
-class Sessions:
-    """The base of `Connection`: opens sessions, and has ``_queue`` of what came, with when."""
+class Sessions(Successive[Link]):
+    """The base of `Connection`: opens sessions; ``_queue`` has messages with when they came."""
+
+    _made_by = "fix.connect"
+    _wrong = FixError
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self.damaged: deque[Damaged] = deque(maxlen=_MOST_DAMAGED)
-        self.gaps: list[Gap] = []
         self.sessions_count = 0
         self.is_deprecated = False
         self._settings = settings
         self._account = Account()
-        self._link: Link | None = None
         self._links: list[Link] = []  # all that are not closed
-        self._renewal: asyncio.Task[None] | None = None
         self._wanted: dict[Key, int] = {}  # what is subscribed to, and how deep
-        self._queue: deque[tuple[Any, int]] = deque()
-        self._wake = asyncio.Event()
         self._closing = asyncio.Lock()
         self._changing = asyncio.Lock()  # of what is subscribed to, and of the session for it
         self._feeding: Link | None = None  # whose messages are handed on
-        self._pause = _FIRST_PAUSE
-        self._error: FeedError | None = None
-        self._is_closed = self._is_consumed = False
 
     # opening and closing
 
     async def close(self) -> None:
         """Logs out, and waits until the exchange has answered, a few seconds at most."""
-        self._is_closed = True
-        self._wake.set()
         async with self._closing:  # whoever comes second waits for the first
-            if self._renewal is not None:
-                self._renewal.cancel()
-                await asyncio.gather(self._renewal, return_exceptions=True)
+            await self._end()
             await asyncio.gather(*(self._left(link) for link in list(self._links)))
 
     async def _left(self, link: Link) -> None:
@@ -163,11 +152,6 @@ class Sessions:
         LOG.warning("%s: %s", self._settings.place, error)
         self._begin_renewal(str(error))
 
-    def _fail(self, error: FeedError) -> None:
-        if self._error is None:
-            self._error = error
-        self._wake.set()
-
     def _received(self, link: Link, event: Received) -> None:
         try:
             self._sort(link, event.message)
@@ -238,26 +222,15 @@ class Sessions:
 
     def _begin_renewal(self, cause: str) -> None:
         self._account.cause = cause
-        if self._renewal is None or self._renewal.done():
-            self._renewal = asyncio.create_task(self._renew(), name="FIX renewal")
-            self._renewal.add_done_callback(self._renewed)
-
-    def _renewed(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            if not isinstance(error, FeedError):
-                error = FixError(f"no new session: {error!r}")
-            self._fail(error)
+        self._renew_by(self._renew())
 
     async def _renew(self) -> None:
         """Opens another session, subscribes, and leaves the one before; again until it succeeds."""
-        until = time.monotonic() + _GIVE_UP_SECONDS
+        until = time.monotonic() + GIVE_UP_SECONDS
         while self._error is None:
             old = self._link
             assert old is not None
-            if time.monotonic() - old.opened < _STABLE_SECONDS:
-                await self._wait_a_while()
-            else:
-                self._pause = _FIRST_PAUSE
+            await self._pause_after(old)
             was_live = old.is_live
             try:
                 link = await self._succeeded()
@@ -279,12 +252,7 @@ class Sessions:
                 self._feed_from(link)
             if link.is_live and not link.is_ending:
                 return
-            until = time.monotonic() + _GIVE_UP_SECONDS
-
-    async def _wait_a_while(self) -> None:
-        """So that an exchange that lets nobody stay is not asked all the time."""
-        await asyncio.sleep(self._pause)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            until = time.monotonic() + GIVE_UP_SECONDS
 
     async def _succeeded(self) -> Link:
         """A session that has all that is subscribed to, and is the one to ask from now on."""

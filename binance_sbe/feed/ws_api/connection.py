@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from ... import spot_sbe
 from ...api.websocket_api import RateLimit, Reply
 from ...api.ws_session import Params, Undecodable
-from ...asynchronous import Asynchronous
 from ...errors import (
     BinanceError,
     ConnectionRefused,
@@ -21,12 +19,10 @@ from ...errors import (
 from ...logs import LOG
 from ...venue.streams import symbol_name
 from ..gaps import Gap
+from ..successive import GIVE_UP_SECONDS, Successive
 from .link import Link
 from .settings import Settings
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_GIVE_UP_SECONDS = 900.0
-_STABLE_SECONDS = 30.0  # a connection that lived so long is followed by another at once
 _PASSING = (-1000, -1001, -1003, -1007, -1034)  # errors of the exchange's that pass
 _MOST_DAMAGED = 1000
 _NO_KEYS = (
@@ -35,7 +31,7 @@ _NO_KEYS = (
 )
 
 
-class Connection(Asynchronous):
+class Connection(Successive[Link]):
     """The WebSocket API, to be used as ``async with ws_api.connect() as api``.
 
     Requests are matched with their replies, so that several may wait at a time. ``async for event
@@ -47,21 +43,16 @@ class Connection(Asynchronous):
     """
 
     _usage = "async with ws_api.connect() as api:"
+    _made_by = "ws_api.connect"
+    _wrong = FeedError
 
     def __init__(self, settings: Settings) -> None:
-        self.gaps: list[Gap] = []
+        super().__init__()
         self.damaged: deque[Undecodable] = deque(maxlen=_MOST_DAMAGED)
         self.connections_count = 0
         self._settings = settings
-        self._link: Link | None = None
-        self._renewal: asyncio.Task[None] | None = None
         self._logs_on = False
         self._subscriptions: dict[int, int] = {}  # ids as the user has them -> as they are now
-        self._pause = _FIRST_PAUSE
-        self._queue: deque[Any] = deque()
-        self._wake = asyncio.Event()
-        self._error: FeedError | None = None
-        self._is_closed = self._is_consumed = False
 
     def __repr__(self) -> str:
         state = "new" if self._link is None else ("open" if self._link.is_open else "lost")
@@ -79,22 +70,9 @@ class Connection(Asynchronous):
 
     # opening and closing
 
-    async def __aenter__(self) -> Connection:
-        if self._link is not None or self._is_closed:
-            raise RuntimeError("a connection is opened once: make another with ws_api.connect")
-        self._link = await self._opened()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
     async def close(self) -> None:
         """Closes the connection; who waits for an event sees the end."""
-        self._is_closed = True
-        self._wake.set()
-        if self._renewal is not None:
-            self._renewal.cancel()
-            await asyncio.gather(self._renewal, return_exceptions=True)
+        await self._end()
         if self._link is not None:
             await self._link.close()
 
@@ -103,15 +81,6 @@ class Connection(Asynchronous):
         await link.open()
         self.connections_count += 1
         return link
-
-    def _live(self) -> Link:
-        if self._is_closed:
-            raise self._closed()
-        if self._link is None:
-            raise self._not_open()
-        if self._error is not None:
-            raise self._error
-        return self._link
 
     # events
 
@@ -137,11 +106,6 @@ class Connection(Asynchronous):
             self._queue.append(message)
             self._wake.set()
 
-    def _fail(self, error: FeedError) -> None:
-        if self._error is None:
-            self._error = error
-        self._wake.set()
-
     def _ended(self, link: Link) -> None:
         if link is not self._link or not link.is_wanted or self._is_closed:
             return
@@ -155,26 +119,15 @@ class Connection(Asynchronous):
     # renewal
 
     def _begin_renewal(self, cause: str) -> None:
-        if self._renewal is None or self._renewal.done():
-            self._renewal = asyncio.create_task(self._renew(cause), name="WebSocket API renewal")
-            self._renewal.add_done_callback(self._renewed)
-
-    def _renewed(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            if not isinstance(error, FeedError):
-                error = FeedError(f"no new connection: {error!r}")
-            self._fail(error)
+        self._renew_by(self._renew(cause))
 
     async def _renew(self, cause: str) -> None:
         """Another connection takes the place of this one; again until it succeeds."""
-        until = time.monotonic() + _GIVE_UP_SECONDS
+        until = time.monotonic() + GIVE_UP_SECONDS
         while self._error is None:
             old = self._link
             assert old is not None
-            if time.monotonic() - old.opened < _STABLE_SECONDS:
-                await self._wait_a_while(0.0)
-            else:
-                self._pause = _FIRST_PAUSE
+            await self._pause_after(old)
             try:
                 await self._replace(old, cause)
             except (FeedError, BinanceError) as error:
@@ -185,12 +138,7 @@ class Connection(Asynchronous):
                 continue
             if self._link is not None and self._link.is_open:
                 return
-            until = time.monotonic() + _GIVE_UP_SECONDS
-
-    async def _wait_a_while(self, at_least: float) -> None:
-        """So that an exchange that lets nobody stay is not asked all the time."""
-        await asyncio.sleep(max(self._pause, min(at_least, _GIVE_UP_SECONDS)))
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            until = time.monotonic() + GIVE_UP_SECONDS
 
     async def _replace(self, old: Link, cause: str) -> None:
         """Opens a connection, logs it on, leaves the one before, and subscribes."""
@@ -327,26 +275,11 @@ class Connection(Asynchronous):
 
     # consuming
 
-    def __aiter__(self) -> Connection:
-        if self._link is None:
-            raise self._not_open()
-        return self
-
     async def __anext__(self) -> Any:
-        if self._is_consumed:
-            raise RuntimeError("a connection has one consumer at a time")
-        self._is_consumed = True
-        try:
-            while not self._queue:
-                if self._error is not None:
-                    raise self._error
-                if self._is_closed:
-                    raise StopAsyncIteration
-                self._wake.clear()
-                await self._wake.wait()
-            return self._queue.popleft()
-        finally:
-            self._is_consumed = False
+        event = await self._next()
+        if event is None:
+            raise StopAsyncIteration
+        return event
 
 
 def _is_final(error: Exception) -> bool:

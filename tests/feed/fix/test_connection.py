@@ -24,6 +24,7 @@ from binance_sbe.errors import (
     SubscriptionRefused,
     Unreachable,
 )
+from binance_sbe.feed import successive
 from binance_sbe.feed.fix import link as links
 from binance_sbe.feed.fix import sessions
 from binance_sbe.simulator import Exchange
@@ -222,8 +223,8 @@ def test_after_every_fault_the_truth_is_what_came_and_what_the_ledger_says(
     seed: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "binance_sbe")
-    monkeypatch.setattr(sessions, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(sessions, "_STABLE_SECONDS", 0.2)
+    monkeypatch.setattr(successive, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(successive, "STABLE_SECONDS", 0.2)
     monkeypatch.setattr(sessions, "_SETTLE_SECONDS", 0.2)
     faults = [fault for fault in FAULTS if fault != "silence"] * 2
     random.Random(seed).shuffle(faults)
@@ -267,8 +268,8 @@ def test_a_silent_exchange_is_left_for_another() -> None:
 
 
 def test_books_follow_the_market_through_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(sessions, "_STABLE_SECONDS", 0.2)
+    monkeypatch.setattr(successive, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(successive, "STABLE_SECONDS", 0.2)
 
     async def work(acceptor: FixAcceptor, options: dict[str, Any]) -> None:
         markets = acceptor._exchange.markets

@@ -13,6 +13,7 @@ from test_connection import SYMBOLS, run
 from binance_sbe import fix, fix_sbe, sync
 from binance_sbe.api.fix_wire import now
 from binance_sbe.errors import FixError
+from binance_sbe.feed import successive
 from binance_sbe.feed.fix import sessions
 from binance_sbe.simulator.fix import FixAcceptor
 
@@ -24,7 +25,7 @@ async def replaced(session: fix.Connection, count: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(successive, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(sessions, "_SETTLE_SECONDS", 0.1)
 
 

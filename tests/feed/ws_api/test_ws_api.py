@@ -27,7 +27,8 @@ from binance_sbe.errors import (
     SlowConsumer,
     Unreachable,
 )
-from binance_sbe.feed.ws_api import connection, link
+from binance_sbe.feed import successive
+from binance_sbe.feed.ws_api import link
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.ws_api import WsApi
 
@@ -81,8 +82,8 @@ def test_market_data_need_no_key() -> None:
 def test_user_data_come_and_come_again_after_every_fault(
     logs_on: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(connection, "_STABLE_SECONDS", 0.2)
+    monkeypatch.setattr(successive, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(successive, "STABLE_SECONDS", 0.2)
     monkeypatch.setattr(link, "_PING_SECONDS", 0.3)
 
     async def work(server: WsApi, options: dict[str, Any]) -> None:
@@ -117,7 +118,7 @@ def test_user_data_come_and_come_again_after_every_fault(
 def test_an_exchange_that_lets_nobody_stay_is_asked_less_and_less(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(successive, "FIRST_PAUSE", 0.05)
 
     async def work(server: WsApi, options: dict[str, Any]) -> None:
         async with ws_api.connect(**options) as api:
@@ -131,7 +132,7 @@ def test_an_exchange_that_lets_nobody_stay_is_asked_less_and_less(
 
 
 def test_a_subscription_keeps_its_id_over_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(successive, "FIRST_PAUSE", 0.02)
 
     async def work(server: WsApi, options: dict[str, Any]) -> None:
         async with ws_api.connect(**options) as api:
