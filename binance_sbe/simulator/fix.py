@@ -8,18 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Container
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import fix_sbe
 from ..api.fix_wire import Now, now
-from ..asynchronous import Asynchronous
-from .fix_keys import Certified, certified, new_key
+from .beside import Beside
+from .fix_keys import Certified, certified
 from .fix_peer import Peer
 from .server import Exchange
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FAULTS = ("sequence", "garbage", "silence", "news", "logout", "partial", "cut", "damage")
 _TICK_SECONDS = 0.25
@@ -46,38 +42,20 @@ class _Client:
             self.writer.close()
 
 
-class FixAcceptor(Asynchronous):
+class FixAcceptor(Beside):
     """FIX SBE for the markets of ``exchange``, on a port of its own.
 
-    ``key`` is the private key whose signatures are taken (its public half checks them); a new one
-    is made where none is given. ``api_keys`` are those that are let in, None: any. ``url``, ``key``
-    and ``tls.client`` are what `fix.connect` needs. ``inflict`` does something wrong to one client.
+    ``url``, ``key`` and ``tls.client`` are what `fix.connect` needs; for the options see `Beside`.
+    ``inflict`` does something wrong to one client, by chance that ``seed`` gives.
     """
 
     _usage = "async with FixAcceptor(exchange) as acceptor:"
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        *,
-        key: Ed25519PrivateKey | None = None,
-        api_keys: Container[str] | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        seed: int = 0,
-        is_deprecated: bool = False,
-    ) -> None:
-        self.key = new_key() if key is None else key
-        self.tls: Certified = certified("localhost", host)
-        self.url = ""
-        self._exchange = exchange
-        self._public = self.key.public_key()
-        self._api_keys = api_keys
-        self._host, self._port = host, port
+    def __init__(self, exchange: Exchange, *, seed: int = 0, **options: Any) -> None:
+        super().__init__(exchange, **options)
+        self.tls: Certified = certified("localhost", self._host)
         self._random = random.Random(seed)
-        self._is_deprecated = is_deprecated
         self._clients: set[_Client] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> FixAcceptor:
@@ -97,20 +75,13 @@ class FixAcceptor(Asynchronous):
         self._server.close()
         for client in list(self._clients):
             client.writer.transport.abort()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         await self._server.wait_closed()
 
     @property
     def peers(self) -> list[Peer]:
         """Sessions that are logged on."""
         return [client.peer for client in self._clients if client.peer.is_live]
-
-    def _later(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _senders(self) -> set[str]:
         return {peer.sender for peer in self.peers}

@@ -10,8 +10,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Container
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -19,15 +18,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from .. import spot_sbe
-from ..asynchronous import Asynchronous
 from ..serving.rest import Refusal, error_response
+from .beside import Beside
 from .exchange_info import exchange_info
-from .fix_keys import is_signed, new_key
+from .fix_keys import is_signed
 from .market import Market
 from .server import Exchange
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FAULTS = ("cut", "close", "silence", "shutdown", "damage", "text")
 _WINDOW_MILLIS = 5000
@@ -45,37 +41,20 @@ class _Client:
         self.subscriptions: set[int] = set()
 
 
-class WsApi(Asynchronous):
+class WsApi(Beside):
     """The WebSocket API for the markets of ``exchange``, on a port of its own.
 
-    ``key`` is the private key whose signatures are taken; a new one is made where none is given.
-    ``api_keys`` are those that are let in, None: any. `emit` sends an event of user data to those
+    For the options see `Beside`. `emit` sends an event of user data to those
     who have subscribed, and `inflict` does something wrong to all of them.
     """
 
     _usage = "async with WsApi(exchange) as api:"
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        *,
-        key: Ed25519PrivateKey | None = None,
-        api_keys: Container[str] | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        is_deprecated: bool = False,
-    ) -> None:
-        self.key = new_key() if key is None else key
-        self.url = ""
+    def __init__(self, exchange: Exchange, **options: Any) -> None:
+        super().__init__(exchange, **options)
         self.asked: list[tuple[str, Params]] = []  # method and parameters of each request
         self.weight: Counter[int] = Counter()  # by minute
-        self._exchange = exchange
-        self._public = self.key.public_key()
-        self._api_keys = api_keys
-        self._host, self._port = host, port
-        self._is_deprecated = is_deprecated
         self._clients: set[_Client] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._next_subscription = 0
         self._server: Server | None = None
 
@@ -91,9 +70,7 @@ class WsApi(Asynchronous):
         assert self._server is not None
         for client in list(self._clients):
             client.socket.transport.abort()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         self._server.close()
         await self._server.wait_closed()
 
@@ -270,9 +247,7 @@ class WsApi(Asynchronous):
                 case "shutdown":
                     event = spot_sbe.ServerShutdownEvent.encode(event_time=time.time_ns() // 1000)
                     await self._send(client, event)
-                    task = asyncio.ensure_future(self._close_later(client))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._later(self._close_later(client))
                 case "damage":
                     await self._send(client, spot_sbe.ServerTimeResponse.encode(server_time=1)[:9])
                 case "text":
