@@ -64,10 +64,13 @@ class Link:
 
     @property
     def is_live(self) -> bool:
-        task = self._task
-        return self.session.state == "live" and task is not None and not task.done()
+        return self.session.state == "live" and self.is_running
 
-    async def ended(self, seconds: float | None = None) -> None:
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def ended(self, seconds: float) -> None:
         """Waits until it is over, so long at most."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=seconds)
@@ -75,7 +78,7 @@ class Link:
     def send(self, kind: Any, values: dict[str, Any]) -> int:
         """See `Session.send`."""
         writer = self._writer
-        if self._task is None or self._task.done() or writer is None or writer.is_closing():
+        if not self.is_running or writer is None or writer.is_closing():
             raise FixError("nothing can be sent: the session is over")
         if writer.transport.get_write_buffer_size() > _MOST_UNSENT:
             raise FixError("the exchange does not read what is sent: the message was not sent")

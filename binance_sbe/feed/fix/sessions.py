@@ -74,10 +74,9 @@ class Sessions(Successive[Link]):
         """A session is logged out of, and over."""
         link.log_out()
         try:
-            async with asyncio.timeout(_LOGOUT_SECONDS):
-                await link.ended()
-        except TimeoutError:
-            LOG.warning("%s: the exchange did not end the session", self._settings.place)
+            await link.ended(_LOGOUT_SECONDS)
+            if link.is_running:
+                LOG.warning("%s: the exchange did not end the session", self._settings.place)
         finally:
             await self._close_link(link)
 
