@@ -108,3 +108,17 @@ def test_a_composite_that_is_not_given_is_null_as_far_as_it_goes(module: ModuleT
     with pytest.raises(EncodeError, match="give None") as raised:
         module.Grown.encode(version=0, x=5, y={"d": 6, "e": {}}, parts=[])
     assert raised.value.field == "y.e"
+
+
+@pytest.mark.parametrize("version", range(4))
+def test_rows_of_a_table_leave_what_an_older_version_has_not(compiled: Any, version: int) -> None:
+    """The block goes on behind the composite: what it has not yet is zeros, not its nulls."""
+    fields = """<field name="x" id="1" type="grown"/>
+      <field name="w" id="2" type="uint8" offset="12"/>"""
+    message = f'<message name="Kept" id="1">{fields}</message>'
+    module = compiled("grown_kept", schema(message, TYPES, 'id="7" version="3"'))
+    block = wire(version, 4).ljust(12, b"\0") + b"\3"
+    expected = struct.pack("<HHHH", 13, 1, 7, version) + block
+    assert module.Kept.encode(version=version, x=grown(version, 4), w=3) == expected
+    table = module.decode_many([expected] * 3)[module.Kept]
+    assert module.encode_many(module.Kept, table, version=version)[0].tobytes() == expected * 3
