@@ -28,6 +28,8 @@ export LD_PRELOAD="$runtime $undefined" PYTHONPATH="$PWD" PYTHONMALLOC=malloc
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 "$python" -c "import binance_sbe.spot_stream as m; assert 'sanitized' in m.__file__, m.__file__"
 export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
+# A sanitizer ends the process after its report on stderr, which pytest by default keeps and so loses.
+export PYTEST_ADDOPTS="--capture=sys -p no:cacheprovider -q"
 "$python" -m pytest tests/runtime/decode/test_properties.py tests/runtime/decode/test_memory.py tests/runtime/decode/test_message.py \
     tests/runtime/decode/test_bad_input.py tests/runtime/tables/test_tables.py tests/runtime/decode/test_scaling.py tests/codegen/test_language.py \
     tests/runtime/decode/test_hostile.py tests/slow/test_random_schemas.py tests/venue/test_binance_schemas.py \
@@ -39,8 +41,8 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
     tests/runtime/tables/test_nested_columns.py tests/runtime/decode/test_runtime_memory.py tests/runtime/decode/test_fuzz.py \
     tests/feed/transport/test_reader.py tests/feed/transport/test_reader_ends.py tests/feed/transport/test_rfc6455_fuzz.py \
     tests/tape/test_flat.py tests/tape/test_recorder.py tests/tape/test_tape.py \
-    -q -p no:cacheprovider "$@"
+    "$@"
 # the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/feed/transport/test_websocket.py tests/feed/test_feed.py tests/slow/test_recovery.py \
-    tests/feed/transport/test_attacks.py tests/feed/test_run.py tests/feed/transport/test_rfc6455.py -q -p no:cacheprovider \
+    tests/feed/transport/test_attacks.py tests/feed/test_run.py tests/feed/transport/test_rfc6455.py \
     -k "not whatever and not renewal and not half and not shard and not bounded and not 300_000"

@@ -20,7 +20,7 @@ from ..decode.layout import (
 )
 from ..decode.times import unit_of
 from ..errors import UnknownName
-from .forms import FOUND, NAN, PLAIN, Fact, as_datetimes, as_strings
+from .forms import FOUND, NAN, PLAIN, Fact, as_datetimes, as_strings, of_group
 from .interchange import arrow_table, pandas_frame, polars_frame
 
 Array = np.ndarray[Any, Any]
@@ -182,7 +182,9 @@ def _columns(
     result.offsets = getattr(table, "offsets", None)
     groups: Any = table.groups if with_groups else {}
     for name, group in groups.items():
-        groups[name] = _columns(group, forms, _around(table, outer, np.diff(group.offsets)))
+        around = _around(table, outer, np.diff(group.offsets))
+        with of_group(name):
+            groups[name] = _columns(group, forms, around)
     result.groups = groups
     return result
 

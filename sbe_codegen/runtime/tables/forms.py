@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,6 +152,16 @@ def shown(facts: Mapping[str, Fact], name: str) -> str:
     """What a column of a time is called once it is one: its field's name."""
     fact = facts[name]
     return fact.whole if fact.time is not None and fact.whole else name
+
+
+@contextmanager
+def of_group(group: str) -> Iterator[None]:
+    """A MalformedMessage of a group's columns says which group: ``legs.expires is ...``."""
+    try:
+        yield
+    except MalformedMessage as error:
+        text, element = error.args[0], error.element
+        raise MalformedMessage(f"{group}.{text}", element=f"{group}.{element}") from None
 
 
 def as_datetimes(columns: dict[str, Array], facts: dict[str, Fact]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...extras import imported
-from .forms import NO_TEXT, Fact, day_times, days, is_null, parts, shown, times
+from .forms import NO_TEXT, Fact, day_times, days, is_null, of_group, parts, shown, times
 
 Array = np.ndarray[Any, Any]
 
@@ -59,7 +59,8 @@ def _arrow_arrays(pa: Any, columns: Columns) -> dict[str, Any]:
         elif name not in inside:
             result[name] = _arrow(pa, column, facts[name])
     for name, group in columns.groups.items():
-        result[name] = _arrow_list(pa, group)
+        with of_group(name):
+            result[name] = _arrow_list(pa, group)
     for name, data in columns.data.items():
         buffers = [None, pa.py_buffer(data.offsets), pa.py_buffer(data.content)]
         result[name] = pa.Array.from_buffers(pa.large_binary(), len(data), buffers)

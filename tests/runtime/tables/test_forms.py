@@ -6,6 +6,7 @@ import io
 import struct
 import threading
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -280,3 +281,23 @@ def test_symbols_are_symbols(module: ModuleType) -> None:
     with pytest.raises(TypeError, match="symbols is a Symbols or None, not dict"):
         module.Collector(symbols={})
     assert repr(Symbols()) == "<Symbols: none>"
+
+
+def test_what_no_time_is_within_groups_says_which_group(tmp_path: Path) -> None:
+    clock = "<field name='%s' id='%d' type='uint32' semanticType='UTCTimeOnly' timeUnit='%s'/>"
+    path = tmp_path / "within.xml"
+    path.write_text(
+        schema(
+            f"<message name='M' id='1'><group name='legs' id='1' "
+            f"dimensionType='groupSizeEncoding'>{clock % ('opens', 2, 'second')}"
+            f"<group name='fills' id='3' dimensionType='groupSizeEncoding'>"
+            f"{clock % ('at', 4, 'millisecond')}</group></group></message>"
+        )
+    )
+    module = sbe_codegen.load(path)
+    entry = struct.pack("<HBIHBI", 4, 1, 86_399, 4, 1, 86_400_000)
+    made = table(module, struct.pack("<HHHH", 0, 1, 1, 1) + entry)
+    assert made.columns(times="datetime64").groups["legs"]["opens"].dtype == "m8[s]"
+    with pytest.raises(MalformedMessage, match=r"^legs\.fills\.at is 86400000, ") as caught:
+        made.to_arrow()
+    assert caught.value.element == "legs.fills.at"
