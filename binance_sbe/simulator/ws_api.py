@@ -108,7 +108,9 @@ class WsApi(Beside):
                 request = json.loads(text)
                 identity = str(request.get("id") or "")
                 method, params = request["method"], request.get("params") or {}
-            except (ValueError, KeyError, AttributeError, TypeError):
+                if not (isinstance(method, str) and isinstance(params, dict)):
+                    raise ValueError
+            except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
                 raise Refusal(-1100, "Malformed request.") from None
             self.asked.append((method, params))
             self.weight[int(time.time() // 60)] += _WEIGHTS.get(method, 1)
@@ -159,8 +161,10 @@ class WsApi(Beside):
                 self._check_signature(params)
                 return self._subscribed(client)
             case "userDataStream.unsubscribe":
-                given = params.get("subscriptionId")
-                client.subscriptions -= set(client.subscriptions) if given is None else {given}
+                kept = set()
+                if params.get("subscriptionId") is not None:
+                    kept = client.subscriptions - {_number(params, "subscriptionId")}
+                client.subscriptions = kept
                 return spot_sbe.UserDataStreamUnsubscribeResponse.encode()
             case "account.status":
                 if not client.is_logged_on:
@@ -191,10 +195,10 @@ class WsApi(Beside):
     def _check_signature(self, params: Params) -> None:
         given = dict(params)
         signature = str(given.pop("signature", ""))
-        if self._api_keys is not None and given.get("apiKey") not in self._api_keys:
+        if self._api_keys is not None and str(given.get("apiKey")) not in self._api_keys:
             raise Refusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
-        window = given.get("recvWindow", _WINDOW_MILLIS)
-        late = time.time() * 1000 - int(given.get("timestamp", 0))
+        window = _number(given, "recvWindow", _WINDOW_MILLIS)
+        late = time.time() * 1000 - _number(given, "timestamp")
         if not -1000 <= late <= window:
             raise Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
         text = "&".join(f"{name}={given[name]}" for name in sorted(given))
@@ -256,6 +260,13 @@ class WsApi(Beside):
     async def _close_later(self, client: _Client) -> None:
         await asyncio.sleep(_SHUTDOWN_SECONDS)
         await client.socket.close(1001, "shutting down")
+
+
+def _number(params: Params, name: str, default: float = 0.0) -> float:
+    try:
+        return float(str(params.get(name, default)))
+    except ValueError:
+        raise Refusal(-1100, f"Illegal characters found in parameter '{name}'.") from None
 
 
 def klines(market: Market) -> bytes:

@@ -54,17 +54,24 @@ def test_what_is_encoded_is_decoded(
     check_table(table, views, schema.messages[name], schema)
     columns = table.columns()
     check_columns(columns, table.columns("raw"), table, views, schema.messages[name])
-    try:
-        arrow = columns.to_arrow()
-    except MalformedMessage as error:  # a time of day beyond the day, in milliseconds
-        *groups, name = str(error.element).split(".")
-        while groups and groups[0] in columns.groups:
-            columns = columns.groups[groups.pop(0)]
-        assert columns[".".join([*groups, name])].max() >= 86_400_000
+    arrow = arrow_of(columns)
+    if arrow is None:
         return
     arrow.validate(full=True)
     check_arrow(table, views, schema.messages[name], schema)
     assert arrow.num_rows == len(columns.to_pandas()) == 3
+
+
+def arrow_of(columns: Any) -> Any:
+    """``columns.to_arrow()``; None where it rightly refuses a time of day that is in no day."""
+    try:
+        return columns.to_arrow()
+    except MalformedMessage as error:
+        *groups, name = str(error.element).split(".")
+        while groups and groups[0] in columns.groups:
+            columns = columns.groups[groups.pop(0)]
+        assert columns[".".join([*groups, name])].max() >= 86_400_000
+        return None
 
 
 def same_tuple(one: Any, other: Any) -> bool:
@@ -385,8 +392,9 @@ def test_what_conventions_say_was_appended_may_be_absent(
     assert message.appended_note_bytes is None
     assert message.encoded_length == len(cut)
     table = module.decode_many([cut, frame])[type(message)]
-    texts = table.to_arrow().column("appended_note").to_pylist()
-    assert texts == [None, values["appended_note"]]
+    arrow = arrow_of(table.columns())
+    if arrow is not None:
+        assert arrow.column("appended_note").to_pylist() == [None, values["appended_note"]]
 
 
 @pytest.mark.fuzz
