@@ -20,6 +20,7 @@ def as_object(tape: Tape) -> dict[str, Any]:
         "start_ns": tape.start_ns,
         "end_ns": tape.end_ns,
         "frames": tape.frames_count,
+        "is_private": tape.is_private,
         "schemas": [
             {name: each.get(name) for name in ("package", "id", "version", "sha256")}
             for each in tape.schemas
@@ -86,6 +87,8 @@ def lines(tape: Tape) -> list[str]:
         f"schema {shown(each.get('package'))}: id {each.get('id')}, version {each.get('version')}"
         for each in tape.schemas
     ]
+    if tape.is_private:
+        out.append("private data: the events of an account")
     out.append("sessions:")
     for session in tape.sessions:
         end = "" if session.is_closed else "; it was killed, or has not ended yet"

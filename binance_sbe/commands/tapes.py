@@ -167,21 +167,36 @@ def _as_json(tape: Tape, options: argparse.Namespace, streams: list[str] | None)
         columns = [batch[name].to_pylist() for name in _COLUMNS]
         rows = list(zip(*columns, strict=True))
         frames = [frame for _, _, kind, frame in rows if kind == Kind.FRAME]
-        decoded = spot_stream.decode_many(frames, on_error="collect")
-        events = dict(numbered_events(decoded))
-        errors = dict(zip(decoded.rejected["frame"].tolist(), decoded.errors, strict=True))
-        number = 0
+        events = iter(_account_events(frames) if tape.is_private else _stream_events(frames))
         for received_ns, connection, kind, frame in rows:
             if kind == Kind.FRAME:
-                found = events.get(number)
-                if found is None:
-                    found = _refused(frame, errors[number])
-                number += 1
+                found = next(events)
             elif options.all:
                 found = _other(kind, frame)
             else:
                 continue
             yield json_text({**found, "received_ns": received_ns, "connection": connection})
+
+
+def _stream_events(frames: list[bytes]) -> Iterator[dict[str, Any]]:
+    decoded = spot_stream.decode_many(frames, on_error="collect")
+    events = dict(numbered_events(decoded))
+    errors = dict(zip(decoded.rejected["frame"].tolist(), decoded.errors, strict=True))
+    for number, frame in enumerate(frames):
+        found = events.get(number)
+        yield _refused(frame, errors[number]) if found is None else found
+
+
+def _account_events(frames: list[bytes]) -> Iterator[dict[str, Any]]:
+    """Those of a private tape, each as the exchange has it in JSON."""
+    from .. import spot_sbe  # which takes its time to load
+    from ..api.json_form import json_value
+
+    for frame in frames:
+        try:
+            yield json_value(spot_sbe.decode(frame))
+        except DecodeError as error:
+            yield _refused(frame, error)
 
 
 def _refused(frame: bytes, error: DecodeError) -> dict[str, Any]:

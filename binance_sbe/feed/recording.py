@@ -1,4 +1,7 @@
-"""What a feed tells whoever records it: all that arbitration depends on, beside the frames."""
+"""What a feed tells whoever records it: all that arbitration depends on, beside the frames.
+
+The client of the WebSocket API tells whoever records its user data by the same methods.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,13 @@ class Recorder:
         """Who gets the frames."""
         return None
 
-    def begin(self, url: str, streams: Iterable[str], backlog: Backlog, ledger: Any) -> None:
+    def begin(
+        self,
+        url: str,
+        streams: Iterable[str],
+        backlog: Backlog | None = None,
+        ledger: Any = None,
+    ) -> None:
         """Given first; ``streams`` are those that somebody wants, ``ledger`` is the feed's."""
 
     def close(self) -> None:
@@ -70,6 +79,12 @@ class Recorder:
 
         ``after`` is how many events the books had taken before.
         """
+
+    def event(self, number: int, frame: bytes) -> None:
+        """A frame of user data came through the connection of that number."""
+
+    def missed(self, started_ns: int, ended_ns: int, cause: str, frames: int | None = None) -> None:
+        """Frames of user data may be missing, so many or, None, nobody knows how many."""
 
 
 NOBODY = Recorder()

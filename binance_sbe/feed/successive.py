@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from sbe_codegen.runtime.errors import SbeError
+
 from ..asynchronous import Asynchronous
 from ..errors import FeedError
 from .gaps import Gap
@@ -43,7 +45,7 @@ class Successive(Asynchronous, Generic[L]):
         self._pause = FIRST_PAUSE
         self._queue: deque[Any] = deque()
         self._wake = asyncio.Event()
-        self._error: FeedError | None = None
+        self._error: SbeError | None = None
         self._is_closed = self._is_consumed = False
 
     # opening and closing
@@ -83,7 +85,7 @@ class Successive(Asynchronous, Generic[L]):
             raise self._error
         return self._link
 
-    def _fail(self, error: FeedError) -> None:
+    def _fail(self, error: SbeError) -> None:
         if self._error is None:
             self._error = error
         self._wake.set()

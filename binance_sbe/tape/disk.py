@@ -22,9 +22,9 @@ class Disk:
     def make_directory(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
-    def create(self, path: Path) -> int:
+    def create(self, path: Path, mode: int = 0o644) -> int:
         """A new file, which must not exist; its descriptor."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
     def write(self, fd: int, data: memoryview) -> int:
         """How many bytes were written; not all of them, maybe."""

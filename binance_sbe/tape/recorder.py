@@ -21,7 +21,7 @@ from ..feed.ledger import Hole
 from ..keys import stripped
 from ..logs import LOG
 from .disk import DISK, Disk
-from .rows import PREFIX, VERSION, Kind, as_json, pyarrow, tape_hole, with_head, xxh3
+from .rows import PREFIX, PRIVATE, VERSION, Kind, as_json, pyarrow, tape_hole, with_head, xxh3
 from .settings import Recording
 from .taking import Taking
 from .writer import Writer
@@ -56,6 +56,9 @@ class Recorder(recording.Recorder):
 
     One feed has one recorder at a time. Methods may be called from any thread.
     """
+
+    _schema = "spot_stream"  # the module that decodes the frames
+    _is_private = False
 
     def __init__(self, settings: Recording, disk: Disk = DISK) -> None:
         pyarrow()
@@ -243,8 +246,10 @@ class Recorder(recording.Recorder):
             "streams": as_json(self._streams),
             "clock": as_json(clock),
             "settings": as_json({"most_held": self._most_held}),
-            "schemas": as_json([schema_of("spot_stream")]),
+            "schemas": as_json([schema_of(self._schema)]),
         }
+        if self._is_private:
+            values[PRIVATE] = "1"
         return {
             f"{PREFIX}{key}".encode(): each if isinstance(each, bytes) else each.encode()
             for key, each in values.items()
@@ -270,6 +275,19 @@ class Recorder(recording.Recorder):
     def _note_lost(self, frames: int, size: int, since: int, until: int) -> None:
         why = self.failure or "the disk was too slow"
         self._taking.put(until, 0, Kind.HOLE, tape_hole(frames, size, since, until, why))
+
+
+class PrivateRecorder(Recorder):
+    """Of the events of an account, for `ws_api.connect`; requests and replies do not come to it."""
+
+    _schema = "spot_sbe"
+    _is_private = True
+
+    def event(self, number: int, frame: bytes) -> None:
+        self._put(number, Kind.FRAME, frame)
+
+    def missed(self, started_ns: int, ended_ns: int, cause: str, frames: int | None = None) -> None:
+        self._put(0, Kind.HOLE, tape_hole(frames, None, started_ns, ended_ns, cause))
 
 
 def settings_of(path: str | os.PathLike[str] | Recording, options: dict[str, Any]) -> Recording:

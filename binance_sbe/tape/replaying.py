@@ -52,6 +52,7 @@ class Playbill:
         self.speed = speed
         self.selection = Selection.of(start, end, streams)
         self.tape = Tape(path, on_damage=on_damage)
+        self.tape.check_is_public()
         first, last = self.tape.start_ns, self.tape.end_ns
         if first is None or last is None:
             raise TapeError(f"{self.tape.paths[0]}: nothing is on this tape")

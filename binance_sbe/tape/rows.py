@@ -18,6 +18,7 @@ SUFFIX = ".arrow"
 MAGIC = b"ARROW1\0\0"  # with which a file begins; the stream follows
 PREFIX = "tape."  # of the keys in the schema's metadata
 BATCH, STREAMS, CHECK = b"tape.batch", b"tape.streams", b"tape.check"  # in that of a batch
+PRIVATE = "private"  # key of the metadata of a tape of user data
 _xxhash: Any = None
 MOST_STREAMS = 20_000  # of a file, that batches count one by one
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from sbe_codegen.runtime.dispatch import Dispatcher
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.tables.results import Batch
 
@@ -23,7 +24,7 @@ from .damage import Damage
 from .decoding import collect
 from .proving import Report, recovered, verified
 from .reading import TapeReader
-from .rows import Kind, pyarrow
+from .rows import PRIVATE, Kind, pyarrow
 from .selecting import Moment, Selection
 from .slices import Recording, Slice, files_of, merged
 
@@ -131,6 +132,20 @@ class Tape:
                 found[schema["sha256"]] = schema
         return list(found.values())
 
+    @cached_property
+    def is_private(self) -> bool:
+        """Whether frames of it are events of somebody's account: user data, and no streams."""
+        return any(PRIVATE in reader.metadata for reader in self._readers)
+
+    def check_is_public(self) -> None:
+        """TapeError where it is private."""
+        for reader in self._readers:
+            if PRIVATE in reader.metadata:
+                raise TapeError(
+                    f"{reader.path}: this tape has private data, the events of an account, and no "
+                    "market data: Tape.messages reads it"
+                )
+
     # reading
 
     def _note_damage(self, what: Damage | TapeError, reader: TapeReader) -> None:
@@ -195,8 +210,9 @@ class Tape:
         A batch has ``max_messages`` frames, the last one fewer. Its ``connections`` has the number
         of the connection of each frame (uint16); a table's column ``frame`` says which frame a row
         is of. For what is selected see `frames`. Frames that are no messages are in ``rejected``,
-        or raise DecodeError.
+        or raise DecodeError. TapeError for a private tape.
         """
+        self.check_is_public()
         if max_messages < 1:
             raise ValueError(f"max_messages is at least 1, not {max_messages}")
         selection = Selection.of(start, end, streams)
@@ -231,12 +247,21 @@ class Tape:
         """Message objects, as `decode` gives them. For what is selected see `frames`.
 
         A frame that is no message raises DecodeError, and asking for the next goes on behind it; or
-        its error is kept in ``errors``, the latest 1,000.
+        its error is kept in ``errors``, the latest 1,000. Of a private tape they are those of
+        `spot_sbe`.
         """
         if on_error not in ("raise", "collect"):
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
         selection = Selection.of(start, end, streams)
-        return _Messages(self._slices(selection), self.errors if on_error == "collect" else None)
+        errors = self.errors if on_error == "collect" else None
+        return _Messages(self._slices(selection), errors, self._decoder())
+
+    def _decoder(self) -> Callable[[bytes], Any]:
+        if not self.is_private:
+            return spot_stream.decode
+        from .. import spot_sbe  # which takes its time to load
+
+        return Dispatcher([spot_stream, spot_sbe]).decode
 
     # proof
 
@@ -263,9 +288,15 @@ class Tape:
 
 
 class _Messages:
-    def __init__(self, slices: Iterator[Slice], errors: deque[DecodeError] | None) -> None:
+    def __init__(
+        self,
+        slices: Iterator[Slice],
+        errors: deque[DecodeError] | None,
+        decode: Callable[[bytes], Any],
+    ) -> None:
         self._frames = self._next_frames(slices)
         self._errors = errors
+        self._decode = decode
 
     @staticmethod
     def _next_frames(slices: Iterator[Slice]) -> Iterator[bytes]:
@@ -281,7 +312,7 @@ class _Messages:
         while True:
             frame = next(self._frames)
             try:
-                message: Message = spot_stream.decode(frame)
+                message: Message = self._decode(frame)
             except DecodeError as error:
                 if self._errors is None:
                     raise

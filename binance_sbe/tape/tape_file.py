@@ -17,6 +17,8 @@ from .rows import (
     CHECK,
     MAGIC,
     MOST_STREAMS,
+    PREFIX,
+    PRIVATE,
     STREAMS,
     Kind,
     as_json,
@@ -97,7 +99,8 @@ class TapeFile:
             pa.PythonFile(self._sink, mode="w"), self._schema, options=options
         )
         self._begins = MAGIC + described  # which Arrow writes with the first batch, and we before
-        self.fd = disk.create(path)
+        is_private = f"{PREFIX}{PRIVATE}".encode() in metadata
+        self.fd = disk.create(path, 0o600 if is_private else 0o644)
         try:
             self._put(memoryview(self._begins))
         except BaseException:

@@ -38,9 +38,9 @@ class Faulty(Disk):
             self.is_broken = True
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), what)
 
-    def create(self, path: Path) -> int:
+    def create(self, path: Path, mode: int = 0o644) -> int:
         self._may_fail("create")
-        return super().create(path)
+        return super().create(path, mode)
 
     def write(self, fd: int, data: memoryview) -> int:
         try:

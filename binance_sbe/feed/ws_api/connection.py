@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from typing import Any
@@ -19,6 +20,7 @@ from ...errors import (
 from ...logs import LOG
 from ...venue.streams import symbol_name
 from ..gaps import Gap
+from ..recording import NOBODY, Recorder
 from ..successive import GIVE_UP_SECONDS, Successive
 from .link import Link
 from .settings import Settings
@@ -51,6 +53,7 @@ class Connection(Successive[Link]):
         self.damaged: deque[Undecodable] = deque(maxlen=_MOST_DAMAGED)
         self.connections_count = 0
         self._settings = settings
+        self._recorder = NOBODY
         self._logs_on = False
         self._subscriptions: dict[int, int] = {}  # ids as the user has them -> as they are now
 
@@ -68,16 +71,38 @@ class Connection(Successive[Link]):
         """Whether the exchange will give up the version of the schema that is asked for."""
         return self._link is not None and self._link.session.is_deprecated
 
+    @property
+    def recorder(self) -> Recorder:
+        """Who keeps the events: somebody or nobody (``recording.NOBODY``)."""
+        return self._recorder
+
     # opening and closing
 
+    async def __aenter__(self) -> Connection:
+        if self._settings.recorder is not None and self._link is None and not self._is_closed:
+            self._recorder = self._settings.recorder()
+            self._recorder.begin(self._settings.url, [])
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            await self._end_recording()
+            raise
+
     async def close(self) -> None:
-        """Closes the connection; who waits for an event sees the end."""
-        await self._end()
-        if self._link is not None:
-            await self._link.close()
+        """Closes the connection; who waits for an event sees the end. The tape is whole then."""
+        try:
+            await self._end()
+            if self._link is not None:
+                await self._link.close()
+        finally:
+            await self._end_recording()
+
+    async def _end_recording(self) -> None:
+        if self._recorder is not NOBODY:
+            await asyncio.to_thread(self._recorder.close)
 
     async def _opened(self) -> Link:
-        link = Link(self._settings, self._take)
+        link = Link(self._settings, self._take, self.connections_count, self._recorder)
         await link.open()
         self.connections_count += 1
         return link
@@ -98,6 +123,8 @@ class Connection(Successive[Link]):
                 known = self._subscriptions.items()
                 self._subscriptions = {mine: now for mine, now in known if now != ended}
             self._put(message)
+        if (error := self._recorder.error) is not None:
+            self._fail(error)
 
     def _put(self, message: Any) -> None:
         if len(self._queue) >= self._settings.max_queue:
@@ -159,7 +186,9 @@ class Connection(Successive[Link]):
             await link.close()
             raise
         if self._subscriptions:
-            self.gaps.append(Gap(started, time.time_ns(), cause))
+            gap = Gap(started, time.time_ns(), cause)
+            self.gaps.append(gap)
+            self._recorder.missed(gap.started_ns, gap.ended_ns, gap.cause)
         self._link = link
 
     # requests

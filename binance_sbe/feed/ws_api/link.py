@@ -16,6 +16,7 @@ from ...api.ws_session import Answered, Happened, Params, Undecodable, WsSession
 from ...errors import ConnectionLost, ConnectionRefused, FeedError, Unreachable
 from ...logs import LOG
 from ...output import shown
+from ..recording import NOBODY, Recorder
 from ..transport.websocket import unreachable
 from .settings import Settings
 
@@ -40,9 +41,18 @@ class _Connect(connect):
 
 
 class Link:
-    """``take(link, message)`` is called with each event, and with None when it has ended."""
+    """``take(link, message)`` is called with each event, and with None when it has ended.
 
-    def __init__(self, settings: Settings, take: Callable[[Link, Any], None]) -> None:
+    ``recorder`` gets the frames of events, under the ``number`` of the link.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        take: Callable[[Link, Any], None],
+        number: int = 0,
+        recorder: Recorder = NOBODY,
+    ) -> None:
         self.session: WsSession = settings.new_session()
         self.error: FeedError | None = None
         self.is_wanted = True
@@ -50,6 +60,8 @@ class Link:
         self.opened = time.monotonic()
         self._settings = settings
         self._take = take
+        self._number = number
+        self._recorder = recorder
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._socket: ClientConnection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -86,6 +98,7 @@ class Link:
             raise Unreachable(f"{settings.url}: {why}") from None
         except (OSError, InvalidHandshake, EOFError) as error:
             raise unreachable(settings.url, error) from None
+        self._recorder.opened(self._number, f"WebSocket API {self._number}", time.time_ns())
         self._task = asyncio.create_task(self._run(), name="WebSocket API")
 
     async def drained(self, seconds: float) -> None:
@@ -120,12 +133,15 @@ class Link:
 
     async def _run(self) -> None:
         assert self._socket is not None
+        is_whole = False  # both sides have agreed on the end
         try:
             async for frame in self._socket:
                 self._received(frame)
             self.error = self._lost(None)
+            is_whole = True
         except ConnectionClosed as error:
             self.error = self._lost(error)
+            is_whole = error.rcvd is not None
         except Exception as error:
             LOG.exception("%s: the connection failed", self._settings.url)
             self.error = FeedError(f"the connection failed: {error!r}")
@@ -136,6 +152,7 @@ class Link:
             for each in self._waiting.values():
                 if not each.done():
                     each.set_exception(ConnectionLost(None, why))
+            self._recorder.ended(self._number, reason, is_whole, time.time_ns())
         self._take(self, None)
 
     def _lost(self, error: ConnectionClosed | None) -> ConnectionLost:
@@ -157,9 +174,13 @@ class Link:
                 elif not answer.done():
                     answer.set_result(reply)
             case Happened(message):
+                self._recorder.event(self._number, frame)
                 self._take(self, message)
             case Undecodable() as damaged:
                 LOG.warning("%s: a frame is damaged: %s", self._settings.url, damaged.error)
+                # It may be a reply, and have a key in it.
+                now, why = self.last_ns, "a frame that is no message was not kept"
+                self._recorder.missed(now, now, why, 1)
                 self._take(self, damaged._replace(frame=damaged.frame[:_MOST_KEPT]))
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl as tls
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from ...api.signing import Signer, check_recv_window, signer_of
 from ...api.ws_session import PATH, WsSession
 from ...route import Route
 from ...venue.environments import ws_api_url
+from ..recording import Recorder
 from ..settings import check_seconds, checked_key, private_key_of
 
 
@@ -26,6 +28,7 @@ class Settings:
     recv_window: float | None
     max_queue: int
     reconnect: bool
+    recorder: Callable[[], Recorder] | None  # makes the one that keeps user data
 
     @property
     def address(self) -> str:
@@ -49,6 +52,7 @@ def checked(
     recv_window: float | None,
     max_queue: int,
     reconnect: bool,
+    recorder: Callable[[], Recorder] | None,
 ) -> Settings:
     """ValueError, TypeError and MissingKey for what can't be. Keys are needed to sign only."""
     check_seconds("open_timeout", open_timeout)
@@ -68,4 +72,5 @@ def checked(
         recv_window,
         max_queue,
         reconnect,
+        recorder,
     )
