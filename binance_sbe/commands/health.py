@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ..feed.feed import Feed
@@ -14,8 +13,7 @@ from .screen import cell, fitted
 
 def old_symbols(feed: Feed) -> set[str]:
     """The symbols of which some stream has no connection now: what is known of them gets old."""
-    names = feed._connections.engine.supervisor.shards.cut_off()
-    return {name.partition("@")[0].upper() for name in names}
+    return {name.partition("@")[0].upper() for name in feed.cut_off}
 
 
 def is_well(feed: Feed) -> bool:
@@ -96,13 +94,13 @@ def latest_hole(feed: Feed) -> str:
     if not feed.ledger.holes:
         return ""
     hole = feed.ledger.holes[-1]
-    ago = duration((time.time_ns() - hole.ended_ns) / 1e9)
+    ago = duration((feed.now_ns - hole.ended_ns) / 1e9)
     return f"{hole.stream}, {hole.ids:,} ids, {ago} ago, {hole.cause}"
 
 
 def plain_lines(feed: Feed) -> list[str]:
     """For a pipe."""
-    now = time.time_ns()
+    now = feed.now_ns
     lines = [f"  {lag_line(feed)}", f"  {ledger_line(feed)}"]
     for each in open_connections(feed):
         cells = connection_cells(each, now)
@@ -117,7 +115,7 @@ def rich_panel(feed: Feed, width: int) -> Any:
     """The same as a rich renderable."""
     from rich.console import Group
 
-    now = time.time_ns()
+    now = feed.now_ns
     rows = [connection_cells(each, now) for each in open_connections(feed)]
     most = len(COLUMNS)
     columns = (most, most - 1, 4) if any(row[-1] for row in rows) else (most - 2, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,16 @@ class BaseFeed:
     def waiting(self) -> int:
         """Frames that have arrived and were not handed over."""
         return self._backlog.pending
+
+    @property
+    def now_ns(self) -> int:
+        """The time by which ages of what is in this feed are counted, ns since 1970."""
+        return time.time_ns()
+
+    @property
+    def cut_off(self) -> set[str]:
+        """The streams that no connection brings now: what is known of them gets old."""
+        return self._engine.supervisor.shards.cut_off()
 
     @property
     def reconnects(self) -> int:

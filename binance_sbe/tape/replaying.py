@@ -95,6 +95,16 @@ class Replayed(BaseFeed):
         return self.player.sessions.streams
 
     @property
+    def now_ns(self) -> int:
+        """The time of the tape: when what was played last came."""
+        return self.player.now_ns
+
+    @property
+    def cut_off(self) -> set[str]:
+        """The streams that no connection brings now, by the time of the tape."""
+        return self.player.sessions.cut_off()
+
+    @property
     def reconnects(self) -> int:
         """How often a connection was lost."""
         return self.player.sessions.lost_count

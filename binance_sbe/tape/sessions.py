@@ -89,6 +89,16 @@ class Sessions:
         }
         return list(found)
 
+    def cut_off(self) -> set[str]:
+        """Streams that are wanted, were there, and that no connection brings now."""
+        there = {
+            name
+            for session in self.all.values()
+            for connection in session.open.values()
+            for name in connection.streams
+        }
+        return set(self.streams) - there
+
     def wants(self, name: str) -> bool:
         """Whether somebody has asked for a stream."""
         if self.selected is not None and name not in self.selected:

@@ -49,6 +49,22 @@ def test_the_view_ends_with_the_tape_and_says_what_came(tmp_path: Path) -> None:
     assert "holes" not in done.stdout
 
 
+def test_the_view_is_by_the_time_of_the_tape(tmp_path: Path) -> None:
+    recorder = recorder_at(tmp_path)
+    recorder.opened(1, "connection 1 (line 1)", START)
+    recorder.entered(1, ["btcusdt@trade"])
+    for i in range(5):  # the second and third trade are missing
+        recorder.tap.put(START + i * SECOND, 1, 0, trade(i + 1 if i == 0 else i + 3))
+    recorder.ended(1, "lost", False, START + 4 * SECOND)
+    recorder.tap.put(START + 5 * SECOND, 0, 9, b"a mark")
+    recorder.close()
+    done = run(str(tmp_path), "--speed", "2")
+    assert done.returncode == 0, done.stderr
+    assert "2 ids" in done.stdout
+    assert " h ago" not in done.stdout.replace("0.0 h", "")
+    assert "(old, of" in done.stdout
+
+
 def test_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
     done = run(str(tape(tmp_path, seconds=3600)), "--seconds", "0.5")
     assert done.returncode == 0, done.stderr

@@ -167,7 +167,7 @@ class State:
         }
 
     def _connections(self) -> dict[str, Any]:
-        now = time.time_ns()
+        now = self.kept.feed.now_ns
         opened = health.open_connections(self.kept.feed)
         rows = []
         for each in opened:
