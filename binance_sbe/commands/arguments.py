@@ -77,7 +77,10 @@ def moment(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) > 8 and int(text) < 1 << 63:
         return int(text)
     try:
-        return moment_ns(text)
+        found = moment_ns(text)
+        if not 0 <= found < 1 << 63:
+            raise argparse.ArgumentTypeError(f"'{text}' is not between 1970 and 2262")
+        return found
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a time, such as 2026-11-27T09:30, or ns since 1970"

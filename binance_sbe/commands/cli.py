@@ -233,6 +233,8 @@ async def _record(options: argparse.Namespace) -> int:
 
     given: dict[str, Any] = {"durability": options.durability, "on_failure": options.on_failure}
     for rotation in options.rotate or ():
+        if not given.keys().isdisjoint(rotation):
+            options.parser.error("--rotate is given a duration once, and a size once")
         given |= rotation
     if options.min_free is not None:
         given["min_free"] = options.min_free

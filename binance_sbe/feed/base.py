@@ -107,6 +107,8 @@ class BaseFeed:
         """Has somebody record it from now on."""
         if self._recorder is not NOBODY:
             raise RuntimeError(f"this feed is recorded already: {self._recorder!r}")
+        if self._engine.is_over:
+            raise self._closed()
         self._engine.record(recorder)
         self._recorder = recorder
         recorder.detach = self._not_recorded

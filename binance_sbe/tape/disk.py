@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,8 +24,25 @@ class Disk:
         path.mkdir(parents=True, exist_ok=True)
 
     def create(self, path: Path, mode: int = 0o644) -> int:
-        """A new file, which must not exist; its descriptor."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        """A new file, which must not exist, for `is_written`; its descriptor."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # file systems without locks
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return fd
+
+    def is_written(self, path: Path) -> bool:
+        """Whether somebody, here or in another process, has made the file and not closed it yet."""
+        if fcntl is None:
+            return False
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+        finally:
+            os.close(fd)
+        return False
 
     def write(self, fd: int, data: memoryview) -> int:
         """How many bytes were written; not all of them, maybe."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import threading
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..feed.intake.backlog import Backlog
     from ..feed.ledger import Ledger
 
+_LOG_SECONDS = 10.0
 _CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 
 
@@ -52,7 +54,8 @@ class Recorder(recording.Recorder):
     ``path`` is the directory. ``frames`` counts the frames that came to it, ``written_frames`` and
     ``written_bytes`` those that are written and the bytes of the files, ``lost_frames`` those that
     never will be, since the disk could not take them. ``lag_ns`` is how far the disk was behind
-    when the last batch was written, ``failure`` says why it can't be written now, or is None.
+    when the last batch was written, or is while it writes one. ``failure`` says why it can't be
+    written now, or is None.
 
     One feed has one recorder at a time. Methods may be called from any thread.
     """
@@ -75,6 +78,8 @@ class Recorder(recording.Recorder):
         self._taking = Taking(settings.batch_rows, settings.memory_limit)
         self._taking.note_clock = self._note_clock
         self._taking.note_lost = self._note_lost
+        self._taking.note_full = self._note_full
+        self._logged_at = -math.inf
         self._writer = Writer(
             settings, disk, self._taking, self.identity, self._metadata, self._counters
         )
@@ -116,7 +121,8 @@ class Recorder(recording.Recorder):
 
     @property
     def lag_ns(self) -> int:
-        return self._writer.lag_ns
+        since = self._writer.writing_ns
+        return max(self._now() - since, 0) if since else self._writer.lag_ns
 
     @property
     def files(self) -> int:
@@ -130,12 +136,18 @@ class Recorder(recording.Recorder):
     @property
     def error(self) -> RecordingError | None:
         """What the feed ends with, where it was asked to end when the disk fails."""
-        if self.failure is None or self._settings.on_failure == "continue":
+        if self._settings.on_failure == "continue":
             return None
-        return RecordingError(f"{self.path}: {self.failure}")
+        if self.failure is not None:
+            return RecordingError(f"{self.path}: {self.failure}")
+        if self.lost_frames:
+            return RecordingError(f"{self.path}: {self.lost_frames:,} frames were not recorded")
+        return None
 
     def mark(self, text: str) -> None:
-        """Puts a text of yours on the tape, where it is now."""
+        """Puts a text of yours on the tape, where it is now. RuntimeError once it is closed."""
+        if self._is_closed:
+            raise RuntimeError(f"the recording has ended: {self.path}")
         self._put(0, Kind.MARK, text.encode())
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -271,6 +283,14 @@ class Recorder(recording.Recorder):
     def _note_clock(self, received: int, offset: int) -> None:
         told = {"wall_ns": received, "offset_ns": offset}
         self._taking.put(received, 0, Kind.CLOCK, as_json(told))
+
+    def _note_full(self) -> None:
+        """The first frame that is lost; it is logged once in a while."""
+        if time.monotonic() >= self._logged_at + _LOG_SECONDS:
+            self._logged_at = time.monotonic()
+            why = self.failure or "the disk is too slow"
+            most = self._settings.memory_limit >> 20
+            LOG.error("%s: frames are lost: %d MiB wait for the disk: %s", self.path, most, why)
 
     def _note_lost(self, frames: int, size: int, since: int, until: int) -> None:
         why = self.failure or "the disk was too slow"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class Recording:
             if not (isinstance(value, int | float) and 0.001 <= value < 1e9):
                 raise ValueError(f"{name} is a number of seconds, 0.001 at least, not {value!r}")
         if self.durability not in ("batch", "os") and not (
-            isinstance(self.durability, int | float) and self.durability > 0
+            isinstance(self.durability, int | float) and 0 < self.durability < math.inf
         ):
             raise ValueError(
                 f"durability is 'batch', 'os' or a number of seconds, not {self.durability!r}"
@@ -62,7 +63,7 @@ class Recording:
         least = {"rotate_bytes": MEGABYTE, "batch_rows": 1, "memory_limit": MEGABYTE, "min_free": 0}
         for name, most in least.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < most:
+            if not isinstance(value, int) or isinstance(value, bool) or value < most:
                 raise ValueError(f"{name} is a whole number, {most} at least, not {value!r}")
         if self.batch_rows > 1_000_000:
             raise ValueError(f"batch_rows is 1,000,000 at most, not {self.batch_rows}")

@@ -26,6 +26,7 @@ cdef class Chunk:
     cdef uint8_t* data_at
 
     cdef int grow(self, Py_ssize_t size) except -1
+    cdef int64_t cost(self)
 
     cdef inline void write(
         self, int64_t received, int connection, int kind, const uint8_t* data, Py_ssize_t size
@@ -47,10 +48,11 @@ cdef class Taking(Tap):
     cdef readonly object full           # SimpleQueue of Chunks for the writer
     cdef readonly object free           # of those that it is done with
     cdef readonly Py_ssize_t most_rows
-    cdef readonly int64_t limit         # bytes that may wait for the writer
-    cdef readonly int64_t waiting       # bytes that do
+    cdef readonly int64_t limit         # bytes of memory that may wait for the writer
+    cdef readonly int64_t waiting       # that do
     cdef readonly int64_t offset        # monotonic clock minus that of the day, ns
     cdef public object note_clock       # called with another offset
+    cdef public object note_full        # called with the first that is lost
     cdef public object note_lost        # called once there is room again
     cdef readonly int64_t frames        # that were taken
     cdef readonly int64_t frame_bytes   # of these

@@ -22,7 +22,8 @@ cnp.import_array()
 
 cdef enum:
     FRAME = 0                   # see `rows.Kind`
-    FIRST_DATA = 256 * 1024     # bytes of a chunk at first
+    FIRST_DATA = 64 * 1024      # bytes of a chunk at first
+    ROW = 15                    # bytes of the other columns
     MOST_DATA = 8 * 1024 * 1024     # bytes with which a chunk is full
     LONGEST = 1 << 30           # bytes of a row
 
@@ -69,13 +70,18 @@ cdef class Chunk:
             self.room = self.used = 0
             self.grow(FIRST_DATA)
 
+    cdef int64_t cost(self):
+        """Bytes of memory that it takes, however few of them are used."""
+        return self.room + self.most * ROW
+
 
 @cython.final
 cdef class Taking(Tap):
     """``most_rows`` are those of a chunk, ``limit`` the bytes that may wait for the writer.
 
-    What comes when so many wait is lost to the tape, counted, and told of once there is room again:
-    ``note_lost(frames, bytes, since, until)`` is to add a row that says so. ``note_clock(received,
+    What comes when so many wait is lost to the tape and counted: `note_full` is called with the
+    first, and once there is room again ``note_lost(frames, bytes, since, until)``, which is to add
+    a row that says so. ``note_clock(received,
     offset)`` is to add one where the two clocks differ by a millisecond more or less than before.
     """
 
@@ -154,12 +160,18 @@ cdef class Taking(Tap):
     cdef int hand_over(self) except -1:
         chunk, self.chunk = self.chunk, None
         if chunk is not None and (<Chunk>chunk).rows:
-            self.waiting += (<Chunk>chunk).used
+            self.waiting += (<Chunk>chunk).cost()
             self.full.put(chunk)
         return 0
 
     def cut(self):
         """The rows that there are go to the writer, however few they are. From any thread."""
+        self.hand_over()
+
+    def end(self):
+        """No more comes: what was lost last is told of, whether there is room or not."""
+        if self.lost_since:
+            self.say_lost()
         self.hand_over()
 
     def stop(self):
@@ -168,14 +180,23 @@ cdef class Taking(Tap):
         self.chunk = None
 
     def lose_all(self, Chunk chunk not None):
-        """The writer could not write these."""
+        """The writer could not write these, and tells of them."""
         self.lost_frames += chunk.frames
         self.lost_bytes += chunk.used
+        self.told_frames += chunk.frames
+        self.told_bytes += chunk.used
         self.lost_rows += chunk.rows - chunk.frames
+
+    def lose_more(self, int64_t frames, int64_t size):
+        """So many that were written are gone."""
+        self.lost_frames += frames
+        self.lost_bytes += size
+        self.told_frames += frames              # the writer tells of them
+        self.told_bytes += size
 
     def done(self, Chunk chunk not None):
         """The writer is done with it. From its thread."""
-        self.waiting -= chunk.used
+        self.waiting -= chunk.cost()
         chunk.clear()
         if self.free.qsize() < 4:
             self.free.put(chunk)
@@ -184,6 +205,7 @@ cdef class Taking(Tap):
         """A row that is not written."""
         if self.lost_since == 0:
             self.lost_since = received
+            self.note_full()
         self.lost_until = received
         if kind == FRAME:
             self.lost_frames += 1

@@ -45,7 +45,8 @@ class Writer:
         self.failure: str | None = None
         self.files = 0
         self.rows = self.frames = self.bytes = 0  # written
-        self.lag_ns = 0
+        self.lag_ns = 0  # when a batch was written last
+        self.writing_ns = 0  # when the first row of the batch came that is written now; 0: none is
         self._settings = settings
         self._disk = disk
         self._taking = taking
@@ -96,6 +97,9 @@ class Writer:
             while not self._closing.is_set():
                 self._turn()
             self._write_all()
+            self._taking.end()
+            self._write_all()
+            self._write_holes()
             self._end_file()
         except BaseException as error:  # of ours: the recording ends, the feed goes on
             LOG.error("%s: the recording failed", self._settings.directory, exc_info=error)
@@ -148,6 +152,7 @@ class Writer:
     def _write(self, chunk: Chunk) -> None:
         """Until it is written; once only where the end has come."""
         is_last = False
+        self.writing_ns = int(chunk.received_ns[0])
         while True:
             try:
                 self._write_once(chunk)
@@ -158,6 +163,7 @@ class Writer:
                 self._lose(chunk)
                 break
             is_last = self._closing.wait(_AGAIN_SECONDS)
+        self.writing_ns = 0
         self._taking.done(chunk)
         if self._settings.durability == "batch" and self._file is not None:
             try:  # what was written is not written again
@@ -172,26 +178,49 @@ class Writer:
         hole = tape_hole(chunk.frames, chunk.used, since, until, str(self.failure))
         self._holes.append(until, 0, Kind.HOLE, hole)
 
-    def _write_once(self, chunk: Chunk) -> None:
+    def _lose_file(self, file: TapeFile, why: str) -> None:
+        """All that was written to it is gone from the recording."""
+        if file.first_ns is not None and file.last_ns is not None:
+            self._taking.lose_more(file.frames, file.size)
+            hole = tape_hole(file.frames, file.size, file.first_ns, file.last_ns, why)
+            self._holes.append(file.last_ns, 0, Kind.HOLE, hole)
+
+    def _write_holes(self) -> None:
+        """What was lost at the end, and no batch has told of; once."""
+        if self._holes.rows:
+            try:
+                self._tell_holes(self._ready())
+            except OSError as error:
+                self._failed(error)
+
+    def _tell_holes(self, file: TapeFile) -> None:
+        if self._holes.rows:
+            file.write(Columns.of(self._holes), self.frames, self._counters())
+            self._holes = Chunk(_MOST_HOLES)
+
+    def _ready(self) -> TapeFile:
+        """The file to write to."""
         self._rotate()
         if self._file is None:
             self._disk.make_directory(self._settings.directory)
             self._check_free()
             self._open()
         assert self._file is not None
-        before = self._file.size
-        if self._holes.rows:
-            self._file.write(Columns.of(self._holes), self.frames, self._counters())
-            self._holes = Chunk(_MOST_HOLES)
-        self._file.write(Columns.of(chunk), self.frames, self._counters())
+        return self._file
+
+    def _write_once(self, chunk: Chunk) -> None:
+        file = self._ready()
+        before = file.size
+        self._tell_holes(file)
+        file.write(Columns.of(chunk), self.frames, self._counters())
         if self.failure is not None:
             LOG.warning("%s: the recording goes on", self._settings.directory)
             self.failure = None
         self._state.follow(chunk)
         self.rows += chunk.rows
         self.frames += chunk.frames
-        self.bytes += self._file.size - before
-        self._unsynced += self._file.size - before
+        self.bytes += file.size - before
+        self._unsynced += file.size - before
         self.lag_ns = max(time.time_ns() - int(chunk.received_ns[chunk.rows - 1]), 0)
 
     def _failed(self, error: OSError) -> None:
@@ -220,7 +249,9 @@ class Writer:
             if now >= self._looked_at + _LOOK_SECONDS:
                 self._looked_at = now
                 if not self._file.is_there():
-                    raise OSError(f"{self._file.path.name} was removed, or another is in its place")
+                    why = f"{self._file.path.name} was removed, or another is in its place"
+                    self._lose_file(self._file, why)
+                    raise OSError(why)
                 self._check_free()
             self._rotate()
         except OSError as error:
