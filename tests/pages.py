@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 # A comment that begins so shows what the expression before it gives.
 SHOWN = re.compile(r"""['"\[({]|-?\d|(?:Decimal|array|Level|FloatLevel)\(|(?:True|False|None)\b""")
+# Pages whose code is for a place where `await` may stand by itself, as in a notebook.
+WITH_AWAIT = {"docs/howto/notebooks.md", "docs/howto/tape.md"}
 _FENCE = re.compile(r"^(`{3,}|:{3,})(.*?)\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 
 
@@ -33,10 +36,18 @@ def prose(text: str) -> str:
 
 
 class Program:
-    """The code of one page, run statement by statement, by the names that it has so far."""
+    """The code of one page, run statement by statement, by the names that it has so far.
 
-    def __init__(self, path: Path) -> None:
+    With ``has_await``, `await` may stand outside of functions.
+    """
+
+    def __init__(self, path: Path, has_await: bool | None = None) -> None:
         self.path = path
+        if has_await is None:
+            has_await = (
+                path.is_relative_to(ROOT) and path.relative_to(ROOT).as_posix() in WITH_AWAIT
+            )
+        self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if has_await else 0
         self.names: dict[str, Any] = {}
         self.checked = 0  # expressions whose value a comment shows
 
@@ -55,14 +66,14 @@ class Program:
             comment = rest.removeprefix("#").strip()
             ast.increment_lineno(node, first)
             if isinstance(node, ast.Expr):
-                value = self._value(compile_node(node, self.path), runner)
+                value = self._value(compile_node(node, self.path, self._flags), runner)
                 if SHOWN.match(comment):
                     where = f"{self.path}:{first + end}"
                     is_shown = re.match(re.escape(repr(value)) + r"(?=$|:|\s)", comment)
                     assert is_shown, f"{where}: it gives {value!r}, not {comment}"
                     self.checked += 1
             else:
-                self._value(compile_node(node, self.path), runner)
+                self._value(compile_node(node, self.path, self._flags), runner)
 
     def _value(self, code: Any, runner: asyncio.Runner) -> Any:
         value = eval(code, self.names)
@@ -71,8 +82,30 @@ class Program:
         return value
 
 
-def compile_node(node: ast.stmt, path: Path) -> Any:
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+def not_run(text: str) -> Iterator[tuple[int, str]]:
+    """What looks like Python on a page and is not run: the line of the block, and its text.
+
+    That is what compiles, with an import or an `await` in it, in blocks of text and without a
+    language, and in indented ones.
+    """
+    found = [*blocks(text, "text"), *blocks(text, "")]
+    outside = _FENCE.sub(lambda block: "\n" * block[0].count("\n"), text)
+    for each in re.finditer(r"(?:^(?: {4}|\t).*\n|^\n(?=    ))+", outside, re.MULTILINE):
+        code = textwrap.dedent(each[0]).strip("\n") + "\n"
+        found.append((text.count("\n", 0, each.start()), code))
+    for line, code in found:
+        try:
+            tree = compile(code, "page", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+        except SyntaxError:
+            continue
+        if any(
+            isinstance(node, ast.Import | ast.ImportFrom | ast.Await | ast.AsyncWith | ast.AsyncFor)
+            for node in ast.walk(tree)
+        ):
+            yield line, code
+
+
+def compile_node(node: ast.stmt, path: Path, flags: int) -> Any:
     if isinstance(node, ast.Expr):
         return compile(ast.Expression(node.value), str(path), "eval", flags)
     return compile(ast.Module([node], []), str(path), "exec", flags)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import re
 import sys
 import threading
@@ -13,9 +14,14 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from pages import ROOT, Program, anchors, blocks, broken
+from pages import ROOT, Program, anchors, blocks, broken, not_run
 
 import binance_sbe
+from binance_sbe import fix_sbe
+from binance_sbe.api.json_stream import combined, stream_events
+from binance_sbe.commands import options, tape_info
+from binance_sbe.commands.events import events_of
+from binance_sbe.output import json_text
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.fix import FixAcceptor
 from binance_sbe.simulator.ws_api import WsApi
@@ -120,7 +126,9 @@ def test_comments_that_show_values_are_checked(exchange: Exchange, tmp_path: Pat
     page.write_text("```python\nx = 1\nx + 1      # 2: two\n[x]  # what this is\n```\n")
     assert Program(page).run().checked == 1
     page.write_text("```python\nimport asyncio\nawait asyncio.sleep(0, 5)    # 5\n```\n")
-    assert Program(page).run().checked == 1
+    assert Program(page, has_await=True).run().checked == 1
+    with pytest.raises(SyntaxError, match="await"):
+        Program(page).run()
 
 
 def test_the_feed_handler_for_production_handles_a_feed(exchange: Exchange) -> None:
@@ -145,6 +153,92 @@ def test_no_page_calls_code_something_else() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         found = set(re.findall(r"^(?:```|:::)(\S+)\s*$", text, re.MULTILINE))
         assert found <= known, name
+
+
+# What is shown of other packages, and is not run for the reason that the page gives.
+NOT_RUN = {("docs/howto/from_sbe_package.md", "import sbe\n")}
+
+
+def test_no_python_on_a_page_is_left_out_of_the_tests() -> None:
+    for name in PAGES:
+        for line, code in not_run((ROOT / name).read_text(encoding="utf-8")):
+            is_told = any(name == page and code.startswith(start) for page, start in NOT_RUN)
+            assert is_told, f"{name}:{line}: make it a block of python, which is run:\n{code}"
+
+
+def test_python_that_is_not_run_is_found() -> None:
+    text = "A.\n\n```text\nimport os\n```\n\n    await feed.run()\n\n    make demo\n"
+    assert [code for _, code in not_run(text.replace("    make demo\n", ""))] == [
+        "import os\n",
+        "await feed.run()\n",
+    ]
+    assert not list(
+        not_run("```text\nnumbers: 1\n```\n\n    make demo\n\n    binance-sbe --help\n")
+    )
+
+
+def test_the_handler_on_the_page_is_that_of_the_examples() -> None:
+    text = (DOCS / "howto/cython.md").read_text(encoding="utf-8")
+    example = (ROOT / "examples/run_handler.pyx").read_text(encoding="utf-8")
+    assert example in [code for _, code in blocks(text, "cython")]
+
+
+# what commands print
+
+
+JSON_PAGE = DOCS / "formats/json.md"
+FRAME = bytes.fromhex(
+    "32001127010000007b600cba992a06007940e51700000000fef8f99e8f0000000000103adc0100000000"
+    "fa9e8f0000000000206c6c02000000000742544355534454"
+)  # that of the README
+
+
+def commands_with_json() -> Iterator[str]:
+    def subcommands(parser: Any) -> dict[str, Any]:
+        choices = [each.choices for each in parser._actions if isinstance(each.choices, dict)]
+        return choices[0] if choices else {}
+
+    for name, command in subcommands(options._parser()).items():
+        for action, parser in (subcommands(command) or {"": command}).items():
+            if "--json" in parser._option_string_actions:
+                yield f"{name} {action}".strip()
+
+
+def test_the_page_of_json_has_every_command_that_prints_it() -> None:
+    text = JSON_PAGE.read_text(encoding="utf-8")
+    found = list(commands_with_json())
+    assert {"watch", "replay", "book", "fix watch", "tape info", "tape cat"} <= set(found)
+    for name in found:
+        assert re.search(f"`binance-sbe {name}( TAPE)? --json`", text), name
+    for name in tape_info_keys():
+        assert f"`{name}`" in text, name
+
+
+def tape_info_keys() -> set[str]:
+    source = Path(tape_info.__file__).read_text(encoding="utf-8")
+    return set(re.findall(r'"(\w+)": ', source[: source.index("def lines")]))
+
+
+def test_the_samples_of_json_are_what_the_code_prints() -> None:
+    samples = [code.strip() for _, code in blocks(JSON_PAGE.read_text(encoding="utf-8"), "json")]
+    collector = binance_sbe.spot_stream.Collector()
+    collector.append(FRAME, 1735689600004123456)
+    (event,) = events_of(collector.take())
+    assert json_text(event) == samples[0]
+    message = binance_sbe.decode(FRAME)
+    (exchanges,) = stream_events(message)
+    assert json_text(combined(message, exchanges)) == samples[1]
+    ticker = fix_sbe.MarketDataIncrementalBookTicker
+    entry = {"md_entry_px": 9411894, "md_entry_size": 1848870}
+    other = {"md_entry_px": 9412290, "md_entry_size": 4154931}
+    frame = ticker.encode(
+        last_book_update_id=782871499, price_exponent=-2, qty_exponent=-8, symbol="BTCUSDT",
+        md_entries_bids=[entry], md_entries_asks=[other],
+    )  # fmt: skip
+    told = {"message": ticker.__name__} | ticker.decode(frame).to_dict()
+    assert json_text(told) == samples[2]
+    for sample in samples:
+        json.loads(sample)
 
 
 # links, and the table of contents
