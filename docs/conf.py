@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 VERSION = re.search(
     r'__version__ = "(.*)"', (HERE.parent / "sbe_codegen/version.py").read_text(encoding="utf-8")
 )
@@ -32,13 +32,14 @@ suppress_warnings = ["misc.highlighting_failure"]
 
 
 def titled(page: Path) -> tuple[str, str]:
-    """The title of a page, and its first sentence."""
+    """The title of a page, and its first sentence: up to a full stop, not a colon."""
     text = page.read_text(encoding="utf-8")
     title = re.search(r"^# (.+)$", text, re.MULTILINE)
     assert title is not None, page
     first = text[title.end() :].strip().split("\n\n")[0].replace("\n", " ")
-    sentence = re.match(r".+?[.:](?= |$)", first)
-    return title[1], re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", sentence[0] if sentence else "")
+    first = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", first)  # the texts of links
+    sentence = re.match(r".+?\.(?= [A-Z(*`]|$)", first)
+    return title[1], sentence[0] if sentence else first
 
 
 def contents(index: Path) -> list[tuple[str, list[str]]]:
@@ -51,13 +52,38 @@ def contents(index: Path) -> list[tuple[str, list[str]]]:
     return found
 
 
+def with_pictures(page: Path) -> tuple[str, dict[str, Path]]:
+    """The Markdown of a page for the site, and its pictures by where they belong in the site.
+
+    A picture outside of this directory can't be beside the page as its link says. It gets the place
+    that it has in the project, and the link of the copy is another.
+    """
+    pictures = {}
+
+    def placed(link: re.Match[str]) -> str:
+        picture = (page.parent / link[2]).resolve()
+        root = HERE if picture.is_relative_to(HERE) else HERE.parent
+        place = picture.relative_to(root).as_posix()
+        pictures[place] = picture
+        up = "../" * len(page.parent.relative_to(HERE).parts)
+        return f"{link[1]}({up}{place})"
+
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r"(!\[[^]]*\])\((?!\w+:)([^)\s]+)\)", placed, text), pictures
+
+
 def write_markdown(app: Any, error: Exception | None) -> None:
-    """Puts the Markdown of each page beside it, and llms.txt, which lists them all."""
+    """Puts the Markdown of each page and its pictures beside it, and llms.txt, which lists them."""
     if error is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
     for name in app.env.found_docs:
-        shutil.copyfile(HERE / f"{name}.md", out / f"{name}.md")
+        text, pictures = with_pictures(HERE / f"{name}.md")
+        (out / f"{name}.md").parent.mkdir(parents=True, exist_ok=True)
+        (out / f"{name}.md").write_text(text, encoding="utf-8")
+        for place, picture in pictures.items():
+            (out / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture, out / place)
     name, summary = titled(HERE / "index.md")
     lines = [f"# {name}", "", f"> {summary}"]
     for caption, pages in contents(HERE / "index.md"):

@@ -6,10 +6,12 @@ import asyncio
 import importlib.util
 import json
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,17 +42,18 @@ WITH_CODE = [
 ]
 
 
-def reference_module() -> Any:
-    spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
+def module_of_docs(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     found = importlib.util.module_from_spec(spec)
-    sys.modules["reference"] = found
+    sys.modules[name] = found
     spec.loader.exec_module(found)
     return found
 
 
-reference = reference_module()
+reference = module_of_docs("reference")
+conf = module_of_docs("conf")
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +285,55 @@ def test_every_page_is_in_the_table_of_contents(every_page: dict[str, str]) -> N
     }
     assert len(listed()) == len(set(listed()))
     assert set(listed()) == there - {"index"}
+
+
+def test_the_site_has_markdown_with_its_pictures_and_a_list_of_all_pages(
+    every_page: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, site = tmp_path / "project", tmp_path / "site"
+    shutil.copytree(ROOT / "benchmarks/results", source / "benchmarks/results")
+    shutil.copytree(DOCS, source / "docs", ignore=shutil.ignore_patterns("reference", "*.py"))
+    for name, text in every_page.items():
+        if "docs/reference/" in name:  # which are not in git
+            (source / name).parent.mkdir(exist_ok=True)
+            (source / name).write_text(text, encoding="utf-8")
+    site.mkdir()
+    monkeypatch.setattr(conf, "HERE", source / "docs")
+    names = [name[5:-3] for name in every_page if name.startswith("docs/")]
+    app = SimpleNamespace(
+        outdir=site, builder=SimpleNamespace(name="html"), env=SimpleNamespace(found_docs=names)
+    )
+    conf.write_markdown(app, RuntimeError())
+    assert not list(site.iterdir())  # of a build that failed
+    conf.write_markdown(app, None)
+    pictures = 0
+    for name in names:
+        page = site / f"{name}.md"
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            found = (page.parent / picture).resolve()
+            assert found.is_relative_to(site.resolve()), f"{name}: {picture}"
+            assert found.stat().st_size > 0
+            pictures += 1
+    assert pictures > 5
+    lines = (site / "llms.txt").read_text(encoding="utf-8").splitlines()
+    told = [line for line in lines if line.startswith("- [")]
+    assert len(told) == len(listed())
+    for line in told:
+        assert re.search(r"\w[.)`*]+$", line), f"not a whole sentence: {line}"
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "sentence"),
+    [
+        ("One thing: and another,\nin two lines. More.", "One thing: and another, in two lines."),
+        ("See [the page](x.md) of 3.11 first. More.", "See the page of 3.11 first."),
+        ("It is so", "It is so"),
+    ],
+)
+def test_the_sentence_of_a_page_is_whole(paragraph: str, sentence: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{paragraph}\n\nNot this.\n", encoding="utf-8")
+    assert conf.titled(page) == ("Title", sentence)
 
 
 def test_every_page_begins_with_a_title_and_a_sentence(every_page: dict[str, str]) -> None:
