@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from pages import ROOT, Program, anchors, blocks, broken, not_run
+from pages import ROOT, Program, anchors, blocks, broken, not_run, prose
 
 import binance_sbe
 from binance_sbe import fix_sbe
@@ -244,6 +244,29 @@ def test_the_samples_of_json_are_what_the_code_prints() -> None:
         json.loads(sample)
 
 
+# Words in italics that explain nothing.
+EMPHASIS = {"list", "decided"}
+
+
+def test_terms_that_pages_explain_are_all_in_the_list_of_terms() -> None:
+    """But for those of the pages for contributors, which are words of the code."""
+    text = (DOCS / "terms.md").read_text(encoding="utf-8")
+    heads = [
+        word.strip().lower()
+        for head in re.findall(r"^(\S.*)\n: ", text, re.MULTILINE)
+        for word in head.split(",")
+    ]
+    assert len(heads) == len(set(heads)) > 40
+    known = {*heads, *(word.lower() for word in re.findall(r"\*([\w ]+)\*", text))}
+    for name in PAGES:
+        if name in ("docs/design.md", "CONTRIBUTING.md"):
+            continue
+        page = prose((ROOT / name).read_text(encoding="utf-8"))
+        for word in re.findall(r"(?<![*\w])\*([A-Za-z][\w ]*)\*(?![*\w])", page):
+            one = word.lower()
+            assert {one, one.removesuffix("s")} & (known | EMPHASIS), f"{name}: {word}"
+
+
 # links, and the table of contents
 
 
@@ -441,6 +464,26 @@ def test_the_citation_is_of_this_version() -> None:
 
 
 # tables
+
+
+def test_the_design_names_every_room() -> None:
+    """Each folder with modules, and each module of the compiler and at the top of the package."""
+    text = (DOCS / "design.md").read_text(encoding="utf-8")
+    found = set()
+    for package in ("binance_sbe", "sbe_codegen"):
+        top = ROOT / package
+        for path in [*top.rglob("*.py"), *top.rglob("*.pyx")]:
+            folder = path.parent.relative_to(top).as_posix()
+            if folder != ".":
+                found.add(f"{folder}/")
+            elif not path.stem.startswith("__"):
+                found.add(path.stem)
+    assert len(found) > 60
+    missing = [name for name in sorted(found) if not re.search(f"`{name}(`|\\.py)", text)]
+    assert not missing
+    named = re.findall(r"`([a-z_/]+/)`", text)
+    there = {"templates/", "project/", "tests/", *found}
+    assert {name for name in named if name.removeprefix("sbe_codegen/") not in there} == set()
 
 
 def test_the_table_of_messages_is_right() -> None:
