@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import mmap
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,18 @@ def capture(path: Path, port: int | None, address: str | None) -> Capture:
     return Capture(path, port=port, address=address)
 
 
+@contextmanager
+def file_of(name: str) -> Iterator[Path]:
+    """The file of that name; of "-" one with what comes on standard input, for the time being."""
+    if name != "-":
+        yield Path(name)
+        return
+    with tempfile.NamedTemporaryFile() as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        yield Path(file.name)
+
+
 def inputs(
     path: Path,
     framing: str | None = None,
@@ -51,9 +67,14 @@ def inputs(
     """What `decode_many` is to be given, part after part; and a Loss for what it can't be.
 
     A capture is told by its first bytes; other files are messages end to end, or a stream with the
-    framing that is named.
+    framing that is named. ValueError for what is asked of the other kind of file.
     """
-    if is_capture_file(path):
+    is_captured = is_capture_file(path)
+    if is_captured and framing is not None:
+        raise ValueError("--framing is for streams, and this is a capture of datagrams")
+    if not is_captured and (port is not None or address is not None):
+        raise ValueError("--port and --address are for captures, and this is none")
+    if is_captured:
         yield from capture(path, port, address).parts(FRAMES, layout)
     elif framing is None:
         with path.open("rb") as file:

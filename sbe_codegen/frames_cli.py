@@ -32,15 +32,22 @@ def add(commands: Any) -> None:
     tables.add_argument("--to", choices=("parquet", "arrow"), default="parquet")
     tables.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="default: here")
     tables.add_argument("--framing", metavar="KIND", help=f"of a byte stream: {_FRAMINGS}")
+    tables.add_argument(
+        "--times", choices=("timestamps", "numbers"), default="timestamps",
+        help="what times become; a number that is no time has to stay a number",
+    )  # fmt: skip
     tables.add_argument("--messages", metavar="NAME", nargs="+", help="compile these only")
     for command, what in (
         (inspect, "a frame (bytes or hex digits, - for stdin), or a pcap or pcapng file"),
-        (tables, "messages end to end, a stream with --framing, or a pcap or pcapng file"),
+        (
+            tables,
+            "messages end to end, a stream with --framing, or a pcap or pcapng file; - for stdin",
+        ),
     ):
         command.add_argument("schema", metavar="SCHEMA.xml", type=Path)
         command.add_argument("frames", metavar="FRAMES", help=what)
         command.add_argument("--conventions", metavar="FILE.toml", type=Path)
-        command.add_argument("--port", type=_count, help="of a capture: UDP datagrams to this port")
+        command.add_argument("--port", type=_port, help="of a capture: UDP datagrams to this port")
         command.add_argument("--address", help="and to this address")
     new = commands.add_parser("new", help="begin a project: schema, build, test, notebook")
     new.set_defaults(run=_new)
@@ -51,6 +58,12 @@ def add(commands: Any) -> None:
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**31:
         raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if _count(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port: 65535 is the last")
     return int(text)
 
 
@@ -111,11 +124,11 @@ def _tables(options: argparse.Namespace) -> int:
         options.schema, messages=options.messages, conventions=conventions, progress=_progress()
     )
     layout = conventions.packet if conventions else None
+    times = "numbers" if options.times == "numbers" else "raw"
     try:
-        inputs = frames.inputs(
-            Path(options.frames), options.framing, layout, options.port, options.address
-        )
-        report = tabulating.write(module, inputs, options.out, options.to)
+        with frames.file_of(options.frames) as path:
+            inputs = frames.inputs(path, options.framing, layout, options.port, options.address)
+            report = tabulating.write(module, inputs, options.out, options.to, times)
     except ValueError as error:
         _complain(f"{options.frames}: {error}")
         return 1

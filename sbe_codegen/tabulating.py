@@ -10,6 +10,7 @@ from typing import Any
 
 from .errors import SbeError
 from .extras import imported
+from .runtime.errors import MalformedMessage
 from .runtime.framing import Loss
 
 FORMATS = {"parquet": "parquet", "arrow": "arrows"}  # and how the files end
@@ -36,11 +37,14 @@ class Report:
             self.told.append(what)
 
 
-def write(module: ModuleType, inputs: Iterable[Any], out: Path, kind: str) -> Report:
+def write(
+    module: ModuleType, inputs: Iterable[Any], out: Path, kind: str, times: str = "raw"
+) -> Report:
     """Writes ``<out>/<Message>.<kind>`` for each message that came, and says what became of all.
 
     A file has its name when it is whole; what is there already is not written over, which is
-    FileExistsError before anything is read. Raises MissingPackage without pyarrow.
+    FileExistsError before anything is read. ``times`` is as for `Table.to_arrow`. Raises
+    MissingPackage without pyarrow.
     """
     arrow = imported("pyarrow", f"tables --to {kind}", "pyarrow")
     report = Report()
@@ -65,7 +69,7 @@ def write(module: ModuleType, inputs: Iterable[Any], out: Path, kind: str) -> Re
                 if len(table):
                     name = message.__name__
                     report.rows[name] = report.rows.get(name, 0) + len(table)
-                    made = table.to_arrow()
+                    made = _arrow(table, times)
                     if name not in writers:
                         writers[name] = _Writer(arrow, kind, out / f"{name}.{ending}", made.schema)
                     writers[name].write(made)
@@ -75,6 +79,15 @@ def write(module: ModuleType, inputs: Iterable[Any], out: Path, kind: str) -> Re
         raise
     report.files = [writer.finish() for writer in writers.values()]
     return report
+
+
+def _arrow(table: Any, times: str) -> Any:
+    try:
+        return table.to_arrow(times=times)
+    except MalformedMessage as error:
+        name = table.message.__name__
+        text = f"{name}: {error}, as --times numbers of this command does"
+        raise MalformedMessage(text, element=error.element) from None
 
 
 def _account(report: Report, batch: Any) -> None:

@@ -180,6 +180,39 @@ def test_wrong_use_of_tables_is_told(place: Path) -> None:
     assert b"no message of p" in empty.stderr
 
 
+def test_options_for_another_kind_of_file_are_told(place: Path) -> None:
+    (place / "plain.bin").write_bytes(m(1))
+    (place / "few.pcap").write_bytes(pcap([ethernet(ipv4(udp(m(1))))]))
+    for given, said in (
+        (["few.pcap", "--framing", "sofh"], b"--framing is for streams"),
+        (["plain.bin", "--port", "9000"], b"--port and --address are for captures"),
+    ):
+        done = run(place, "tables", "s.xml", *given, "--out", "told")
+        assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+    done = run(place, "tables", "s.xml", "few.pcap", "--port", "99999")
+    assert (done.returncode, b"65535 is the last" in done.stderr) == (2, True)
+    done = run(place, "tables", "s.xml", "-", "--out", "piped", given=m(1) + m(2))
+    assert done.returncode == 0, done.stderr
+    assert (place / "piped" / "M.parquet").exists()
+
+
+def test_a_time_that_is_none_is_a_number_where_asked(place: Path) -> None:
+    (place / "t.xml").write_text(
+        schema(
+            "<message name='T' id='1'><field name='at' id='1' type='uint64' "
+            "semanticType='UTCTimestamp' timeUnit='nanosecond'/></message>"
+        )
+    )
+    (place / "t.bin").write_bytes(struct.pack("<HHHHQ", 8, 1, 1, 1, 2**63))
+    done = run(place, "tables", "t.xml", "t.bin", "--out", "times")
+    assert done.returncode == 1
+    assert b"at is 9223372036854775808, which no time of 64 bits is" in done.stderr
+    assert b"--times numbers" in done.stderr
+    done = run(place, "tables", "t.xml", "t.bin", "--out", "times", "--times", "numbers")
+    assert done.returncode == 0, done.stderr
+    assert (place / "times" / "T.parquet").exists()
+
+
 def test_build_compiles_some_messages(place: Path) -> None:
     done = run(place, "build", "s.xml", "--package", "some", "--out", ".", "--messages", "N")
     assert done.returncode == 0, done.stderr

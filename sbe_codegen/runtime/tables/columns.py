@@ -33,7 +33,8 @@ class Columns(dict[str, Array]):
     have an exponent, and composites of mantissa and exponent, are the nearest float64 to
     mantissa x 10^exponent, NaN for a null; with ``"raw"`` they are the mantissas. With
     ``times="datetime64"`` times since 1970 are datetime64 in their unit (UTC), times of day
-    timedelta64 and days datetime64[D], NaT for a null; with ``texts="string"`` fixed texts are str,
+    timedelta64 and days datetime64[D], NaT for a null; with ``times="numbers"`` they are numbers as
+    in "raw", and stay numbers in Arrow and pandas. With ``texts="string"`` fixed texts are str,
     empty for a null. All else is raw: enums and sets as their numbers, nulls as the schema's null
     values (in a field that was added later, its null value stands for null even where the sender
     has the field), text of var data as uint32 codes. Members of composites have a column each,
@@ -71,12 +72,13 @@ class Columns(dict[str, Array]):
         """
         for what, given, known in (
             ("decimals", decimals, ("float64", "raw")),
-            ("times", times, ("raw", "datetime64")),
+            ("times", times, ("raw", "datetime64", "numbers")),
             ("texts", texts, ("bytes", "string")),
         ):
             if given not in known:
-                raise ValueError(f"{what} is {known[0]!r} or {known[1]!r}, not {given!r}")
-        forms = _Forms(decimals == "float64", times == "datetime64", texts == "string")
+                some = " or ".join(map(repr, known))
+                raise ValueError(f"{what} is {some}, not {given!r}")
+        forms = _Forms(decimals == "float64", times, texts == "string")
         outer = _outer(table)
         made = _columns(table, forms, outer)
         return _joined(made, outer, forms) if joined else made
@@ -129,7 +131,7 @@ class Columns(dict[str, Array]):
 
 class _Forms(NamedTuple):
     floats: bool
-    times: bool
+    times: str
     strings: bool
 
 
@@ -174,8 +176,10 @@ def _columns(
         facts[name] = Fact(texts=table.dictionary(name))
         copies.append((records[name], _new(arrays, name, records[name])))
     move(copies, scales)
-    if forms.times:
+    if forms.times == "datetime64":
         as_datetimes(arrays, facts)
+    elif forms.times == "numbers":
+        facts = {name: fact._replace(time=None) for name, fact in facts.items()}
     if forms.strings:
         as_strings(arrays, facts)
     result = Columns(table, arrays, facts)
@@ -254,9 +258,12 @@ def _leaves(
         path = (*outer, field["name"])
         name = ".".join(path)
         if field["kind"] != "composite":
+            nulls = nulls_of(field, formats.types)
+            if "time" in field and not nulls and field.get("null") is not None:
+                nulls = (field["null"],)  # which is no time, whatever the presence
             fact = Fact(
                 time=field.get("time"),
-                nulls=nulls_of(field, formats.types),
+                nulls=nulls,
                 charset=field.get("encoding") or "latin-1",
             )
             exponent = field.get("exponent") if floats else None

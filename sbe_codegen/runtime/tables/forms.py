@@ -98,7 +98,7 @@ def times(
     if rest.any():
         bad = powers[rest][0]
         raise MalformedMessage(
-            f"{beside} is {bad}, and a unit of time is 0, 3, 6 or 9: times='raw' gives numbers",
+            f"{beside} is {bad}, and a unit of time is 0, 3, 6 or 9: times='numbers' gives numbers",
             element=beside,
         )
     return _multiplied(_whole(column, missing, name), lengths, missing, name), missing, "ns"
@@ -128,7 +128,7 @@ def _check(
         bad = bad & ~missing
     if bad.any():
         raise MalformedMessage(
-            f"{name} is {column[bad][0]}, which {why}: read it as a number",
+            f"{name} is {column[bad][0]}, which {why}: times='numbers' gives numbers",
             element=name,
         )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Forms(TypedDict, total=False):
     """What columns may be asked to be, beside ``decimals``: see `columns.Columns`."""
 
-    times: Literal["raw", "datetime64"]
+    times: Literal["raw", "datetime64", "numbers"]
     texts: Literal["bytes", "string"]
 
 

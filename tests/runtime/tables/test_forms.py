@@ -173,10 +173,33 @@ def test_a_time_of_day_beyond_the_day_is_said_and_stays_a_number(module: ModuleT
     made = table(module, frame(clock=day - 1), frame(clock=day))
     with pytest.raises(MalformedMessage) as caught:
         made.to_arrow()
-    assert f"clock is {day}, which is within no day: read it as a number" in str(caught.value)
+    said = f"clock is {day}, which is within no day: times='numbers' gives numbers"
+    assert said in str(caught.value)
     assert caught.value.element == "clock"
     assert made.columns()["clock"].tolist() == [day - 1, day]
     table(module, frame(clock=day - 1)).to_arrow().validate(full=True)
+
+
+def test_times_are_numbers_in_arrow_and_pandas_where_asked(module: ModuleType) -> None:
+    day = 86_400 * 10**9
+    made = table(module, frame(clock=day, sending=NULL64, at=2**63, sent=(5, 4)))
+    arrow = made.to_arrow(times="numbers")
+    assert arrow["clock"].to_pylist() == [day]
+    assert arrow["transact_time"].to_pylist() == [2**63]
+    assert arrow["sending_time"].to_pylist() == [None]
+    assert arrow["sent.unit"].to_pylist() == [4]
+    assert made.to_pandas(times="numbers")["clock"].tolist() == [day]
+    assert made.to_polars(times="numbers")["clock"].to_list() == [day]
+    assert made.columns(times="numbers")["clock"].tolist() == [day]
+
+
+def test_the_null_of_a_required_time_is_no_time(module: ModuleType) -> None:
+    made = table(module, frame(at=NULL64), frame())
+    assert made.to_arrow()["transact_time"].to_pylist()[0] is None
+    assert made.to_arrow()["transact_time"].null_count == 1
+    assert made.to_pandas()["transact_time"].isna().tolist() == [True, False]
+    assert np.isnat(made.columns(times="datetime64")["transact_time"]).tolist() == [True, False]
+    assert made.columns()["transact_time"].tolist() == [NULL64, AT]
 
 
 def test_a_time_without_a_unit_is_noted() -> None:
@@ -203,7 +226,7 @@ def test_texts_are_bytes_or_strings(module: ModuleType) -> None:
 
 @pytest.mark.parametrize(
     ("form", "said"),
-    [({"times": "arrow"}, "times is 'raw' or 'datetime64', not 'arrow'"),
+    [({"times": "arrow"}, "times is 'raw' or 'datetime64' or 'numbers', not 'arrow'"),
      ({"texts": "str"}, "texts is 'bytes' or 'string', not 'str'")],
 )  # fmt: skip
 def test_forms_that_there_are_not_are_refused(
