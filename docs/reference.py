@@ -12,6 +12,7 @@ import enum
 import importlib
 import inspect
 import re
+import runpy
 import textwrap
 from collections.abc import Iterator
 from functools import cache
@@ -73,7 +74,10 @@ TOPICS = {  # what users of a page get without importing it: shown under the mod
         "binance_sbe.feed.intake.stats.Histogram",
         "binance_sbe.feed.intake.handlers.FrameHandler",
     ],
-    "binance_sbe.sync": ["binance_sbe.books.blocking.Books"],
+    "binance_sbe.sync": [
+        "binance_sbe.books.blocking.Books",
+        "binance_sbe.feed.fix.blocking.BlockingConnection",
+    ],
     "binance_sbe.tape": [
         "binance_sbe.tape.account.TapeLedger",
         "binance_sbe.tape.account.Session",
@@ -111,6 +115,10 @@ MEMBERS = {  # nor have these members of classes
     "DTYPE": "The layout of the root block: a packed numpy dtype with the offsets of the wire.",
     "args": "",
 }
+# Nor have most attributes: a text, or a type and a text of those that only objects have.
+ATTRIBUTES: dict[str, dict[str, str | tuple[str, str]]] = runpy.run_path(
+    str(Path(__file__).with_name("attributes.py"))
+)["ATTRIBUTES"]
 MADE_BY_YOU = {  # of other classes you get objects, and do not make them
     "Client", "Collector", "Exchange", "FeedCollector", "FrameHandler", "Market", "OrderBook",
     "Splitter", "Reply",
@@ -279,6 +287,18 @@ def members(found: type) -> Iterator[tuple[str, Any, type]]:
             yield name, member, home
 
 
+def texts_of(found: type) -> dict[str, tuple[str, str]]:
+    """Types (where they are said) and texts of attributes that have no docstring."""
+    texts: dict[str, tuple[str, str]] = {}
+    for home in found.__mro__:
+        if home is base_with_a_section(found):
+            break
+        named = ATTRIBUTES.get(f"{home.__module__}.{home.__name__}", {})
+        for name, told in (named or ATTRIBUTES.get(home.__name__, {})).items():
+            texts.setdefault(name, ("", told) if isinstance(told, str) else (told[0], told[1]))
+    return texts
+
+
 def described(found: type) -> list[str]:
     """The members of a class, as a list or in sections."""
     functions, attributes = [], []
@@ -316,6 +336,16 @@ def described(found: type) -> list[str]:
         for name, each in fields.items()
         if name not in known and not name.startswith("_")
     ]
+    texts = texts_of(found)
+    attributes = [
+        (name, kind or texts.get(name, ("", ""))[0], first or texts.get(name, ("", ""))[1])
+        for name, kind, first in attributes
+    ]
+    known = {name for name, _, _ in attributes}
+    attributes += [
+        (name, kind, text) for name, (kind, text) in texts.items() if kind and name not in known
+    ]
+    attributes.sort()
     out = []
     if attributes and not any(kind or first for _, kind, first in attributes):
         out.append("Attributes: " + ", ".join(f"`{name}`" for name, _, _ in attributes) + "\n")

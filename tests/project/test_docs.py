@@ -150,7 +150,7 @@ def test_the_feed_handler_for_production_handles_a_feed(exchange: Exchange) -> N
 def test_no_page_calls_code_something_else() -> None:
     """So that no snippet is left out of the tests by a name such as ``py``."""
     known = {
-        "", "python", "cython", "text", "json", "{toctree}",
+        "", "python", "cython", "pyx", "text", "json", "{toctree}",
     }  # fmt: skip
     for name in PAGES:
         text = (ROOT / name).read_text(encoding="utf-8")
@@ -183,7 +183,7 @@ def test_python_that_is_not_run_is_found() -> None:
 def test_the_handler_on_the_page_is_that_of_the_examples() -> None:
     text = (DOCS / "howto/cython.md").read_text(encoding="utf-8")
     example = (ROOT / "examples/run_handler.pyx").read_text(encoding="utf-8")
-    assert example in [code for _, code in blocks(text, "cython")]
+    assert example in [code for _, code in blocks(text, "pyx")]
 
 
 # what commands print
@@ -456,6 +456,31 @@ def test_every_function_of_a_public_class_has_a_docstring() -> None:
             if callable(raw) and not reference.doc_of(raw, each).strip():
                 missing.add(f"{home.__module__}.{home.__name__}.{each}")
     assert not missing
+
+
+def test_the_reference_says_what_each_attribute_is(every_page: dict[str, str]) -> None:
+    """Those without a docstring have a text in docs/attributes.py, which has no others."""
+    missing, shown = [], set()
+    for name, text in every_page.items():
+        if "docs/reference/" not in name:
+            continue
+        for part in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
+            kind = part.partition("\n")[0]
+            assert not re.search("^Attributes: ", part, re.MULTILINE), f"{name}: {kind}"
+            for attribute, rest in re.findall(r"^\| `(\w+)` \| (.*) \|$", part, re.MULTILINE):
+                shown.add((kind, attribute))
+                if not rest.rpartition(" | ")[2].strip(" |"):
+                    missing.append(f"{name}: {kind}.{attribute}: it belongs into attributes.py")
+    assert not missing
+    assert len(shown) > 300
+    told = {
+        (kind.rpartition(".")[2], attribute)
+        for kind, texts in reference.ATTRIBUTES.items()
+        for attribute in texts
+    }
+    used = {kind for kind, _ in shown}
+    assert {pair for pair in told if pair[0] in used} <= shown
+    assert len({kind for kind, _ in told} & used) > 40
 
 
 def test_the_citation_is_of_this_version() -> None:
