@@ -54,9 +54,25 @@ KEY_HELP = (
     "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to it. A local "
     "exchange takes any text, unless it was started with keys"
 )
+FIX_KEY_HELP = (
+    "FIX needs an API key of type Ed25519 that has the permission FIX_API (or, for market data and "
+    "drop copies, FIX_API_READ_ONLY): register the public half of your private key at "
+    "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to what it gives"
+)
+OLD_CLOCK, BAD_SIGNATURE = -1021, -1022  # codes of the exchange's
+_ADVICE = {
+    OLD_CLOCK: "set the clock of this machine, or give a longer recv_window",
+    BAD_SIGNATURE: "the public half of this private key has to be the one that is registered for "
+    "this API key",
+}
 E = TypeVar("E", bound=BaseException)
 _LONGEST_TEXT = 4000  # of an error as a whole
 _LONGEST_BODY = 1 << 16  # bytes of an answer that an error keeps
+
+
+def advised(text: str, code: int | None) -> str:
+    """A refusal, and what to do about it where that is known."""
+    return text if code not in _ADVICE else f"{text.rstrip('.')}: {_ADVICE[code]}"
 
 
 def _kept(text: str) -> str:
@@ -94,7 +110,7 @@ class BinanceError(_Quoting, SbeError):
         super().__init__(code, message, retry_after, server_time, data)
 
     def __str__(self) -> str:
-        return f"{self.code}: {shown(self.message)}"
+        return advised(f"{self.code}: {shown(self.message)}", self.code)
 
 
 class NotSbe(_Quoting, SbeError, ValueError):
@@ -241,7 +257,7 @@ class LogonRefused(FixError):
 
     def __str__(self) -> str:
         why = shown(str(self.args[0]), _LONGEST_TEXT)
-        return why if self.code is None else f"{why} (code {self.code})"
+        return why if self.code is None else advised(f"{why} (code {self.code})", self.code)
 
 
 class BookError(_Quoting, SbeError):
@@ -300,6 +316,8 @@ def exit_code(error: Exception) -> int:
             return ARGUMENTS
         case Unreachable():
             return NO_ROUTE
+        case LogonRefused(code=code):
+            return CLOCK if code == OLD_CLOCK else REFUSED
         case ConnectionRefused():
             return REFUSED
         case _:

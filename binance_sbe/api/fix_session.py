@@ -41,11 +41,15 @@ _CLOCK_MICROS = 1_000_000  # a difference of clocks that is worth a word
 
 
 class LoggedOn(NamedTuple):
-    """The exchange has let us in. ``is_deprecated``: it will give up our schema's version."""
+    """The exchange has let us in. ``is_deprecated``: it will give up our schema's version.
+
+    ``heartbeat`` is in seconds, ``version`` that of the schema with which the exchange answered.
+    """
 
     heartbeat: int
     uuid: str
     is_deprecated: bool
+    version: int  # of the schema, that the exchange speaks
 
 
 class Received(NamedTuple):
@@ -230,6 +234,9 @@ class Session:
         events: list[Event] = []
         if self._is_over():
             return events
+        if self.state == "new":
+            self._fail(FixError("the exchange spoke before the logon was sent"), now, events)
+            return events
         try:
             for piece in (data, b""):  # what is wrong behind good messages is told the next time
                 for frame in self._splitter.feed(piece):
@@ -257,6 +264,8 @@ class Session:
             self._fail(LogonRefused(why), now, events)
         elif self.state == "live":
             self._fail(FixError("the connection ended without a Logout"), now, events)
+        elif self.state == "new":
+            self._fail(FixError("the connection ended before the logon was sent"), now, events)
         return events
 
     def _fail(self, error: FixError, now: Now, events: list[Event]) -> None:
@@ -301,7 +310,8 @@ class Session:
                 if 5 <= message.heart_bt_int <= 60:
                     self.heartbeat = message.heart_bt_int
                 deprecated = bool(message.sbe_schema_id_version_deprecated)
-                events.append(LoggedOn(self.heartbeat, text_of(message, "uuid"), deprecated))
+                uuid = text_of(message, "uuid")
+                events.append(LoggedOn(self.heartbeat, uuid, deprecated, message.version))
             case fix_sbe.Reject():
                 said = f"the exchange refused the logon: {reason_of(message)}"
                 error = LogonRefused(said + self._clock_words(), message.error_code)
@@ -320,7 +330,7 @@ class Session:
         if offset is None or abs(offset) < _CLOCK_MICROS:
             return ""
         which = "behind" if offset > 0 else "ahead of"
-        return f"; this clock is {abs(offset) / 1e6:.1f} s {which} the exchange's: set it"
+        return f"; this clock is {abs(offset) / 1e6:.1f} s {which} the exchange's"
 
     def _in_session(self, message: Any, header: Any, now: Now, events: list[Event]) -> None:
         match message:

@@ -48,7 +48,7 @@ def signer_of(key: object, password: str | bytes | None = None) -> Signer:
     ``password`` is that of an encrypted file. Raises MissingKey for everything that is no Ed25519
     private key, with what it is instead where that can be seen; nothing of it is quoted.
     """
-    imported("cryptography", "a FIX session", "fix")
+    imported("cryptography", "signing", "fix")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if isinstance(key, Signer):
@@ -102,7 +102,10 @@ def _of_pem(content: bytes, name: str, password: str | bytes | None) -> Signer:
     secret = password.encode() if isinstance(password, str) else password
     is_encrypted = b"ENCRYPTED" in content
     if is_encrypted and not secret:
-        raise MissingKey(f"{name}: the private key is encrypted: give its password")
+        raise MissingKey(
+            f"{name}: the private key is encrypted: give its password, "
+            "or set BINANCE_PRIVATE_KEY_PASSWORD to it"
+        )
     try:
         key = load_pem_private_key(content, secret if is_encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

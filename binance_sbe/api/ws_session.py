@@ -66,7 +66,7 @@ class WsSession:
     def request(self, method: str, params: Params) -> tuple[str, str]:
         """The id and the text of a request; parameters that are None are left out."""
         identity = f"r{next(self._ids)}"
-        given = {name: _json_value(value) for name, value in params.items() if value is not None}
+        given = _json_values(params)
         return identity, json.dumps({"id": identity, "method": method, "params": given})
 
     def signed(self, params: Params, millis: int, *, with_key: bool = True) -> Params:
@@ -76,7 +76,7 @@ class WsSession:
         """
         assert self._key is not None
         assert self._signer is not None
-        made = {name: _json_value(value) for name, value in params.items() if value is not None}
+        made = _json_values(params)
         made["timestamp"] = millis
         if self._recv_window is not None:
             made["recvWindow"] = round(self._recv_window * 1000)
@@ -102,6 +102,17 @@ class WsSession:
         if reply.rate_limits:
             self.rate_limits = reply.rate_limits
         return Answered(reply.id or "", reply)
+
+
+def _json_values(params: Params) -> Params:
+    """What is not None. TypeError, which names the parameter, for what JSON does not have."""
+    made = {name: _json_value(value) for name, value in params.items() if value is not None}
+    for name, value in made.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name}: {error}") from None
+    return made
 
 
 def _json_value(value: Any) -> Any:

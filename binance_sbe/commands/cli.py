@@ -330,6 +330,8 @@ async def _simulate(options: argparse.Namespace) -> int:
 async def _fix(options: argparse.Namespace) -> int:
     from . import fix
 
+    if options.simulate and options.private_key is not None:
+        options.parser.error("--private-key is for the exchange: with --simulate there is a key")
     if options.action == "doctor":
         return await fix.doctor(options)
     return await fix.watch(options, f"Binance FIX SBE, {_title(options)}")

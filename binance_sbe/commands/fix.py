@@ -15,17 +15,16 @@ from sbe_codegen.runtime.errors import DecodeError
 from .. import fix_sbe
 from ..api.decimals import decimal
 from ..api.signing import signer_of
-from ..errors import ARGUMENTS, CLOCK, NO_ROUTE, REFUSED, FeedError, LogonRefused, exit_code
+from ..errors import ARGUMENTS, NO_ROUTE, FeedError, LogonRefused, exit_code
 from ..feed.fix.account import KINDS
 from ..feed.fix.connecting import connect
 from ..feed.fix.connection import Connection
-from ..feed.settings import private_key_of
+from ..feed.settings import password_of, private_key_of
 from ..output import complain, say, say_json
 from ..venue.environments import fix_address
 from .screen import REFRESH, Screen, cell, fitted
 from .signals import at_signal
 
-_OLD_CLOCK = -1021  # the exchange's code for a time of sending that is too far from its own
 _CLOCK_MICROS = 1_000_000
 
 
@@ -180,7 +179,7 @@ async def doctor(options: argparse.Namespace) -> int:
             where.get("environment", "prod"), "market_data", where["url"]
         )
         try:
-            signer_of(private_key_of(where["private_key"]))
+            signer_of(private_key_of(where["private_key"]), password_of(None))
             say("key: an Ed25519 private key")
             async with connect(**where, reconnect=False) as session:
                 say(f"host: {host}, port {port}{', TLS' if is_secure else ''}")
@@ -192,7 +191,7 @@ async def doctor(options: argparse.Namespace) -> int:
                 say(f"stream: a snapshot of {symbol}")
         except LogonRefused as error:
             complain(f"logon: {error}")
-            return CLOCK if error.code == _OLD_CLOCK else REFUSED
+            return exit_code(error)
         except FeedError as error:
             code = exit_code(error)
             step = {ARGUMENTS: "key", NO_ROUTE: "host"}.get(code, "stream")

@@ -13,6 +13,7 @@ from sbe_codegen.runtime.errors import DecodeError
 
 from .. import spot_stream
 from ..venue.streams import KINDS
+from .gaps import Gap
 from .html import ledger_html
 from .intake.streams import Source, Stream
 from .recording import NOBODY
@@ -108,12 +109,14 @@ class Ledger:
       such streams (``strays_count`` counts all): they are handed on, and not arbitrated
     - ``connections``: those that are open and the latest 500 that ended, with what came through
       each (``connections_count`` counts all, ``ended_count`` those that ended)
+    - ``gaps``: when events without ids may have been missed (`Gap`): of FIX and user data
     - ``dropped``: events that were dropped for a slow consumer, each of them in a hole as well
     """
 
     def __init__(self) -> None:
         self.holes: list[Hole] = []
         self.holes_count = 0
+        self.gaps: list[Gap] = []
         self.connections: list[ConnectionRecord] = []
         self.connections_count = self.ended_count = 0
         self.dropped = 0

@@ -55,24 +55,29 @@ class Settings:
                 check_seconds(name, seconds)
 
 
-def checked_key(given: str | None) -> str:
-    """The API key to use. No error quotes it."""
+def checked_key(given: str | None, advice: str = KEY_HELP) -> str:
+    """The API key to use. No error quotes it; ``advice`` says what key is needed."""
     key = (os.environ.get("BINANCE_API_KEY", "") if given is None else given).strip()
     if not key:
-        raise MissingKey(KEY_HELP)
+        raise MissingKey(advice)
     if "PRIVATE KEY" in key or "PUBLIC KEY" in key:
         raise MissingKey(
             "this is a key file: what is asked for is the API key, the 64 letters and digits that "
-            f"the exchange shows for it. {KEY_HELP}"
+            f"the exchange shows for it. {advice}"
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise MissingKey(f"the API key has characters that no key has. {KEY_HELP}")
+        raise MissingKey(f"the API key has characters that no key has. {advice}")
     return remember_key(key)
 
 
 def private_key_of(given: object) -> object:
     """What was given, or else the path in BINANCE_PRIVATE_KEY; None where there is neither."""
     return (os.environ.get("BINANCE_PRIVATE_KEY") or None) if given is None else given
+
+
+def password_of(given: str | bytes | None) -> str | bytes | None:
+    """The password of an encrypted key: as given, or else BINANCE_PRIVATE_KEY_PASSWORD."""
+    return (os.environ.get("BINANCE_PRIVATE_KEY_PASSWORD") or None) if given is None else given
 
 
 def check_seconds(name: str, seconds: object) -> None:

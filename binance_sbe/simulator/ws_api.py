@@ -30,6 +30,10 @@ _WINDOW_MILLIS = 5000
 _SHUTDOWN_SECONDS = 1.0
 _WEIGHTS = {"depth": 5, "trades.recent": 25, "klines": 2, "exchangeInfo": 20}
 _BAR_MICROS = 60_000_000
+_INTERVALS = (
+    "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w",
+    "1M",
+)  # fmt: skip
 Params = dict[str, Any]
 
 
@@ -138,7 +142,10 @@ class WsApi(Beside):
             case "depth" | "trades.recent":
                 return self._of_rest(method, params)
             case "klines":
-                return klines(self._market(params))
+                market = self._market(params)
+                if params.get("interval") not in _INTERVALS:
+                    raise Refusal(-1120, "Invalid interval.")
+                return klines(market)
             case "exchangeInfo":
                 return exchange_info(self._exchange.markets.values())
             case "session.logon":

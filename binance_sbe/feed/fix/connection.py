@@ -71,7 +71,7 @@ class Connection(Sessions):
         FixError where no snapshot comes; what was not refused is subscribed to then. Where trades
         are refused, nothing is raised: the MarketDataRequestReject comes to who iterates.
         """
-        if not 2 <= depth <= MOST_DEPTH:
+        if not (isinstance(depth, int) and 2 <= depth <= MOST_DEPTH):
             raise ValueError(f"depth is 2 to {MOST_DEPTH} levels, not {depth!r}")
         found = checked_kinds(kinds)
         names = [symbol_name(each).upper() for each in symbols]

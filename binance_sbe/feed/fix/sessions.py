@@ -56,6 +56,7 @@ class Sessions(Successive[Link]):
         self.is_deprecated = False
         self._settings = settings
         self._account = Account()
+        self._account.ledger.gaps = self.gaps
         self._links: list[Link] = []  # all that are not closed
         self._wanted: dict[Key, int] = {}  # what is subscribed to, and how deep
         self._closing = asyncio.Lock()

@@ -8,9 +8,10 @@ from typing import Any
 
 from ...api.fix_session import Session
 from ...api.signing import Signer, signer_of
+from ...errors import FIX_KEY_HELP
 from ...route import Route
 from ...venue.environments import fix_address
-from ..settings import check_seconds, checked_key, private_key_of
+from ..settings import check_seconds, checked_key, password_of, private_key_of
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def checked(
         host,
         port,
         is_secure,
-        checked_key(api_key),
-        signer_of(private_key_of(private_key), password),
+        checked_key(api_key, FIX_KEY_HELP),
+        signer_of(private_key_of(private_key), password_of(password)),
         Route(None, ssl, local_addr),
         float(open_timeout),
         float(reply_timeout),

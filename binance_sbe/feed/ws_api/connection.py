@@ -20,6 +20,7 @@ from ...errors import (
 from ...logs import LOG
 from ...venue.streams import symbol_name
 from ..gaps import Gap
+from ..ledger import Ledger
 from ..recording import NOBODY, Recorder
 from ..successive import GIVE_UP_SECONDS, Successive
 from .link import Link
@@ -40,8 +41,8 @@ class Connection(Successive[Link]):
     in api`` gives events of user data, message objects of `spot_sbe`, once they are subscribed to;
     one consumer at a time. A connection that is lost is made anew, logged on and subscribed as it
     was; requests that waited then raise ConnectionLost, since nobody knows whether they were
-    carried out, and ``gaps`` says when events may have been missed. Frames that can't be decoded
-    are in ``damaged``, the latest 1,000.
+    carried out, and ``ledger.gaps`` (``gaps`` for short) says when events may have been missed.
+    Frames that can't be decoded are in ``damaged``, the latest 1,000.
     """
 
     _usage = "async with ws_api.connect() as api:"
@@ -50,6 +51,8 @@ class Connection(Successive[Link]):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
+        self.ledger = Ledger()
+        self.ledger.gaps = self.gaps
         self.damaged: deque[Undecodable] = deque(maxlen=_MOST_DAMAGED)
         self.connections_count = 0
         self._settings = settings

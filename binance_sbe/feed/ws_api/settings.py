@@ -14,7 +14,13 @@ from ...api.ws_session import PATH, WsSession
 from ...route import Route
 from ...venue.environments import ws_api_url
 from ..recording import Recorder
-from ..settings import check_seconds, checked_key, private_key_of
+from ..settings import check_seconds, checked_key, password_of, private_key_of
+
+_NEEDED = (
+    "signed requests need an API key of type Ed25519 with the permissions that they ask for: "
+    "register the public half of your private key at "
+    "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to what it gives"
+)
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,8 @@ def checked(
     secret = private_key_of(private_key or None)
     return Settings(
         ws_api_url(environment, url),
-        None if key is None else checked_key(key),
-        None if secret is None else signer_of(secret, password),
+        None if key is None else checked_key(key, _NEEDED),
+        None if secret is None else signer_of(secret, password_of(password)),
         Route(proxy, ssl, local_addr),
         float(open_timeout),
         float(reply_timeout),

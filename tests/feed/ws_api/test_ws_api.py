@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.server import serve
 
-from binance_sbe import spot_sbe, ws_api
+from binance_sbe import fix, spot_sbe, ws_api
 from binance_sbe.api.signing import signer_of
 from binance_sbe.api.ws_session import Answered, Happened, Undecodable, WsSession
 from binance_sbe.errors import (
@@ -155,7 +162,10 @@ def test_a_subscription_keeps_its_id_over_connections(monkeypatch: pytest.Monkey
 def test_who_signs_wrongly_is_refused() -> None:
     async def work(server: WsApi, options: dict[str, Any]) -> None:
         for wrong, said in (
-            ({"private_key": Ed25519PrivateKey.generate()}, "-1022: Signature"),
+            (
+                {"private_key": Ed25519PrivateKey.generate()},
+                "-1022: Signature.*: the public half of this private key has to be",
+            ),
             ({"api_key": "another-key"}, "-2015: Invalid API-key"),
         ):
             async with ws_api.connect(**options | wrong) as api:
@@ -165,6 +175,48 @@ def test_who_signs_wrongly_is_refused() -> None:
                     await api.subscribe_user_data()
 
     run(work, api_keys=[KEY])
+
+
+def test_a_clock_that_is_wrong_is_told_with_what_to_do() -> None:
+    async def work(server: WsApi, options: dict[str, Any]) -> None:
+        async with ws_api.connect(**options) as api:
+            late = time.time_ns() // 10**6 - 300_000
+            signed = api._live().session.signed({}, late)
+            with pytest.raises(BinanceError, match="-1021: .*: set the clock of this machine"):
+                await api.request("session.logon", **signed)
+
+    run(work)
+
+
+def test_an_encrypted_key_takes_its_password_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    locked = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open sesame")
+    )
+    with pytest.raises(MissingKey, match="or set BINANCE_PRIVATE_KEY_PASSWORD to it"):
+        ws_api.connect(api_key=KEY, private_key=locked)
+    monkeypatch.setenv("BINANCE_PRIVATE_KEY_PASSWORD", "open sesame")
+    made = ws_api.connect(api_key=KEY, private_key=locked)
+    signed = made._settings.new_session().signed({}, 1)
+    key.public_key().verify(
+        base64.b64decode(signed["signature"]), f"apiKey={KEY}&timestamp=1".encode()
+    )
+    assert fix.connect(api_key=KEY, private_key=locked)
+
+
+@pytest.mark.parametrize("value", [object(), {1}, b"x"])
+def test_a_parameter_that_json_has_not_is_named(value: object) -> None:
+    async def work(server: WsApi, options: dict[str, Any]) -> None:
+        async with ws_api.connect(**options) as api:
+            with pytest.raises(TypeError, match="symbol: "):
+                await api.request("depth", symbol=value)
+            with pytest.raises(BinanceError, match="Invalid interval"):
+                await api.klines("btcusdt", "7q")
+            assert api.ledger.gaps is api.gaps
+
+    run(work)
 
 
 def test_a_request_whose_reply_is_lost_says_that_nobody_knows(
