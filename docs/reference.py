@@ -48,7 +48,7 @@ MODULES = {
     "sbe_codegen": "The compiler of schemas. See [Compile a schema of your own]"
     "(../howto/own_schema.md).",
     "sbe_codegen.runtime.framing": "Messages out of byte streams, packets and captures. See "
-    "[Frames that are not alone](../howto/framing.md).",
+    "[Cut messages out of packets and streams](../howto/framing.md).",
 }
 GENERATED = "binance_sbe.spot_stream"  # the example of a module that the compiler makes
 EXAMPLE = "BestBidAskStreamEvent"  # and of a message in it
