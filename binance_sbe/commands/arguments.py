@@ -33,8 +33,8 @@ def _seconds(text: str) -> float:
 
 
 def duration(text: str) -> float:
-    """In seconds, as long as it likes."""
-    seconds = _seconds(text)
+    """In seconds, as long as it likes. A number alone is seconds."""
+    seconds = float(text) if re.fullmatch(_NUMBER, text) else _seconds(text)
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a duration, such as 30s, 10m or 1h")
     return seconds
@@ -120,7 +120,7 @@ def rows(text: str) -> int:
 
 def span(text: str) -> float:
     """A duration that fits a picture, in seconds."""
-    seconds = _seconds(text)
+    seconds = float(text) if re.fullmatch(_NUMBER, text) else _seconds(text)
     if not SHORTEST <= seconds <= LONGEST:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a duration from 100ms to 10m, such as 30s"

@@ -10,12 +10,20 @@ from ..output import shown
 from ..venue.streams import KINDS
 from . import arguments
 from .arguments import did_you_mean
+from .helping import OF_COMMANDS, epilog_of
 
 DEMO_SYMBOLS = ("btcusdt", "ethusdt", "solusdt", "xrpusdt")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says which one was meant, if that can be told."""
+    """Says which one was meant, if that can be told; its help ends with examples."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        super().__init__(*args, **options)
+        command = self.prog.partition(" ")[2]
+        if command in OF_COMMANDS:
+            self.epilog = epilog_of(command)
 
     def error(self, message: str) -> NoReturn:
         super().error(shown(message, 2000))
@@ -67,11 +75,16 @@ def where(command: Parser) -> None:
 
 def feed(command: Parser, seconds: float | None = None, served: str = "--metrics-port") -> None:
     """How long, by which connections, and where they are counted."""
-    command.add_argument(
-        "--seconds", type=arguments.positive, default=seconds,
-        help=f"stop after this long (default: {f'{seconds:g}' if seconds else 'at Ctrl-C'})",
-    )  # fmt: skip
+    until = f"{seconds:g}s" if seconds else "until Ctrl-C or SIGTERM"
+    how_long(command, until, seconds)
     connections(command, served)
+
+
+def how_long(command: Parser, until: str, seconds: float | None = None) -> None:
+    command.add_argument(
+        "--for", "--seconds", type=arguments.duration, default=seconds, metavar="DURATION",
+        dest="seconds", help=f"how long: 30s, 10m, 1h (default: {until})",
+    )  # fmt: skip
 
 
 def connections(command: Parser, served: str = "--metrics-port") -> None:
@@ -83,8 +96,8 @@ def connections(command: Parser, served: str = "--metrics-port") -> None:
         help="when to renew connections, in UTC",
     )  # fmt: skip
     command.add_argument(
-        "--give-up", type=arguments.positive, default=60.0, metavar="SECONDS",
-        help="end after this long without a connection (default: 60)",
+        "--give-up", type=arguments.duration, default=60.0, metavar="DURATION",
+        help="end after this long without a connection (default: 60s)",
     )  # fmt: skip
     command.add_argument(
         "--metrics-port", type=arguments.port, metavar="PORT",
@@ -101,7 +114,7 @@ def host(command: Parser, what: str) -> None:
 
 
 def span_of_time(command: Parser) -> None:
-    for name, what in (("--start", "from then on"), ("--end", "up to then, without it")):
+    for name, what in (("--start", "from then on"), ("--end", "before then")):
         command.add_argument(
             name, type=arguments.moment, metavar="TIME",
             help=f"{what}: 2026-11-27T09:30 (UTC), or ns since 1970",

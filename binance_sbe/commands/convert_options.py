@@ -18,14 +18,14 @@ def add(command: Any) -> None:
     )
     command.add_argument(
         "--out", required=True, metavar="DIR",
-        help="where the archive is, or is to be, or a URL; what is there is gone on with",
+        help="where the archive is, or is to be, or a URL; one that is there is continued",
     )  # fmt: skip
     command.add_argument(
         "--format", choices=FORMATS, default="parquet", metavar="FORMAT",
         help=f"one of {', '.join(FORMATS)} (default: parquet)",
     )  # fmt: skip
     command.add_argument(
-        "--kinds", type=kinds, metavar="KIND,...",
+        "--kinds", "--streams", type=kinds, metavar="KIND,...", dest="kinds",
         help=f"some of {', '.join(KINDS)} (default: {', '.join(DEFAULT_KINDS)})",
     )  # fmt: skip
     command.add_argument(
@@ -48,8 +48,8 @@ def add(command: Any) -> None:
         help="levels of the kind book, of each side (default: 10)",
     )  # fmt: skip
     command.add_argument(
-        "--book-every", type=seconds, default=1.0, metavar="SECONDS",
-        help="time between two samples of the kind book (default: 1; 0: at every change)",
+        "--book-every", type=seconds, default=1.0, metavar="DURATION",
+        help="time between two samples of the kind book (default: 1s; 0: at every change)",
     )  # fmt: skip
     command.add_argument(
         "--precisions", type=precisions, metavar="FILE",
@@ -79,12 +79,9 @@ def kinds(text: str) -> list[str]:
 
 
 def seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 86_400:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds from 0 to 86400")
+    value = 0.0 if text == "0" else arguments.duration(text)
+    if value > 86_400:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than 86400s, a day")
     return value
 
 

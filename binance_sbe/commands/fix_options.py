@@ -20,13 +20,12 @@ def add(command: Parser) -> None:
 def _watch(command: Parser) -> None:
     common.symbols(command, DEMO_SYMBOLS[:1])
     command.add_argument(
-        "--kinds", type=arguments.fix_kinds, action="extend", metavar="KIND,...",
+        "--kinds", "--streams", type=arguments.fix_kinds, action="extend", metavar="KIND,...",
+        dest="kinds",
         help="some of trade, book_ticker, depth (default: all); may be given again",
     )  # fmt: skip
     command.add_argument("--json", action="store_true", help="one message a line, as JSON")
-    command.add_argument(
-        "--seconds", type=arguments.positive, help="stop after this long (default: at Ctrl-C)"
-    )
+    common.how_long(command, "until Ctrl-C or SIGTERM")
     _where(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 from sbe_codegen.printing import close_output
@@ -23,7 +24,7 @@ without an API key:
   binance-sbe simulate --faults all        an exchange to try programs with
 
 with one in BINANCE_API_KEY:
-  binance-sbe doctor                       what stands in the way
+  binance-sbe doctor                       why nothing comes
   binance-sbe watch btcusdt ethusdt        prices, connections, what was lost
   binance-sbe watch btcusdt --json         one event a line, for other programs
   binance-sbe watch btcusdt --metrics-port 9100      counters for Prometheus
@@ -31,7 +32,7 @@ with one in BINANCE_API_KEY:
 
 over FIX, with the private key's file in BINANCE_PRIVATE_KEY:
   binance-sbe fix watch --simulate btcusdt     the same market; needs no key
-  binance-sbe fix doctor                   what stands in the way
+  binance-sbe fix doctor                   why no session comes up
 
 what came is kept:
   binance-sbe record btcusdt --out tape --for 1h     all of it, as it comes
@@ -55,6 +56,65 @@ no key, 3 no route to the exchange, 4 the exchange refuses the key or the
 address; of doctor: 5 the clock is off, 6 the schema is outdated.
 `binance-sbe COMMAND --help` has the options of each command.
 """
+
+
+_OF_FEEDS = (
+    "0 done (Ctrl-C and SIGTERM included), 1 the feed failed, 2 wrong arguments or no key, "
+    "3 no route to the exchange, 4 the exchange refuses the key or the address"
+)
+_OF_TAPES = "0 done, 1 the tape can't be read, 2 wrong arguments"
+# Of each command, how it is called, and how it ends.
+OF_COMMANDS: Mapping[str, tuple[Sequence[str], str]] = {
+    "demo": (("demo", "demo btcusdt --for 1m"), _OF_FEEDS),
+    "watch": (
+        ("watch --simulate btcusdt", "watch btcusdt ethusdt --kinds trade --json",
+         "watch --simulate --web"),
+        _OF_FEEDS,
+    ),
+    "book": (("book --simulate btcusdt", "book btcusdt --once --json"), _OF_FEEDS),
+    "plot": (("plot btcusdt --simulate --for 10s --out btcusdt.png",), _OF_FEEDS),
+    "doctor": (
+        ("doctor --simulate", "doctor btcusdt --environment testnet"),
+        f"{_OF_FEEDS}, 5 the clock is off, 6 the schema is outdated",
+    ),
+    "record": (
+        ("record btcusdt --simulate --out tape --for 10s",
+         "record btcusdt ethusdt --out tape --rotate 1h --rotate 2GB --books"),
+        f"{_OF_FEEDS}; 1 also where the disk could not take all of it",
+    ),
+    "tape info": (("tape info tape", "tape info tape --json"), _OF_TAPES),
+    "tape verify": (("tape verify tape",), "0 the tape is whole, 1 it is not, 2 wrong arguments"),
+    "tape recover": (("tape recover tape",), "0 done, 1 it can't be done, 2 wrong arguments"),
+    "tape cut": (
+        ("tape cut tape --out less --streams trade --start 2026-11-27T09:30",),
+        "0 done, 1 nothing would be in it, or it can't be written, 2 wrong arguments",
+    ),
+    "tape cat": (("tape cat tape --count 10", "tape cat tape --hex"), _OF_TAPES),
+    "replay": (("replay tape --speed 10", "replay tape --speed max --json"), _OF_TAPES),
+    "relay": (
+        ("relay --simulate", "relay btcusdt --kinds trade,depth", "relay --tape tape --speed max"),
+        f"{_OF_FEEDS}; 1 also where a tape can't be read",
+    ),
+    "simulate": (
+        ("simulate", "simulate btcusdt --faults cut@2.5,damage --port 0"),
+        "0 done (Ctrl-C and SIGTERM included), 1 the port is taken, 2 wrong arguments",
+    ),
+    "fix watch": (("fix watch --simulate btcusdt", "fix watch btcusdt --json"), _OF_FEEDS),
+    "fix doctor": (("fix doctor --simulate",), f"{_OF_FEEDS}, 5 the clock is off"),
+    "convert": (
+        ("convert tape --out archive", "convert tape --out files --format tardis --kinds trade"),
+        "0 done, 1 some of it is not done (run again, it goes on there), 2 wrong arguments",
+    ),
+    "inspect": (("inspect frame.hex", "inspect - --schema spot_sbe"),
+                "0 done, 1 it is no message, 2 wrong arguments"),
+}  # fmt: skip
+
+
+def epilog_of(command: str) -> str:
+    """What the help of a command ends with."""
+    examples, codes = OF_COMMANDS[command]
+    lines = [f"  binance-sbe {each}" for each in examples]
+    return "\n".join(["examples:", *lines, "", *wrap(f"exit codes: {codes}", 78)])
 
 
 class PrintCompletion(argparse.Action):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from sbe_codegen.version import __version__
 
-from ..venue.streams import KINDS
 from . import arguments, common, convert_options, fix_options, helping
 from . import tape_options as tapes
 from .common import DEMO_SYMBOLS, Parser
@@ -36,7 +35,6 @@ def _parser() -> Parser:
         prog="binance-sbe",
         description="Binance SBE market data: live views, a local exchange, hex dumps.",
         epilog=helping.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=f"binance-sbe {__version__}")
     whole.add_argument(
@@ -78,10 +76,7 @@ def _demo(command: Parser) -> None:
 
 def _watch(command: Parser) -> None:
     common.symbols(command)
-    command.add_argument(
-        "--streams", type=arguments.kinds, action="extend", metavar="KIND,...",
-        help=f"some of {', '.join(KINDS)} (default: all); may be given again, to add more",
-    )  # fmt: skip
+    common.kinds(command)
     common.forms(command, "the state of the symbols", "one event a line, as JSON")
     command.add_argument(
         "--as", choices=FORMS, dest="form", metavar="FORM",
@@ -116,7 +111,7 @@ def _plot(command: Parser) -> None:
     command.add_argument("symbol", type=arguments.symbol, metavar="SYMBOL")
     command.add_argument(
         "--for", "--seconds", type=arguments.span, default=30.0, metavar="DURATION", dest="seconds",
-        help="how long to record: 500ms, 30s, 2m (default: 30s; 10m at most)",
+        help="how long: 500ms, 30s, 2m (default: 30s; 10m at most)",
     )  # fmt: skip
     command.add_argument(
         "--out", type=arguments.picture, required=True, metavar="FILE",
@@ -149,11 +144,11 @@ def _simulate(command: Parser) -> None:
         "after so many seconds: cut@2.5",
     )  # fmt: skip
     command.add_argument(
-        "--every", type=arguments.positive, default=None, metavar="SECONDS",
-        help="the time between two faults, on average (default: 10)",
+        "--every", type=arguments.duration, default=None, metavar="DURATION",
+        help="the time between two faults, on average (default: 10s)",
     )  # fmt: skip
     command.add_argument(
-        "--lifetime", type=arguments.positive, metavar="SECONDS",
+        "--lifetime", type=arguments.duration, metavar="DURATION",
         help="how long a connection lasts (default: for ever)",
     )  # fmt: skip
     command.add_argument(  # ends when its standard input does: for those who start it

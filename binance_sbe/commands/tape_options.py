@@ -19,10 +19,7 @@ def record(command: Parser) -> None:
         "--books", action="store_true",
         help="with snapshots of the books by REST, so that books come again when it is played",
     )  # fmt: skip
-    command.add_argument(
-        "--for", "--seconds", type=arguments.duration, metavar="DURATION", dest="seconds",
-        help="how long: 30s, 10m, 1h (default: until Ctrl-C or SIGTERM)",
-    )  # fmt: skip
+    common.how_long(command, "until Ctrl-C or SIGTERM")
     command.add_argument(
         "--rotate", type=arguments.rotation, action="append", metavar="1h|512MB",
         help="when a new file begins: at each full hour, with so many bytes; may be given twice "
@@ -39,7 +36,7 @@ def record(command: Parser) -> None:
     )  # fmt: skip
     command.add_argument(
         "--min-free", type=arguments.size, metavar="SIZE",
-        help="with less free on the disk nothing is written (default: 256MiB)",
+        help="stop writing while less than this is free on the disk (default: 256MiB)",
     )  # fmt: skip
     command.add_argument(
         "--on-failure", choices=("continue", "raise"), default="continue",
@@ -112,10 +109,7 @@ def replay(command: Parser) -> None:
     common.span_of_time(command)
     common.streams_of_tapes(command)
     command.add_argument("--json", action="store_true", help="one event a line, as `watch --json`")
-    command.add_argument(
-        "--seconds", type=arguments.positive,
-        help="stop after this long (default: at Ctrl-C, or at the end of the tape)",
-    )  # fmt: skip
+    common.how_long(command, "until Ctrl-C, or the end of the tape")
 
 
 def relay(command: Parser) -> None:

@@ -206,7 +206,7 @@ def test_a_file_that_there_is_not_is_named() -> None:
 def test_wrong_arguments_are_said_and_exit_2() -> None:
     done = run("demo", "--seconds", "0", key="k")
     assert done.returncode == 2, done
-    assert "'0' is not a positive number" in done.stderr
+    assert "'0' is not a duration" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -72,7 +72,7 @@ def test_the_doctor_takes_the_steps_one_by_one(key: str) -> None:
         (["watch", "--url", "wss://h:1"], {}, "tcp+tls:// or tcp:// with a host"),
         (["watch", "--kinds", "trades"], {}, "did you mean 'trade'?"),
         (["watch", "b c"], {}, "'b c' is not a symbol"),
-        (["watch", "--seconds", "0"], {}, "not a positive number"),
+        (["watch", "--seconds", "0"], {}, "not a duration"),
         (["watch", "--simulate", "--url", "tcp://h:1"], {}, "not allowed with"),
         ([], {}, "required: ACTION"),
         (["look"], {}, "invalid command: 'look'"),

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import re
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from datetime import time as time_of_day
@@ -525,20 +526,47 @@ TOGETHER = (
 
 # A picture is a file, and has an end; a duration may be "2m" as well as seconds.
 OF_THEIR_OWN = {
-    ("plot", "--seconds"), ("plot", "--for"), ("plot", "--out"), ("record", "--seconds"),
-    ("replay", "--streams"),  # of a tape: one by one as well
-    ("convert", "--out"), ("convert", "--kinds"),  # a URL as well; kinds of rows
+    ("plot", "--seconds"), ("plot", "--for"), ("plot", "--out"),
+    ("replay", "--streams"), ("tape cut", "--streams"), ("tape cat", "--streams"),  # one by one too
+    ("convert", "--out"), ("convert", "--kinds"), ("convert", "--streams"),  # a URL; kinds of rows
+    ("fix watch", "--kinds"), ("fix watch", "--streams"),  # kinds of FIX
+    ("fix watch", "--url"), ("fix doctor", "--url"),  # tcp+tls:
 }  # fmt: skip
 
 
 def actions() -> dict[str, dict[str, argparse.Action]]:
-    """Of each command, what it takes, by option."""
-    (commands,) = (each for each in _parser()._actions if isinstance(each.choices, dict))
-    assert isinstance(commands.choices, dict)
+    """Of each command, and of each action of those that have some, what it takes, by option."""
     return {
         name: {option: action for action in command._actions for option in action.option_strings}
-        for name, command in commands.choices.items()
+        for name, command in parsers().items()
     }
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Of each command that can be run, such as "watch" and "tape info"."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    waiting: list[tuple[str, argparse.ArgumentParser]] = [("", _parser())]
+    while waiting:
+        before, parser = waiting.pop()
+        inner = [each.choices for each in parser._actions if isinstance(each.choices, dict)]
+        for name, each in (inner[0] if inner else {}).items():
+            waiting.append((f"{before} {name}".strip(), each))
+        if not inner:
+            found[before] = parser
+    return found
+
+
+def test_the_help_of_each_command_has_examples_that_parse_and_exit_codes() -> None:
+    found = parsers()
+    assert len(found) > 17
+    for name, parser in found.items():
+        text = parser.format_help()
+        examples = re.findall(rf"^  binance-sbe ({name}\b.*)$", text, re.MULTILINE)
+        assert examples, name
+        for example in examples:
+            options = parsed(shlex.split(example))
+            assert name == f"{options.command} {getattr(options, 'action', '')}".strip()
+        assert "exit codes: 0 " in text, name
 
 
 def test_no_command_lacks_an_option_that_others_of_its_kind_have() -> None:

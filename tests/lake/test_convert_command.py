@@ -88,7 +88,7 @@ def test_what_is_damaged_is_said_and_the_exit_code_is_1(tmp_path: Path) -> None:
         (["t", "--out", "o", "--format", "xml"], 2, "invalid choice: 'xml'"),
         (["t", "--out", "o", "--kinds", "trades"], 2, "did you mean 'trade'?"),
         (["t", "--out", "o", "--kinds", ","], 2, "name some of trade"),
-        (["t", "--out", "o", "--book-every", "-1"], 2, "'-1' is not a number of seconds"),
+        (["t", "--out", "o", "--book-every", "-1"], 2, "'-1' is not a duration"),
         (["t", "--out", "o", "--shard", "9/4"], 1, "shard 9/4 is not one of 1/4 to 4/4"),
         (["t", "--out", "o", "--precisions", "none"], 2, "none: No such file or directory"),
         (["t"], 2, "--out"),
