@@ -116,6 +116,10 @@ ATTRIBUTES: dict[str, dict[str, str | tuple[str, str]]] = {
             "How many events were dropped for a slow consumer. Each of them is in a hole as well.",
         ),
         "ended_count": ("int", "How many connections have ended."),
+        "gaps": (
+            "list[Gap]",
+            "When events without ids may have been missed: of FIX and user data.",
+        ),
         "holes": ("list[Hole]", "What is missing: the latest 100,000 holes."),
         "holes_count": (
             "int",
