@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import re
 import subprocess
@@ -141,3 +142,51 @@ def test_the_error_pickles_with_all_that_it_says() -> None:
     assert (str(again), again.package, again.extra) == (str(error), "prometheus_client", "metrics")
     assert error.name == "prometheus_client"
     assert binance_sbe.MissingPackage is MissingPackage
+
+
+def calls() -> list[tuple[str, str, str]]:
+    """Where `imported` is called in the package: the place, the module, and the extra."""
+    found = []
+    for package in ("binance_sbe", "sbe_codegen"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            constants = {
+                each.targets[0].id: each.value.value
+                for each in tree.body
+                if isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)
+                if isinstance(each.targets[0], ast.Name)
+            }
+            for node in ast.walk(tree):
+                if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "imported"):
+                    continue
+                module, _, extra = (
+                    each.value
+                    if isinstance(each, ast.Constant)
+                    else constants.get(getattr(each, "id", ""))
+                    for each in node.args
+                )
+                if isinstance(module, str) and isinstance(extra, str):
+                    found.append((f"{path.name}:{node.lineno}", module, extra))
+    return found
+
+
+def test_every_extra_that_code_names_exists_and_has_the_package() -> None:
+    found = calls()
+    assert len(found) > 12
+    assert {"tape", "lake", "fix", "rest"} <= {extra for _, _, extra in found}
+    for place, module, extra in found:
+        assert extra in EXTRAS, place
+        package = module.partition(".")[0].replace("_", "-").lower()
+        assert any(each.lower().startswith(package) for each in EXTRAS[extra]), (place, package)
+
+
+def test_every_extra_that_a_docstring_names_exists() -> None:
+    named = {
+        name: path.name
+        for package in ("binance_sbe", "sbe_codegen")
+        for path in (ROOT / package).rglob("*.py*")
+        if path.suffix in (".py", ".pyi", ".pyx")
+        for name in re.findall(r"the extra ``(\w+)``", path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 5
+    assert not set(named) - set(EXTRAS), named

@@ -103,6 +103,7 @@ def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_
     assert not [n for n in names if n.endswith(".c") or n.startswith(("tests", "benchmarks"))]
     size = sum(each.file_size for each in zipfile.ZipFile(wheel).infolist())
     assert size < 40 * 2**20
+    assert wheel.stat().st_size <= 5 * 2**20
     empty = tmp_path / "empty"
     venv.create(empty, with_pip=True)
     python = empty / "bin" / "python"
@@ -112,6 +113,8 @@ def test_the_wheel_decodes_in_an_empty_environment(dist: tuple[Path, Path], tmp_
         "binance-sbe", "numpy", "websockets",
     }  # fmt: skip
     assert str(empty) in run(python, "-c", PROGRAM, cwd=tmp_path, PYTHONPATH="")
+    tried = run(python, "-W", "error", ROOT / "tests" / "wheel.py", cwd=tmp_path, PYTHONPATH="")
+    assert "decodes and connects" in tried
     assert "demo" in run(empty / "bin" / "binance-sbe", "--help", cwd=tmp_path)
     done = subprocess.run([empty / "bin" / "sbe-codegen", "check", "x.xml"], cwd=tmp_path,
                           capture_output=True, text=True, check=False)  # fmt: skip
