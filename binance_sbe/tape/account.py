@@ -163,8 +163,17 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
         _add_frames(ledger, names, totals)
     if lost:
         frames = lost[0].frames
-        gap = Break(last_ns, last_ns, f"the tape is damaged: {lost[0].why}", frames)
+        at = last_ns or _written_ns(recording.readers[-1])
+        gap = Break(at, at, f"the tape is damaged: {lost[0].why}", frames)
         seams.append(_Seam(gap, before, None))
+
+
+def _written_ns(reader: TapeReader) -> int:
+    """When a file was written that does not say it."""
+    try:
+        return reader.path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _add_frames(ledger: TapeLedger, names: list[str], totals: NDArray[np.int64]) -> None:

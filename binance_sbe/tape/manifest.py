@@ -1,12 +1,18 @@
-"""The list of a recording's files, which spares a look into each of them."""
+"""The list of a recording's files, which tells when one of them is gone."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ..errors import TapeError
+from .damage import FRAME
 from .disk import DISK, Disk
+from .reading import TapeReader
+from .rows import SUFFIX
 from .tape_file import TapeFile
 
 NAME = "manifest.json"
@@ -29,14 +35,75 @@ def entry(file: TapeFile, recording: str, number: int, is_closed: bool) -> dict[
 
 
 def read(directory: Path) -> dict[str, dict[str, Any]]:
-    """Entries by the name of the file; none where there is no manifest that can be understood."""
+    """Entries by the name of the file; none where there is no manifest that can be understood.
+
+    An entry that does not say what it should is left out, whatever it says.
+    """
     try:
         found = json.loads((directory / NAME).read_bytes())
         if found["version"] != _VERSION:
             return {}
-        return {entry["name"]: entry for entry in found["files"] if isinstance(entry["name"], str)}
+        return {entry["name"]: entry for entry in found["files"] if _is_entry(entry)}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("name"), str)
+        and isinstance(entry.get("recording", ""), str)
+        and isinstance(entry.get("is_closed", False), bool)
+        and _is_number(entry.get("file", 0))
+        and isinstance(entry.get("kinds", {}), dict)
+        and all(map(_is_number, entry.get("kinds", {}).values()))
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def frames_of(entry: dict[str, Any]) -> int:
+    """How many frames a file had when its entry was written."""
+    found: int = entry.get("kinds", {}).get(FRAME, 0)
+    return found
+
+
+def renew(directory: Path, disk: Disk = DISK) -> None:
+    """Writes it anew, from the files that are there. Raises OSError.
+
+    What it says of files that are gone stays, since nothing else tells of them; but for those that
+    were set aside because nothing of them could be kept.
+    """
+    with disk.lock(directory):
+        entries = {
+            name: entry
+            for name, entry in read(directory).items()
+            if not (directory / f"{name}.damaged").exists()
+        }
+        for path in sorted(directory.glob(f"*{SUFFIX}")):
+            with contextlib.suppress(TapeError):
+                entries[path.name] = _looked_up(TapeReader(path))
+        write(directory, entries, disk)
+
+
+def _looked_up(reader: TapeReader) -> dict[str, Any]:
+    told = [each.told for each in reader.entries]
+    kinds: Counter[str] = Counter()
+    for each in told:
+        kinds.update(each["kinds"])
+    return {
+        "name": reader.name,
+        "recording": reader.recording,
+        "file": reader.number,
+        "size": reader.size,
+        "is_closed": reader.has_footer,
+        "rows": sum(each["rows"] for each in told),
+        "kinds": dict(kinds),
+        "first_ns": min((each["first_ns"] for each in told), default=None),
+        "last_ns": max((each["last_ns"] for each in told), default=None),
+    }
 
 
 def write(directory: Path, entries: dict[str, dict[str, Any]], disk: Disk = DISK) -> None:

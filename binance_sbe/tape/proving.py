@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +11,16 @@ from typing import Any
 
 from ..errors import RecordingError, TapeError
 from . import manifest
-from .damage import Damage
+from .damage import Damage, Entry, Pool
 from .disk import DISK
 from .reading import TapeReader
 from .rows import PREFIX, VERSION, Kind, tape_hole
-from .slices import Recording, files_of, tells_of_damage
+from .slices import Recording, damaged_holes, footer_problem, grouped, opened
 from .taking import Chunk
 from .tape_file import Columns, TapeFile
 
 Progress = Callable[[int, int], object]
+Listed = dict[Path, dict[str, dict[str, Any]]]  # what manifests say of files, by their names
 
 
 @dataclass
@@ -26,7 +28,8 @@ class Report:
     """``frames_good`` SBE frames are as they were written, ``frames_lost`` are known to be gone.
 
     ``frames_lost`` is None where that can't be known. ``problems`` are sentences, each of which
-    begins with the file that it is about. ``is_whole``: there are none.
+    begins with the file that it is about. ``is_whole``: there are none. A tape that was mended is
+    whole: what it has lost is lost, and its rows say so.
     """
 
     frames_good: int
@@ -44,195 +47,342 @@ class Report:
         return "\n".join(lines)
 
 
-class _Count:
-    def __init__(self) -> None:
+@dataclass
+class _Part:
+    """Of a recording, in order: a batch, damage, or a file that only the manifest knows.
+
+    ``following`` is how many frames of the recording are before the next batch, if there is one.
+    """
+
+    reader: TapeReader | None
+    what: Entry | Damage | dict[str, Any] | None  # None is the end of a file
+    following: int | None = None
+
+
+class _Proof:
+    """What is good in recordings and what is lost: between two batches their numbers tell."""
+
+    def __init__(self, listed: Listed, total: int, progress: Progress | None) -> None:
         self.good = 0
         self.lost: int | None = 0
         self.problems: list[str] = []
-
-    def lose(self, frames: int | None) -> None:
-        self.lost = None if frames is None or self.lost is None else self.lost + frames
+        self.damaged: dict[TapeReader, Recording] = {}  # files that are not as they should be
+        self.spans: dict[TapeReader, list[int | None]] = {}  # numbers of frames around a file
+        self._listed = listed
+        self._total = total
+        self._progress = progress
+        self._done = 0
+        self._expected: int | None = 0  # frames of the recording before the next batch
+        self._is_told = False  # whether what is missing now was told by the batch before
+        self._file_good = 0
+        self._file_lost: int | None = 0
 
     def report(self) -> Report:
         return Report(self.good, self.lost, self.problems)
 
+    def _lose(self, frames: int | None) -> None:
+        self.lost = None if frames is None or self.lost is None else self.lost + frames
+        lost = self._file_lost
+        self._file_lost = None if frames is None or lost is None else lost + frames
 
-def verified(
-    recordings: list[Recording],
-    listed: dict[Path, dict[str, dict[str, Any]]],
-    progress: Progress | None,
-) -> Report:
-    count = _Count()
+    def recording(self, recording: Recording, gone: list[dict[str, Any]]) -> None:
+        files: list[tuple[int, str, TapeReader | dict[str, Any]]]
+        files = [(each.number, each.name, each) for each in recording.readers]
+        files += [(each.get("file", 0), each["name"], each) for each in gone]
+        parts: list[_Part] = []
+        for _, _, file in sorted(files, key=lambda each: each[:2]):
+            if isinstance(file, TapeReader):
+                parts += [_Part(file, part) for part in (*file.parts, None)]
+            else:
+                parts.append(_Part(None, file))
+        following: int | None = None
+        for part in reversed(parts):
+            part.following = following
+            if isinstance(part.what, Entry):
+                following = part.what.told["frames_before"]
+        # of a file that is given by itself nobody knows what should be before it
+        self._expected = None if recording.readers[0].is_alone else 0
+        self._is_told = False
+        self._file_good, self._file_lost = 0, 0
+        for part in parts:
+            if part.reader is None:
+                self._gone(part)
+                continue
+            self.spans.setdefault(part.reader, [self._expected, None])
+            if isinstance(part.what, Entry):
+                self._batch(part.reader, part.what, part.following)
+            elif isinstance(part.what, Damage):
+                self.damaged[part.reader] = recording
+                self._damage(part.reader, part.what, part.following)
+            else:
+                self._end(part.reader, part.following, recording)
+
+    def _listed_frames(self, reader: TapeReader) -> int:
+        """How many it had when it was closed, as the manifest says; 0 where that is not known."""
+        entry = self._listed.get(reader.directory, {}).get(reader.name, {})
+        return manifest.frames_of(entry) if entry.get("is_closed") else 0
+
+    def _missing(self, following: int | None, otherwise: int | None) -> int | None:
+        """Frames that are missing before the next batch; without one, what else is known."""
+        if following is None or self._expected is None:
+            return otherwise
+        missing = max(following - self._expected, 0)
+        self._expected = max(following, self._expected)
+        return missing
+
+    def _gone(self, part: _Part) -> None:
+        entry: Any = part.what
+        frames = manifest.frames_of(entry) if entry.get("is_closed") else None
+        frames = self._missing(part.following, frames)
+        self._lose(frames)
+        self._file_good, self._file_lost = 0, 0
+        its = "nobody knows how many frames" if frames is None else f"{frames} frames"
+        self.problems.append(
+            f"{entry['name']}: the manifest names it, and it is not there; {its} are missing"
+        )
+
+    def _damage(self, reader: TapeReader, part: Damage, following: int | None) -> None:
+        frames, listed = part.frames, self._listed_frames(reader)
+        is_last = following is None and part.end == reader.size
+        if is_last and listed and self._file_lost is not None:  # the rest of it
+            frames = max(listed - self._file_good - self._file_lost, 0)
+        frames = self._missing(following, frames)
+        if following is None and frames is not None and self._expected is not None:
+            self._expected += frames
+        elif frames is None:
+            self._expected = None
+        self._lose(frames)
+        told = Damage(reader.name, part.begin, part.end, part.why, part.rows, frames)
+        self.problems.append(str(told))
+
+    def _batch(self, reader: TapeReader, part: Entry, following: int | None) -> None:
+        name, before = reader.name, part.told["frames_before"]
+        holes: list[Any] = []
+        try:
+            rows = reader.read(part)
+            holes = damaged_holes(rows)
+            self.good += part.frames
+            self._file_good += part.frames
+        except TapeError as error:
+            self.problems.append(f"{name}: {str(error).removeprefix(f'{reader.path}: ')}")
+            self.damaged.setdefault(reader, Recording("", [reader]))
+            self._lose(part.frames)
+        missing = 0 if self._expected is None else before - self._expected
+        if missing > 0:
+            self._lose(missing)
+            if not (holes or self._is_told):
+                self.problems.append(
+                    f"{name}: {missing} frames before it are missing: a file is gone"
+                )
+        elif missing < 0:
+            self.problems.append(
+                f"{name}: batch {part.told['batch']}: {-missing} frames of it were on the tape "
+                "before: a file is there twice"
+            )
+        elif self._expected is None:
+            for frames in holes:
+                self._lose(frames)
+        elif None in holes and following is None:
+            self._lose(None)
+        self._expected = before + part.frames
+        self._is_told = bool(holes)
+        if self._progress is not None:
+            self._progress(self._done + part.end, self._total)
+
+    def _end(self, reader: TapeReader, following: int | None, recording: Recording) -> None:
+        """The end of a file."""
+        for problem in (reader.schema_problem, footer_problem(reader)):
+            if problem is not None and reader.headless is None:
+                self.problems.append(f"{reader.name}: {problem}")
+                self.damaged[reader] = recording
+        if reader in self.damaged:
+            self.damaged[reader] = recording
+        missing = 0
+        if following is not None and reader in self.damaged and self._expected is not None:
+            missing = following - self._expected
+        elif following is None and self._file_lost is not None:
+            missing = self._listed_frames(reader) - self._file_good - self._file_lost
+        if missing > 0:
+            self._lose(missing)
+            self._expected = None if self._expected is None else self._expected + missing
+            self.problems.append(f"{reader.name}: {missing} frames at its end are missing")
+            self.damaged[reader] = recording
+        self.spans[reader][1] = self._expected if following is None else following
+        self._file_good, self._file_lost = 0, 0
+        self._done += reader.size
+
+
+def verified(recordings: list[Recording], listed: Listed, progress: Progress | None) -> _Proof:
     readers = [reader for recording in recordings for reader in recording.readers]
-    total = sum(reader.size for reader in readers)
-    done = 0
-    for recording in recordings:
-        expected: int | None = 0
-        for reader in recording.readers:
-            entry = listed.get(reader.path.parent, {}).get(reader.name)
-            expected = _verify(reader, count, expected, entry, done, total, progress)
-            done += reader.size
-    there = {(reader.path.parent, reader.name) for reader in readers}
+    proof = _Proof(listed, sum(reader.size for reader in readers), progress)
+    there = {(reader.directory, reader.name) for reader in readers}
+    gone: dict[str, list[dict[str, Any]]] = {}
     for directory, entries in listed.items():
         for name, entry in entries.items():
             if (directory, name) not in there:
-                frames = entry.get("kinds", {}).get("0", 0) if entry.get("is_closed") else None
-                count.lose(frames)
-                count.problems.append(
-                    f"{name}: the manifest names it, and it is not there; its {frames} frames are "
-                    "missing"
-                )
-    return count.report()
-
-
-def _verify(
-    reader: TapeReader,
-    count: _Count,
-    expected: int | None,
-    listed: dict[str, Any] | None,
-    done: int,
-    total: int,
-    progress: Progress | None,
-) -> int | None:
-    """One file; returns how many frames of the recording there should be after it."""
-    name, problems = reader.name, count.problems
-    good = 0
-    lost: int | None = 0
-    for part in reader.parts:
-        if isinstance(part, Damage):
-            frames = part.frames
-            if frames is None and expected is not None and part.end < reader.size:
-                following = next(e for e in reader.entries if e.offset >= part.end)
-                frames = following.told["frames_before"] - expected
-            problems.append(str(Damage(name, part.begin, part.end, part.why, part.rows, frames)))
-            lost = None if frames is None or lost is None else lost + frames
-            expected = None
-            continue
-        try:
-            told_of = tells_of_damage(reader, part)
-            reader.read(part)
-            good += part.frames
-        except TapeError as error:
-            told_of = False
-            problems.append(f"{name}: {str(error).removeprefix(f'{reader.path}: ')}")
-            lost = None if lost is None else lost + part.frames
-        missing = 0 if expected is None else part.told["frames_before"] - expected
-        if missing:
-            lost = None if lost is None else lost + missing
-            if not told_of:
-                problems.append(f"{name}: {missing} frames before it are missing: a file is gone")
-        expected = part.told["frames_before"] + part.frames
-        if progress is not None:
-            progress(done + part.end, total)
-    if reader.schema_problem is not None:
-        problems.append(f"{name}: {reader.schema_problem}")
-    if reader.footer_problem is not None:
-        problems.append(f"{name}: {reader.footer_problem}")
-    if listed is not None and listed.get("is_closed"):
-        frames = listed.get("kinds", {}).get("0", 0)
-        if good + (lost or 0) != frames:
-            if lost is not None and frames > good + lost:
-                problems.append(f"{name}: it had {frames} frames when it was closed")
-            lost = max(frames - good, 0)
-    count.good += good
-    count.lose(lost)
-    if lost is None or (reader.parts and isinstance(reader.parts[-1], Damage)):
-        return None
-    return expected
+                gone.setdefault(entry.get("recording", ""), []).append(entry)
+    for recording in recordings:
+        proof.recording(recording, gone.pop(recording.identity, []))
+    for others in gone.values():
+        proof._expected = None
+        for entry in others:
+            proof._gone(_Part(None, entry))
+    return proof
 
 
 def recovered(paths: list[Path], progress: Progress | None) -> Report:
-    count = _Count()
-    files = [file for path in paths for file in files_of(path)]
-    total = sum(file.stat().st_size for file in files)
-    done = 0
-    for file in files:
-        reader = TapeReader(file)
-        single = verified([Recording(reader.recording, [reader])], {}, None)
-        # what is before this file is not its own loss
-        problems = [each for each in single.problems if "before it are missing" not in each]
-        count.good += single.frames_good
-        if problems:
-            count.lose(single.frames_lost)
-            count.problems += problems
-            _recover(reader)
-        done += reader.size
-        if progress is not None:
-            progress(done, total)
-    return count.report()
-
-
-def _recover(reader: TapeReader) -> None:
-    path = reader.path
-    if reader.parts and not reader.entries:
-        raise TapeError(f"{path}: no batch of it is whole: nothing can be kept")
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    old = path.with_name(f"{path.name}.damaged")
-    if old.exists():
-        raise TapeError(f"{old}: it is there already: move it away, and try again")
+    pool = Pool()
     try:
-        file = TapeFile(DISK, fresh, _metadata(reader), "zstd")
+        recordings = grouped(opened(paths, pool))
+        directories = list(dict.fromkeys(path.resolve() for path in paths if path.is_dir()))
+        proof = verified(recordings, {each: manifest.read(each) for each in directories}, progress)
+        refused = []
+        for reader, recording in proof.damaged.items():
+            try:
+                _Mending(reader, recording, proof.spans[reader]).mend()
+            except RecordingError:
+                raise
+            except TapeError as error:
+                refused.append(str(error))
+        if refused and len(refused) == len(proof.damaged) and not proof.good:
+            raise TapeError(refused[0])
+        for directory in directories or sorted({reader.directory for reader in proof.damaged}):
+            try:
+                manifest.renew(directory)
+            except OSError as error:
+                refused.append(
+                    f"{directory / manifest.NAME}: {error.strerror or error}: it was not written, "
+                    "and what it lists is not what is there; the files of the tape are mended"
+                )
+        proof.problems += refused
+        return proof.report()
+    finally:
+        pool.close()
+
+
+class _Mending:
+    """Makes a file whole. ``span``: frames of the recording before it, and before the next."""
+
+    def __init__(self, reader: TapeReader, recording: Recording, span: list[int | None]) -> None:
+        self._reader = reader
+        self._recording = recording
+        self._before, self._after = span
+
+    def mend(self) -> None:
+        """Raises TapeError where nothing of it can be kept, RecordingError for the disk."""
+        path = self._reader.path
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+        old = path.with_name(f"{path.name}.damaged")
+        if old.exists():
+            raise TapeError(f"{old}: it is there already: move it away, and try again")
         try:
-            _copy(reader, file)
+            is_made = self._write(fresh)
+        except OSError as error:
+            raise RecordingError(f"{path}: {error.strerror or error}: it is as it was") from None
+        if not is_made and self._reader.is_alone:
+            raise TapeError(f"{path}: no batch of it is whole: nothing can be kept")
+        done = 0
+        try:
+            path.rename(old)
+            done = 1
+            if is_made:
+                fresh.rename(path)
+            done = 2
+            DISK.sync_directory(path.parent)
+        except OSError as error:
+            state = f"what it was is {old.name} now"
+            if done < 2:
+                fresh.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    if done:
+                        old.rename(path)
+                    state = "it is as it was"
+            raise RecordingError(f"{path}: {error.strerror or error}: {state}") from None
+        if not is_made:
+            raise TapeError(f"{path}: nothing of it can be kept: it is {old.name} now")
+
+    def _write(self, fresh: Path) -> bool:
+        """False, and no file, where there would be nothing in it."""
+        beside = self._beside()
+        reader = self._reader
+        if reader.parts and not reader.entries and beside is None:
+            return False
+        file = TapeFile(DISK, fresh, self._metadata(beside), "zstd")
+        try:
+            self._copy(file, beside)
             file.close()
+            if reader.parts and not file.rows:
+                fresh.unlink()
+                return False
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
-        path.rename(old)
-        fresh.rename(path)
-        DISK.sync_directory(path.parent)
-        known = manifest.entry(file, reader.recording, reader.number, True)
-        manifest.note(path.parent, known | {"name": path.name})
-    except OSError as error:
-        raise RecordingError(f"{path}: {error.strerror or error}: it is as it was") from None
+        return True
+
+    def _beside(self) -> tuple[TapeReader, Entry] | None:
+        """The batch of another file of the recording that is next to it."""
+        readers = self._recording.readers
+        at = readers.index(self._reader)
+        for other in readers[:at][::-1]:
+            if other.entries:
+                return other, other.entries[-1]
+        for other in readers[at + 1 :]:
+            if other.entries:
+                return other, other.entries[0]
+        return None
+
+    def _metadata(self, beside: tuple[TapeReader, Entry] | None) -> dict[bytes, bytes]:
+        """That of the file; where it is damaged, what can be known."""
+        reader = self._reader
+        known = reader.metadata
+        if not reader.is_known:
+            known = {"version": VERSION, "recording": self._recording.identity}
+            if beside is not None:  # what all files of a recording have
+                known = beside[0].metadata | known
+            known["file"] = str(reader.number)
+        return {f"{PREFIX}{key}".encode(): value.encode() for key, value in known.items()}
+
+    def _copy(self, file: TapeFile, beside: tuple[TapeReader, Entry] | None) -> None:
+        """The good batches, with a row of a hole where there is something missing around them."""
+        lost: str | None = None
+        before, missing = self._before, None
+        last_ns = 0
+        last: dict[str, Any] = {}
+        for part in self._reader.parts:
+            if isinstance(part, Damage):
+                lost, missing = part.why, part.frames
+                continue
+            try:
+                rows = self._reader.read(part)
+            except TapeError:
+                lost, missing = "a batch was not as it was written", part.frames
+                continue
+            told = part.told
+            if lost is not None:
+                frames = None if before is None else told["frames_before"] - before
+                if frames is None or frames > 0:
+                    file.write(*_hole(lost, frames, last_ns or told["first_ns"], told))
+                lost = None
+            file.write(rows.columns, told["frames_before"], told["counters"])
+            before, last_ns, last = told["frames_before"] + part.frames, told["last_ns"], told
+        if before is not None and self._after is not None:
+            missing = max(self._after - before, 0)
+            lost = lost or ("its end is missing" if missing else None)
+        if lost is None:
+            return
+        if not last and beside is not None:
+            last, last_ns = beside[1].told, beside[1].told["last_ns"]
+        if last and missing != 0:
+            end = last | {"first_ns": last_ns, "frames_before": (before or 0) + (missing or 0)}
+            file.write(*_hole(lost, missing, last_ns, end))
 
 
-def _metadata(reader: TapeReader) -> dict[bytes, bytes]:
-    """That of the file; where it is damaged, what can be known."""
-    found = {f"{PREFIX}{key}".encode(): value.encode() for key, value in reader.metadata.items()}
-    if reader.schema_problem is not None:
-        found = {
-            f"{PREFIX}version".encode(): VERSION.encode(),
-            f"{PREFIX}recording".encode(): reader.recording.encode(),
-            f"{PREFIX}file".encode(): str(reader.number).encode(),
-        }
-    return found
-
-
-def _copy(reader: TapeReader, file: TapeFile) -> None:
-    """The good batches, with a row of a hole where there is something missing around them."""
-    lost: str | None = None
-    before: int | None = 0 if reader.number == 0 else None  # frames of the recording
-    last_ns = 0
-    last: dict[str, Any] = {}
-    missing: int | None = 0
-    for part in reader.parts:
-        if isinstance(part, Damage):
-            lost, missing = part.why, part.frames
-            continue
-        try:
-            rows = reader.read(part)
-        except TapeError:
-            lost, missing = "a batch was not as it was written", part.frames
-            continue
-        told = part.told
-        if lost is not None:
-            frames = None if before is None else told["frames_before"] - before
-            _write_hole(file, lost, frames, last_ns or told["first_ns"], told)
-            lost = None
-        file.write(rows.columns, told["frames_before"], told["counters"])
-        before, last_ns, last = told["frames_before"] + part.frames, told["last_ns"], told
-    if lost is not None and last:
-        after = (before or 0) + (missing or 0)
-        end = last | {"first_ns": last_ns, "frames_before": after}
-        _write_hole(file, lost, missing, last_ns, end)
-
-
-def _write_hole(
-    file: TapeFile, why: str, frames: int | None, since: int, told: dict[str, Any]
-) -> None:
+def _hole(
+    why: str, frames: int | None, since: int, told: dict[str, Any]
+) -> tuple[Columns, int, dict[str, int]]:
+    """A batch of one row, before that of which ``told`` is."""
     until = told["first_ns"]
     hole = tape_hole(frames, None, since, until, f"the tape was damaged: {why}", damaged=True)
     chunk = Chunk(1)
     chunk.append(until, 0, Kind.HOLE, hole)
-    file.write(Columns.of(chunk), told["frames_before"], told["counters"])
+    return Columns.of(chunk), told["frames_before"], told["counters"]

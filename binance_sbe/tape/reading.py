@@ -6,167 +6,108 @@ the next batch is looked for. Nothing in a file is believed that its XXH3 does n
 
 from __future__ import annotations
 
+import contextlib
 import json
-import mmap
 import os
-from bisect import bisect_left
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import TapeError
 from ..output import shown
 from . import flat
-from .damage import Damage
-from .rows import BATCH, CHECK, MAGIC, PREFIX, STREAMS, VERSION, Kind, columns_of, hashed, pyarrow
-from .tape_file import Columns
+from .damage import Damage, Pool, rising
+from .damage import Entry as Entry
+from .damage import Rows as Rows
+from .rows import (
+    BATCH,
+    CHECK,
+    MAGIC,
+    PREFIX,
+    STREAMS,
+    VERSION,
+    columns_of,
+    hashed,
+    pyarrow,
+)
 
 _CONTINUES = b"\xff\xff\xff\xff"
 _TAIL = b"ARROW1"
 _LONGEST_METADATA = 64 << 20
-FRAME = str(int(Kind.FRAME))  # as metadata of batches name it
 _STEP = 1 << 20  # bytes that are looked through at a time
-
-
-@dataclass
-class Entry:
-    """A batch: where it is, and its metadata, which is as it was written."""
-
-    offset: int
-    metadata_length: int
-    body_length: int
-    told: dict[str, Any]
-    _streams: bytes
-
-    @cached_property
-    def streams(self) -> list[int]:
-        """How many events of each stream of the file, by its number."""
-        found: list[int] = json.loads(self._streams)
-        return found
-
-    @property
-    def end(self) -> int:
-        return self.offset + 8 + self.metadata_length + self.body_length
-
-    @property
-    def rows(self) -> int:
-        found: int = self.told["rows"]
-        return found
-
-    @property
-    def frames(self) -> int:
-        """SBE messages, or what claimed to be some."""
-        found: int = self.told["kinds"].get(FRAME, 0)
-        return found
-
-    @property
-    def has_others(self) -> bool:
-        """Whether some of its rows are no frames."""
-        return set(self.told["kinds"]) != {FRAME}
-
-
-@dataclass(slots=True, eq=False)
-class Rows:
-    """The columns of a batch. ``data[offsets[i]:offsets[i + 1]]`` is the frame of row i.
-
-    The arrays lie in the file's memory map or in memory of their own; they stay good by themselves.
-    """
-
-    received_ns: NDArray[np.int64]
-    connection: NDArray[np.uint16]
-    kind: NDArray[np.uint8]
-    offsets: NDArray[np.int32]
-    data: NDArray[np.uint8]
-    batch: Any  # the Arrow record batch
-
-    def __len__(self) -> int:
-        return len(self.kind)
-
-    @property
-    def columns(self) -> Columns:
-        """The same, to be written."""
-        return Columns(self.received_ns, self.connection, self.kind, self.offsets, self.data)
-
-    def frame(self, i: int) -> bytes:
-        return self.data[self.offsets[i] : self.offsets[i + 1]].tobytes()
-
-    def contents(self, kind: Kind) -> Iterator[tuple[int, bytes]]:
-        """The number and the content of each row of a kind."""
-        for i in np.flatnonzero(self.kind == kind).tolist():
-            yield i, self.frame(i)
-
-
-def rising(entries: list[Entry]) -> list[Entry]:
-    """The most of them whose numbers rise: others are copies, or were moved where they are."""
-    numbers = [entry.told["batch"] for entry in entries]
-    if all(a < b for a, b in pairwise(numbers)):
-        return entries
-    ends: list[int] = []  # of the best run of each length: its number, and its place
-    places: list[int] = []
-    befores: list[int] = []
-    for i, number in enumerate(numbers):
-        length = bisect_left(ends, number)
-        ends[length:] = [number, *ends[length + 1 :]]
-        places[length:] = [i, *places[length + 1 :]]
-        befores.append(places[length - 1] if length else -1)
-    found, i = [], places[-1]
-    while i >= 0:
-        found.append(entries[i])
-        i = befores[i]
-    return found[::-1]
+_HEAD = 4096  # bytes of a batch that are read at first: its metadata are within, mostly
+_NAMED = re.compile(r"-([0-9a-f]{8})-(\d{4,9})\.arrow$")  # whose file it is, and which
 
 
 class TapeReader:
-    """Raises TapeError for a file that is no tape, or of another format."""
+    """Raises TapeError for a file that is no tape, or of another format.
 
-    def __init__(self, path: Path) -> None:
+    One that has no beginning that can be read, and no batch, is damage from its first byte to its
+    last where ``is_part`` says that others of a tape are beside it; ``headless`` is why.
+    """
+
+    def __init__(self, path: Path, pool: Pool | None = None, is_part: bool = False) -> None:
         self.path = path
-        self.name = path.name
+        self.name, self.directory = path.name, path.parent.resolve()
+        self.headless: str | None = None
+        self.is_alone = False  # given by its own path: nothing is known of what is beside it
         self._pa = pyarrow()
         self._columns = columns_of(self._pa)
+        self._pool = pool or Pool()
+        self._is_file: os.stat_result | None = None
+        self.size = 0
         try:
-            with path.open("rb") as file:
-                self.size = os.fstat(file.fileno()).st_size
-                self._data = self._mapped(file)
+            self.size = os.fstat(self._pool.held(path).fd).st_size
         except OSError as error:
             raise TapeError(f"{path}: {error.strerror or error}") from None
-        if not self.size:
-            raise TapeError(f"{path}: an empty file, no tape")
         self._check_format()
+        if self.headless is not None and not is_part:
+            raise self.no_tape()
 
-    def _mapped(self, file: Any) -> memoryview:
-        """The whole file. One that may still be cut, since it has no footer, is copied.
+    def no_tape(self) -> TapeError:
+        return TapeError(f"{self.path}: {self.headless}")
 
-        A page of a memory map that is not in the file any more ends the process.
+    def _piece(self, at: int, end: int) -> bytes:
+        """The bytes from ``at`` to ``end``, as far as the file had them when it was opened.
+
+        Raises TapeError where it can't be read, or another file has taken its place.
         """
-        if not self.size:
-            return memoryview(b"")
-        file.seek(max(self.size - len(_TAIL), 0))
-        if file.read() == _TAIL:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        file.seek(0)
-        return memoryview(file.read(self.size))
+        at, end = max(at, 0), min(end, self.size)
+        if end <= at:
+            return b""
+        try:
+            held = self._pool.held(self.path)
+            found = os.fstat(held.fd)
+            if self._is_file is None:
+                self._is_file = found
+            elif not os.path.samestat(found, self._is_file):
+                raise TapeError(f"{self.path}: another file has its name since it was opened")
+            return held.read(at, end - at)
+        except OSError as error:
+            raise TapeError(f"{self.path}: {error.strerror or error}") from None
 
     def _check_format(self) -> None:
-        if bytes(self._data[: len(MAGIC)]) != MAGIC:
-            found = bytes(self._data[:8])
-            # A tape with a damaged beginning is one all the same, if there is a batch in it.
-            if self._first_batch is None:
-                raise TapeError(f"{self.path}: no tape: it begins with {found!r}, not {MAGIC!r}")
-        version = self.metadata.get("version")
+        begins = self._piece(0, len(MAGIC))
+        if not self.size:
+            self.headless = "an empty file, no tape"
+            return
+        # A tape with a damaged beginning is one all the same, if there is a batch in it.
+        if begins != MAGIC and self._first_batch is None:
+            self.headless = f"no tape: it begins with {begins!r}, not {MAGIC!r}"
+            return
+        version = self._own_metadata.get("version")
         if version == VERSION:
             return
         if version is None:
             if self._first_batch is not None:
                 return  # its schema's message is damaged
-            if self._described is None:
-                raise TapeError(f"{self.path}: cut off before its first batch: nothing is in it")
+            if self._described is None or self.footer_schema is None:
+                self.headless = "cut off before its first batch: nothing is in it"
+                return
             raise TapeError(f"{self.path}: an Arrow file, and no tape: it has no '{PREFIX}version'")
         if self._first_batch is not None and not self._schema_is_whole:
             return
@@ -178,12 +119,10 @@ class TapeReader:
     # metadata
 
     @cached_property
-    def _described(self) -> memoryview | None:
+    def _described(self) -> bytes | None:
         """The schema's message with its eight bytes of prefix; None where it is none."""
-        found = self._prefix(8)
-        if found is None:
-            return None
-        return self._data[8 : 16 + found]
+        found = self._length(self._piece(8, 16), 8)
+        return None if found is None else self._piece(8, 16 + found)
 
     @cached_property
     def _first_batch(self) -> Entry | None:
@@ -197,20 +136,46 @@ class TapeReader:
             return first is None
         return hashed(self._described) == first.told.get("schema")
 
+    @property
+    def _schema_is_damaged(self) -> bool:
+        return self._described is None or not self._schema_is_whole
+
+    @property
+    def schema(self) -> Any:
+        """As its message has it."""
+        return self._pa.ipc.read_schema(self._pa.py_buffer(self._described))
+
+    @cached_property
+    def footer_schema(self) -> Any:
+        """The schema that the footer has, as Arrow reads it; None where it can't be read."""
+        length = int.from_bytes(self._piece(self.size - 10, self.size - 6), "little", signed=True)
+        if not self.has_end or not 0 < length <= self.size - 10:
+            return None
+        tail = self._piece(self.size - 10 - length, self.size)
+        with contextlib.suppress(self._pa.ArrowException, OSError, ValueError, TypeError):
+            return self._pa.ipc.open_file(self._pa.py_buffer(MAGIC + tail)).schema
+        return None
+
+    @cached_property
+    def _own_metadata(self) -> dict[str, str]:
+        return {} if self._described is None else _texts(self._described)
+
     @cached_property
     def metadata(self) -> dict[str, str]:
-        """The schema's, without ``tape.`` before the keys; empty where that is damaged."""
-        if self._described is None:
-            return {}
-        try:
-            found = flat.schema_metadata(self._described[8:])
-            return {
-                key.decode().removeprefix(PREFIX): value.decode()
-                for key, value in found.items()
-                if key.startswith(PREFIX.encode())
-            }
-        except ValueError:  # UnicodeDecodeError too
-            return {}
+        """The schema's, without ``tape.`` before the keys.
+
+        Where its message is damaged the footer's copy, if that is as it was written.
+        """
+        if self._schema_is_damaged and self.footer_schema is not None:
+            described = self.footer_schema.serialize().to_pybytes()
+            if self._first_batch and hashed(described) == self._first_batch.told.get("schema"):
+                return _texts(described)
+        return self._own_metadata
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the metadata are those that were written."""
+        return not self._schema_is_damaged or self.metadata is not self._own_metadata
 
     def told(self, key: str, default: Any) -> Any:
         """A value of the metadata that is JSON."""
@@ -219,33 +184,47 @@ class TapeReader:
         except (KeyError, ValueError, RecursionError):
             return default
 
+    @cached_property
+    def _named(self) -> tuple[str, int]:
+        """What the name says of the recording, in eight letters, and of the number."""
+        found = _NAMED.search(self.name)
+        return (found[1], int(found[2])) if found else (self.name, 0)
+
     @property
     def recording(self) -> str:
-        return self.metadata.get("recording", self.name)
+        """Eight letters of it where only the name tells."""
+        return (self.is_known and self.metadata.get("recording")) or self._named[0]
 
     @property
     def number(self) -> int:
-        text = self.metadata.get("file", "0")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+        text = self.metadata.get("file", "") if self.is_known else ""
+        is_number = text.isascii() and text.isdigit() and len(text) < 10
+        return int(text) if is_number else self._named[1]
 
     # where batches are
 
-    def _prefix(self, at: int) -> int | None:
-        """How long the metadata is of the message that begins there; None where none does."""
-        if bytes(self._data[at : at + 4]) != _CONTINUES or at + 8 > self.size:
+    def _length(self, head: bytes, at: int) -> int | None:
+        """How long the metadata is of the message that begins so; None where none does."""
+        if len(head) < 8 or head[:4] != _CONTINUES:
             return None
-        length = int.from_bytes(self._data[at + 4 : at + 8], "little", signed=True)
+        length = int.from_bytes(head[4:8], "little", signed=True)
         if not 0 <= length <= min(_LONGEST_METADATA, self.size - at - 8):
             return None
         return length
 
-    def _entry(self, at: int) -> Entry | None:
-        """The batch that begins there, if its metadata are as they were written."""
-        length = self._prefix(at)
+    def _entry(self, at: int, head: bytes | None = None) -> Entry | None:
+        """The batch that begins there, if its metadata are as they were written.
+
+        ``head`` are the file's bytes there, as far as somebody has them.
+        """
+        head = self._piece(at, at + _HEAD) if head is None else head
+        length = self._length(head, at)
         if not length:
             return None
+        if length + 8 > len(head):
+            head = self._piece(at, at + 8 + length)
         try:
-            message = flat.read_message(self._data[at + 8 : at + 8 + length])
+            message = flat.read_message(head[8 : 8 + length])
             found = message.metadata
             text, streams = found.get(BATCH), found.get(STREAMS)
             if message.kind != flat.RECORD_BATCH or text is None or streams is None:
@@ -259,11 +238,11 @@ class TapeReader:
     def _batches_from(self, at: int, end: int) -> Iterator[Entry]:
         """The batches that begin at or after ``at``, by looking at every place where one can."""
         while at < end:
-            part = bytes(self._data[at : min(at + _STEP + 8, end)])
+            part = self._piece(at, min(at + _STEP + 8, end))
             place = part.find(_CONTINUES)
             while place >= 0:
                 if (at + place) % 8 == 0:
-                    entry = self._entry(at + place)
+                    entry = self._entry(at + place, part[place : place + _HEAD])
                     if entry is not None:
                         yield entry
                 place = part.find(_CONTINUES, place + 1)
@@ -272,6 +251,8 @@ class TapeReader:
     @cached_property
     def parts(self) -> list[Entry | Damage]:
         """What the file has, from its beginning to its end."""
+        if self.headless is not None:
+            return [Damage(self.name, 0, self.size, self.headless, None, None)]
         entries, tail = self._walked()
         found: list[Entry | Damage] = []
         at, before = self._first, 0
@@ -318,32 +299,32 @@ class TapeReader:
 
     @property
     def _is_version(self) -> bool:
-        return self.metadata.get("version") == VERSION
+        return self._own_metadata.get("version") == VERSION
 
     def _is_end(self, at: int) -> bool:
         """Whether the stream ends there, as it should."""
-        return at == self.size or self._prefix(at) == 0
+        return at == self.size or self._length(self._piece(at, at + 8), at) == 0
 
     @property
     def entries(self) -> list[Entry]:
         return [part for part in self.parts if isinstance(part, Entry)]
 
-    @property
+    @cached_property
     def has_end(self) -> bool:
         """Whether the file's last bytes are those of an Arrow file: its recorder has closed it."""
-        return bytes(self._data[-len(_TAIL) :]) == _TAIL
+        return self._piece(self.size - len(_TAIL), self.size) == _TAIL
 
     @cached_property
     def footer_problem(self) -> str | None:
         """What is wrong with the end of the file, None where it is as it should be."""
         if not self.has_end:
             return "it has no footer: the recorder was killed, or has not ended yet"
-        length = int.from_bytes(self._data[-10:-6], "little", signed=True)
         end = self.size - 10
+        length = int.from_bytes(self._piece(end, end + 4), "little", signed=True)
         if not 0 < length <= end:
             return "the length of its footer is damaged"
         try:
-            blocks = flat.read_footer(self._data[end - length : end])
+            blocks = flat.read_footer(self._piece(end - length, end))
         except ValueError:
             return "its footer is damaged"
         found = [flat.Block(e.offset, e.metadata_length + 8, e.body_length) for e in self.entries]
@@ -357,11 +338,14 @@ class TapeReader:
 
     @property
     def schema_problem(self) -> str | None:
-        if bytes(self._data[: len(MAGIC)]) != MAGIC:
+        if self.headless is not None:
+            return None  # which is said already
+        if self._piece(0, len(MAGIC)) != MAGIC:
             return f"it does not begin with {MAGIC!r}"
-        if self._schema_is_whole and self._described is not None:
+        if not self._schema_is_damaged:
             return None
-        return "the message of its schema is damaged: host and streams are not known"
+        unknown = "" if self.is_known else ": host and streams are not known"
+        return f"the message of its schema is damaged{unknown}"
 
     # rows
 
@@ -369,7 +353,7 @@ class TapeReader:
         """The rows of a batch. TapeError where they are not what was written."""
         pa, n = self._pa, entry.rows
         try:
-            buffer = pa.py_buffer(self._data[entry.offset : entry.end])
+            buffer = pa.py_buffer(self._piece(entry.offset, entry.end))
             message = pa.ipc.read_message(buffer)
             batch = pa.ipc.read_record_batch(message, self._columns)
             if batch.num_rows != n or any(column.null_count for column in batch.columns):
@@ -398,3 +382,15 @@ class TapeReader:
             f"{self.path}: batch {entry.told['batch']} at byte {entry.offset}: {why}: "
             "'binance-sbe tape recover' keeps the others"
         )
+
+
+def _texts(described: bytes) -> dict[str, str]:
+    """The metadata of a schema's message, without ``tape.`` before the keys."""
+    try:
+        return {
+            key.decode().removeprefix(PREFIX): value.decode()
+            for key, value in flat.schema_metadata(described[8:]).items()
+            if key.startswith(PREFIX.encode())
+        }
+    except ValueError:  # UnicodeDecodeError too
+        return {}

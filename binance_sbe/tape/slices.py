@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TapeError
-from .damage import Damage
+from ..output import shown
+from .damage import Damage, Pool
 from .reading import Entry, Rows, TapeReader
-from .rows import MOST_STREAMS, SUFFIX, Kind
+from .rows import MOST_STREAMS, SUFFIX, Kind, pyarrow
 from .selecting import Selection, StreamMarks
 
 
@@ -100,6 +103,18 @@ class Recording:
                 yield Slice(reader, part, rows, 0, len(rows), wanted)
 
 
+def grouped(readers: list[TapeReader]) -> list[Recording]:
+    """The recordings that these are the files of."""
+    found: dict[str, list[TapeReader]] = {}
+    for reader in readers:
+        found.setdefault(reader.recording, []).append(reader)
+    for short in [each for each in found if len(each) == 8]:  # a file that has lost its beginning
+        whole = [each for each in found if each != short and each.startswith(short)]
+        if len(whole) == 1:
+            found[whole[0]] += found.pop(short)
+    return [Recording(*item) for item in found.items()]
+
+
 def merged(all_of_them: list[Iterator[Slice]]) -> Iterator[Slice]:
     """The slices of several recordings by time; rows of one stay in their order."""
     heads: list[tuple[Slice, Iterator[Slice]]] = []
@@ -131,8 +146,62 @@ def tells_of_damage(reader: TapeReader, entry: Entry) -> bool:
     """Whether a batch has the row with which `recover` says that frames before it are gone."""
     if not entry.told["kinds"].get(str(int(Kind.HOLE))):
         return False
-    rows = reader.read(entry)
-    return any(json.loads(hole).get("damaged") for _, hole in rows.contents(Kind.HOLE))
+    return bool(damaged_holes(reader.read(entry)))
+
+
+def damaged_holes(rows: Rows) -> list[int | None]:
+    """Of each row with which `recover` says that frames are lost: how many, None: not known."""
+    found: list[int | None] = []
+    for _, hole in rows.contents(Kind.HOLE):
+        with contextlib.suppress(ValueError, RecursionError):
+            told = json.loads(hole)
+            if isinstance(told, dict) and told.get("damaged"):
+                frames = told.get("frames")
+                found.append(frames if type(frames) is int and frames >= 0 else None)
+    return found
+
+
+def footer_problem(reader: TapeReader) -> str | None:
+    """What is wrong with the end of a file, None where Arrow reads by it what is in the file."""
+    if reader.footer_problem is not None:
+        return reader.footer_problem
+    pa = pyarrow()
+    try:
+        with pa.OSFile(os.fsencode(reader.path)) as source:
+            found = pa.ipc.open_file(source)
+            if reader.schema_problem is None and not found.schema.equals(
+                reader.schema, check_metadata=True
+            ):
+                return "its footer has another schema than its beginning"
+            if reader.entries:
+                batch = found.get_batch(0)
+                batch.validate(full=True)
+                if not batch.equals(reader.read(reader.entries[0]).batch):
+                    return "its footer has Arrow read other rows than were written"
+    except TapeError:
+        return None  # the first batch is damaged, which is said already
+    except (pa.ArrowException, OSError, ValueError, TypeError, MemoryError) as error:
+        return f"its footer is damaged: {shown(error, 200)}"
+    return None
+
+
+def opened(paths: list[Path], pool: Pool) -> list[TapeReader]:
+    """The files of a tape, each once. TapeError for what is no tape.
+
+    Within a directory a file that is damaged as a whole is a part of the tape, if another is none.
+    """
+    readers: list[TapeReader] = []
+    known = set()
+    for path in sorted(paths, key=Path.is_file):  # those that are within a directory are of it
+        for file in files_of(path):
+            place = file.resolve()
+            if place not in known:
+                known.add(place)
+                readers.append(TapeReader(file, pool, is_part=path.is_dir()))
+                readers[-1].is_alone = not path.is_dir()
+    if all(reader.headless for reader in readers):
+        raise readers[0].no_tape()
+    return readers
 
 
 def files_of(path: Path) -> list[Path]:

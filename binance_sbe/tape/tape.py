@@ -20,13 +20,13 @@ from ..errors import TapeError
 from ..venue.streams import Message
 from . import manifest
 from .account import Session, TapeLedger, ledger_of
-from .damage import Damage
+from .damage import Damage, Pool
 from .decoding import collect
 from .proving import Report, recovered, verified
 from .reading import TapeReader
 from .rows import PRIVATE, Kind, pyarrow
 from .selecting import Moment, Selection
-from .slices import Recording, Slice, files_of, merged
+from .slices import Recording, Slice, grouped, merged, opened
 
 AnyPath = str | os.PathLike[str]
 _ROOM = 65_536  # rows to make room for at first
@@ -35,8 +35,10 @@ _ROOM = 65_536  # rows to make room for at first
 class Tape:
     """One recording, or several, in order of time: ``Tape(PATH)`` or ``Tape([PATH, ...])``.
 
-    A path is a directory of ``.arrow`` files or one of these. Files are looked into when they are
-    opened, and read where they lie as they are asked for: memory does not grow with the tape.
+    A path is a directory of ``.arrow`` files or one of these; one that is given twice is read once.
+    Files are looked into when the tape is opened, and read as they are asked for, batch by batch;
+    a few of them are open at a time: memory does not grow with the tape. A file that is damaged
+    from its beginning to its end is no tape by itself, and damage of the tape among others.
     Frames are those that came, of all connections: where the feed had several lines, and while one
     connection took over from another, events are on the tape twice; `replay` gives each once.
 
@@ -57,14 +59,13 @@ class Tape:
         self.damage: deque[Damage | TapeError] = deque(maxlen=1000)
         self.errors: deque[DecodeError] = deque(maxlen=1000)
         self._on_damage = on_damage
-        self._readers = [TapeReader(file) for each in self.paths for file in files_of(each)]
-        by_recording: dict[str, list[TapeReader]] = {}
-        for reader in self._readers:
-            by_recording.setdefault(reader.recording, []).append(reader)
-        self._recordings = [Recording(*item) for item in by_recording.items()]
+        self._pool = Pool()
+        self._all_readers = opened(self.paths, self._pool)
+        self._all_recordings = grouped(self._all_readers)
 
     def __repr__(self) -> str:
-        return f"<Tape {', '.join(map(str, self.paths))}: {self.frames_count} frames>"
+        state = "closed" if self._pool.is_closed else f"{self.frames_count} frames"
+        return f"<Tape {', '.join(map(str, self.paths))}: {state}>"
 
     def __enter__(self) -> Tape:
         return self
@@ -73,8 +74,22 @@ class Tape:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the files. Arrays that came of them stay good."""
-        self._readers, self._recordings = [], []
+        """Lets go of the files; reading raises ValueError then. Arrays stay good."""
+        self._pool.close()
+
+    @property
+    def _readers(self) -> list[TapeReader]:
+        self._check_is_open()
+        return self._all_readers
+
+    @property
+    def _recordings(self) -> list[Recording]:
+        self._check_is_open()
+        return self._all_recordings
+
+    def _check_is_open(self) -> None:
+        if self._pool.is_closed:
+            raise ValueError(f"{self.paths[0]}: the tape is closed")
 
     # what is in it
 
@@ -272,17 +287,19 @@ class Tape:
         """
         listed = {
             directory: manifest.read(directory)
-            for directory in {p for p in self.paths if p.is_dir()}
+            for directory in {path.resolve() for path in self.paths if path.is_dir()}
         }
-        return verified(self._recordings, listed, progress)
+        return verified(self._recordings, listed, progress).report()
 
     @staticmethod
     def recover(path: AnyPath, progress: Any = None) -> Report:
         """Makes whole files of those that are cut off or damaged; returns what is in them.
 
         A file that is not whole is renamed to ``<name>.damaged``, and one with its good batches,
-        and a row for each hole between them, takes its place. Raises TapeError where nothing can
-        be kept, or the directory can't be written to.
+        and a row for each hole between them, takes its place. One of which nothing can be kept is
+        renamed, and where others of its recording are beside it a file with the row of a hole
+        stands in its place. The manifest is made anew. Raises TapeError where nothing at all can be
+        kept, RecordingError where the directory can't be written to.
         """
         return recovered(paths_of(path), progress)
 
