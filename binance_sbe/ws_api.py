@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .api.websocket_api import RateLimit, Reply, unwrap
-from .feed.gaps import Gap
+from .feed.ledger import Gap
 from .feed.ws_api.connection import Connection
 from .feed.ws_api.settings import checked
 

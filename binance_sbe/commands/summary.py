@@ -62,7 +62,7 @@ def next_steps() -> list[str]:
     ]
     key = f"and with an API key in BINANCE_API_KEY ({page(FEED)}):"
     is_whole = all(find_spec(name) is not None for name in LARGE_DECODERS)
-    first = [] if is_whole else [f"'book' and 'doctor' need more: {COMPILE_ALL}"]
+    first = [] if is_whole else [f"'book', 'plot', 'fix', 'doctor' and others need more: {COMPILE_ALL}"]
     return ["try next:", *lines[0], key, *lines[1], *first]
 
 

@@ -13,7 +13,6 @@ from sbe_codegen.runtime.errors import DecodeError
 
 from .. import spot_stream
 from ..venue.streams import KINDS
-from .gaps import Gap
 from .html import ledger_html
 from .intake.streams import Source, Stream
 from .recording import NOBODY
@@ -27,6 +26,15 @@ _FORGOTTEN = 1_000  # of the oldest, where there are more
 MOST_CONNECTIONS = 500
 _NO_IDS = -(2**63)  # of an event without trades
 _LATEST = 1_000  # holes that are looked through
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which something without ids may have been missed, ns since 1970, and why."""
+
+    started_ns: int
+    ended_ns: int
+    cause: str
 
 
 @dataclass

@@ -16,7 +16,7 @@ from sbe_codegen.runtime.errors import SbeError
 
 from ..asynchronous import Asynchronous
 from ..errors import FeedError
-from .gaps import Gap
+from .ledger import Gap
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 GIVE_UP_SECONDS = 900.0

@@ -486,6 +486,10 @@ def test_the_reference_says_what_each_attribute_is(every_page: dict[str, str]) -
 def test_the_citation_is_of_this_version() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {binance_sbe.__version__}\n" in citation
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first = changes.partition("\n## ")[2].partition("\n")[0]
+    released = binance_sbe.__version__.partition(".dev")[0]
+    assert first == released + " (not released)" * (released != binance_sbe.__version__)
 
 
 # tables

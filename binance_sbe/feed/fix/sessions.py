@@ -30,7 +30,7 @@ from ...errors import (
 )
 from ...logs import LOG
 from ...output import shown
-from ..gaps import Gap
+from ..ledger import Gap
 from ..successive import GIVE_UP_SECONDS, Successive
 from .account import DEPTH, TRADE, Account, kind_of
 from .link import Link

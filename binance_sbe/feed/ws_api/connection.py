@@ -19,8 +19,7 @@ from ...errors import (
 )
 from ...logs import LOG
 from ...venue.streams import symbol_name
-from ..gaps import Gap
-from ..ledger import Ledger
+from ..ledger import Gap, Ledger
 from ..recording import NOBODY, Recorder
 from ..successive import GIVE_UP_SECONDS, Successive
 from .link import Link
