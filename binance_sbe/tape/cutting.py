@@ -6,7 +6,6 @@ import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,15 @@ from .damage import Damage
 from .disk import DISK
 from .reading import Entry, Rows, TapeReader
 from .rows import PREFIX, SUFFIX, Kind, as_json, stem_of, tape_hole
-from .selecting import Moment, Selection, StreamMarks
+from .selecting import Moment, Selection, StreamMarks, moment_of
 from .state import State
 from .taking import Chunk
-from .tape import AnyPath, Tape
+from .tape import AnyPath, Tape, nothing_in
+from .tape import check_streams as check_streams
 from .tape_file import Columns, TapeFile
 
 _BATCH_ROWS = 2000  # of a batch, at least, but for the last of a file
 _BATCH_BYTES = 16 << 20
-_LAST_NS = 253_402_300_799 * 10**9  # of the year 9999
 
 
 @dataclass
@@ -75,20 +74,13 @@ def cut(
             raise RecordingError(f"{directory}: {error.strerror or error}") from None
 
 
-def check_streams(tape: Tape, streams: Iterable[str]) -> None:
-    """TapeError for one of which there is no event."""
-    known = tape.streams
-    for name in sorted(set(streams) - set(known)):
-        few = ", ".join(map(shown, known[:5])) + (", ..." if len(known) > 5 else "")
-        raise TapeError(
-            f"{tape.paths[0]}: no event of {shown(name)} is on this tape: it has {few or 'none'}"
-        )
-
-
 def _cut_all(
     tape: Tape, directory: Path, selection: Selection, progress: Callable[[int, int], object] | None
 ) -> Cut:
     made = Cut()
+    listed = None  # somebody else's
+    if (directory / manifest.NAME).exists():
+        listed = (directory / manifest.NAME).read_bytes()
     total = sum(reader.size for each in tape._recordings for reader in each.readers)
     done = 0
 
@@ -105,25 +97,19 @@ def _cut_all(
                 reached(0)
             cutter.end()
         if not made.frames:
-            raise TapeError(
-                f"{tape.paths[0]}: no frame of it is in that range of time: it has "
-                f"{_said(tape.start_ns)} to {_said(tape.end_ns)}"
-            )
+            raise nothing_in(tape)
     except BaseException:
-        for name in (*made.files, manifest.NAME):
-            (directory / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for name in made.files:
+                (directory / name).unlink(missing_ok=True)
+            if listed is None:
+                (directory / manifest.NAME).unlink(missing_ok=True)
+            elif (directory / manifest.NAME).read_bytes() != listed:
+                DISK.replace(directory / manifest.NAME, listed)
         with contextlib.suppress(OSError):
             directory.rmdir()
         raise
     return made
-
-
-def _moment(ns: int) -> datetime:
-    return datetime.fromtimestamp(min(max(ns, 0), _LAST_NS) / 1e9, UTC)
-
-
-def _said(ns: int | None) -> str:
-    return "nothing" if ns is None else _moment(ns).isoformat(timespec="milliseconds")
 
 
 class _Writing:
@@ -203,7 +189,7 @@ class _Cutter:
             asked = [name for name in reader.told("streams", []) if name in selection.streams]
             changed["streams"] = as_json(asked)
         kept |= {f"{PREFIX}{key}".encode(): value for key, value in changed.items()}
-        name = f"{stem_of(_moment(first_ns), self._identity, self._files)}{SUFFIX}"
+        name = f"{stem_of(moment_of(first_ns), self._identity, self._files)}{SUFFIX}"
         file = TapeFile(DISK, self._directory / name, kept, "zstd")
         self._made.files.append(name)
         return file

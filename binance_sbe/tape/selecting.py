@@ -16,6 +16,7 @@ from .rows import MOST_STREAMS
 
 Moment = int | str | datetime
 _EVER = 2**63 - 1
+_LAST_NS = 253_402_300_799 * 10**9  # of the year 9999
 
 
 def moment_ns(value: Moment, name: str = "start") -> int:
@@ -39,6 +40,15 @@ def moment_ns(value: Moment, name: str = "start") -> int:
         value = value.replace(tzinfo=UTC)
     since = value - datetime(1970, 1, 1, tzinfo=UTC)
     return ((since.days * 86400 + since.seconds) * 10**6 + since.microseconds) * 1000
+
+
+def moment_of(ns: int) -> datetime:
+    """The inverse; the nearest that a datetime can be."""
+    return datetime.fromtimestamp(min(max(ns, 0), _LAST_NS) / 1e9, UTC)
+
+
+def said(ns: int | None) -> str:
+    return "nothing" if ns is None else moment_of(ns).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,16 @@ def grouped(readers: list[TapeReader]) -> list[Recording]:
     return [Recording(*item) for item in found.items()]
 
 
+def names_are_known(readers: list[TapeReader]) -> bool:
+    """Whether batches name all streams of which there are events."""
+    for reader in readers:
+        if any(isinstance(part, Damage) for part in reader.parts):
+            return False
+        if sum(len(entry.told["new"]) for entry in reader.entries) >= MOST_STREAMS:
+            return False
+    return True
+
+
 def merged(all_of_them: list[Iterator[Slice]]) -> Iterator[Slice]:
     """The slices of several recordings by time; rows of one stay in their order."""
     heads: list[tuple[Slice, Iterator[Slice]]] = []

@@ -17,6 +17,7 @@ from sbe_codegen.runtime.tables.results import Batch
 
 from .. import spot_stream
 from ..errors import TapeError
+from ..output import shown
 from ..venue.streams import Message
 from . import manifest
 from .account import Session, TapeLedger, ledger_of
@@ -25,8 +26,8 @@ from .decoding import collect
 from .proving import Report, recovered, verified
 from .reading import TapeReader
 from .rows import PRIVATE, Kind, pyarrow
-from .selecting import Moment, Selection
-from .slices import Recording, Slice, grouped, merged, opened
+from .selecting import Moment, Selection, said
+from .slices import Recording, Slice, grouped, merged, names_are_known, opened
 
 AnyPath = str | os.PathLike[str]
 _ROOM = 65_536  # rows to make room for at first
@@ -183,6 +184,20 @@ class Tape:
             )
         self.damage.append(what)
 
+    def _selected(
+        self, start: Moment | None, end: Moment | None, streams: str | Iterable[str] | None
+    ) -> Selection:
+        """ValueError for what can't be, TapeError for what this tape can't have."""
+        self._check_is_open()
+        selection = Selection.of(start, end, streams)
+        if selection.streams is not None and names_are_known(self._readers):
+            asked = {name for each in self._readers for name in each.told("streams", [])}
+            check_streams(self, selection.streams - asked)  # one may have brought nothing
+        first, last = self.start_ns or 0, self.end_ns or 0
+        if self.sessions and (selection.start > last or selection.end <= first):
+            raise nothing_in(self)
+        return selection
+
     def _slices(self, selection: Selection, with_others: bool = False) -> Iterator[Slice]:
         sources = [
             each.slices(selection, self._note_damage, with_others) for each in self._recordings
@@ -200,9 +215,14 @@ class Tape:
         Rows are those with ``start <= received_ns < end`` (ns since 1970, a datetime, or a text in
         ISO 8601; UTC where it has no time zone). With ``streams`` they are SBE messages of these;
         without they are of all kinds (`Kind`). Raises TapeError at a batch that is damaged.
+
+        Where it is called it raises ValueError for a range or streams that can't be, and TapeError
+        where the tape has no such stream, or is all before or after that range.
         """
-        selection = Selection.of(start, end, streams)
-        for part in self._slices(selection, with_others=streams is None):
+        return self._frames(self._selected(start, end, streams))
+
+    def _frames(self, selection: Selection) -> Iterator[Any]:
+        for part in self._slices(selection, with_others=selection.streams is None):
             batch = part.rows.batch.slice(part.begin, part.end - part.begin)
             if part.wanted is None:
                 yield batch
@@ -230,7 +250,11 @@ class Tape:
         self.check_is_public()
         if max_messages < 1:
             raise ValueError(f"max_messages is at least 1, not {max_messages}")
-        selection = Selection.of(start, end, streams)
+        return self._batches(self._selected(start, end, streams), max_messages, on_error)
+
+    def _batches(
+        self, selection: Selection, max_messages: int, on_error: Literal["raise", "collect"]
+    ) -> Iterator[Batch]:
         collector = spot_stream.Collector(min(max_messages, _ROOM), on_error)
         connections: list[Any] = []
         for part in self._slices(selection):
@@ -261,13 +285,13 @@ class Tape:
     ) -> Iterator[Message]:
         """Message objects, as `decode` gives them. For what is selected see `frames`.
 
-        A frame that is no message raises DecodeError, and asking for the next goes on behind it; or
-        its error is kept in ``errors``, the latest 1,000. Of a private tape they are those of
-        `spot_sbe`.
+        A frame that is no message raises DecodeError, which says in which file and batch; asking
+        for the next goes on behind it. Or its error is kept in ``errors``, the latest 1,000. Of a
+        private tape they are those of `spot_sbe`.
         """
         if on_error not in ("raise", "collect"):
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
-        selection = Selection.of(start, end, streams)
+        selection = self._selected(start, end, streams)
         errors = self.errors if on_error == "collect" else None
         return _Messages(self._slices(selection), errors, self._decoder())
 
@@ -316,26 +340,45 @@ class _Messages:
         self._decode = decode
 
     @staticmethod
-    def _next_frames(slices: Iterator[Slice]) -> Iterator[bytes]:
+    def _next_frames(slices: Iterator[Slice]) -> Iterator[tuple[bytes, Slice]]:
         for part in slices:
             which = part.marks() & (part.rows.kind == Kind.FRAME)
             for i in np.flatnonzero(which).tolist():
-                yield part.rows.frame(i)
+                yield part.rows.frame(i), part
 
     def __iter__(self) -> _Messages:
         return self
 
     def __next__(self) -> Message:
         while True:
-            frame = next(self._frames)
+            frame, part = next(self._frames)
             try:
                 message: Message = self._decode(frame)
             except DecodeError as error:
+                error.args = (f"{part.reader.name}: batch {part.entry.told['batch']}: {error}",)
                 if self._errors is None:
                     raise
                 self._errors.append(error)
             else:
                 return message
+
+
+def check_streams(tape: Tape, streams: Iterable[str]) -> None:
+    """TapeError for one of which there is no event."""
+    known = tape.streams
+    for name in sorted(set(streams) - set(known)):
+        few = ", ".join(map(shown, known[:5])) + (", ..." if len(known) > 5 else "")
+        raise TapeError(
+            f"{tape.paths[0]}: no event of {shown(name)} is on this tape: it has {few or 'none'}"
+        )
+
+
+def nothing_in(tape: Tape) -> TapeError:
+    """For a range of time that the tape is before, or after."""
+    return TapeError(
+        f"{tape.paths[0]}: no frame of it is in that range of time: it has "
+        f"{said(tape.start_ns)} to {said(tape.end_ns)}"
+    )
 
 
 def paths_of(path: AnyPath | Iterable[AnyPath]) -> list[Path]:

@@ -146,7 +146,6 @@ def test_cat_prints_frames_as_hex_which_inspect_takes(tape: Path, capsys: Any) -
         (["--streams", "trade,depth"], [0, 1]),
         (["--streams", "trade", "--streams", "btcusdt@bestBidAsk"], [0, 2]),
         (["--count", "2"], [0, 1]),
-        (["--start", "2030-01-01"], []),
     ],
 )
 def test_some_of_it_is_printed(
@@ -174,6 +173,7 @@ BAD: list[tuple[list[str], int, str]] = [
      "--start is not before --end"),
     (["cut", "TAPE"], 2, "the following arguments are required: --out"),
     (["cat", "TAPE", "--streams", "x@trade"], 1, "no event of x@trade is on this tape"),
+    (["cat", "TAPE", "--start", "2030-01-01"], 1, "no frame of it is in that range of"),
     (["cat", "TAPE", "--hex", "--all"], 2, "--all is for --json"),
     (["cat", "TAPE", "--hex", "--json"], 2, "not allowed with argument"),
     (["cat", "TAPE", "--count", "0"], 2, "'0' is not a number of frames"),

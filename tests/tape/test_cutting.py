@@ -284,3 +284,32 @@ def test_nothing_is_written_over_and_nothing_half_stays(tmp_path: Path) -> None:
         cut(tmp_path / "a", tmp_path / "b", progress=interrupt)
     assert not (tmp_path / "b").exists()
     assert {path: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+
+
+def test_a_cut_that_fails_leaves_a_manifest_that_it_has_not_made(tmp_path: Path) -> None:
+    rows = [Row(BASE + i, 1, 0, event(STREAMS[0], i + 1)) for i in range(3)]
+    made(tmp_path / "tape", rows)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text("somebody else's")
+    with pytest.raises(TapeError, match="no frame of it is in that range"):
+        cut(tmp_path / "tape", out, start=BASE + 10**15)
+    assert (out / "manifest.json").read_text() == "somebody else's"
+    assert [each.name for each in out.iterdir()] == ["manifest.json"]
+
+
+def test_a_cut_that_fails_late_puts_the_manifest_back(tmp_path: Path) -> None:
+    rows = [Row(BASE + i, 1, 0, event(STREAMS[0], i + 1)) for i in range(3)]
+    made(tmp_path / "tape", rows)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text("{}")
+
+    def stopped(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut(tmp_path / "tape", out, progress=stopped)
+    assert (out / "manifest.json").read_text() == "{}"
+    assert [each.name for each in out.iterdir()] == ["manifest.json"]

@@ -61,8 +61,63 @@ def test_a_range_of_time_is_half_open(tmp_path: Path, batch_rows: int) -> None:
         messages = list(tape.messages(**window))  # type: ignore[arg-type]
         assert [bytes(m) for m in messages] == given_frames[first:last]
         assert sum(len(b) for b in tape.batches(**window)) == last - first  # type: ignore[arg-type]
-    assert raw(tape, start=START + 10**15) == []
-    assert list(tape.batches(end=START - 10**15)) == []
+    # a time that is amid the tape, and has no row
+    assert raw(tape, start=START + MS + 1, end=START + 2 * MS) == []
+
+
+@pytest.mark.parametrize("way", ["frames", "batches", "messages"])
+def test_what_the_tape_has_not_is_refused_where_it_is_asked_for(tmp_path: Path, way: str) -> None:
+    tape_of(tmp_path, trades(3))
+    tape = Tape(tmp_path)
+    ask = getattr(tape, way)
+    for range_of_time in ({"start": START + 10**15}, {"end": START - 10**18}):
+        with pytest.raises(TapeError, match=r"that range of time: it has 20.* to 20"):
+            ask(**range_of_time)
+    with pytest.raises(TapeError, match=r"no event of nope@trade .*: it has btcusdt@trade"):
+        ask(streams=["btcusdt@trade", "nope@trade"])
+    assert list(ask(streams="btcusdt@bestBidAsk")) == []  # which was asked for, and brought nothing
+
+
+@pytest.mark.parametrize("way", ["frames", "batches", "messages", "verify", "recover"])
+def test_a_tape_that_is_closed_is_not_read(tmp_path: Path, way: str) -> None:
+    file = tape_of(tmp_path, trades(30), batch_rows=10)
+    tape = Tape(tmp_path)
+    assert tape.frames_count == 30
+    messages = tape.messages()
+    next(messages)
+    tape.close()
+    tape.close()
+    assert repr(tape) == f"<Tape {tmp_path}: closed>"
+    if way == "recover":
+        assert Tape.recover(tmp_path).is_whole
+        with pytest.raises(ValueError, match="the tape is closed"):
+            list(messages)
+        with pytest.raises(ValueError, match="the tape is closed"):
+            assert tape.ledger
+        return
+    with pytest.raises(ValueError, match=f"{file.parent.name}: the tape is closed"):
+        getattr(tape, way)()
+    assert tape.frames_count == 30  # what is known stays known
+
+
+def test_a_file_that_another_has_taken_the_place_of_is_not_read_for_it(tmp_path: Path) -> None:
+    one, other = tape_of(tmp_path / "one", trades(30)), tape_of(tmp_path / "other", trades(30))
+    tape = Tape(one)
+    tape._pool._held.clear()
+    other.replace(one)
+    with pytest.raises(TapeError, match="another file has its name since it was opened"):
+        list(tape.messages())
+
+
+def test_a_frame_of_another_schema_is_named_with_its_place(tmp_path: Path) -> None:
+    odd = bytearray(trade(1))
+    odd[4] = 9
+    file = tape_of(tmp_path, [*trades(25), bytes(odd)], batch_rows=10)
+    with pytest.raises(DecodeError, match=rf"^{file.name}: batch 2: .*schema"):
+        list(Tape(tmp_path).messages())
+    tape = Tape(tmp_path)
+    assert len(list(tape.messages(on_error="collect"))) == 25
+    assert str(tape.errors[0]).startswith(f"{file.name}: batch 2: ")
 
 
 @given(
@@ -99,6 +154,12 @@ def test_a_selection_is_what_a_filter_of_all_gives(
         if start <= row[0] < end and (streams is None or names[min(i % 3, 1)] in streams)
     ]
     tape = Tape(path)
+    if (streams and streams[0] not in tape.streams and streams != ["btcusdt@bestBidAsk"]) or (
+        start > (tape.end_ns or 0) or end <= (tape.start_ns or 0)
+    ):
+        with pytest.raises(TapeError):
+            raw(tape, start=start, end=end, streams=streams)
+        return
     assert raw(tape, start=start, end=end, streams=streams) == [frame for *_, frame in wanted]
     found = list(tape.messages(start, end, streams))
     assert [bytes(m) for m in found] == [frame for *_, frame in wanted]
@@ -230,7 +291,6 @@ def test_what_cant_be_asked_is_said(tmp_path: Path) -> None:
         next(tape.batches(max_messages=0))
     with pytest.raises(ValueError, match="on_damage is"):
         Tape(tmp_path, on_damage="ignore")  # type: ignore[arg-type]
-    assert list(tape.messages(streams="ethusdt@trade")) == []
 
 
 def test_what_is_no_tape_is_said(tmp_path: Path) -> None:
