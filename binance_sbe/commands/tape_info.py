@@ -9,6 +9,9 @@ from ..output import shown
 from ..tape.tape import Tape
 from .numbers import duration
 
+UNCHECKED = (
+    "frames were not read: 'binance-sbe tape verify' says whether they are as they were written"
+)
 _MOST = 50  # streams, holes, breaks and marks that lines are about
 
 
@@ -65,6 +68,7 @@ def as_object(tape: Tape) -> dict[str, Any]:
             for each in ledger.holes
         ],
         "marks": [{"received_ns": at, "text": text} for at, text in ledger.marks],
+        "frames_checked": False,  # which is what `verify` does
         "damage": [str(each) for each in tape.damage],
     }
 
@@ -119,7 +123,8 @@ def lines(tape: Tape) -> list[str]:
     ]
     out += _section("holes:" if ledger.holes_count else "no holes", holes)
     marks = [f"{_time(at)}: {shown(text)}" for at, text in ledger.marks]
-    return out + (_section("marks:", marks) if marks else [])
+    out += _section("marks:", marks) if marks else []
+    return [*out, UNCHECKED]
 
 
 def _section(title: str, found: list[str]) -> list[str]:

@@ -82,6 +82,7 @@ class TapeLedger(Ledger):
     ``connections`` those of the feeds (`TapeConnection`), ``marks`` the user's (time, text),
     ``snapshots`` counts those of books, and ``streams`` has a `StreamAccount` for each stream.
     ``dropped`` counts what the feed's own consumer was too slow for: these events are on the tape.
+    Frames are not read for it: whether they are as they were written `Tape.verify` says.
     """
 
     def __init__(self) -> None:

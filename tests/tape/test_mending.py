@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from taped import START, files, frames_of, give, recorder_at, tape_of, trades
 
 from binance_sbe import RecordingError, TapeError, sync
+from binance_sbe.commands.tape_info import as_object, lines
 from binance_sbe.tape import Tape
 from binance_sbe.tape.disk import Disk
 
@@ -330,3 +331,16 @@ def test_no_bit_of_the_footer_is_whole_where_arrow_reads_something_else(tmp_path
         file.write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
         if Tape(tmp_path).verify().is_whole:
             assert read() == wanted, at - begin
+
+
+def test_info_says_that_it_has_not_read_the_frames(tape: Path) -> None:
+    file = files(tape)[1]
+    content = bytearray(file.read_bytes())
+    content[content.index(trades(1, 15_000)[0]) + 20] ^= 1
+    file.write_bytes(content)
+    with Tape(tape) as opened:
+        said = lines(opened)
+        assert opened.verify().frames_lost == 1000
+        assert as_object(opened)["frames_checked"] is False
+    assert "no breaks" in said
+    assert "'binance-sbe tape verify' says" in said[-1]
