@@ -62,7 +62,8 @@ def next_steps() -> list[str]:
     ]
     key = f"and with an API key in BINANCE_API_KEY ({page(FEED)}):"
     is_whole = all(find_spec(name) is not None for name in LARGE_DECODERS)
-    first = [] if is_whole else [f"'book', 'plot', 'fix', 'doctor' and others need more: {COMPILE_ALL}"]
+    more = f"'book', 'plot', 'fix', 'doctor' and others need more: {COMPILE_ALL}"
+    first = [] if is_whole else [more]
     return ["try next:", *lines[0], key, *lines[1], *first]
 
 

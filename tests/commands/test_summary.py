@@ -109,7 +109,8 @@ def test_what_to_try_next_is_named_as_the_command_was(monkeypatch: pytest.Monkey
     )
     assert not any("make build" in line for line in lines)
     monkeypatch.setattr(summary, "find_spec", lambda name: None)
-    assert summary.next_steps()[-1].startswith("'book', 'plot', 'fix', 'doctor' and others need more: 'make build' in ")
+    said = "'book', 'plot', 'fix', 'doctor' and others need more: 'make build' in "
+    assert summary.next_steps()[-1].startswith(said)
     monkeypatch.setattr(sys, "argv", ["/opt/bin/thing"])
     monkeypatch.setattr(summary.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(summary.Path, "cwd", lambda: Path("/nowhere"))
