@@ -76,9 +76,15 @@ def generate(
     directory: Path,
     name: str | None = None,
     conventions: Conventions | None = None,
+    messages: Iterable[str | int] | None = None,
 ) -> Path:
-    """`read` and `write`; ``name`` defaults to the schema's package. Raises SchemaError."""
+    """`read` and `write`; ``name`` defaults to the schema's package, ``messages`` to all.
+
+    Raises SchemaError, and UnknownName for messages.
+    """
     module = read(schema_file, conventions)
+    if messages is not None:
+        module = selection.only(module, messages)
     return write(module, schema_file.name, directory, name or module_name(module.package))
 
 

@@ -21,12 +21,19 @@ _EPILOG = """\
 examples:
   sbe-codegen check  my.xml                     all faults of a schema, one a line
   sbe-codegen build  my.xml --out .             compiles an importable module here
+  sbe-codegen emit   my.xml --out src           the sources of that module only
   sbe-codegen layout my.xml Quote               the offsets of one message
   sbe-codegen diff   my-1.xml my-2.xml          what changed, and whether it breaks
   sbe-codegen inspect my.xml frame.bin          every byte of a frame, and what it is
   sbe-codegen tables my.xml day.pcap --to parquet --out day    a table for each message
   sbe-codegen new    venue                      a project to begin with, in ./venue
+
 """
+_CODES = "exit codes: 0 done, 1 faults of the schema or of frames, 2 wrong arguments or files"
+_CODES_OF = {
+    "check": "exit codes: 0 no errors, 1 errors, 2 wrong arguments or files",
+    "diff": "exit codes: 0 nothing breaking, 1 breaking changes, 2 wrong arguments or files",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sbe-codegen",
         description="Compiles SBE schemas (XML) to Python decoders.",
-        epilog=_EPILOG,
+        epilog=_EPILOG + _CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -86,15 +93,15 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="default: here")
     for command in (emit, build):
         command.add_argument(
+            "--messages",
+            metavar="NAME",
+            nargs="+",
+            help="these only, by name or template id, with what they refer to",
+        )
+        command.add_argument(
             "--package", metavar="NAME", type=_name, help="default: the schema's package"
         )
-    build.add_argument(
-        "--messages",
-        metavar="NAME",
-        nargs="+",
-        help="compile these only, by name or template id, with what they refer to",
-    )
-    for command in (check, emit, build):
+    for command in (check, emit, build, layout):
         command.add_argument(
             "--conventions",
             metavar="FILE.toml",
@@ -108,8 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("old", metavar="OLD.xml", type=Path)
     diff.add_argument("new", metavar="NEW.xml", type=Path)
     frames_cli.add(commands)
-    for command in commands.choices.values():
+    for action in commands._choices_actions:
+        name, text = action.dest, str(action.help)
+        command = commands.choices[name]
         command.set_defaults(parser=command)
+        command.description = f"{text[0].upper()}{text[1:]}."
+        examples = [line for line in _EPILOG.splitlines() if f"sbe-codegen {name} " in line]
+        command.epilog = "\n".join(["examples:", *examples, "", _CODES_OF.get(name, _CODES)])
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
 
 
@@ -147,7 +160,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _emit(options: argparse.Namespace) -> int:
     name = options.package and options.package.rpartition(".")[2]
-    path = builder.generate(options.schema, options.out, name, _conventions(options))
+    path = builder.generate(
+        options.schema, options.out, name, _conventions(options), options.messages
+    )
     for ending in (".pyx", ".pxd", ".pyi"):
         say(path.with_suffix(ending))
     return 0
@@ -181,7 +196,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _layout(options: argparse.Namespace) -> int:
-    module = builder.read(options.schema)
+    module = builder.read(options.schema, _conventions(options))
     try:
         say(*_lines(layouts.of_module(module, options.message)))
     except KeyError:

@@ -101,7 +101,7 @@ def test_a_module_is_called_as_its_package_and_hides_no_other(package: str, name
     assert builder.module_name(package) == name
 
 
-@pytest.mark.parametrize("command", ["check", "emit", "build"])
+@pytest.mark.parametrize("command", ["check", "emit", "build", "layout"])
 def test_conventions_arrive_at_each_command(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -114,7 +114,7 @@ def test_conventions_arrive_at_each_command(
     monkeypatch.setattr(builder, "read", stop)
     toml = small.with_suffix(".toml")
     toml.write_text('embedded = ["te*"]\n[layout_since]\n7 = 3\n[removed]\n9 = "gone"\n')
-    out = () if command == "check" else ("--out", small.parent)
+    out = () if command in ("check", "layout") else ("--out", small.parent)
     assert run(capsys, command, small, "--conventions", toml, *out)[0] == 1
     assert run(capsys, command, small, *out)[0] == 1
     expected = Conventions((), ("te*",), {7: 3}, {9: "gone"})
@@ -242,3 +242,27 @@ def test_an_unknown_switch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(caught.value) == (
         "SBE_BUILD: no switch fast, hot; there are annotate, coverage, debug, native, sanitize"
     )
+
+
+def test_the_help_of_each_command_has_examples_that_parse_and_exit_codes() -> None:
+    parser = cli._parser()
+    (commands,) = (each.choices for each in parser._actions if isinstance(each.choices, dict))
+    assert len(commands) == 8
+    for name, command in commands.items():
+        text = command.format_help()
+        examples = re.findall(rf"^  sbe-codegen ({name} .*?)(?:   .*)?$", text, re.MULTILINE)
+        assert examples, name
+        for example in examples:
+            assert parser.parse_args(example.split()).command == name
+        assert "exit codes: 0 " in text
+        assert command.description
+
+
+def test_sources_of_some_messages_only(tmp_path: Path) -> None:
+    path = tmp_path / "two.xml"
+    path.write_text(schema("<message name='A' id='1'/><message name='B' id='2'/>"))
+    assert cli.main(["emit", str(path), "--out", str(tmp_path), "--messages", "B"]) == 0
+    text = (tmp_path / "p.pyi").read_text()
+    assert "class B(" in text
+    assert "class A(" not in text
+    assert cli.main(["emit", str(path), "--out", str(tmp_path), "--messages", "C"]) == 2
