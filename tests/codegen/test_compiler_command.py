@@ -250,7 +250,7 @@ def test_the_help_of_each_command_has_examples_that_parse_and_exit_codes() -> No
     assert len(commands) == 8
     for name, command in commands.items():
         text = command.format_help()
-        examples = re.findall(rf"^  sbe-codegen ({name} .*?)(?:   .*)?$", text, re.MULTILINE)
+        examples = re.findall(rf"^  sbe-codegen ({name} +\S+(?: \S+)*)", text, re.MULTILINE)
         assert examples, name
         for example in examples:
             assert parser.parse_args(example.split()).command == name
