@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,7 @@ class _Seam:
     before: tuple[TapeReader, int] | None  # and how many of its entries
     after: tuple[TapeReader, int] | None
     row: int | None = None  # of the next entry, where it is within that
+    files: list[TapeReader] = field(default_factory=list)  # of the recording
 
 
 class TapeLedger(Ledger):
@@ -155,7 +156,7 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
             totals[: len(counts)] += counts
             try:
                 if part.has_others:
-                    _read(ledger, reader, part, count, is_open, seams)
+                    _read(ledger, recording, reader, part, count, is_open, seams)
             except TapeError as error:
                 lost.append(Damage(reader.name, part.offset, part.end, str(error), part.rows, 0))
             count += 1
@@ -191,6 +192,7 @@ def _is_told(reader: TapeReader, entry: Entry) -> bool:
 
 def _read(
     ledger: TapeLedger,
+    recording: Recording,
     reader: TapeReader,
     entry: Entry,
     count: int,
@@ -208,7 +210,8 @@ def _read(
             told = json.loads(content)
             if "frames" in told:
                 gap = Break(told["started_ns"], told["ended_ns"], told["cause"], told["frames"])
-                seams.append(_Seam(gap, (reader, count), (reader, count), i))
+                place = reader, count
+                seams.append(_Seam(gap, place, place, i, recording.readers))
             else:
                 _note(ledger, told)
         elif kind == Kind.OPENED:
@@ -252,14 +255,25 @@ def _between(recordings: list[Recording], sessions: list[Session], seams: list[_
 def _note_holes(ledger: TapeLedger, seam: _Seam) -> None:
     if seam.before is None or seam.after is None:
         return
-    before = _nearest(*seam.before, -1, seam.row)
-    after = _nearest(*seam.after, 1, seam.row)
+    before, after = _reached(seam, *seam.before, -1), _reached(seam, *seam.after, 1)
     for stream in sorted(set(before) & set(after)):
         last, first = before[stream][1], after[stream][0]
         if first > last + 1 and _NO_ID not in (first, last):
             gap = seam.of
             hole = Hole(stream, last, first, gap.started_ns, gap.ended_ns, gap.cause)
             ledger._add(hole)
+
+
+def _reached(seam: _Seam, reader: TapeReader, count: int, step: int) -> dict[str, tuple[int, int]]:
+    """What is nearest to a seam: in its file, or in the nearest one of the recording."""
+    found = _nearest(reader, count, step, seam.row)
+    if not found and seam.files:
+        at = seam.files.index(reader)
+        for other in seam.files[at + 1 :] if step > 0 else seam.files[:at][::-1]:
+            found = _nearest(other, 0 if step > 0 else len(other.entries), step, None)
+            if found:
+                break
+    return found
 
 
 def _nearest(

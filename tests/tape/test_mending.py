@@ -117,8 +117,10 @@ def test_what_recover_says_is_lost_is_what_was_lost(
         assert (report.frames_good, report.frames_lost) == (36_000 - lost, lost)
         assert not any("is gone" in each for each in report.problems)
     stable(tape, 36_000 - lost, lost)
-    (gap,) = Tape(tape).ledger.breaks
+    ledger = Tape(tape).ledger
+    (gap,) = ledger.breaks
     assert gap.frames == lost
+    assert [hole.ids for hole in ledger.holes] == [lost]  # over the end of the file
 
 
 def test_the_manifest_says_how_much_the_end_of_a_recording_had(tape: Path) -> None:
