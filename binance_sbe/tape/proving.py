@@ -273,6 +273,8 @@ class _Mending:
         path = self._reader.path
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         old = path.with_name(f"{path.name}.damaged")
+        if DISK.is_written(path):
+            raise TapeError(f"{path}: its recorder is at work, so it is left as it is")
         if old.exists():
             raise TapeError(f"{old}: it is there already: move it away, and try again")
         try:

@@ -355,3 +355,22 @@ def test_info_says_that_it_has_not_read_the_frames(tape: Path) -> None:
         assert as_object(opened)["frames_checked"] is False
     assert "no breaks" in said
     assert "'binance-sbe tape verify' says" in said[-1]
+
+
+def test_what_a_recorder_is_writing_is_left_alone(tmp_path: Path) -> None:
+    recorder = recorder_at(tmp_path, batch_rows=10)
+    give(recorder, trades(30))
+    assert recorder.flush(10)
+    (file,) = files(tmp_path)
+    with file.open("r+b") as beside:  # so that there is something to mend
+        beside.seek(-20, 2)
+        beside.write(b"damaged")
+    report = Tape.recover(tmp_path)
+    assert any("its recorder is at work" in problem for problem in report.problems)
+    assert files(tmp_path) == [file]
+    give(recorder, trades(10, 31))
+    recorder.close()
+    assert recorder.lost_frames == 0
+    with Tape(tmp_path, on_damage="skip") as tape:
+        assert tape.frames_count == 40
+    assert not any("at work" in problem for problem in Tape.recover(tmp_path).problems)
