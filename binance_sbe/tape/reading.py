@@ -356,10 +356,11 @@ class TapeReader:
             buffer = pa.py_buffer(self._piece(entry.offset, entry.end))
             message = pa.ipc.read_message(buffer)
             batch = pa.ipc.read_record_batch(message, self._columns)
-            if batch.num_rows != n or any(column.null_count for column in batch.columns):
+            columns = batch.columns
+            if batch.num_rows != n or any(column.null_count for column in columns):
                 raise ValueError(f"{batch.num_rows} rows, or nulls, where {n} rows were written")
-            fixed = [batch.column(i).buffers()[1] for i in range(3)]
-            _, ends, data = batch.column(3).buffers()
+            fixed = [column.buffers()[1] for column in columns[:3]]
+            _, ends, data = columns[3].buffers()
             offsets = np.frombuffer(ends, np.int32, n + 1)
             used = int(offsets[-1])
             rows = Rows(
