@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import ir, limits
+from .. import ir, limits, names
 from ..primitives import Primitive
 from ..runtime.decode.names import free
 from .source import Source, code, hexadecimal, real
+
+VERBS = (
+    "parse", "walk", "append", "open", "free", "take_header_of", "take", "tuple", "float_tuple",
+    "write",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,21 @@ class FieldRenderer:
         self.composites = self.field_composites()
         # The names that the generated module has.
         self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
-        verbs = (
-            "walk", "parse", "append", "open", "free", "take_header_of", "take", "tuple",
-            "float_tuple", "write",
-        )  # fmt: skip
-        self.claimed |= {f"{verb}_{message.name}" for verb in verbs for message in module.messages}
+        self.claimed |= {self.alias(each) for each in module.enums}
+        self.claimed |= {self.alias(each) for each in module.sets}
+        # The functions of each message; those of the interface first, which keep their names.
+        self.functions = {
+            (verb, message.name): self.claim(f"{verb}_{message.name}")
+            for verb in VERBS
+            for message in module.messages
+        }
+
+    def alias(self, made: ir.Enum | ir.Set) -> str:
+        """The schema's own spelling, with a small first letter, if it can be a name here too."""
+        name = made.schema_name
+        is_own = made.name == names.type_name(name) != name and names.is_identifier(name)
+        taken = {each.name for each in self.module.messages}
+        return name if is_own and names.class_name(name) == name and name not in taken else ""
 
     def field_composites(self) -> list[ir.Composite]:
         """The composites that are types of fields, members before what they are in."""
@@ -62,7 +77,7 @@ class FieldRenderer:
 
     def claim(self, name: str) -> str:
         """A name in the generated C interface: ``_`` is appended where another has it."""
-        made = free(name, self.claimed)
+        made = free(f"{name}_" if names.is_of_module(name) else name, self.claimed)
         self.claimed.add(made)
         return made
 
