@@ -156,10 +156,11 @@ class FieldRenderer:
         if encoding.composite is not None:
             return {
                 "c_type": self.composite_row(encoding.composite),
-                "declarator": field.c_name,
+                "declarator": struct_member(field.c_name),
             }
-        form = "{}[{}]" if encoding.is_array else "{}"
-        declarator = code(form, field.c_name, encoding.length)
+        declarator = struct_member(field.c_name)
+        if encoding.is_array:
+            declarator = code("{}[{}]", declarator, encoding.length)
         return {"c_type": encoding.primitive.c_type, "declarator": declarator}
 
     def copies(self, leaves: Sequence[Leaf], target: Source, arguments: Source) -> list[Source]:
@@ -186,6 +187,11 @@ class FieldRenderer:
         """Whether the entry on the wire is byte for byte the aligned struct of its table rows."""
         size, _, is_same = _c_layout(block.wire_fields)
         return is_same and size == block.length and size > 0
+
+
+def struct_member(c_name: str) -> Source:
+    """How a C struct declares a member: C has it under a name that no header has as a macro."""
+    return code('{0} "sbe_{0}"', c_name)
 
 
 def _c_layout(fields: Sequence[ir.Field]) -> tuple[int, int, bool]:

@@ -8,7 +8,7 @@ from typing import Any
 from .. import ir, names
 from ..runtime.decode.names import free
 from . import specs, stubs
-from .fields import VERBS, FieldRenderer
+from .fields import VERBS, FieldRenderer, struct_member
 from .source import Source, code, doc, joined, json_text
 from .tuples import TupleRenderer
 
@@ -89,7 +89,7 @@ class LevelRenderer:
             "element": ".".join(elements),
             "fields": leaves,
             "columns": columns
-            + [{"c_type": "uint32_t", "declarator": text.c_name} for text in texts],
+            + [{"c_type": "uint32_t", "declarator": struct_member(text.c_name)} for text in texts],
             "copies": self.fields.copies(leaves, code("row"), code("frame"))
             if leaves or texts
             else [code("row.nothing = 0")],
@@ -140,6 +140,7 @@ class LevelRenderer:
         return model | {
             "name": group.name,
             "c_name": group.c_name,
+            "declarator": struct_member(group.c_name),
             "is_flat": group.is_flat,
             "since": group.since,
             "may_end": group.may_end,
@@ -158,6 +159,7 @@ class LevelRenderer:
     def data(self, each: ir.Data, elements: tuple[str, ...]) -> dict[str, Any]:
         return {
             "c_name": each.c_name,
+            "declarator": struct_member(each.c_name),
             "element": ".".join((*elements, names.plain(each.schema_name))),
             "since": each.since,
             "may_end": each.may_end,

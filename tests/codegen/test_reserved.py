@@ -149,6 +149,28 @@ def test_messages_beside_functions_and_structs_of_another(tmp_path: Path) -> Non
         assert (row["a"], row["x"]["b"]) == (1, 6)
 
 
+def test_members_of_structs_are_no_macros_of_headers(tmp_path: Path) -> None:
+    """Headers of C have macros in small letters, others on each system: stat.h has st_atime."""
+    names_in_c = "stAtime st_mtime sbeX constchar npy_off_t npy_fseek linux major minor stdout"
+    fields = "".join(plain(name, i) for i, name in enumerate(names_in_c.split()))
+    group = f"<group name='st_ctime' id='30'>{fields}</group>"
+    data = "<data name='stBlksize' id='31' type='text'/><data name='h_errno' id='32' type='text'/>"
+    kinds = "<composite name='all'><type name='st_atime' primitiveType='uint8'/></composite>"
+    fields += plain("all", 20, "all")
+    path = tmp_path / "macros.xml"
+    path.write_text(schema(f"<message name='M' id='1'>{fields}{group}{data}</message>", kinds))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SBE_CODEGEN_CACHE", str(tmp_path / "cache"))
+        patch.setenv("SBE_BUILD", "debug")
+        module = sbe_codegen.load(path)
+    values = {"all": {"st_atime": 7}, "st_blksize": "a", "h_errno": "b", "st_ctime": []}
+    values |= {names.attribute(name): i for i, name in enumerate(names_in_c.split())}
+    frame = module.M.encode(**values)
+    assert {**module.decode(frame).to_dict(), **values} == values
+    (row,) = module.decode_many([frame])[module.M].records
+    assert (row["st_atime"], row["all"]["st_atime"], row["npy_fseek"]) == (0, 7, 5)
+
+
 def test_the_later_of_two_messages_with_one_name_gets_an_underscore() -> None:
     def found(*given: str) -> list[str]:
         made = "".join(f"<message name='{n}' id='{i}'/>" for i, n in enumerate(given))
