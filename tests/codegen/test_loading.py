@@ -339,3 +339,12 @@ def test_a_compiler_that_fails_leaves_nothing(
     with pytest.raises(CompileError):
         sbe_codegen.load(fresh)
     assert [each.suffix for each in folder.iterdir()] == [".lock"]
+
+
+def test_messages_and_conventions_may_be_given_by_position(fresh: Path, folder: Path) -> None:
+    conventions = fresh.with_suffix(".toml")
+    conventions.write_text("")
+    module = sbe_codegen.load(fresh, ["M"], conventions)
+    assert module is sbe_codegen.load(fresh, messages=["M"], conventions=conventions)
+    with pytest.raises(TypeError):
+        sbe_codegen.load(fresh, None, None, print)  # type: ignore[misc]
