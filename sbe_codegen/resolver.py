@@ -192,6 +192,8 @@ class _Resolver:
         elif source.value_ref is not None:
             sentence = 'valueRef is for constants: add presence="constant"'
             raise self.faults.add(path, source.place, sentence)
+        if encoding.kind == "number" and "optional" not in (presence, encoding.presence):
+            encoding = replace(encoding, null=encoding.primitive.null)
         offset = self.types.offset(source.offset, position, encoding, path, source.place)
         name = self.faults.claim_name(names.attribute(source.name), taken, path, source.place)
         made = ir.Field(
