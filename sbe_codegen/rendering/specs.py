@@ -43,6 +43,8 @@ def _group(source: ir.Group, indent: str, key_of: _KeyOf) -> str:
         "count_at": _place(source.dimension.count),
         "most": _most(source.dimension.count),
     }
+    if source.may_end:
+        head["may_end"] = True
     if source.dimension.has_counts:
         head["counted"] = True
         head |= _counts(source.dimension)
