@@ -229,8 +229,11 @@ def compile_module(
             extensions = cythonized({name: source.resolve()}, None)
         except CythonError as error:
             raise CompileError(f"Cython refuses {source.name}: {error}") from None
-        if source.stat().st_size > _LARGE:
-            for each in extensions:
+        for each in extensions:
+            # What gcc warns of in generated code is nothing that its user could mend: it takes
+            # for uninitialized what is only read where a call before it has not raised.
+            each.extra_compile_args = [*each.extra_compile_args, "-w"]
+            if source.stat().st_size > _LARGE:
                 each.extra_compile_args = of_large(each.extra_compile_args)
         command = build_ext(Distribution({"ext_modules": extensions}))
         command.build_lib = str(directory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSet
+from collections.abc import Container, MutableSet
 from dataclasses import replace
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ class Enumerations:
         self.faults = faults
         self.declared: dict[str, schema.AnyType] = {}  # all types of the schema, by name
         self.named: dict[str, ir.Enum | ir.Set] = {}  # Python name -> what has it
-        self.message_names = {names.class_name(message.name) for message in source.messages}
+        self.message_names: Container[str] = ()
 
     def claim(self, made: _Named, owner: str) -> _Named:
         """``made`` under its own name, or where another has that, with its composite's in front.

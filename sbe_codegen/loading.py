@@ -22,9 +22,9 @@ _loaded: dict[str, ModuleType] = {}  # modules that are whole; in sys.modules th
 
 def load(
     schema: str | Path,
-    *,
     messages: Iterable[str | int] | None = None,
     conventions: Conventions | str | Path | None = None,
+    *,
     progress: Progress = builder._silent,
 ) -> ModuleType:
     """The decoders of the schema file ``schema``, as an imported module.

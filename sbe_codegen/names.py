@@ -20,37 +20,12 @@ import keyword
 import re
 
 from . import reserved
-from .runtime.decode.names import MESSAGE_NAMES
 
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
-
-# What the generated module, its C interface and its stub use themselves.
-_MODULE_NAMES = frozenset(
-    """
-    Any ArithmeticError BYTE_ORDER Base BaseCollector BaseException BaseMessage BaseSchema
-    Batch Buffer ClassVar Collector Composite Decimal Entries Entry Exception Final
-    HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag Literal MESSAGES Mapping NAN NDArray
-    NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self Sequence
-    Table _IntEnum _IntFlag _MappingProxyType _PacketLayout _SetTable _TYPES _attach
-    _composites _declare _enum_table _header_class aim append_blob append_frames as_body
-    body_length bool byte_int bytearray bytes close_run commit_offset commit_row commit_rows
-    cython decode decode_body decode_frames decode_header decode_many dict encode encode_many
-    end_row entries_of entry_of final float frozenset grow_rows int intern is_open
-    keep_freed_by keep_tuple list load_member map max memcmp memcpy min new_message next_entry
-    np object open_body open_frame open_message open_run own print property raise_fault range
-    read_element read_text refused reopen reserve_row reserve_rows roll_back scaled seen set
-    size_t sizeof skip_data skip_group skip_unknown staticmethod step_back str take
-    take_counted_entries take_entries take_entry take_header take_own_header take_root
-    take_same_header tuple type typing_extensions walk_entries
-    """.split()  # noqa: SIM905
-)
-_ROOT_NAMES = frozenset({"root"})  # members of every C struct
-_MODULE_PREFIX = re.compile(
-    r"__|sbe_|load_|FAULT_|PROBE_|ELEMENTS_|FLOATS_|FREED_|KEPT_|FRAMING_|PyInit_|u?int(8|16|32|64)_t$"
-)
+_NUMBERED = re.compile(r"(v|rows_|entry_)[0-9]+")  # local variables, one for each element
 
 
 def is_identifier(name: str) -> bool:
@@ -84,7 +59,7 @@ def snake(name: str) -> str:
 def attribute(name: str) -> str:
     """The Python attribute of a field, group or data element."""
     python = snake(plain(name))
-    taken = keyword.iskeyword(python) or python in MESSAGE_NAMES or python.startswith("__")
+    taken = keyword.iskeyword(python) or python in reserved.MESSAGE or python.startswith("__")
     return f"{python}_" if taken else python
 
 
@@ -101,7 +76,7 @@ def c_member(python: str) -> str:
     A word that C has taken gets ``_``, and what is that word with ``_`` already gets one more.
     """
     word = python.rstrip("_")
-    taken = word in reserved.NOT_IN_C or word in _ROOT_NAMES
+    taken = word in reserved.NOT_IN_C or word in reserved.STRUCT
     return f"{python}_" if taken and not keyword.iskeyword(word) else python
 
 
@@ -112,10 +87,22 @@ def type_name(name: str) -> str:
 
 
 def class_name(name: str) -> str:
-    """The name of a class in the generated module."""
+    """The name of an enum or a set in the generated module."""
     made = plain(name, "N")
-    taken = made in reserved.ALL or made in _MODULE_NAMES
-    return f"{made}_" if taken or _MODULE_PREFIX.match(made) else made
+    return f"{made}_" if is_of_module(made) else made
+
+
+def message(name: str) -> str:
+    """The name of a message's class, which the functions of the module use beside their own."""
+    made = plain(name, "N")
+    taken = is_of_module(made) or made in reserved.LOCALS or _NUMBERED.fullmatch(made)
+    return f"{made}_" if taken else made
+
+
+def is_of_module(name: str) -> bool:
+    """Whether a generated module has the name without any schema; none such ends with ``_``."""
+    taken = name in reserved.ALL or name in reserved.MODULE
+    return taken or reserved.PREFIX.match(name) is not None
 
 
 def constant(name: str) -> str:

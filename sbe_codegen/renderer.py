@@ -62,7 +62,6 @@ class _Renderer:
             module.version,
         )
         messages = [self.levels.message(message) for message in module.messages]
-        taken = {message.name for message in module.messages}
         return {
             "banner": banner,
             "page": doc(pages.page(pages.DECODE)),
@@ -75,8 +74,8 @@ class _Renderer:
             "removed": literal(dict(module.removed)),
             "packet": literal(asdict(module.packet)) if module.packet else "",
             "header": self.header(module.header),
-            "enums": [self.enum(enum, taken) for enum in module.enums],
-            "sets": [self.set(each, taken) for each in module.sets],
+            "enums": [self.enum(enum) for enum in module.enums],
+            "sets": [self.set(each) for each in module.sets],
             "composites": [self.composite(each) for each in self.fields.row_composites()],
             "composite_specs": joined(
                 ",\n",
@@ -103,7 +102,7 @@ class _Renderer:
                 for each in module.var_data
             ],
             "messages": messages,
-            "framings": [self.levels.framing(*each) for each in self.levels.framings],
+            "framings": [self.levels.framing(each) for each in self.levels.framings],
             "union": joined(" | ", (message["name"] for message in messages)) or code("Any"),
             "has_decimals": self.has_decimals(),
             "has_datetimes": self.has_datetimes(),
@@ -166,11 +165,11 @@ class _Renderer:
             "fields": list(zip(header_names, types, strict=True)),
         }
 
-    def enum(self, enum: ir.Enum, taken: set[str]) -> dict[str, Any]:
+    def enum(self, enum: ir.Enum) -> dict[str, Any]:
         return {
             "name": enum.name,
             "schema_name": doc(enum.schema_name),
-            "alias": enum.schema_name if _has_alias(enum, taken) else "",
+            "alias": self.fields.alias(enum),
             "primitive": enum.primitive.name,
             "null": enum.null,
             "nulls": literal(enum.nulls),
@@ -180,13 +179,13 @@ class _Renderer:
             "metadata": literal({v.value: dict(v.metadata) for v in enum.values if v.metadata}),
         }
 
-    def set(self, each: ir.Set, taken: set[str]) -> dict[str, Any]:
+    def set(self, each: ir.Set) -> dict[str, Any]:
         metadata = {c.value: dict(c.metadata) for c in each.choices if c.metadata}
         null = (each.null.value, each.null.schema_name) if each.null else None
         return {
             "name": each.name,
             "schema_name": doc(each.schema_name),
-            "alias": each.schema_name if _has_alias(each, taken) else "",
+            "alias": self.fields.alias(each),
             "primitive": each.primitive.name,
             "members": [
                 *({"name": choice.name, "mask": 1 << choice.value} for choice in each.choices),
@@ -210,11 +209,3 @@ def _labels(values: Sequence[ir.Value]) -> dict[int, str]:
     for value in values:
         result.setdefault(value.value, value.schema_name)
     return result
-
-
-def _has_alias(made: ir.Enum | ir.Set, taken: set[str]) -> bool:
-    """Whether the schema's own spelling, with a small first letter, is a name in the module too."""
-    name = made.schema_name
-    return made.name == names.type_name(name) != name and (
-        names.is_identifier(name) and names.class_name(name) == name and name not in taken
-    )

@@ -1,12 +1,25 @@
-"""The words that no name of a schema may be, in Python, Cython or C: one table for all positions.
+"""The words that no name of a schema may be: all tables of them are here. `names` appends ``_``.
 
-`names` appends ``_`` to what is in it. Words are compared as they would be printed: the member
-``None`` of an enum is printed as ``NONE``, which is nobody's word.
+There are several, since names of a schema go to several places, and no name is changed where
+nothing is in its way: a field may be called ``decode_many`` or ``cursor``, a message may not.
+
+- ``ALL``, of Python, Cython and C: messages, enums and sets, and what is in enums and sets
+- ``MODULE`` and ``PREFIX``, what a generated module has: messages, enums, sets, functions in C
+- ``LOCALS``, what its functions call their variables, and what classes have in its stub: messages,
+  since both name the class
+- ``MESSAGE``, what message objects, tables and stubs have: fields, groups and data
+- ``NOT_IN_C`` and ``STRUCT``: members of C structs
+
+Words are compared as they would be printed: the member ``None`` of an enum is printed as ``NONE``,
+which is nobody's word. A test reads generated modules and finds what ``MODULE`` or ``LOCALS`` lack.
 """
 
 from __future__ import annotations
 
 import keyword
+import re
+
+from .runtime.decode.names import MESSAGE_NAMES as MESSAGE  # where modules need it at import
 
 # Cython's own, the names it treats as types, and those that end a compile-time branch.
 CYTHON = frozenset(
@@ -40,3 +53,36 @@ PYTHON = frozenset([*keyword.kwlist, *keyword.softkwlist])
 # What C structs and functions, and modules of Cython, can't be called.
 NOT_IN_C = C | CYTHON
 ALL = PYTHON | NOT_IN_C
+
+MODULE = frozenset(
+    """
+    Any ArithmeticError BYTE_ORDER Base BaseCollector BaseException BaseMessage BaseSchema
+    Batch Buffer ClassVar Collector Composite Decimal Entries Entry Exception Final
+    HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag Literal MESSAGES Mapping NAN NDArray
+    NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self Sequence
+    Symbols Table _IntEnum _IntFlag _MappingProxyType _PacketLayout _SetTable _TYPES _attach
+    _composites _datetime _declare _enum_table _header_class aim append_blob append_frames as_body
+    body_length bool byte_int bytearray bytes close_run commit_offset commit_row commit_rows
+    cython decode decode_body decode_frames decode_header decode_many dict encode encode_many
+    end_row entries_of entry_of final float frozenset grow_rows int intern is_open
+    keep_freed_by keep_tuple list load_member map max memcmp memcpy min new_message next_entry
+    np object open_body open_frame open_message open_run own print property raise_fault range
+    read_element read_text refused reopen reserve_row reserve_rows roll_back scaled seen set
+    size_t sizeof skip_data skip_group skip_unknown staticmethod step_back str take
+    take_counted_entries take_entries take_entry take_header take_own_header take_root
+    take_same_header tuple type typing_extensions walk_entries
+    """.split()  # noqa: SIM905
+)
+PREFIX = re.compile(r"__|sbe_|SBE_|load_|FAULT_|FRAMING_|PyInit_|u?int(8|16|32|64)_t$")
+LOCALS = frozenset(
+    """
+    BLOCK_LENGTH DTYPE FACTS TEMPLATE_ID as_there astuple astuple_float at before begin block
+    block_length buffer capacity cls code count cursor data dimensions element encode_into entry
+    fault first frame frames group header i memory message number offset on_error one owner
+    place replace root row run self size symbols table tables template_id unpack values version
+    wrap
+    """.split()  # noqa: SIM905
+)
+STRUCT = frozenset({"root"})  # what the C struct of every message has
+
+__all__ = ["ALL", "LOCALS", "MESSAGE", "MODULE", "NOT_IN_C", "PREFIX", "PYTHON", "STRUCT"]

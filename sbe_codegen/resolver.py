@@ -37,6 +37,7 @@ class _Resolver:
         self.current = ""  # the message
         self.tied = 0  # fields with an exponent that an attribute names
         self.head: ir.Header | None = None
+        self.message_names: dict[str, str] = {}  # of the schema -> of the module
 
     def module(self) -> ir.Module:
         source = self.faults.source
@@ -44,6 +45,14 @@ class _Resolver:
             sentence = f"package '{source.package}' is not names with dots between them: the module"
             sentence = f"{sentence} is '{names.module(source.package)}', unless --package says so"
             self.faults.warn("messageSchema", source.place, sentence)
+        taken: set[str] = set()
+        for one in source.messages:
+            if one.name not in self.message_names:
+                claimed = self.faults.claim_name(
+                    names.message(one.name), taken, one.name, one.place
+                )
+                self.message_names[one.name] = claimed
+        self.enumerations.message_names = taken
         self.types.resolve_types()
         with suppress(Stop):
             self.head = self.framing.header()
@@ -95,7 +104,7 @@ class _Resolver:
         taken = {field.name for field in root.fields}
         groups = self.groups(source, path, (root.fields,), source.since_version, taken)
         return ir.Message(
-            name=names.class_name(source.name),
+            name=self.message_names[source.name],
             schema_name=source.name,
             template_id=source.id,
             since=source.since_version,
@@ -183,6 +192,8 @@ class _Resolver:
         elif source.value_ref is not None:
             sentence = 'valueRef is for constants: add presence="constant"'
             raise self.faults.add(path, source.place, sentence)
+        if encoding.kind == "number" and "optional" not in (presence, encoding.presence):
+            encoding = replace(encoding, null=encoding.primitive.null)
         offset = self.types.offset(source.offset, position, encoding, path, source.place)
         name = self.faults.claim_name(names.attribute(source.name), taken, path, source.place)
         made = ir.Field(

@@ -304,7 +304,26 @@ class Types:
         if count > limits.VALUES:
             sentence = f"has more than {limits.VALUES} values, with all that it refers to"
             raise self.faults.add(path, source.place, sentence)
-        return ir.Composite(name, source.name, position, count, tuple(members), source.place)
+        whole = ir.Composite(name, source.name, position, count, tuple(members), source.place)
+        self.note_decimal(whole, path)
+        return whole
+
+    def note_decimal(self, made: ir.Composite, path: str) -> None:
+        """Says so where a composite looks like a decimal number, and has no float."""
+        exponent = made.member("exponent")
+        if made.decimal is not None or exponent is None or made.member("mantissa") is None:
+            return
+        is_number = exponent.encoding.kind == "number" and not exponent.encoding.primitive.is_float
+        sentence = "its mantissa and exponent are taken as they are, without a float or a Decimal: "
+        if len(made.members) != 2:
+            sentence += "there are other members"
+        elif not is_number:
+            sentence += "the exponent is no whole number"
+        elif exponent.encoding.constant is None and exponent.size != 1:
+            sentence += f"an exponent that is sent is one byte, not {exponent.size}"
+        else:
+            sentence += "the mantissa is one whole number that is sent, the exponent within 255"
+        self.faults.note(path, made.place, sentence)
 
     def member(
         self, source: schema.AnyType | schema.Ref, owner: schema.Composite, path: str

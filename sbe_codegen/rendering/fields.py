@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import ir, limits
+from .. import ir, limits, names
 from ..primitives import Primitive
 from ..runtime.decode.names import free
 from .source import Source, code, hexadecimal, real
+
+VERBS = (
+    "parse", "walk", "append", "open", "free", "take_header_of", "take", "tuple", "float_tuple",
+    "write",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,21 @@ class FieldRenderer:
         self.composites = self.field_composites()
         # The names that the generated module has.
         self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
-        verbs = (
-            "walk", "parse", "append", "open", "free", "take_header_of", "take", "tuple",
-            "float_tuple", "write",
-        )  # fmt: skip
-        self.claimed |= {f"{verb}_{message.name}" for verb in verbs for message in module.messages}
+        self.claimed |= {self.alias(each) for each in module.enums}
+        self.claimed |= {self.alias(each) for each in module.sets}
+        # The functions of each message; those of the interface first, which keep their names.
+        self.functions = {
+            (verb, message.name): self.claim(f"{verb}_{message.name}")
+            for verb in VERBS
+            for message in module.messages
+        }
+
+    def alias(self, made: ir.Enum | ir.Set) -> str:
+        """The schema's own spelling, with a small first letter, if it can be a name here too."""
+        name = made.schema_name
+        is_own = made.name == names.type_name(name) != name and names.is_identifier(name)
+        taken = {each.name for each in self.module.messages}
+        return name if is_own and names.class_name(name) == name and name not in taken else ""
 
     def field_composites(self) -> list[ir.Composite]:
         """The composites that are types of fields, members before what they are in."""
@@ -62,7 +77,7 @@ class FieldRenderer:
 
     def claim(self, name: str) -> str:
         """A name in the generated C interface: ``_`` is appended where another has it."""
-        made = free(name, self.claimed)
+        made = free(f"{name}_" if names.is_of_module(name) else name, self.claimed)
         self.claimed.add(made)
         return made
 
@@ -141,10 +156,11 @@ class FieldRenderer:
         if encoding.composite is not None:
             return {
                 "c_type": self.composite_row(encoding.composite),
-                "declarator": field.c_name,
+                "declarator": struct_member(field.c_name),
             }
-        form = "{}[{}]" if encoding.is_array else "{}"
-        declarator = code(form, field.c_name, encoding.length)
+        declarator = struct_member(field.c_name)
+        if encoding.is_array:
+            declarator = code("{}[{}]", declarator, encoding.length)
         return {"c_type": encoding.primitive.c_type, "declarator": declarator}
 
     def copies(self, leaves: Sequence[Leaf], target: Source, arguments: Source) -> list[Source]:
@@ -171,6 +187,11 @@ class FieldRenderer:
         """Whether the entry on the wire is byte for byte the aligned struct of its table rows."""
         size, _, is_same = _c_layout(block.wire_fields)
         return is_same and size == block.length and size > 0
+
+
+def struct_member(c_name: str) -> Source:
+    """How a C struct declares a member: C has it under a name that no header has as a macro."""
+    return code('{0} "sbe_{0}"', c_name)
 
 
 def _c_layout(fields: Sequence[ir.Field]) -> tuple[int, int, bool]:

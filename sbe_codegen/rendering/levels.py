@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import ir, names
+from ..runtime.decode.names import free
 from . import specs, stubs
-from .fields import FieldRenderer
+from .fields import VERBS, FieldRenderer, struct_member
 from .source import Source, code, doc, joined, json_text
 from .tuples import TupleRenderer
 
@@ -28,18 +29,20 @@ class LevelRenderer:
             for level in ir.levels(message)
             for data in level.data
         ]
-        self.framings: list[tuple[ir.Dimension | None, ir.VarData | None]] = []
+        self.framings: dict[str, tuple[ir.Dimension | None, ir.VarData | None]] = {}
 
     def message(self, message: ir.Message) -> dict[str, Any]:
         self.data_of_message = [d.var_data for each in ir.levels(message) for d in each.data]
         least = min(each.length for each in message.block.minimums)
         self.least = self.fields.module.header.size + least  # bytes before all groups and data
+        functions = {verb: self.fields.functions[verb, message.name] for verb in VERBS}
         root = self.level(message, message.name, message.name, ())
         levels = [root, *_complex(root["groups"])]
         for i, level in enumerate(levels):
             level["probe"] = f"{message.template_id}_{i}"
         text = message.description or f"{message.name} of {self.fields.module.package}."
         return root | {
+            **functions,
             "name": message.name,
             "template_id": message.template_id,
             "listed": doc(f"{message.template_id:<6} {message.name}"),
@@ -55,7 +58,7 @@ class LevelRenderer:
             "spec": json_text(
                 specs.message(message, self.fields.numpy_order, self.fields.composite_key)
             ),
-            **self._tuples.tuples(message, root["fields"]),
+            **self._tuples.tuples(message, root["fields"], functions),
             "stub": stubs.message(message),
         }
 
@@ -66,22 +69,27 @@ class LevelRenderer:
     ) -> dict[str, Any]:
         """``path`` begins C functions, ``prefix`` C structs."""
         is_message = isinstance(source, ir.Message)
+        functions: dict[str, str] = {}
         if not is_message:
             path = self.fields.claim(f"take_{path}").removeprefix("take_")
+            functions = {"take": f"take_{path}", "write": self.fields.claim(f"write_{path}")}
         version = "header.version" if is_message else "group.version"
         leaves = self.fields.leaves(source.block.wire_fields, path)
-        groups = [self.group(each, path, prefix, elements, version) for each in source.groups]
+        groups = [
+            self.group(i, each, path, prefix, elements, version)
+            for i, each in enumerate(source.groups)
+        ]
         texts = [each for each in source.data if each.var_data.charset]
         blobs = [each for each in source.data if not each.var_data.charset]
         columns = [self.fields.column(field) for field in source.block.wire_fields]
         return {
-            "path": path,
+            **functions,
             "frame": self.fields.claim(f"{prefix}Frame" if is_message else f"{prefix}Entry"),
             "row": self.fields.claim(f"{prefix}Row"),
             "element": ".".join(elements),
             "fields": leaves,
             "columns": columns
-            + [{"c_type": "uint32_t", "declarator": text.c_name} for text in texts],
+            + [{"c_type": "uint32_t", "declarator": struct_member(text.c_name)} for text in texts],
             "copies": self.fields.copies(leaves, code("row"), code("frame"))
             if leaves or texts
             else [code("row.nothing = 0")],
@@ -104,6 +112,7 @@ class LevelRenderer:
 
     def group(
         self,
+        number: int,
         group: ir.Group,
         path: str,
         prefix: str,
@@ -119,24 +128,26 @@ class LevelRenderer:
         target = code("&frame.{}", group.c_name)
         framing = self.framing_name(group) if group.dimension.has_counts else ""
         if not group.is_flat:
-            form = "walk_entries(cursor, {}, {}, {}, take_{}, &{}_entry.root)"
-            walk = code(form, minimum, element, target, model["path"], group.c_name)
+            form = "walk_entries(cursor, {}, {}, {}, {}, &{}.root)"
+            walk = code(form, minimum, element, target, model["take"], f"entry_{number}")
         elif framing:
             form = "take_counted_entries(cursor, {}, {}, {}, &{})"
             walk = code(form, minimum, element, target, framing)
         else:
             walk = code("take_entries(cursor, {}, {}, {})", minimum, element, target)
         fields = model["fields"]
-        item = code("g_{}[i]", group.c_name)
+        item = code("rows_{}[i]", number)
         return model | {
             "name": group.name,
             "c_name": group.c_name,
+            "declarator": struct_member(group.c_name),
             "is_flat": group.is_flat,
             "since": group.since,
             "may_end": group.may_end,
             "dimension": group.dimension.name,
             "walk": walk,
-            "scratch": f"{group.c_name}_entry",
+            "scratch": f"entry_{number}",
+            "rows": f"rows_{number}",
             "framing": framing,
             "full_since": group.block.since,
             "is_native": not self.fields.module.big_endian and self.fields.is_native(group.block),
@@ -148,6 +159,7 @@ class LevelRenderer:
     def data(self, each: ir.Data, elements: tuple[str, ...]) -> dict[str, Any]:
         return {
             "c_name": each.c_name,
+            "declarator": struct_member(each.c_name),
             "element": ".".join((*elements, names.plain(each.schema_name))),
             "since": each.since,
             "may_end": each.may_end,
@@ -159,11 +171,15 @@ class LevelRenderer:
     def framing_name(self, level: _Level) -> str:
         """The framing that unknown elements of ``level`` are taken to have."""
         dimension = self._dimension(level)
-        known = [*self.data_of_message, *self.data_of_module]
-        data = level.data[-1].var_data if level.data else next(iter(known), None)
-        if (dimension, data) not in self.framings:
-            self.framings.append((dimension, data))
-        return _framing_name(dimension, data)
+        first = next(iter((*self.data_of_message, *self.data_of_module)), None)
+        data = level.data[-1].var_data if level.data else first
+        for name, known in self.framings.items():
+            if known == (dimension, data):
+                return name
+        parts = (dimension.name if dimension else "none", data.name if data else "none")
+        made = free(f"FRAMING_{'_'.join(parts)}", self.framings)
+        self.framings[made] = dimension, data
+        return made
 
     def _dimension(self, level: _Level) -> ir.Dimension | None:
         if isinstance(level, ir.Group):
@@ -174,7 +190,8 @@ class LevelRenderer:
         first = next(iter(known.values()), None)
         return known.get("groupSizeEncoding", first)
 
-    def framing(self, dimension: ir.Dimension | None, data: ir.VarData | None) -> dict[str, Any]:
+    def framing(self, name: str) -> dict[str, Any]:
+        dimension, data = self.framings[name]
         absent = code("sbe_member(-1, 0)")
         parts: list[Source | int] = [self.fields.module.version, dimension.size if dimension else 0]
         members = (
@@ -186,7 +203,7 @@ class LevelRenderer:
         parts.append(data.data_offset if data else 0)
         parts.append(self.fields.member(data.length) if data else absent)
         return {
-            "name": _framing_name(dimension, data),
+            "name": name,
             "value": code("sbe_framing({})", joined(", ", parts)),
         }
 
@@ -228,7 +245,7 @@ class LevelRenderer:
 
 def _slots(level: dict[str, Any]) -> Iterator[Source]:
     """Where the groups and data of a level are in its C struct."""
-    probe = f"PROBE_{level['probe']}"
+    probe = f"sbe_probe_{level['probe']}"
     for each in (*level["groups"], *level["data"]):
         yield code("<char*>&{0}.{1} - <char*>&{0}", probe, each["c_name"])
 
@@ -241,11 +258,6 @@ def _all(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _complex(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     return (group for group in _all(groups) if not group["is_flat"])
-
-
-def _framing_name(dimension: ir.Dimension | None, data: ir.VarData | None) -> str:
-    parts = (dimension.name if dimension else "none", data.name if data else "none")
-    return f"FRAMING_{'_'.join(parts)}"
 
 
 def _own_length(block: ir.Block) -> Source:

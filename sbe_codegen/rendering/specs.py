@@ -43,6 +43,8 @@ def _group(source: ir.Group, indent: str, key_of: _KeyOf) -> str:
         "count_at": _place(source.dimension.count),
         "most": _most(source.dimension.count),
     }
+    if source.may_end:
+        head["may_end"] = True
     if source.dimension.has_counts:
         head["counted"] = True
         head |= _counts(source.dimension)
@@ -118,6 +120,9 @@ def _field(source: ir.Field, key_of: _KeyOf) -> dict[str, Any]:
         result["offset"] = source.offset
     if encoding.null is not None and encoding.kind != "text":
         result["null"] = encoding.null
+    is_optional = source.optional or encoding.presence == "optional"
+    if encoding.kind == "number" and not is_optional and encoding.null != encoding.primitive.null:
+        result["null_is_value"] = True  # of a member: it counts where its composite is optional
     if source.optional:
         result["optional"] = True
     if encoding.minimum is not None:

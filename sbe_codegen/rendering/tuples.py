@@ -25,24 +25,26 @@ class _Value(NamedTuple):
 class TupleRenderer:
     """The tuples of a message. It needs nothing but the message and its accessors."""
 
-    def tuples(self, message: ir.Message, leaves: Sequence[Leaf]) -> dict[str, Any]:
+    def tuples(
+        self, message: ir.Message, leaves: Sequence[Leaf], functions: Mapping[str, str]
+    ) -> dict[str, Any]:
         """The forms of the tuple: raw, and with floats where the message has mantissas."""
         elements: list[_Element] = [*message.block.fields, *message.data]
         accessors = {leaf.column: leaf.accessor for leaf in leaves}
         number = message.template_id
         raw = [
-            self.value(i, code("ELEMENTS_{}, {}", number, i), each, accessors)
+            self.value(i, code("sbe_elements_{}, {}", number, i), each, accessors)
             for i, each in enumerate(elements)
         ]
-        forms = [(f"tuple_{message.name}", f"KEPT_{number}", raw)]
+        forms = [(functions["tuple"], f"sbe_kept_{number}", raw)]
         if any(map(is_scaled, message.block.fields)):
             scaled = [
-                self.scaled(i, code("FLOATS_{}, {}", number, i), message.block, each, accessors)
+                self.scaled(i, code("sbe_floats_{}, {}", number, i), message.block, each, accessors)
                 if isinstance(each, ir.Field) and is_scaled(each)
                 else raw[i]
                 for i, each in enumerate(elements)
             ]
-            forms.append((f"float_tuple_{message.name}", f"KEPT_FLOATS_{number}", scaled))
+            forms.append((functions["float_tuple"], f"sbe_kept_floats_{number}", scaled))
         kept_forms = [
             not any(map(_is_held, elements)),
             not any(_is_held(each) and not is_scaled(each) for each in elements),

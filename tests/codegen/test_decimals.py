@@ -266,3 +266,26 @@ def test_a_frame_may_end_before_what_conventions_say_was_appended(compiled: Any)
         with pytest.raises(sbe_codegen.runtime.errors.TruncatedMessage):
             module.decode(whole[:size])
     assert module.decode(whole[: len(one) + 4]).s is None
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ("<type name='exponent' primitiveType='int16'/>", "is one byte, not 2"),
+        ("<ref name='exponent' type='power'/>", "the exponent is no whole number"),
+        ("<type name='exponent' primitiveType='int8'/><type name='x' primitiveType='int8'/>",
+         "there are other members"),
+        ("<type name='exponent' primitiveType='int16' presence='constant'>300</type>",
+         "the exponent within 255"),
+        ("<type name='exponent' primitiveType='int8'/>", ""),
+    ],
+)  # fmt: skip
+def test_a_note_says_why_a_mantissa_with_an_exponent_has_no_float(members: str, why: str) -> None:
+    types = "<enum name='power' encodingType='int8'><validValue name='A'>-2</validValue></enum>"
+    types += (
+        f"<composite name='p'><type name='mantissa' primitiveType='int64'/>{members}</composite>"
+    )
+    notes = module_of(schema(types=types)).notes
+    assert [note.endswith(why) and ": p: its mantissa and" in note for note in notes] == (
+        [True] if why else []
+    )

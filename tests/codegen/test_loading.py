@@ -339,3 +339,32 @@ def test_a_compiler_that_fails_leaves_nothing(
     with pytest.raises(CompileError):
         sbe_codegen.load(fresh)
     assert [each.suffix for each in folder.iterdir()] == [".lock"]
+
+
+def test_messages_and_conventions_may_be_given_by_position(fresh: Path, folder: Path) -> None:
+    conventions = fresh.with_suffix(".toml")
+    conventions.write_text("")
+    module = sbe_codegen.load(fresh, ["M"], conventions)
+    assert module is sbe_codegen.load(fresh, messages=["M"], conventions=conventions)
+    with pytest.raises(TypeError):
+        sbe_codegen.load(fresh, None, None, print)  # type: ignore[misc]
+
+
+def test_what_the_compiler_only_warns_of_is_not_shown(
+    fresh: Path, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gcc takes for uninitialized what generated code reads where nothing has been raised."""
+    monkeypatch.setenv("SBE_BUILD", "native")  # optimized: gcc looks for such things then
+    text = fresh.read_text()
+    for name in ("blockLength", "schemaId"):
+        text = text.replace(f'<type name="{name}" primitiveType="uint16"/>', "", 1)
+    fresh.write_text(text)
+    sbe_codegen.load(fresh)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_error_of_a_schema_without_messages_says_so(fresh: Path, folder: Path) -> None:
+    text = fresh.read_text()
+    fresh.write_text(text[: text.index("<message ")] + "</messageSchema>")
+    with pytest.raises(sbe_codegen.runtime.errors.UnknownTemplate, match="has no messages$"):
+        sbe_codegen.load(fresh).decode(FRAME)

@@ -82,7 +82,7 @@ def test_a_name_is_letters_digits_and_underscores(name: str, good: bool) -> None
         ("Trade", "Trade"), ("None", "None_"), ("struct", "struct_"), ("decode", "decode_"),
         ("__init", "__init_"), ("sbe_x", "sbe_x_"), ("int8_t", "int8_t_"),
         ("uint64_t", "uint64_t_"),
-        ("int8_ts", "int8_ts"), ("FREED_1", "FREED_1_"), ("Xsbe_", "Xsbe_"),
+        ("int8_ts", "int8_ts"), ("FRAMING_1", "FRAMING_1_"), ("Xsbe_", "Xsbe_"),
     ],
 )  # fmt: skip
 def test_classes_keep_off_what_the_module_has(name: str, made: str) -> None:

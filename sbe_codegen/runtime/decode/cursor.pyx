@@ -171,7 +171,7 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
         known = ", ".join(map(str, names)) if len(names) <= 8 else f"{len(names)} others"
         text = (
             f"template {template_id} is not in schema {schema.id} ({schema.package}), "
-            f"which has {known}"
+            f"which has {known or 'no messages'}"
         )
         wanted = None
     elif code == FAULT_UNEXPECTED_TEMPLATE:

@@ -83,7 +83,7 @@ def _wrong(facts: Mapping[str, Any], value: Any) -> str:
             return "null in a required field"
         low, high = facts.get("min", -math.inf), facts.get("max", math.inf)
     else:
-        if value == facts["null"]:
+        if value == facts["null"] and not facts.get("null_is_value"):
             return "null in a required field"
         least, most = _LIMITS[facts["type"]]
         low, high = facts.get("min", least), facts.get("max", most)

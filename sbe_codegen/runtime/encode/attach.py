@@ -79,6 +79,9 @@ def attach(schema: Any, header: Any, module: str) -> tuple[Callable[..., Any], .
         Raises UnknownName for what is no message of this schema.
         """
         encoder = encoder_of(schema, templates, message)
+        if not hasattr(values, "keys"):
+            name, kind = encoder.message.__name__, type(values).__name__
+            raise TypeError(f"encode of {name} takes a mapping of its values, not {kind}")
         return encoder.from_dict(values, version, exponents)  # type: ignore[no-any-return]
 
     def encode_many(message: Any, table: Any, *, version: int | None = None) -> tuple[Any, Any]:
@@ -95,7 +98,10 @@ def attach(schema: Any, header: Any, module: str) -> tuple[Callable[..., Any], .
         encoder = encoder_of(schema, templates, message)
         found: Any = encoder.message
         if getattr(table, "message", None) != found:
-            raise TypeError(f"encode_many of {found.__name__} takes its Table, not {table!r}")
+            kind = type(table).__name__
+            if isinstance(of := getattr(table, "message", None), type):
+                kind = f"one of {of.__name__}"
+            raise TypeError(f"encode_many of {found.__name__} takes its Table, not {kind}")
         acting = encoder.version_of(version)
         try:
             contents = contents_of(table, found._LAYOUT)

@@ -26,6 +26,7 @@ class Wanted(NamedTuple):
     given: Any
     exact: Decimal | None
     negated: bool = False
+    exponents: tuple[int, int] | None = None  # the least and the most; None of a constant
 
     def power(self, exponent: int) -> int:
         """The power of ten that an exponent stands for, and the other way round."""
@@ -86,27 +87,36 @@ def mantissa_of(each: Wanted, power: int) -> int:
     short, exponent = parts(each.exact)
     low, high = _limits(each.slot)
     if short and exponent < power:
-        raise refusal(
-            each.path,
-            each.given,
-            f"10^{power} is too coarse for it; exponent {each.power(exponent)} would do",
-        )
+        raise refusal(each.path, each.given, f"10^{power} is too coarse for it{_instead(each)}")
     if short and exponent - power > 400:
-        why = f"it is too large for exponent {each.power(power)}"
+        why = f"it is too large for exponent {each.power(power)}{_instead(each)}"
         raise refusal(each.path, each.given, why)
     mantissa = short * 10 ** (exponent - power) if short else 0
     if not low <= mantissa <= high:
-        would = f"exponent {each.power(exponent)}" if low <= short <= high else "no exponent"
         raise refusal(
             each.path,
             each.given,
             f"with exponent {each.power(power)} its mantissa is {mantissa}, "
-            f"outside {low} to {high}; {would} would do",
+            f"outside {low} to {high}{_instead(each)}",
         )
     if isinstance(each.given, _FLOATING) and to_float(mantissa, power) != float(each.given):
         why = f"exponent {each.power(power)} has no mantissa for it"
         raise refusal(each.path, each.given, why)
     return mantissa
+
+
+def _instead(each: Wanted) -> str:
+    """Which exponent would do: the coarsest with which the mantissa is whole, if it can be sent."""
+    if each.exact is None or each.exponents is None:
+        return ""
+    short, exponent = parts(each.exact)
+    least, most = sorted(map(each.power, each.exponents))
+    low, high = _limits(each.slot)
+    power = min(exponent, most)
+    is_near = least <= power and exponent - power <= 40
+    if is_near and low <= short * 10 ** (exponent - power) <= high:
+        return f"; exponent {each.power(power)} would do"
+    return "; no exponent would do"
 
 
 def fitting(values: list[Wanted], slot: Any, path: str) -> int:

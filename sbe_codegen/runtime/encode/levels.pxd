@@ -29,6 +29,7 @@ cdef class Level:
 
     cdef uint64_t older_length(self, uint64_t version) except? 0
     cdef int write(self, sbe_writer* writer, PyObject** values) except -1
+    cdef bint is_left_out(self, str name, bint may_end, object value, str before) except -1
     cdef int write_entry(self, sbe_writer* writer, object entry) except -1
     cdef Py_ssize_t first_bad(self, np.ndarray array, size_t* which) noexcept
 
@@ -39,6 +40,7 @@ cdef class Group:
     cdef readonly Level level
     cdef size_t size
     cdef sbe_place block_length, entry_count, group_count, data_count
+    cdef readonly bint may_end      # frames may end before it
     cdef bint has_fixed_length      # the schema's, where it is constant
     cdef uint64_t fixed_length
     cdef readonly uint64_t most

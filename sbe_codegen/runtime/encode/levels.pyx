@@ -71,6 +71,7 @@ cdef class Level:
         cdef Group group
         cdef Data data
         cdef object value
+        cdef str before = None      # the first that is left out: the message ends there
         cdef size_t i
         cdef uint64_t version = writer.version
         cdef uint64_t length = self.length_at(version)
@@ -96,6 +97,10 @@ cdef class Level:
             if group.since > version:
                 if value is not MISSING and not is_empty(value):
                     refuse_newer(group.name, value, version, group.since, "group")
+            elif (before is not None or (group.may_end and value is None)) and (
+                self.is_left_out(group.name, group.may_end, value, before)
+            ):
+                before = before or group.name
             else:
                 group.write(writer, value)
         for i in range(self.data_count):
@@ -104,9 +109,22 @@ cdef class Level:
             if data.since > version:
                 if value is not MISSING and value is not None:
                     refuse_newer(data.name, value, version, data.since, "data")
+            elif (before is not None or (data.may_end and not data.empty_is_null)) and (
+                self.is_left_out(data.name, data.may_end, value, before)
+            ):
+                before = before or data.name
             else:
                 data.write(writer, value)
         return 0
+
+    cdef bint is_left_out(self, str name, bint may_end, object value, str before) except -1:
+        """Whether a group or data is not sent; all behind one that is not must not be either."""
+        is_nothing = value is None or value is MISSING or (before is not None and is_empty(value))
+        if before is not None and not is_nothing:
+            refuse(name, value, f"{before} is left out before it, and then the message has ended")
+        if before is not None and not may_end:
+            refuse(name, value, f"it is always sent: {before}, which comes before it, is needed")
+        return is_nothing
 
     cdef int write_entry(self, sbe_writer* writer, object entry) except -1:
         """The same of values by their names."""
@@ -160,6 +178,7 @@ cdef class Group:
         self.level = level
         self.size = facts["dimensions"]
         self.most = facts["most"]
+        self.may_end = bool(facts.get("may_end"))
         self.block_length = place_of(facts, "block_length_at", big)
         self.entry_count = place_of(facts, "count_at", big)
         self.group_count = place_of(facts, "groups_at", big)

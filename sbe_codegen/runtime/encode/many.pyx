@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 from ..decode.arrays cimport own_array
 from ..decode.memory cimport take_memory
 from .checks cimport first_bad, sbe_check
+from .column cimport NO_TEXT, Column
 from .copies cimport (
     reserve, sbe_chunk, sbe_codes, sbe_move, sbe_move_swapped, sbe_output, sbe_text,
     sbe_write_rows,
@@ -33,26 +34,10 @@ BYTES = numpy.dtype(numpy.uint8)
 cdef enum:
     TOGETHER = 128              # rows that are checked, and then written while they are near
     SLACK = 16                  # as in `copies`
-    NO_TEXT = 0xFFFFFFFF
 
 cdef struct sbe_move_of:        # a run of bytes of a row
     size_t begin, to, size
     size_t item                 # of that many bytes, which are turned around; 0: as they are
-
-
-cdef class Column:
-    """One var data of a table: codes into texts, or bytes end to end with their offsets."""
-
-    cdef Data data
-    cdef bint is_there, is_text
-    cdef size_t code_at             # of the code in a row
-    cdef sbe_text* texts
-    cdef size_t text_count
-    cdef object held                # what the texts point into
-    cdef np.ndarray content, ends
-
-    def __dealloc__(self):
-        free(self.texts)
 
 
 cdef class Part:
@@ -124,12 +109,20 @@ cdef class Part:
         """The groups and var data of a row."""
         cdef Part part
         cdef Column column
+        cdef str before = None      # the first that is left out: the message ends there
         for part in self.parts:
             if part.is_there:
                 part.write_entries(output, row)
         for column in self.columns:
-            if column.is_there:
-                self.write_data(output, row, column)
+            if not column.is_there:
+                continue
+            if column.is_left_out(self.rows + row * self.stride, row, before is not None):
+                before = before or column.data.name
+                continue
+            if before is not None:
+                raise refusal(f"{self.path}[{row}].{column.data.name}", MISSING, f"{before} is left"
+                              " out before it, and then the message has ended")
+            self.write_data(output, row, column)
         return 0
 
     cdef int write_entries(self, sbe_output* output, size_t around) except -1:
@@ -257,8 +250,8 @@ cdef int plan_codes(Part part) except -1:
     for i in range(part.move_count):
         if part.moves[i].item:
             return 0
-    there = [column for column in part.columns if column.is_there]
-    if not all([(<Column>column).is_text for column in there]):
+    there = [found for found in part.columns if (<Column>found).is_there]
+    if not all([(<Column>e).is_text and not (<Column>e).data.may_end for e in there]):
         return 0
     part.codes = <sbe_codes*>calloc(len(there) + 1, sizeof(sbe_codes))
     if part.codes == NULL:

@@ -80,7 +80,7 @@ class Planner:
         return Level(tuple(fields), tuple(groups), tuple(data), layout, derived, self.version)
 
     def slot(self, element: Any, optional: bool = False) -> Slot:
-        """Of a field or a member; ``optional`` where the composite around may be null."""
+        """Of a field or a member; ``optional`` where the composite around is null by its null."""
         facts = element.facts
         if isinstance(element, ConstantField):
             labels = facts.get("labels", {})
@@ -89,6 +89,13 @@ class Planner:
             if set(labels.values()) == {"False", "True"}:
                 values[:2] = [values[0] == "True"] * 2
             return ConstantSlot(facts, tuple(values))
+        if facts["kind"] == "composite":
+            return self._composite(facts, optional or bool(facts.get("optional")))
+        if facts.get("null_is_value") and not optional:
+            facts = {name: value for name, value in facts.items() if name != "null"}
+            if facts["type"] not in ("float", "double"):
+                low, high = bounds(facts["type"])
+                facts["null"] = low or high
         return getattr(self, f"_{facts['kind']}")(facts)  # type: ignore[no-any-return]
 
     def _number(self, facts: Facts) -> Slot:
@@ -189,14 +196,14 @@ class Planner:
         slot.facts_null = null
         return slot
 
-    def _composite(self, facts: Facts) -> Slot:
-        members = tuple(self.slot(each) for each in facts["elements"])
+    def _composite(self, facts: Facts, optional: bool) -> Slot:
+        sent = next((each for each in facts["elements"] if "offset" in each.facts), None)
+        members = tuple(self.slot(each, optional and each is sent) for each in facts["elements"])
         size = facts["size"]
         nothing = bytearray(size)
         for each in members:
             if each.size:
                 nothing[each.offset : each.offset + each.size] = null_bytes(each)
-        optional = bool(facts.get("optional"))
         first = next((each for each in members if each.size), None)
         may = first is not None and may_be_null(first, optional)
         slot = CompositeSlot(facts, size, bytes(nothing) if may else None, members,

@@ -179,7 +179,10 @@ class _Work:
         key = self.note_exponent(scaling, scopes)
         slot = level.fields[level.places[scaling.name]]
         exact = exactly(value, scaling.ending, path)
-        wanted = Wanted(slot, scopes[0][1], path, value, exact, scaling.negated)
+        limits = _limits(self.exponents[key][1])
+        wanted = Wanted(slot, scopes[0][1], path, value, exact, scaling.negated, limits)
+        if exact is None and slot.null is None and not slot.since:
+            raise refusal(path, value, "the field is required, and never null")
         self.wanted.append((wanted, key))
 
     def group_floats(self, level: Any, name: str, value: Any, path: str) -> list[dict[str, Any]]:
@@ -238,15 +241,23 @@ class _Work:
             each.scope[each.slot.name] = mantissa_of(each, each.power(power))
 
 
+def _limits(exponent: Any) -> tuple[int, int] | None:
+    """What an exponent that is sent may be; None of a constant."""
+    is_constant = exponent.facts.get("constant") is not None
+    return None if is_constant else (exponent.least, exponent.most)
+
+
 def _composite(slot: Any, scaling: Scaling, value: Any, path: str) -> dict[str, int] | None:
     """A composite of mantissa and exponent; an exponent that is sent is the one that fits."""
     exact = exactly(value, scaling.ending, path)
     if exact is None:
+        if slot.null is None and not slot.since:
+            raise refusal(path, value, "the field is required, and never null")
         return None
     assert scaling.members is not None
     members = {each.name: each for each in slot.members_of_it}
     mantissa, exponent = (members[name] for name in scaling.members)
-    wanted = Wanted(mantissa, {}, path, value, exact)
+    wanted = Wanted(mantissa, {}, path, value, exact, False, _limits(exponent))
     constant = exponent.facts.get("constant")
     if constant is not None:
         return {mantissa.name: mantissa_of(wanted, index(constant))}

@@ -152,6 +152,7 @@ cdef class EnumSlot(IntSlot):
     cdef dict numbers           # by the schema's names, and by those of the members
     cdef object kind            # (module, name) of its IntEnum
     cdef bint is_bool
+    cdef bint nul_is_null       # of chars it is, unless it has a name in a required field
     cdef readonly bint names_null   # in a required field it is a value like any other
 
     def __init__(self, facts, big, null, least, most, module):
@@ -163,6 +164,9 @@ cdef class EnumSlot(IntSlot):
             self.check.has_hole = False
         self.numbers = {label: value for value, label in facts["labels"].items()}
         self.is_bool = set(self.numbers) == {"False", "True"}
+        self.nul_is_null = facts["type"] == "char" and (
+            bool(facts.get("optional")) or 0 not in facts["labels"]
+        )
         for value, member in facts["members"].items():
             name = getattr(member, "name", None)
             if name is not None:
@@ -182,6 +186,9 @@ cdef class EnumSlot(IntSlot):
             if (type(value).__module__, type(value).__name__) != self.kind:
                 refuse(self.name, value, f"a member of another enum than {self.kind[1]}")
             return self.put_number(block, value.value, value)
+        if self.nul_is_null and self.whole(value) == 0:     # whatever else is
+            refuse(self.name, value, "that number stands for null"
+                   + ("; give None" if self.null is not None else ", and the field is required"))
         return IntSlot.put(self, block, value)
 
 
@@ -268,7 +275,7 @@ cdef class CharSlot(Slot):
         number = ord(value)
         if number > 255:
             refuse(self.name, value, "one byte can't hold the character")
-        if number == self.nul if self.null is not None else number == 0:
+        if number == 0 or (self.null is not None and number == self.nul):
             refuse(self.name, value, "that character stands for null"
                    + ("; give None" if self.null is not None else ", and the field is required"))
         block[self.offset] = <uint8_t>number

@@ -21,6 +21,7 @@ cdef class Data:
     cdef readonly str name, encoding
     cdef readonly uint64_t since
     cdef readonly bint empty_is_null
+    cdef readonly bint may_end      # frames may end before it
     cdef bint is_utf8
     cdef size_t prefix
     cdef sbe_place length

@@ -32,6 +32,7 @@ cdef class Data:
         self.encoding = facts["encoding"]
         self.is_utf8 = self.encoding == "utf-8"
         self.empty_is_null = bool(facts.get("empty_is_null"))
+        self.may_end = bool(facts.get("may_end"))
         self.prefix = facts["prefix"]
         self.most = facts["most"]
         self.length = place_of(facts, "length_at", big)

@@ -116,14 +116,19 @@ cdef object taken_out(const sbe_writer* writer):
 cdef object put_into(const sbe_writer* writer, object message, object target, object offset):
     """The message to its place, or an error and not a byte of it."""
     cdef Py_buffer view
-    cdef Py_ssize_t place = offset if PyLong_CheckExact(offset) else index(offset)
+    cdef Py_ssize_t place
     cdef size_t total = writer.total
     cdef uint8_t* to
+    number = offset if PyLong_CheckExact(offset) else index(offset)
+    try:
+        place = number
+    except OverflowError:
+        place = -1
     PyObject_GetBuffer(target, &view, PyBUF_WRITABLE)
     try:
         if place < 0 or place > view.len or <size_t>(view.len - place) < total:
             raise of_message(refusal(
-                "offset", place, f"the message takes {total} bytes, and the buffer has "
+                "offset", number, f"the message takes {total} bytes, and the buffer has "
                 f"{view.len}"
             ), message.__name__)
         to = <uint8_t*>view.buf + place

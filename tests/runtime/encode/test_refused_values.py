@@ -1,0 +1,118 @@
+"""Sentences of refusals: they name what was given, and what they promise is possible."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from small import plain, schema
+
+from binance_sbe import BestBidAskStreamEvent, EncodeError, decode_many, spot_stream
+
+VALUES = {
+    "event_time": 1, "book_update_id": 2, "price_exponent": -2, "qty_exponent": -8, "bid_price": 1,
+    "bid_qty": 2, "ask_price": 3, "ask_qty": 4, "symbol": "X",
+}  # fmt: skip
+TYPES = """<composite name="fixed"><type name="mantissa" primitiveType="int64"/>
+  <type name="exponent" primitiveType="int8" presence="constant">-9</type></composite>
+<type name="charNull" primitiveType="char" presence="optional" nullValue="0"/>
+<enum name="Mode" encodingType="charNull"><validValue name="Auto">A</validValue></enum>
+<enum name="Named" encodingType="char"><validValue name="Nothing">&#48;</validValue></enum>"""
+
+
+@pytest.fixture(scope="module")
+def module(compiled: Any) -> ModuleType:
+    fields = plain("price", 1, "fixed") + plain("letter", 2, "charNull") + plain("mode", 3, "Mode")
+    fields += plain("side", 4, "side")
+    text = schema(f"<message name='M' id='1'>{fields}</message>", TYPES)
+    made: ModuleType = compiled("refused_values", text)
+    return made
+
+
+def refused(**given: Any) -> EncodeError:
+    values = {name: value for name, value in VALUES.items() if f"{name}_float" not in given}
+    with pytest.raises(EncodeError) as caught:
+        BestBidAskStreamEvent.encode(**values | given)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("value", "exponent", "why"),
+    [
+        (1e300, -2, "it is too large for exponent -2; no exponent would do"),
+        (1e130, 100, "with exponent 100 its mantissa is 1000000000000000000000000000000, outside "
+         "-9223372036854775807 to 9223372036854775807; exponent 127 would do"),
+        (1e130, 127, ""),
+        (1e150, 127, "with exponent 127 its mantissa is 100000000000000000000000, outside "
+         "-9223372036854775807 to 9223372036854775807; no exponent would do"),
+        (1.5e-200, -2, "10^-2 is too coarse for it; no exponent would do"),
+        (0.125, -2, "10^-2 is too coarse for it; exponent -3 would do"),
+    ],
+)  # fmt: skip
+def test_an_exponent_that_would_do_can_be_sent(value: float, exponent: int, why: str) -> None:
+    if not why:
+        values = {name: each for name, each in VALUES.items() if name != "bid_price"}
+        values |= {"price_exponent": exponent, "bid_price_float": value}
+        assert BestBidAskStreamEvent.encode(**values)
+        return
+    found = refused(bid_price_float=value, price_exponent=exponent)
+    assert (found.field, found.value) == ("bid_price_float", value)
+    assert found.why == why or found.why.partition("; ")[2] == why.partition("; ")[2]
+
+
+def test_a_constant_exponent_is_not_offered_in_another_size(module: ModuleType) -> None:
+    given = {"letter": None, "mode": None, "side": "Buy"}
+    for value in (1e-12, 1e12):
+        with pytest.raises(EncodeError) as caught:
+            module.M.encode(**given, price_float=value)
+        assert "would do" not in caught.value.why
+        assert caught.value.field == "price_float"
+
+
+@pytest.mark.parametrize("value", [float("nan"), None])
+def test_null_of_a_required_field_is_refused_under_the_name_that_was_given(
+    module: ModuleType, value: float | None
+) -> None:
+    found = refused(bid_price_float=value)
+    assert found.field == "bid_price_float"
+    assert found.value is value
+    assert found.why == "the field is required, and never null"
+    with pytest.raises(EncodeError) as caught:
+        module.M.encode(letter=None, mode=None, side="Buy", price_float=value)
+    assert (caught.value.field, caught.value.value) == ("price_float", value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("letter", "\0"), ("letter", "0"), ("mode", 0), ("mode", 48), ("side", 0), ("side", None)],
+)
+def test_what_stands_for_null_is_no_value_of_chars(
+    module: ModuleType, name: str, value: Any
+) -> None:
+    values = {"price_float": 1.0, "letter": "a", "mode": "Auto", "side": "Buy"}
+    with pytest.raises(EncodeError) as caught:
+        module.M.encode(**values | {name: value})
+    assert caught.value.field == name
+    frame = module.M.encode(**values | {"letter": None, "mode": None})
+    message = module.decode(frame)
+    assert (message.letter, message.mode) == (None, None)
+    assert module.M.encode(**message.to_dict()) == frame
+
+
+def test_what_is_no_mapping_no_table_and_no_offset_is_said_in_short() -> None:
+    with pytest.raises(TypeError, match=r"takes a mapping of its values, not list"):
+        spot_stream.encode(BestBidAskStreamEvent, [1])
+    frame = BestBidAskStreamEvent.encode(**VALUES)
+    table = decode_many([frame])[BestBidAskStreamEvent]
+    arrow = table.to_arrow()
+    with pytest.raises(TypeError, match=r"^encode_many of \w+ takes its Table, not Table$"):
+        spot_stream.encode_many(BestBidAskStreamEvent, arrow)
+    with pytest.raises(TypeError, match="its Table, not one of BestBidAskStreamEvent"):
+        spot_stream.encode_many(spot_stream.TradesStreamEvent, table)
+    buffer = bytearray(200)
+    for offset in (2**70, -(2**70), 2**63, -1, 199):
+        with pytest.raises(EncodeError, match="the buffer has 200") as caught:
+            BestBidAskStreamEvent.encode_into(buffer, offset, **VALUES)
+        assert (caught.value.field, caught.value.value) == ("offset", offset)
+    assert buffer == bytes(200)
