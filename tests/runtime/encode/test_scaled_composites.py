@@ -66,10 +66,10 @@ def test_values_are_written_exactly_or_not_at_all(module: ModuleType) -> None:
     message = encoded(module, price_decimal=None)
     assert message.price is None
     for values, field, why in (
-        ({"price_float": 0.00001}, "price_float", r"10\^-4 is too coarse for it; exponent -5"),
+        ({"price_float": 0.00001}, "price_float", r"10\^-4 is too coarse for it$"),
         ({"last_float": 0.001}, "last_float", r"10\^-2 is too coarse for it; exponent 3 would do"),
         ({"size_decimal": "1.23456789012"}, "size_decimal.exponent", "no exponent from"),
-        ({"size_float": None}, "size", "required"),
+        ({"size_float": None}, "size_float", "required"),
         ({"price_float": "1"}, "price_float", "a float is needed"),
         ({"price_decimal": 1.5}, "price_decimal", "a Decimal is needed"),
         ({"price": None, "price_float": 1.0}, "price_float", "price is given already"),
