@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A comment that begins so shows what the expression before it gives.
 SHOWN = re.compile(r"""['"\[({]|-?\d|(?:Decimal|array|Level|FloatLevel)\(|(?:True|False|None)\b""")
 # Pages whose code is for a place where `await` may stand by itself, as in a notebook.
-WITH_AWAIT = {"docs/howto/notebooks.md", "docs/howto/tape.md"}
+WITH_AWAIT = {"docs/howto/notebooks.md"}
 _FENCE = re.compile(r"^(`{3,}|:{3,})(.*?)\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 
 
