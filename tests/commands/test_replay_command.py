@@ -56,7 +56,7 @@ def test_the_view_is_by_the_time_of_the_tape(tmp_path: Path) -> None:
     for i in range(5):  # the second and third trade are missing
         recorder.tap.put(START + i * SECOND, 1, 0, trade(i + 1 if i == 0 else i + 3))
     recorder.ended(1, "lost", False, START + 4 * SECOND)
-    recorder.tap.put(START + 5 * SECOND, 0, 9, b"a mark")
+    recorder.tap.put(START + 14 * SECOND, 0, 9, b"a mark")
     recorder.close()
     done = run(str(tmp_path), "--speed", "2")
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,15 @@ class Fake:
         self.closed = asyncio.Event()
         self.asked: Any = None
         self.breaks: Exception | None = None
+
+    @property
+    def cut_off(self) -> set[str]:
+        found: set[str] = self._connections.engine.supervisor.shards.cut_off()
+        return found
+
+    @property
+    def now_ns(self) -> int:
+        return time.time_ns()
 
     def __call__(self, *streams: str, **where: Any) -> Fake:
         self.asked = streams, where
