@@ -8,6 +8,7 @@ decoder, the runtime and the feed), or ``none`` (those that are there stay as th
 import os
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def is_stale(path: Path) -> bool:
 
 
 def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")  # in one piece, since several threads tell
+    sys.stderr.flush()
 
 
 def generated(module: str, schema: Path) -> Path:
@@ -104,6 +106,7 @@ class Build(build_ext):
                     for path in (HERE / package).glob(old):
                         path.unlink()
         self.done: list = []
+        self.counting = threading.Lock()
         super().run()
         STAMP.parent.mkdir(exist_ok=True)
         STAMP.write_text(switches())
@@ -112,11 +115,12 @@ class Build(build_ext):
         started = time.monotonic()
         before = self.mtime(ext)
         super().build_extension(ext)
-        self.done.append(ext)  # by one of several threads
-        if self.mtime(ext) != before:
-            took = time.monotonic() - started
-            place = f"[{len(self.done):2} of {len(self.extensions)}]"
-            tell(f"{place} compiled {ext.name} in {took:.0f} s")
+        took = time.monotonic() - started
+        with self.counting:  # by one of several threads
+            self.done.append(ext)
+            if self.mtime(ext) != before:
+                place = f"[{len(self.done):2} of {len(self.extensions)}]"
+                tell(f"{place} compiled {ext.name} in {took:.0f} s")
 
     def mtime(self, ext: object) -> float:
         path = Path(self.get_ext_fullpath(ext.name))
