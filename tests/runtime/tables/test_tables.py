@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import vectors
+from small import schema
 
 import binance_sbe
+import sbe_codegen
 from binance_sbe import (
     BestBidAskStreamEvent,
     Collector,
@@ -342,3 +344,18 @@ def test_batches_of_like_sizes_touch_no_new_memory() -> None:
         if round_ == 9:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 20 * 10
+
+
+def test_rows_without_columns_of_their_own_stay_within_their_table(tmp_path: Path) -> None:
+    """Under a sanitizer: the row of such a message is its number alone, up to the last byte."""
+    path = tmp_path / "bare.xml"
+    path.write_text(schema('<message name="Bare" id="1"/>'))
+    module = sbe_codegen.load(path)
+    frame = bytes([0, 0, 1, 0, 1, 0, 1, 0])
+    for count in (1, 2, 3, 8, 16, 64, 100, 128, 256, 1000):
+        table = module.decode_many([frame] * count)[module.Bare]
+        assert table.records["frame"].tolist() == list(range(count))
+        rows = module.Collector(1)
+        for _ in range(count):
+            rows.append(frame)
+        assert len(rows.take()[module.Bare]) == count
