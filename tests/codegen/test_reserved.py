@@ -98,6 +98,7 @@ def test_words_that_break_compilers_are_no_names(tmp_path: Path) -> None:
     load(words.split(), words.split(), tmp_path, 0)
 
 
+@pytest.mark.timeout(1500)  # a schema of many messages is compiled, beside other tests
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_reserved_word_in_every_position(tmp_path: Path, part: int) -> None:
