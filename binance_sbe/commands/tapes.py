@@ -17,10 +17,10 @@ from sbe_codegen.runtime.errors import DecodeError
 from .. import spot_stream
 from ..errors import GENERAL, TapeError
 from ..output import complain, json_text, say, say_json, shown
-from ..tape.cutting import check_streams, cut
+from ..tape.cutting import cut
 from ..tape.proving import Report
 from ..tape.rows import Kind, parted
-from ..tape.tape import Tape
+from ..tape.tape import Tape, check_streams
 from ..venue.streams import KINDS
 from . import tape_info
 from .events import numbered_events

@@ -15,7 +15,8 @@ from sbe_codegen.runtime.errors import DecodeError
 from .. import spot_sbe, spot_stream
 from ..errors import LakeError, TapeError
 from ..tape.damage import Damage
-from ..tape.reading import Entry, TapeReader
+from ..tape.entries import Entry
+from ..tape.reading import TapeReader
 from ..tape.rows import Kind, parted
 from ..tape.tape import Tape
 from .account import Account

@@ -13,7 +13,8 @@ from sbe_codegen.runtime.errors import DecodeError
 
 from .. import spot_sbe, spot_stream
 from ..errors import TapeError
-from ..tape.reading import Rows, TapeReader
+from ..tape.entries import Rows
+from ..tape.reading import TapeReader
 from ..tape.rows import Kind, parted
 from .plan import Span, Unit
 from .tables import Arrivals

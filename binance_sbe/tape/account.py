@@ -14,7 +14,8 @@ from ..errors import TapeError
 from ..feed.ledger import Hole, Ledger
 from .census import Census
 from .damage import Damage
-from .reading import Entry, TapeReader
+from .entries import Entry
+from .reading import TapeReader
 from .rows import MOST_STREAMS, Kind, parted
 from .slices import Recording, tells_of_damage
 

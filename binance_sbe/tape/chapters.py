@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ..errors import TapeError
 from .damage import Damage
-from .reading import Entry, Rows, TapeReader
+from .entries import Entry, Rows
+from .reading import TapeReader
 from .rows import Kind, parted
 from .selecting import Selection
 from .slices import Recording

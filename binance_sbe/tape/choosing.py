@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..venue.streams import DEPTH
-from .reading import Rows
+from .entries import Rows
 from .rows import Kind, as_json, parted
 from .selecting import StreamMarks
 from .taking import Chunk

@@ -17,13 +17,13 @@ from . import manifest
 from .choosing import Other, chosen, chosen_state, joined, others_of
 from .damage import Damage
 from .disk import DISK
-from .reading import Entry, Rows, TapeReader
+from .entries import Entry, Rows
+from .reading import TapeReader
 from .rows import PREFIX, SUFFIX, Kind, as_json, stem_of, tape_hole
 from .selecting import Moment, Selection, StreamMarks, moment_of
 from .state import State
 from .taking import Chunk
-from .tape import AnyPath, Tape, nothing_in
-from .tape import check_streams as check_streams
+from .tape import AnyPath, Tape, check_streams, nothing_in
 from .tape_file import Columns, TapeFile
 
 _BATCH_ROWS = 2000  # of a batch, at least, but for the last of a file

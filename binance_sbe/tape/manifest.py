@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TapeError
-from .damage import FRAME
 from .disk import DISK, Disk
+from .entries import FRAME
 from .reading import TapeReader
 from .rows import SUFFIX
 from .tape_file import TapeFile

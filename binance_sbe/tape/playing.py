@@ -21,8 +21,8 @@ from ..errors import TapeError
 from ..feed.intake.backlog import Backlog
 from ..feed.ledger import Ledger
 from .chapters import Chapter, Part
+from .entries import Rows
 from .pumping import EVER, Pump
-from .reading import Rows
 from .rows import Kind, parted
 from .selecting import Selection, StreamMarks
 from .sessions import EVERYTHING, Session, Sessions

@@ -11,8 +11,10 @@ from typing import Any
 
 from ..errors import RecordingError, TapeError
 from . import manifest
-from .damage import Damage, Entry, Pool
+from .damage import Damage
 from .disk import DISK
+from .entries import Entry
+from .pool import Pool
 from .reading import TapeReader
 from .rows import PREFIX, VERSION, Kind, tape_hole
 from .slices import Recording, damaged_holes, footer_problem, grouped, opened

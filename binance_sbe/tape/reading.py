@@ -20,9 +20,9 @@ import numpy as np
 from ..errors import TapeError
 from ..output import shown
 from . import flat
-from .damage import Damage, Pool, rising
-from .damage import Entry as Entry
-from .damage import Rows as Rows
+from .damage import Damage
+from .entries import Entry, Rows, rising
+from .pool import Pool
 from .rows import (
     BATCH,
     CHECK,

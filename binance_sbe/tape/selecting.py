@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..venue.streams import stream_names
 from .census import Census
-from .reading import Entry, Rows
+from .entries import Entry, Rows
 from .rows import MOST_STREAMS
 
 Moment = int | str | datetime

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from ..errors import TapeError
 from ..output import shown
-from .damage import Damage, Pool
-from .reading import Entry, Rows, TapeReader
+from .damage import Damage
+from .entries import Entry, Rows
+from .pool import Pool
+from .reading import TapeReader
 from .rows import MOST_STREAMS, SUFFIX, Kind, pyarrow
 from .selecting import Selection, StreamMarks
 

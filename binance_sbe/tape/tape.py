@@ -21,8 +21,9 @@ from ..output import shown
 from ..venue.streams import Message
 from . import manifest
 from .account import Session, TapeLedger, ledger_of
-from .damage import Damage, Pool
+from .damage import Damage
 from .decoding import collect
+from .pool import Pool
 from .proving import Report, recovered, verified
 from .reading import TapeReader
 from .rows import PRIVATE, Kind, pyarrow

@@ -1,0 +1,107 @@
+"""The batches of a file, by their metadata, and the rows of one."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .rows import Kind
+from .tape_file import Columns
+
+FRAME = str(int(Kind.FRAME))  # as metadata of batches name it
+
+
+@dataclass
+class Entry:
+    """A batch: where it is, and its metadata, which is as it was written."""
+
+    offset: int
+    metadata_length: int
+    body_length: int
+    told: dict[str, Any]
+    _streams: bytes
+
+    @cached_property
+    def streams(self) -> list[int]:
+        """How many events of each stream of the file, by its number."""
+        found: list[int] = json.loads(self._streams)
+        return found
+
+    @property
+    def end(self) -> int:
+        return self.offset + 8 + self.metadata_length + self.body_length
+
+    @property
+    def rows(self) -> int:
+        found: int = self.told["rows"]
+        return found
+
+    @property
+    def frames(self) -> int:
+        """SBE messages, or what claimed to be some."""
+        found: int = self.told["kinds"].get(FRAME, 0)
+        return found
+
+    @property
+    def has_others(self) -> bool:
+        """Whether some of its rows are no frames."""
+        return set(self.told["kinds"]) != {FRAME}
+
+
+@dataclass(slots=True, eq=False)
+class Rows:
+    """The columns of a batch. ``data[offsets[i]:offsets[i + 1]]`` is the frame of row i.
+
+    The arrays have memory of their own: they stay good when the file is closed, or is gone.
+    """
+
+    received_ns: NDArray[np.int64]
+    connection: NDArray[np.uint16]
+    kind: NDArray[np.uint8]
+    offsets: NDArray[np.int32]
+    data: NDArray[np.uint8]
+    batch: Any  # the Arrow record batch
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @property
+    def columns(self) -> Columns:
+        """The same, to be written."""
+        return Columns(self.received_ns, self.connection, self.kind, self.offsets, self.data)
+
+    def frame(self, i: int) -> bytes:
+        return self.data[self.offsets[i] : self.offsets[i + 1]].tobytes()
+
+    def contents(self, kind: Kind) -> Iterator[tuple[int, bytes]]:
+        """The number and the content of each row of a kind."""
+        for i in np.flatnonzero(self.kind == kind).tolist():
+            yield i, self.frame(i)
+
+
+def rising(entries: list[Entry]) -> list[Entry]:
+    """The most of them whose numbers rise: others are copies, or were moved where they are."""
+    numbers = [entry.told["batch"] for entry in entries]
+    if all(a < b for a, b in pairwise(numbers)):
+        return entries
+    ends: list[int] = []  # of the best run of each length: its number, and its place
+    places: list[int] = []
+    befores: list[int] = []
+    for i, number in enumerate(numbers):
+        length = bisect_left(ends, number)
+        ends[length:] = [number, *ends[length + 1 :]]
+        places[length:] = [i, *places[length + 1 :]]
+        befores.append(places[length - 1] if length else -1)
+    found, i = [], places[-1]
+    while i >= 0:
+        found.append(entries[i])
+        i = befores[i]
+    return found[::-1]

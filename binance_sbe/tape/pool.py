@@ -1,0 +1,56 @@
+"""The files of a tape that are open while it is read."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+
+class _Held:
+    """A file that is open until nobody reads in it any more."""
+
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._lock = threading.Lock()
+
+    def __del__(self) -> None:
+        if hasattr(self, "fd"):
+            os.close(self.fd)
+
+    def read(self, at: int, size: int) -> bytes:
+        parts = []
+        with self._lock:
+            os.lseek(self.fd, at, os.SEEK_SET)
+            while size > 0 and (part := os.read(self.fd, min(size, 1 << 30))):
+                parts.append(part)
+                size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class Pool:
+    """The files of a tape that are open: a few of them, those that were read last."""
+
+    def __init__(self, most: int = 8) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._held: OrderedDict[Path, _Held] = OrderedDict()
+        self.is_closed = False
+
+    def held(self, path: Path) -> _Held:
+        """Raises OSError, and ValueError once the pool is closed."""
+        with self._lock:
+            if self.is_closed:
+                raise ValueError("the tape is closed")
+            found = self._held.get(path) or _Held(path)
+            self._held[path] = found
+            self._held.move_to_end(path)
+            while len(self._held) > self._most:
+                self._held.popitem(last=False)
+            return found
+
+    def close(self) -> None:
+        with self._lock:
+            self.is_closed = True
+            self._held.clear()
