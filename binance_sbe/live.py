@@ -181,10 +181,9 @@ def planned(
 
 
 def _recorded_to(record: str | os.PathLike[str] | Recording) -> Callable[[], Recorder]:
-    from .tape.recorder import recorder_of, settings_of
+    from .tape.recorder import recorded_to  # which feeds do without
 
-    settings = settings_of(record, {})
-    return lambda: recorder_of(settings, {})
+    return recorded_to(record)
 
 
 def check_options(function: str, options: Mapping[str, Any]) -> None:

@@ -78,7 +78,6 @@ def connect(
 
 
 def _recorded_to(path: str | os.PathLike[str] | Recording) -> Callable[[], Recorder]:
-    from .tape.recorder import PrivateRecorder, settings_of
+    from .tape.recorder import PrivateRecorder, recorded_to
 
-    settings = settings_of(path, {})
-    return lambda: PrivateRecorder(settings)
+    return recorded_to(path, PrivateRecorder)

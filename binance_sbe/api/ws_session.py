@@ -64,10 +64,17 @@ class WsSession:
         self._ids = itertools.count(1)
 
     def request(self, method: str, params: Params) -> tuple[str, str]:
-        """The id and the text of a request; parameters that are None are left out."""
+        """The id and the text of a request; parameters that are None are left out.
+
+        TypeError, which names the parameter, for what JSON does not have.
+        """
         identity = f"r{next(self._ids)}"
         given = _json_values(params)
-        return identity, json.dumps({"id": identity, "method": method, "params": given})
+        request = {"id": identity, "method": method, "params": given}
+        try:
+            return identity, json.dumps(request)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{_no_json(given) or 'method'}: {error}") from None
 
     def signed(self, params: Params, millis: int, *, with_key: bool = True) -> Params:
         """The parameters with key, time and signature; a session that is logged on needs no key.
@@ -105,14 +112,18 @@ class WsSession:
 
 
 def _json_values(params: Params) -> Params:
-    """What is not None. TypeError, which names the parameter, for what JSON does not have."""
-    made = {name: _json_value(value) for name, value in params.items() if value is not None}
-    for name, value in made.items():
+    """What is not None."""
+    return {name: _json_value(value) for name, value in params.items() if value is not None}
+
+
+def _no_json(given: Params) -> str | None:
+    """The first of the parameters that JSON does not have."""
+    for name, value in given.items():
         try:
             json.dumps(value)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{name}: {error}") from None
-    return made
+        except (TypeError, ValueError):
+            return name
+    return None
 
 
 def _json_value(value: Any) -> Any:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import import_module, resources
 from pathlib import Path
@@ -317,6 +317,14 @@ def settings_of(path: str | os.PathLike[str] | Recording, options: dict[str, Any
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"record is a directory, or a Recording, not {type(path).__name__}")
     return Recording(path, **options)
+
+
+def recorded_to(
+    path: str | os.PathLike[str] | Recording, kind: type[Recorder] = Recorder
+) -> Callable[[], Recorder]:
+    """What makes a Recorder once there is something to record. What can't be is refused now."""
+    settings = settings_of(path, {})
+    return lambda: kind(settings)
 
 
 def recorder_of(path: str | os.PathLike[str] | Recording, options: dict[str, Any]) -> Recorder:

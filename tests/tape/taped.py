@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,18 @@ from binance_sbe.tape.disk import DISK, Disk
 SECOND = 10**9
 START = 1_800_000_000 * SECOND  # ns since 1970
 FRAME = 0
+
+
+class Stuck(Disk):
+    """Writes when it is let go."""
+
+    def __init__(self) -> None:
+        self.goes = threading.Event()
+        self.goes.set()
+
+    def write(self, fd: int, data: memoryview) -> int:
+        assert self.goes.wait(60)
+        return super().write(fd, data)
 
 
 def recorder_at(path: Path, disk: Disk = DISK, at: int = START, **options: Any) -> Recorder:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taped import START, files, frames_of, give, recorder_at, rows_of, trades
+from taped import START, Stuck, files, frames_of, give, recorder_at, rows_of, trades
 
 from binance_sbe.tape import Kind, Tape
 from binance_sbe.tape import writer as writers
@@ -106,7 +106,7 @@ def test_who_closes_second_waits_until_all_is_written(tmp_path: Path) -> None:
             time.sleep(0.3)
             super().sync(fd)
 
-    recorder = recorder_at(tmp_path, Slow(), batch_rows=10)
+    recorder = recorder_at(tmp_path, Stuck(), batch_rows=10)
     give(recorder, trades(25))
     first = threading.Thread(target=recorder.close)
     first.start()
@@ -178,20 +178,8 @@ def test_a_disk_that_stays_full_ends_nothing_and_is_told_of(
             assert "No space left" in repr(recorder) or "closed" in repr(recorder)
 
 
-class Slow(Disk):
-    """Writes when it is let go."""
-
-    def __init__(self) -> None:
-        self.goes = threading.Event()
-        self.goes.set()
-
-    def write(self, fd: int, data: memoryview) -> int:
-        assert self.goes.wait(30)
-        return super().write(fd, data)
-
-
 def test_what_a_slow_disk_has_no_room_for_is_a_hole_of_the_tape(tmp_path: Path) -> None:
-    disk = Slow()
+    disk = Stuck()
     recorder = recorder_at(tmp_path, disk, batch_rows=100, memory_limit=1 << 20)
     disk.goes.clear()
     given = trades(40_000)

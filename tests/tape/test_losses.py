@@ -11,22 +11,9 @@ from pathlib import Path
 
 import pytest
 from feeds import trade
-from taped import START, files, frames_of, give, recorder_at, trades
+from taped import START, Stuck, files, frames_of, give, recorder_at, trades
 
 from binance_sbe.tape import Recorder, Recording, Tape
-from binance_sbe.tape.disk import Disk
-
-
-class Stuck(Disk):
-    """Writes when it is let go."""
-
-    def __init__(self) -> None:
-        self.goes = threading.Event()
-        self.goes.set()
-
-    def write(self, fd: int, data: memoryview) -> int:
-        assert self.goes.wait(60)
-        return super().write(fd, data)
 
 
 def test_a_disk_that_is_stuck_is_told_of_while_it_is(

@@ -6,11 +6,11 @@ import asyncio
 import json
 import shutil
 import stat
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from served import KEY, run
 
 import binance_sbe
 from binance_sbe import lake, sync, ws_api
@@ -23,17 +23,6 @@ from binance_sbe.tape import Kind, Recording, Tape
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("xxhash")
-
-KEY = "key-of-the-tests-0123456789"
-Work = Callable[[WsApi, dict[str, Any]], Awaitable[None]]
-
-
-def run(work: Work) -> None:
-    async def inner() -> None:
-        async with Exchange(["btcusdt"]) as exchange, WsApi(exchange) as api:
-            await work(api, {"url": api.url, "api_key": KEY, "private_key": api.key})
-
-    asyncio.run(asyncio.wait_for(inner(), 40))
 
 
 def recording(path: Path, **options: Any) -> Recording:

@@ -7,7 +7,6 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from served import KEY, run
 from websockets.asyncio.server import serve
 
 from binance_sbe import fix, spot_sbe, ws_api
@@ -36,19 +36,7 @@ from binance_sbe.errors import (
 )
 from binance_sbe.feed import successive
 from binance_sbe.feed.ws_api import link
-from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.ws_api import WsApi
-
-KEY = "key-of-the-tests-0123456789"
-Work = Callable[[WsApi, dict[str, Any]], Awaitable[None]]
-
-
-def run(work: Work, **options: Any) -> None:
-    async def main() -> None:
-        async with Exchange(["btcusdt"], rate=500) as exchange, WsApi(exchange, **options) as api:
-            await work(api, {"url": api.url, "api_key": KEY, "private_key": api.key})
-
-    asyncio.run(asyncio.wait_for(main(), 40))
 
 
 def test_market_data_need_no_key() -> None:
