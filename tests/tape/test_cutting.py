@@ -286,12 +286,17 @@ def test_nothing_is_written_over_and_nothing_half_stays(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
 
 
-def test_a_cut_that_fails_leaves_a_manifest_that_it_has_not_made(tmp_path: Path) -> None:
-    rows = [Row(BASE + i, 1, 0, event(STREAMS[0], i + 1)) for i in range(3)]
-    made(tmp_path / "tape", rows)
+def beside_a_manifest(tmp_path: Path, text: str) -> Path:
+    """Makes a small tape, and returns a directory that has a manifest of somebody else's."""
+    made(tmp_path / "tape", [Row(BASE + i, 1, 0, event(STREAMS[0], i + 1)) for i in range(3)])
     out = tmp_path / "out"
     out.mkdir()
-    (out / "manifest.json").write_text("somebody else's")
+    (out / "manifest.json").write_text(text)
+    return out
+
+
+def test_a_cut_that_fails_leaves_a_manifest_that_it_has_not_made(tmp_path: Path) -> None:
+    out = beside_a_manifest(tmp_path, "somebody else's")
     with pytest.raises(TapeError, match="no frame of it is in that range"):
         cut(tmp_path / "tape", out, start=BASE + 10**15)
     assert (out / "manifest.json").read_text() == "somebody else's"
@@ -299,11 +304,7 @@ def test_a_cut_that_fails_leaves_a_manifest_that_it_has_not_made(tmp_path: Path)
 
 
 def test_a_cut_that_fails_late_puts_the_manifest_back(tmp_path: Path) -> None:
-    rows = [Row(BASE + i, 1, 0, event(STREAMS[0], i + 1)) for i in range(3)]
-    made(tmp_path / "tape", rows)
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "manifest.json").write_text("{}")
+    out = beside_a_manifest(tmp_path, "{}")
 
     def stopped(done: int, total: int) -> None:
         if done == total:
