@@ -208,17 +208,26 @@ class Player:
     def advance(self, most: int, until: int = EVER) -> bool:
         """Plays ``most`` frames or a few more, and nothing later than ``until`` (ns since 1970).
 
-        Also stops after a batch or a snapshot, when a handler wants no more, and where there is no
-        room. False where nothing is left to play, up to that time or at all.
+        Also stops after a batch or a snapshot, when a handler wants no more, where there is no
+        room, and where a row that is no frame has let some go that were held: so that a consumer
+        has them then, however fast it goes. False where nothing is left to play, up to that time
+        or at all.
         """
         first = self.frames
         while self.frames < first + most and self._current() is not None:
+            frames, ready = self.frames, self._ready()
             why = self._step(first + most - self.frames, until)
             if why == "later":
                 break
             if why in ("full", "enough", "snapshot"):
                 return True
+            if self.frames == frames and self._ready() > ready:
+                return True
         return self.frames > first
+
+    def _ready(self) -> int:
+        """Frames that the consumer may take."""
+        return self._backlog.pending - self._arbiter.held_count
 
     def _current(self) -> Part | None:
         """The part with the next row, None at the end."""

@@ -535,3 +535,29 @@ def test_rows_of_kinds_to_come_are_passed_over(tmp_path: Path) -> None:
     give(recorder, mixed(2, 2), START + 2 * MS)
     recorder.close()
     assert taken(tmp_path) == mixed(2) + mixed(2, 2)
+
+
+def test_what_was_held_is_in_the_same_batch_at_any_speed(tmp_path: Path) -> None:
+    """A row that lets a held frame go, and no frame for a while: the batch begins there."""
+    recorder = recorder_at(tmp_path)
+    for number in (1, 2):
+        recorder.opened(number, f"connection {number} (line {number})", START)
+        recorder.entered(number, ["btcusdt@trade"])
+    recorder.tap.set_clock(START, 0)
+    for milliseconds, number, identity in ((1, 1, 1), (1, 2, 1), (300, 1, 5)):  # 2 to 4 may come
+        recorder.tap.put(START + milliseconds * 10**6, number, 0, trade(identity))
+    recorder._now = lambda: START + 1400 * 10**6
+    recorder.released(START + 1400 * 10**6, 0)
+    for milliseconds, identity in ((1700, 6), (1800, 7), (2700, 8)):
+        recorder.tap.put(START + milliseconds * 10**6, 1, 0, trade(identity))
+    recorder.close()
+    for speed in (None, 2.0):
+        with sync.replay(tmp_path, speed) as feed:
+            assert [len(batch) for batch in feed.batches(100, 0.2)] == [1, 1, 2, 1], speed
+            assert feed.ledger.holes_count == 1
+        assert asyncio.run(sizes(tmp_path, speed)) == [1, 1, 2, 1], speed
+
+
+async def sizes(path: Path, speed: float | None) -> list[int]:
+    async with binance_sbe.replay(path, speed) as feed:
+        return [len(batch) async for batch in feed.batches(100, 0.2)]
