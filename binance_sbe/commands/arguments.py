@@ -32,9 +32,14 @@ def _seconds(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]] if found else 0.0
 
 
+def _duration(text: str) -> float:
+    """The same, where a number alone is seconds."""
+    return float(text) if re.fullmatch(_NUMBER, text) else _seconds(text)
+
+
 def duration(text: str) -> float:
-    """In seconds, as long as it likes. A number alone is seconds."""
-    seconds = float(text) if re.fullmatch(_NUMBER, text) else _seconds(text)
+    """In seconds, as long as it likes."""
+    seconds = _duration(text)
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a duration, such as 30s, 10m or 1h")
     return seconds
@@ -120,7 +125,7 @@ def rows(text: str) -> int:
 
 def span(text: str) -> float:
     """A duration that fits a picture, in seconds."""
-    seconds = float(text) if re.fullmatch(_NUMBER, text) else _seconds(text)
+    seconds = _duration(text)
     if not SHORTEST <= seconds <= LONGEST:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a duration from 100ms to 10m, such as 30s"

@@ -21,9 +21,12 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:
         options["formatter_class"] = argparse.RawDescriptionHelpFormatter
         super().__init__(*args, **options)
+
+    def format_help(self) -> str:
         command = self.prog.partition(" ")[2]
         if command in OF_COMMANDS:
             self.epilog = epilog_of(command)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         super().error(shown(message, 2000))
