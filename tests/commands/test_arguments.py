@@ -78,6 +78,8 @@ BAD: list[tuple[Any, str, str]] = [
     *((arguments.moment, text,
        f"'{text}' is not a time, such as 2026-11-27T09:30, or ns since 1970")
       for text in ("", "now", "2026-13-01", "9" * 30)),
+    *((arguments.moment, text, f"'{text}' is not between 1970 and 2262")
+      for text in ("1969-12-31T23:59:59", "0001-01-01", "2262-04-12", "9999-12-31")),
     (arguments.tape_streams, "trades", "stream 'trades' is not '<symbol>@<kind>', such as "
      "'btcusdt@trade', and none of trade, bestBidAsk, depth20, depth"),
     *((arguments.speed, text, f"'{text}' is not a speed, such as 1, 10 or max")
@@ -146,6 +148,7 @@ def refused(given: str | list[str], capsys: Any) -> str:
         ("--lines watch --lines 2", "unrecognized arguments: --lines"),
         ("fly", "invalid command: 'fly'"),
         ("demo --seconds 0", "'0' is not a duration"),
+        ("record btcusdt --out x --rotate 1h --rotate 2h", "--rotate is given a duration once"),
         ("demo --seconds x", "'x' is not a duration"),
         ("demo a/b", "'a/b' is not a symbol"),
         ("watch --seconds 0", "watch: error: argument --for/--seconds: '0' is not a duration"),

@@ -74,6 +74,7 @@ def test_the_doctor_takes_the_steps_one_by_one(key: str) -> None:
         (["watch", "b c"], {}, "'b c' is not a symbol"),
         (["watch", "--seconds", "0"], {}, "not a duration"),
         (["watch", "--simulate", "--url", "tcp://h:1"], {}, "not allowed with"),
+        (["watch", "--simulate", "--private-key", "KEY"], {}, "--private-key is for the exchange"),
         ([], {}, "required: ACTION"),
         (["look"], {}, "invalid command: 'look'"),
     ],

@@ -237,3 +237,16 @@ async def test_a_full_disk_ends_the_feed_only_where_it_is_to(
     assert kept.frames_count <= feed.stats.frames
     if on_failure == "continue":
         assert kept.frames_count == feed.stats.frames  # it waited, and was written in the end
+
+
+@in_loop
+async def test_a_feed_that_is_closed_is_not_recorded(tmp_path: Path) -> None:
+    async with (
+        Exchange(rate=500) as exchange,
+        binance_sbe.connect(*STREAMS, url=exchange.url, api_key="x") as feed,
+    ):
+        await some(feed, 5)
+        await feed.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            feed.record(tmp_path / "late")
+    assert not (tmp_path / "late").exists()

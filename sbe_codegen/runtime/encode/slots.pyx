@@ -243,7 +243,7 @@ cdef class FloatSlot(Slot):
         )
 
     cdef double floating(self, object value) except? -1.0:
-        cdef double number
+        cdef double number = 0
         if isinstance(value, str):
             refuse(self.name, value, "a number is needed, not str")
         try:

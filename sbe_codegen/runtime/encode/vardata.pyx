@@ -61,7 +61,7 @@ cdef class Data:
                 text, size = PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made)
             if size == 0 and self.empty_is_null:
                 refuse(self.name, value, "no bytes stand for null; give None")
-        if size > self.most or (self.length.size == 0 and size != self.most):
+        if <uint64_t>size > self.most or (self.length.size == 0 and <uint64_t>size != self.most):
             refuse(self.name, value, f"{plural(size, 'byte')}, and the schema allows {self.most}")
         make_room(writer, self.prefix + size)
         at = writer.data + writer.size

@@ -71,6 +71,7 @@ def test_a_stream_that_is_refused_by_the_next_session_is_left_out_alone() -> Non
                 await asyncio.sleep(0.01)
             assert set(session.streams) == {("BTCUSDT", "trade"), ("BTCUSDT", "depth")}
             assert len(session.gaps) == 1
+            assert session.ledger.gaps is session.gaps
             assert "without a Logout" in session.gaps[0].cause
             while session._queue:
                 session._queue.popleft()
