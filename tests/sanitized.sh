@@ -40,7 +40,7 @@ export PYTEST_ADDOPTS="--capture=sys -p no:cacheprovider -q"
     tests/runtime/encode \
     tests/runtime/tables/test_nested_columns.py tests/runtime/decode/test_runtime_memory.py tests/runtime/decode/test_fuzz.py \
     tests/feed/transport/test_reader.py tests/feed/transport/test_reader_ends.py tests/feed/transport/test_rfc6455_fuzz.py \
-    tests/tape/test_flat.py tests/tape/test_recorder.py tests/tape/test_tape.py \
+    tests/tape/test_flat.py tests/tape/test_body.py tests/tape/test_recorder.py tests/tape/test_tape.py \
     "$@"
 # the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/feed/transport/test_websocket.py tests/feed/test_feed.py tests/slow/test_recovery.py \

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .rows import Kind
-from .tape_file import Columns
+from .tape_file import Columns, record_batch
 
 FRAME = str(int(Kind.FRAME))  # as metadata of batches name it
 
@@ -68,7 +68,6 @@ class Rows:
     kind: NDArray[np.uint8]
     offsets: NDArray[np.int32]
     data: NDArray[np.uint8]
-    batch: Any  # the Arrow record batch
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -77,6 +76,11 @@ class Rows:
     def columns(self) -> Columns:
         """The same, to be written."""
         return Columns(self.received_ns, self.connection, self.kind, self.offsets, self.data)
+
+    @property
+    def batch(self) -> Any:
+        """An Arrow record batch over the same memory."""
+        return record_batch(self.columns)
 
     def frame(self, i: int) -> bytes:
         return self.data[self.offsets[i] : self.offsets[i + 1]].tobytes()

@@ -1,4 +1,6 @@
-"""Reads of Arrow's flatbuffers what pyarrow does not tell: metadata of batches, and the footer.
+"""Reads of Arrow's flatbuffers what pyarrow does not tell, or tells slowly.
+
+That is the metadata of batches, where their buffers are, and the footer.
 
 The layouts are those of Arrow's Message.fbs and File.fbs. Every offset in them may be damaged: what
 does not fit in its bytes raises ValueError.
@@ -16,6 +18,8 @@ SCHEMA, RECORD_BATCH = 1, 3     # kinds of a message (MessageHeader)
 Block = namedtuple("Block", "offset metadata_length body_length")
 # A message without the eight bytes before it.
 Message = namedtuple("Message", "kind body_length metadata")
+# Of a batch: for each column (rows, nulls), and for each buffer (offset in the body, length).
+Layout = namedtuple("Layout", "codec columns buffers")
 
 
 cdef struct sbe_flat:           # a table of a flatbuffer, borrowed from who has the bytes
@@ -106,6 +110,19 @@ cdef dict pairs(const sbe_flat* table, int number):
     return found
 
 
+cdef list number_pairs(const sbe_flat* table, int number):
+    """A vector of structs of two numbers of 64 bits."""
+    cdef Py_ssize_t at = target(table, number), i
+    cdef uint32_t count
+    cdef list found = []
+    if at:
+        count = number32(table, at)
+        inside(table, at + 4, 16 * <int64_t>count)
+        for i in range(at + 4, at + 4 + 16 * <Py_ssize_t>count, 16):
+            found.append((number64(table, i), number64(table, i + 8)))
+    return found
+
+
 cdef sbe_flat root(const uint8_t[::1] data) except *:
     cdef sbe_flat flat
     flat.data = &data[0] if data.shape[0] else NULL
@@ -125,6 +142,27 @@ def read_message(const uint8_t[::1] data not None):
     cdef Py_ssize_t at = field(&table, 3)
     size = number64(&table, at) if at else 0
     return Message(kind_of_message(&table), size, pairs(&table, 4))
+
+
+def read_layout(const uint8_t[::1] data not None):
+    """Of the flatbuffer of a message that is a batch. ``codec`` is "lz4", "zstd" or None."""
+    cdef sbe_flat table = root(data), compression
+    cdef Py_ssize_t at = target(&table, 2), place
+    cdef uint8_t codec = 0
+    if kind_of_message(&table) != RECORD_BATCH or not at:
+        raise ValueError("no batch")
+    table = table_at(&table, at)
+    name = None
+    at = target(&table, 3)
+    if at:
+        compression = table_at(&table, at)
+        place = field(&compression, 0)
+        codec = compression.data[place] if place else 0
+        place = field(&compression, 1)
+        if codec > 1 or (place and compression.data[place]):
+            raise ValueError("its buffers are compressed in a way that is not known")
+        name = "zstd" if codec else "lz4"
+    return Layout(name, number_pairs(&table, 1), number_pairs(&table, 2))
 
 
 def schema_metadata(const uint8_t[::1] data not None):

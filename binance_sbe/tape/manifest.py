@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 from collections import Counter
 from pathlib import Path
@@ -40,12 +41,26 @@ def read(directory: Path) -> dict[str, dict[str, Any]]:
     An entry that does not say what it should is left out, whatever it says.
     """
     try:
-        found = json.loads((directory / NAME).read_bytes())
+        found = _there(directory)
         if found["version"] != _VERSION:
             return {}
         return {entry["name"]: entry for entry in found["files"] if _is_entry(entry)}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
+
+
+def _there(directory: Path) -> Any:
+    return json.loads((directory / NAME).read_bytes())
+
+
+def _check_is_ours(directory: Path) -> None:
+    """OSError where a newer release has written the list: it may say more than is known here."""
+    version = 0
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        version = _there(directory)["version"]
+    if type(version) is int and version > _VERSION:
+        why = f"it is of version {version}, and this release writes {_VERSION}: it is left as it is"
+        raise OSError(errno.EEXIST, why, str(directory / NAME))
 
 
 def _is_entry(entry: Any) -> bool:
@@ -107,7 +122,8 @@ def _looked_up(reader: TapeReader) -> dict[str, Any]:
 
 
 def write(directory: Path, entries: dict[str, dict[str, Any]], disk: Disk = DISK) -> None:
-    """Raises OSError."""
+    """Raises OSError, also where a newer release has written it."""
+    _check_is_ours(directory)
     files = [entries[name] for name in sorted(entries)]
     text = json.dumps({"version": _VERSION, "files": files}, indent=1) + "\n"
     disk.replace(directory / NAME, text.encode())

@@ -13,7 +13,7 @@ from ..errors import RecordingError, TapeError
 from . import manifest
 from .damage import Damage
 from .disk import DISK
-from .entries import Entry
+from .entries import Entry, Rows
 from .pool import Pool
 from .reading import TapeReader
 from .rows import PREFIX, VERSION, Kind, tape_hole
@@ -160,15 +160,18 @@ class _Proof:
     def _batch(self, reader: TapeReader, part: Entry, following: int | None) -> None:
         name, before = reader.name, part.told["frames_before"]
         holes: list[Any] = []
+        rows: Rows | None = None
         try:
             rows = reader.read(part)
             holes = damaged_holes(rows)
             self.good += part.frames
             self._file_good += part.frames
+            reader.check_arrow(part, rows)
         except TapeError as error:
             self.problems.append(f"{name}: {str(error).removeprefix(f'{reader.path}: ')}")
             self.damaged.setdefault(reader, Recording("", [reader]))
-            self._lose(part.frames)
+            if rows is None:
+                self._lose(part.frames)
         missing = 0 if self._expected is None else before - self._expected
         if missing > 0:
             self._lose(missing)

@@ -15,11 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import TapeError
 from ..output import shown
 from . import flat
+from .body import Body
 from .damage import Damage
 from .entries import Entry, Rows, rising
 from .pool import Pool
@@ -56,7 +55,6 @@ class TapeReader:
         self.headless: str | None = None
         self.is_alone = False  # given by its own path: nothing is known of what is beside it
         self._pa = pyarrow()
-        self._columns = columns_of(self._pa)
         self._pool = pool or Pool()
         self._is_file: os.stat_result | None = None
         self.size = 0
@@ -351,32 +349,26 @@ class TapeReader:
 
     def read(self, entry: Entry) -> Rows:
         """The rows of a batch. TapeError where they are not what was written."""
-        pa, n = self._pa, entry.rows
         try:
-            buffer = pa.py_buffer(self._piece(entry.offset, entry.end))
-            message = pa.ipc.read_message(buffer)
-            batch = pa.ipc.read_record_batch(message, self._columns)
-            columns = batch.columns
-            if batch.num_rows != n or any(column.null_count for column in columns):
-                raise ValueError(f"{batch.num_rows} rows, or nulls, where {n} rows were written")
-            fixed = [column.buffers()[1] for column in columns[:3]]
-            _, ends, data = columns[3].buffers()
-            offsets = np.frombuffer(ends, np.int32, n + 1)
-            used = int(offsets[-1])
-            rows = Rows(
-                np.frombuffer(fixed[0], np.int64, n),
-                np.frombuffer(fixed[1], np.uint16, n),
-                np.frombuffer(fixed[2], np.uint8, n),
-                offsets,
-                np.frombuffer(data, np.uint8, used) if used else np.empty(0, np.uint8),
-                batch,
-            )
-        except (pa.ArrowException, ValueError, OSError, MemoryError, TypeError) as error:
+            message = self._piece(entry.offset, entry.end)
+            rows = Rows(*Body(message, entry.metadata_length, entry.rows).columns())
+        except (self._pa.ArrowException, ValueError, OSError, MemoryError) as error:
             raise self._unreadable(entry, shown(error, 200)) from None
-        told = hashed(rows.received_ns, rows.connection, rows.kind, rows.offsets, rows.data)
-        if told != entry.told["columns"]:
+        if hashed(*rows.columns) != entry.told["columns"]:
             raise self._unreadable(entry, "its rows are not those that were written")
         return rows
+
+    def check_arrow(self, entry: Entry, rows: Rows) -> None:
+        """TapeError where Arrow does not read the same rows from a batch."""
+        ipc = self._pa.ipc
+        try:
+            message = ipc.read_message(self._pa.py_buffer(self._piece(entry.offset, entry.end)))
+            batch = ipc.read_record_batch(message, columns_of(self._pa))
+            batch.validate(full=True)
+        except (self._pa.ArrowException, ValueError, OSError, MemoryError, TypeError) as error:
+            raise self._unreadable(entry, f"Arrow can't read it: {shown(error, 200)}") from None
+        if not batch.equals(rows.batch):
+            raise self._unreadable(entry, "Arrow reads other rows than were written")
 
     def _unreadable(self, entry: Entry, why: str) -> TapeError:
         return TapeError(

@@ -52,6 +52,21 @@ class Columns(NamedTuple):
         )
 
 
+def record_batch(columns: Columns, schema: Any = None) -> Any:
+    """The rows as Arrow has them, over the same memory; ``schema`` is that of a tape."""
+    pa, n = pyarrow(), len(columns.kind)
+    received, connection, kind, offsets, data = map(pa.py_buffer, columns)
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.Array.from_buffers(pa.int64(), n, [None, received]),
+            pa.Array.from_buffers(pa.uint16(), n, [None, connection]),
+            pa.Array.from_buffers(pa.uint8(), n, [None, kind]),
+            pa.Array.from_buffers(pa.binary(), n, [None, offsets, data]),
+        ],
+        schema=columns_of(pa) if schema is None else schema,
+    )
+
+
 class _Sink:
     """Collects what Arrow writes, until a batch is whole."""
 
@@ -110,24 +125,14 @@ class TapeFile:
 
     def write(self, columns: Columns, frames_before: int, counters: Mapping[str, int]) -> None:
         """Rows, as one batch."""
-        pa, n = self._pa, len(columns.kind)
-        received, connection, kind, offsets, data = map(pa.py_buffer, columns)
-        batch = pa.RecordBatch.from_arrays(
-            [
-                pa.Array.from_buffers(pa.int64(), n, [None, received]),
-                pa.Array.from_buffers(pa.uint16(), n, [None, connection]),
-                pa.Array.from_buffers(pa.uint8(), n, [None, kind]),
-                pa.Array.from_buffers(pa.binary(), n, [None, offsets, data]),
-            ],
-            schema=self._schema,
-        )
+        batch = record_batch(columns, self._schema)
         told, counts = self._told(columns, frames_before, counters)
         texts = {BATCH: as_json(told), STREAMS: as_json(counts)}
         texts[CHECK] = hashed(*texts.values()).encode()
         self._arrow.write_batch(batch, custom_metadata=texts)
         self._put(self._arrows())
         self.batches += 1
-        self.rows += n
+        self.rows += len(columns.kind)
         first, last = told["first_ns"], told["last_ns"]
         self.first_ns = first if self.first_ns is None else min(first, self.first_ns)
         self.last_ns = last if self.last_ns is None else max(last, self.last_ns)

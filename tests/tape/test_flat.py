@@ -53,7 +53,7 @@ def test_the_blocks_of_a_footer_are_where_arrow_reads_them(tmp_path: Path) -> No
         assert found.body_length == block.body_length
 
 
-READERS = (flat.read_message, flat.schema_metadata, flat.read_footer)
+READERS = (flat.read_message, flat.read_layout, flat.schema_metadata, flat.read_footer)
 
 
 @given(st.binary(max_size=400))

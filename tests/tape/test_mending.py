@@ -16,6 +16,7 @@ from taped import START, files, frames_of, give, recorder_at, tape_of, trades
 from binance_sbe import RecordingError, TapeError, sync
 from binance_sbe.commands.tape_info import as_object, lines
 from binance_sbe.tape import Tape
+from binance_sbe.tape.cutting import cut as cut_tape
 from binance_sbe.tape.disk import DISK, Disk
 from binance_sbe.tape.tape_file import TapeFile
 
@@ -129,6 +130,28 @@ def test_the_manifest_says_how_much_the_end_of_a_recording_had(tape: Path) -> No
     for report in (Tape(tape).verify(), Tape.recover(tape)):
         assert (report.frames_good, report.frames_lost) == (36_000 - lost, lost)
     stable(tape, 36_000 - lost, lost)
+
+
+def test_a_manifest_of_a_newer_release_is_not_written_over(
+    tape: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    listed = tape / "manifest.json"
+    newer = json.dumps({"version": 2, "files": {"otherwise": 1}})
+    listed.write_text(newer)
+    cut(files(tape)[-1], 0.5)
+    report = Tape.recover(tape)
+    assert "of version 2, and this release writes 1: it is left as it is" in report.problems[-1]
+    tape_of_more = recorder_at(tape)
+    give(tape_of_more, trades(10, 50_000), START + 60 * 10**9)
+    tape_of_more.close()
+    assert "no manifest: it is of version 2" in caplog.text
+    other = tape.parent / "other"
+    other.mkdir()
+    (other / "manifest.json").write_text(newer)
+    with pytest.raises(RecordingError, match="of version 2"):
+        cut_tape(files(tape)[0], other)
+    assert listed.read_text() == (other / "manifest.json").read_text() == newer
+    assert len(list(Tape(tape).messages())) == report.frames_good + 10
 
 
 def test_a_file_that_is_given_by_itself_is_judged_by_itself(tape: Path) -> None:

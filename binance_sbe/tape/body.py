@@ -1,0 +1,80 @@
+"""The columns of a batch, found in the bytes of its message without an Arrow object for each.
+
+The layout is that of Arrow's "Columnar Format": a body has the buffers of each column, one after
+the other, each at a multiple of eight bytes. A compressed buffer begins with its length as it is
+without compression, eight bytes, or with -1 where it is not compressed after all.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import flat
+from .rows import pyarrow
+
+_COLUMNS = 4
+# The buffers of received_ns, connection, kind and frame: the first of each marks its nulls.
+_RECEIVED, _CONNECTION, _KIND, _OFFSETS, _DATA = 1, 3, 5, 7, 8
+_BUFFERS = 9
+_PADDING = 64  # a buffer may be so much longer than what it has to hold
+_LONGEST = 2**31 - 1  # offsets are int32
+
+
+class Body:
+    """The bytes of a batch's message, ``metadata_length`` and the body behind it."""
+
+    def __init__(self, message: bytes, metadata_length: int, rows: int) -> None:
+        """ValueError where this is no batch of so many rows, without nulls."""
+        self._bytes = memoryview(message)
+        self._at = 8 + metadata_length
+        layout = flat.read_layout(self._bytes[8 : self._at])
+        self._codec = None if layout.codec is None else _codec(layout.codec)
+        self._buffers = layout.buffers
+        if layout.columns != [(rows, 0)] * _COLUMNS or len(layout.buffers) != _BUFFERS:
+            raise ValueError(f"not {rows} rows without nulls, as were written")
+        self._rows = rows
+
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """received_ns, connection, kind, offsets and data.
+
+        ValueError, and what Arrow's codecs raise, where they are not there.
+        """
+        n = self._rows
+        offsets = self._column(_OFFSETS, np.int32, n + 1)
+        return (
+            self._column(_RECEIVED, np.int64, n),
+            self._column(_CONNECTION, np.uint16, n),
+            self._column(_KIND, np.uint8, n),
+            offsets,
+            self._column(_DATA, np.uint8, int(offsets[-1]), _LONGEST),
+        )
+
+    def _column(self, which: int, kind: Any, count: int, most: int | None = None) -> NDArray[Any]:
+        size = count * np.dtype(kind).itemsize
+        if size <= 0:
+            return np.empty(0, kind)
+        buffer = self._buffer(which, size + _PADDING if most is None else most)
+        return np.frombuffer(buffer, kind, count)
+
+    def _buffer(self, which: int, most: int) -> Any:
+        offset, length = self._buffers[which]
+        if offset < 0 or offset % 8 or not 0 <= length <= len(self._bytes) - self._at - offset:
+            raise ValueError(f"a buffer of {length} bytes at {offset} is not in the batch")
+        found = self._bytes[self._at + offset : self._at + offset + length]
+        if self._codec is None or not length:
+            return found
+        size = int.from_bytes(found[:8], "little", signed=True)
+        if size == -1:
+            return found[8:]
+        if not 0 <= size <= most:
+            raise ValueError(f"a buffer of {size} bytes, where at most {most} can be")
+        return self._codec.decompress(found[8:], size)
+
+
+@cache
+def _codec(name: str) -> Any:
+    return pyarrow().Codec(name)
