@@ -95,6 +95,8 @@ def moment(text: str) -> int:
 def tape_streams(text: str) -> list[str]:
     """Streams, and kinds, which stand for those of all symbols."""
     found = [name for name in text.split(",") if name]
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' names no stream: leave it out for all")
     try:
         return [name if name in KINDS else stream_name(name) for name in found]
     except ValueError as error:
@@ -160,7 +162,9 @@ def _some_of(text: str, known: Iterable[str]) -> list[str]:
         if kind not in known:
             meant = did_you_mean(kind, known)
             raise argparse.ArgumentTypeError(f"'{kind}' is none of {', '.join(known)}{meant}")
-    return found or list(known)
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' names none of {', '.join(known)}")
+    return found
 
 
 def time_of_day(text: str) -> time:

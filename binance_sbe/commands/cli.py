@@ -294,8 +294,9 @@ async def _relay(options: argparse.Namespace) -> int:
             return await relaying.live(
                 streams, _title(options), serving, **_feed_options(options), **where
             )
-    if options.symbols or options.simulate or options.url:
-        options.parser.error("--tape takes the place of an exchange: leave SYMBOL and URL out")
+    for name, said in _OF_AN_EXCHANGE.items():
+        if (getattr(options, name) or None) != (options.parser.get_default(name) or None):
+            options.parser.error(f"--tape takes the place of an exchange: leave {said} out")
     return await relaying.tape(
         options.tape,
         speed=None if options.speed == float("inf") else options.speed or 1.0,
@@ -337,6 +338,18 @@ async def _fix(options: argparse.Namespace) -> int:
     return await fix.watch(options, f"Binance FIX SBE, {_title(options)}")
 
 
+# Options of the relay that a tape has no use for.
+_OF_AN_EXCHANGE = {
+    "symbols": "SYMBOL",
+    "streams": "--kinds",
+    "environment": "--environment",
+    "url": "--url",
+    "simulate": "--simulate",
+    "proxy": "--proxy",
+    "lines": "--lines",
+    "renew_at": "--renew-at",
+    "give_up": "--give-up",
+}
 _COMMANDS = {
     "fix": _fix,
     "demo": _demo,

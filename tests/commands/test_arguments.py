@@ -20,7 +20,6 @@ from binance_sbe import live
 from binance_sbe.commands import arguments, cli, options, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.errors import ConnectionRefused, FeedError, MissingKey, Unreachable
-from binance_sbe.venue.streams import KINDS
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch) -> Arrived:
 
 
 GOOD: list[tuple[Any, str, Any]] = [
-    (arguments.kinds, "trade,depth", ["trade", "depth"]), (arguments.kinds, "", list(KINDS)),
+    (arguments.kinds, "trade,depth", ["trade", "depth"]),
     (arguments.positive, "1e-9", 1e-9), (arguments.positive, "5", 5.0),
     (arguments.count, "1", 1), (arguments.count, "99999", 99999),
     (arguments.limit, "5000", 5000), (arguments.limit, "1", 1),
@@ -80,6 +79,10 @@ BAD: list[tuple[Any, str, str]] = [
       for text in ("", "now", "2026-13-01", "9" * 30)),
     *((arguments.moment, text, f"'{text}' is not between 1970 and 2262")
       for text in ("1969-12-31T23:59:59", "0001-01-01", "2262-04-12", "9999-12-31")),
+    *((arguments.tape_streams, text, f"'{text}' names no stream: leave it out for all")
+      for text in ("", ",", ",,")),
+    *((arguments.kinds, text, f"'{text}' names none of trade, bestBidAsk, depth20, depth")
+      for text in ("", ",")),
     (arguments.tape_streams, "trades", "stream 'trades' is not '<symbol>@<kind>', such as "
      "'btcusdt@trade', and none of trade, bestBidAsk, depth20, depth"),
     *((arguments.speed, text, f"'{text}' is not a speed, such as 1, 10 or max")

@@ -69,7 +69,19 @@ def test_a_tape_is_played_to_its_client_and_the_command_ends(tmp_path: Path) -> 
         (["--speed", "2"], 2, "--speed: there is no --tape"),
         (["--wait-for", "2"], 2, "--wait-for: there is no --tape"),
         (["--tape", "x", "btcusdt"], 2, "--tape takes the place of an exchange"),
-        (["--tape", "x", "--url", "ws://h:1"], 2, "--tape takes the place of an exchange"),
+        *(
+            (["--tape", "x", *given.split()], 2, f"an exchange: leave {given.split()[0]} out")
+            for given in (
+                "--url ws://h:1",
+                "--simulate",
+                "--environment testnet",
+                "--proxy none",
+                "--kinds trade",
+                "--lines 2",
+                "--renew-at 04:30",
+                "--give-up 5s",
+            )
+        ),
         (["--tape", "/nowhere/at/all"], 1, "there is no such file or directory"),
         (["btcusdt", "--url", "ws://127.0.0.1:1"], 3, "nothing listens there"),
         (["--speed", "fast"], 2, "'fast' is not a speed"),
