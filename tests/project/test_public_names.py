@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import runpy
 from collections.abc import Iterator
 from enum import Enum
 from importlib import import_module
@@ -13,12 +14,11 @@ from typing import Any
 import pytest
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "public_names.golden"
-MODULES = (
-    "binance_sbe", "binance_sbe.sync", "binance_sbe.rest", "binance_sbe.websocket_api",
-    "binance_sbe.fix", "binance_sbe.metrics", "binance_sbe.lifecycle", "binance_sbe.simulator",
-    "binance_sbe.tape", "binance_sbe.lake", "binance_sbe.ws_api",
-    "sbe_codegen",
-)  # fmt: skip
+# The pages of the reference: modules, and classes that users have objects of without an import.
+REFERENCE = runpy.run_path(str(Path(__file__).parent.parent.parent / "docs" / "reference.py"))
+MODULES: list[str] = [*REFERENCE["MODULES"]]
+TOPICS: list[str] = [each for topics in REFERENCE["TOPICS"].values() for each in topics]
+INSIDE: re.Pattern[str] = REFERENCE["INSIDE"]
 SHOWN = {"__enter__", "__aenter__", "__iter__", "__aiter__", "__getitem__", "__len__", "__call__"}
 
 
@@ -42,10 +42,11 @@ def lines_of(name: str, thing: Any) -> Iterator[str]:
         for member in sorted(dir(thing)):
             if member.startswith("_") and member not in SHOWN:
                 continue
-            if any(
-                member in base.__dict__ for base in (object, Exception, BaseException, tuple, int)
-            ):
+            if INSIDE.fullmatch(f"{thing.__name__}.{member}"):
                 continue
+            home = next((base for base in thing.__mro__ if member in base.__dict__), type)
+            if home.__module__ in ("builtins", "collections.abc"):
+                continue  # as Python has it
             found = inspect.getattr_static(thing, member)
             if isinstance(found, property) or inspect.isdatadescriptor(found):
                 yield f"{name}.{member}"
@@ -57,11 +58,18 @@ def lines_of(name: str, thing: Any) -> Iterator[str]:
         yield f"{name}  {type(thing).__name__}"
 
 
+def found_at(topic: str) -> Any:
+    module, _, name = topic.rpartition(".")
+    return getattr(import_module(module), name)
+
+
 def everything() -> Iterator[str]:
     for module in MODULES:
         found = import_module(module)
         for name in sorted(found.__all__):
             yield from lines_of(f"{module}.{name}", getattr(found, name))
+    for topic in TOPICS:
+        yield from lines_of(topic, found_at(topic))
 
 
 def test_names_and_signatures_are_those_that_users_know(request: pytest.FixtureRequest) -> None:
@@ -79,4 +87,5 @@ def test_every_public_name_says_what_it_is() -> None:
             thing = getattr(found, name)
             if callable(thing) and not (thing.__doc__ or "").strip():
                 silent.append(f"{module}.{name}")
+    silent += [each for each in TOPICS if not (found_at(each).__doc__ or "").strip()]
     assert silent == []
