@@ -71,6 +71,7 @@ def test_a_recording_has_what_was_asked_for(exchange: str, tmp_path: Path) -> No
     assert ledger.startswith("ledger: ")
 
 
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_closes_the_tape(number: signal.Signals, exchange: str, tmp_path: Path) -> None:
     process = subprocess.Popen(

@@ -115,6 +115,7 @@ BOOK = ["book", "btcusdt", "--simulate", "--seconds", "60"]
 MARKER = "MARKERkey0123456789"
 PROC = Path("/proc")
 
+pytestmark = pytest.mark.usefixtures("hangups")
 needs_proc = pytest.mark.skipif(not PROC.is_dir(), reason="processes are looked for in /proc")
 
 
@@ -184,6 +185,14 @@ def test_an_exchange_that_starts_when_its_parent_is_gone_ends() -> None:
     assert b"serving" in out
 
 
+def ended_by(number: signal.Signals, process: subprocess.Popen[str]) -> tuple[str, str]:
+    process.send_signal(number)
+    try:
+        return process.communicate(timeout=20)
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_view_and_an_exchange_end_in_order(number: signal.Signals) -> None:
     command = [*COMMAND, "simulate", "btcusdt", "--port", "0"]
@@ -197,10 +206,8 @@ def test_a_view_and_an_exchange_end_in_order(number: signal.Signals) -> None:
         ) as process:  # fmt: skip
             assert process.stdout is not None
             process.stdout.readline()
-            process.send_signal(number)
-            out, said = process.communicate(timeout=20)
-        exchange.send_signal(number)
-        end, _ = exchange.communicate(timeout=20)
+            out, said = ended_by(number, process)
+        end, _ = ended_by(number, exchange)
     assert (process.returncode, said) == (0, "")
     assert "ledger: " in out
     assert exchange.returncode == 0
