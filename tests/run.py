@@ -24,7 +24,7 @@ def pytest(*arguments: str, capture: bool = False) -> subprocess.CompletedProces
 def left_out() -> list[str]:
     """What the tests marked ``long`` are, with how many there are of each kind."""
     done = pytest("--collect-only", "-q", "-m", "long", "-p", "no:xdist", capture=True)
-    files = Counter(re.findall(r"^tests/(\w+)\.py::", done.stdout, re.MULTILINE))
+    files = Counter(re.findall(r"^tests/(?:\w+/)*(\w+)\.py::", done.stdout, re.MULTILINE))
     return [f"{name} {count}" for name, count in sorted(files.items())]
 
 
