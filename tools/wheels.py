@@ -86,22 +86,36 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def bill_of(wheel: Path) -> dict[str, object]:
-    """CycloneDX 1.5: the wheel, what it needs at run time, and what it was built with."""
+def resolved(python: Path, requirements: list[str]) -> dict[str, str]:
+    """What pip installs for these today, with all that it needs: versions by name."""
+    report = run(
+        python, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed",
+        "--disable-pip-version-check", "--report", "-", *requirements,
+    )  # fmt: skip
+    found = (each["metadata"] for each in json.loads(report)["install"])
+    return {each["name"]: each["version"] for each in found}
+
+
+def bill_of(wheel: Path, python: Path) -> dict[str, object]:
+    """CycloneDX 1.5: the wheel, what it runs with, and what it was built with.
+
+    Versions are those that ``python``, of the wheel's version, gets from the index at that time.
+    """
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
         metadata = HeaderParser().parsestr(archive.read(name).decode())
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     needs = [each for each in metadata.get_all("Requires-Dist", []) if "extra ==" not in each]
+    run_time = resolved(python, needs)
+    only_build = {k: v for k, v in resolved(python, build).items() if k not in run_time}
 
-    def component(requirement: str, scope: str) -> dict[str, object]:
-        package = requirement.partition(">")[0].strip()
+    def component(package: str, version: str, scope: str) -> dict[str, object]:
         return {
             "type": "library",
             "name": package,
+            "version": version,
             "scope": scope,
-            "purl": f"pkg:pypi/{package.lower()}",
-            "properties": [{"name": "requirement", "value": requirement}],
+            "purl": f"pkg:pypi/{package.lower().replace('_', '-')}@{version}",
         }
 
     own, version = metadata["Name"], metadata["Version"]
@@ -119,8 +133,8 @@ def bill_of(wheel: Path) -> dict[str, object]:
             }
         },
         "components": [
-            *(component(each, "required") for each in needs),
-            *(component(each, "excluded") for each in build),  # they are not in the wheel
+            *(component(*each, "required") for each in run_time.items()),
+            *(component(*each, "excluded") for each in only_build.items()),  # not in the wheel
         ],
     }  # fmt: skip
 
@@ -163,7 +177,7 @@ def main() -> None:
             raise SystemExit(f"{audited.name} has {audited.stat().st_size:,} bytes: too many")
         tried(python, audited, place / "empty")
         shutil.copy2(audited, DIST)
-        bill = json.dumps(bill_of(audited), indent=1) + "\n"
+        bill = json.dumps(bill_of(audited, place / "empty" / "bin" / "python"), indent=1) + "\n"
         (DIST / f"{audited.name}.cdx.json").write_text(bill, encoding="utf-8")
         same = ", twice the same bytes" if twice else ""
         print(f"{audited.name}: {audited.stat().st_size:,} bytes{same}", flush=True)
