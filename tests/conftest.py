@@ -30,9 +30,6 @@ from sbe_codegen.conventions import Conventions
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
-if "sanitize" in os.environ.get("SBE_BUILD", ""):
-    os.environ.pop("LD_PRELOAD", None)  # this process has the sanitizers: gcc does without
-
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
 )
@@ -106,6 +103,13 @@ def random_module(request: pytest.FixtureRequest, compiled: Any) -> tuple[Module
     order = "littleEndian" if seed % 2 else "bigEndian"
     text = random_schema(seed, order, 14, has_counts(seed))
     return compiled(f"random_{seed}", text, Conventions(**conventions(seed))), Schema(text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_worker = hasattr(config, "workerinput")  # started by the process that deals the tests out
+    starts_workers = getattr(config.option, "numprocesses", None) and not is_worker
+    if "sanitize" in os.environ.get("SBE_BUILD", "") and not starts_workers:
+        os.environ.pop("LD_PRELOAD", None)  # this process has the sanitizers: gcc does without
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,6 +18,7 @@ for part in binance_sbe sbe_codegen schemas tests; do
         done)
 done
 cp setup.py pyproject.toml README.md LICENSE "$tree"
+tests/translated.sh "$tree" binance_sbe sbe_codegen
 cd "$tree"
 export SBE_BUILD=sanitize
 "$python" setup.py -q build_ext --inplace
@@ -29,7 +30,7 @@ export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=pri
 "$python" -c "import binance_sbe.spot_stream as m; assert 'sanitized' in m.__file__, m.__file__"
 export FUZZ_SECONDS="${FUZZ_SECONDS:-90}"
 # A sanitizer ends the process after its report on stderr, which pytest by default keeps and so loses.
-export PYTEST_ADDOPTS="--capture=sys -p no:cacheprovider -q"
+export PYTEST_ADDOPTS="--capture=sys -p no:cacheprovider -q -n $(nproc) --dist loadfile"
 "$python" -m pytest tests/runtime/decode/test_properties.py tests/runtime/decode/test_memory.py tests/runtime/decode/test_message.py \
     tests/runtime/decode/test_bad_input.py tests/runtime/tables/test_tables.py tests/runtime/decode/test_scaling.py tests/codegen/test_language.py \
     tests/runtime/decode/test_hostile.py tests/slow/test_random_schemas.py tests/venue/test_binance_schemas.py \
