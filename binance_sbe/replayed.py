@@ -8,7 +8,7 @@ from typing import Literal
 from . import live, sync
 from .tape.replaying import AsyncFeed, Playbill, ThreadFeed
 from .tape.selecting import Moment
-from .tape.tape import AnyPath
+from .tape.slices import AnyPath
 
 
 class Replay(AsyncFeed, live.Feed):

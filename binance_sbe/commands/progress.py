@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Gives what is to be called with (done, total), in bytes; None where nobody would see it.
+def bar(title: str, in_bytes: bool = True) -> Iterator[Callable[[int, int], None] | None]:
+    """Gives what is to be called with (done, total); None where nobody would see it.
 
     It is gone in the end. Standard output is left alone.
     """
@@ -24,13 +24,13 @@ def bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
         BarColumn,
         DownloadColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
     )
 
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
+    so_far = DownloadColumn() if in_bytes else TaskProgressColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), so_far, TimeRemainingColumn()
     shown = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
     with shown:
         task = shown.add_task(title, total=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _info(options: argparse.Namespace) -> int:
     with Tape(options.path, on_damage="skip") as tape:
+        with bar("looking") as progress:
+            tape.look_through(progress)
         if options.json:
             say_json([tape_info.as_object(tape)])
         else:
@@ -147,7 +150,8 @@ def _cat(options: argparse.Namespace) -> int:
         options.parser.error("--all is for --json: rows that are no frames have no bytes of SBE")
     with Tape(options.path, on_damage="skip") as tape:
         streams = streams_chosen(tape, options.streams)
-        rows = _as_hex(tape, options, streams) if options.hex else _as_json(tape, options, streams)
+        batches = _batches(tape, options, streams)
+        rows = _as_hex(batches) if options.hex else _as_json(batches, options.all, tape.is_private)
         for line in itertools.islice(rows, options.count):
             say(line)
         for damage in tape.damage:
@@ -155,23 +159,38 @@ def _cat(options: argparse.Namespace) -> int:
         return GENERAL if tape.damage else 0
 
 
-def _as_hex(tape: Tape, options: argparse.Namespace, streams: list[str] | None) -> Iterator[str]:
-    for batch in tape.frames(options.start, options.end, streams):
+def _batches(tape: Tape, options: argparse.Namespace, streams: list[str] | None) -> Iterator[Any]:
+    """Those of `Tape.frames`, with a bar where lines go somewhere else than to the terminal."""
+    found = tape.frames(options.start, options.end, streams)
+    if sys.stdout.isatty() or options.count is not None:
+        yield from found
+        return
+    first, last = tape.start_ns or 0, tape.end_ns or 0
+    first, last = max(options.start or first, first), min(options.end or last, last)
+    with bar("reading", in_bytes=False) as progress:
+        for batch in found:
+            yield batch
+            if progress is not None:
+                progress(batch["received_ns"][-1].as_py() - first, last - first)
+
+
+def _as_hex(batches: Iterator[Any]) -> Iterator[str]:
+    for batch in batches:
         for kind, frame in zip(batch["kind"].to_pylist(), batch["frame"].to_pylist(), strict=True):
             if kind == Kind.FRAME:
                 yield frame.hex()
 
 
-def _as_json(tape: Tape, options: argparse.Namespace, streams: list[str] | None) -> Iterator[str]:
-    for batch in tape.frames(options.start, options.end, streams):
+def _as_json(batches: Iterator[Any], with_others: bool, is_private: bool) -> Iterator[str]:
+    for batch in batches:
         columns = [batch[name].to_pylist() for name in _COLUMNS]
         rows = list(zip(*columns, strict=True))
         frames = [frame for _, _, kind, frame in rows if kind == Kind.FRAME]
-        events = iter(_account_events(frames) if tape.is_private else _stream_events(frames))
+        events = iter(_account_events(frames) if is_private else _stream_events(frames))
         for received_ns, connection, kind, frame in rows:
             if kind == Kind.FRAME:
                 found = next(events)
-            elif options.all:
+            elif with_others:
                 found = _other(kind, frame)
             else:
                 continue

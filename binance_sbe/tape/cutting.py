@@ -21,9 +21,10 @@ from .entries import Entry, Rows
 from .reading import TapeReader
 from .rows import PREFIX, SUFFIX, Kind, as_json, stem_of, tape_hole
 from .selecting import Moment, Selection, StreamMarks, moment_of
+from .slices import AnyPath
 from .state import State
 from .taking import Chunk
-from .tape import AnyPath, Tape, check_streams, nothing_in
+from .tape import Tape, check_streams, nothing_in
 from .tape_file import Columns, TapeFile
 
 _BATCH_ROWS = 2000  # of a batch, at least, but for the last of a file

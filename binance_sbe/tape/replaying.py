@@ -18,8 +18,9 @@ from ..venue.streams import Message, stream_names
 from .playing import Player, most_held_of
 from .pumping import EVER
 from .selecting import Moment, Selection
+from .slices import AnyPath
 from .staging import FEW, MANY, AsyncStage, ThreadStage
-from .tape import AnyPath, Tape
+from .tape import Tape
 
 if TYPE_CHECKING:
     from ..feed.backfill import FilledTrades

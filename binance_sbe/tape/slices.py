@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from .pool import Pool
 from .reading import TapeReader
 from .rows import MOST_STREAMS, SUFFIX, Kind, pyarrow
 from .selecting import Selection, StreamMarks
+
+AnyPath = str | os.PathLike[str]
 
 
 class Slice(NamedTuple):
@@ -195,6 +197,17 @@ def footer_problem(reader: TapeReader) -> str | None:
     except (pa.ArrowException, OSError, ValueError, TypeError, MemoryError) as error:
         return f"its footer is damaged: {shown(error, 200)}"
     return None
+
+
+def paths_of(path: AnyPath | Iterable[AnyPath]) -> list[Path]:
+    """TypeError for what is no path, TapeError for none."""
+    found = [path] if isinstance(path, str | os.PathLike) else list(path)
+    for each in found:
+        if not isinstance(each, str | os.PathLike):
+            raise TypeError(f"a tape is given by its path, not by {type(each).__name__}")
+    if not found:
+        raise TapeError("no path was given")
+    return list(dict.fromkeys(Path(each) for each in found))
 
 
 def opened(paths: list[Path], pool: Pool) -> list[TapeReader]:

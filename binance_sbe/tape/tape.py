@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -28,9 +26,8 @@ from .proving import Report, recovered, verified
 from .reading import TapeReader
 from .rows import PRIVATE, Kind, pyarrow
 from .selecting import Moment, Selection, said
-from .slices import Recording, Slice, grouped, merged, names_are_known, opened
+from .slices import AnyPath, Recording, Slice, grouped, merged, names_are_known, opened, paths_of
 
-AnyPath = str | os.PathLike[str]
 _ROOM = 65_536  # rows to make room for at first
 
 
@@ -162,6 +159,18 @@ class Tape:
                     f"{reader.path}: this tape has private data, the events of an account, and no "
                     "market data: Tape.messages reads it"
                 )
+
+    def look_through(self, progress: Callable[[int, int], object] | None = None) -> None:
+        """Finds the batches of all files, which else is done when they are first asked for.
+
+        ``progress(done, total)`` is called with bytes.
+        """
+        done, total = 0, sum(reader.size for reader in self._readers)
+        for reader in self._readers:
+            _ = reader.parts
+            done += reader.size
+            if progress is not None:
+                progress(done, total)
 
     # reading
 
@@ -380,17 +389,6 @@ def nothing_in(tape: Tape) -> TapeError:
         f"{tape.paths[0]}: no frame of it is in that range of time: it has "
         f"{said(tape.start_ns)} to {said(tape.end_ns)}"
     )
-
-
-def paths_of(path: AnyPath | Iterable[AnyPath]) -> list[Path]:
-    """TypeError for what is no path, TapeError for none."""
-    found = [path] if isinstance(path, str | os.PathLike) else list(path)
-    for each in found:
-        if not isinstance(each, str | os.PathLike):
-            raise TypeError(f"a tape is given by its path, not by {type(each).__name__}")
-    if not found:
-        raise TapeError("no path was given")
-    return list(dict.fromkeys(Path(each) for each in found))
 
 
 def _taken(collector: Any, connections: list[Any]) -> Batch:

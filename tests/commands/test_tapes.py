@@ -234,16 +234,40 @@ def test_a_signal_ends_what_runs_and_never_as_if_it_were_done(
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_long_work_on_a_terminal_has_a_bar_and_a_clean_output(tape: Path, tmp_path: Path) -> None:
-    pytest.importorskip("rich")
+def on_a_terminal(arguments: list[str], with_stdout: bool = False) -> tuple[str, str]:
+    """What a command writes to standard output, and what a terminal shows as standard error."""
     master, slave = pty.openpty()
     done = subprocess.run(
-        [sys.executable, "-m", "binance_sbe", "tape", "verify", str(tape)],
-        stdout=subprocess.PIPE, stderr=slave, text=True, timeout=60, check=True,
-        env=os.environ | {"TERM": "xterm-256color"},
+        [sys.executable, "-m", "binance_sbe", "tape", *arguments],
+        stdout=slave if with_stdout else subprocess.PIPE, stderr=slave, text=True, timeout=60,
+        check=True, env=os.environ | {"TERM": "xterm-256color"},
     )  # fmt: skip
     os.close(slave)
     shown = os.read(master, 65536).decode()
     os.close(master)
-    assert done.stdout == "whole: 4 frames are good, 0 lost\n"
-    assert "reading" in shown
+    return done.stdout, shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bar", "out"),
+    [
+        (["verify"], "reading", "whole: 4 frames are good, 0 lost\n"),
+        (["info"], "looking", "4 frames"),
+        (["cat", "--hex"], "reading", ""),
+    ],
+)
+def test_long_work_on_a_terminal_has_a_bar_and_a_clean_output(
+    tape: Path, arguments: list[str], bar: str, out: str
+) -> None:
+    pytest.importorskip("rich")
+    said, shown = on_a_terminal([*arguments, str(tape)])
+    assert out in said
+    assert "\x1b" not in said
+    assert bar in shown
+    if arguments[0] == "cat":
+        assert len([bytes.fromhex(line) for line in said.splitlines()]) == 4
+
+
+def test_lines_on_a_terminal_have_no_bar_between_them(tape: Path) -> None:
+    _, shown = on_a_terminal(["cat", "--hex", str(tape)], with_stdout=True)
+    assert len([bytes.fromhex(line) for line in shown.splitlines()]) == 4
