@@ -1,6 +1,7 @@
 """What a tape costs: in the thread that receives, in that of the writer, on the disk, in reading.
 
     .venv/bin/python benchmarks/tape_cost.py [FRAMES]        (600,000 bestBidAsk of 400 symbols)
+    .venv/bin/python benchmarks/tape_cost.py --seconds 60    300,000 frames a second for so long
 
 Receiving is the reader of a WebSocket that is given frames in blocks of 64 KiB, and a handler in C
 that takes them, with a recorder and without, in turns. What was recorded is proved to be what was
@@ -51,6 +52,7 @@ from binance_sbe.tape import Recorder, Recording, Tape  # noqa: E402
 ROUNDS = 9
 BLOCK = 64 * 1024
 TOGETHER = 65_536
+RATE = 300_000  # frames a second
 
 
 class Nowhere:
@@ -66,8 +68,8 @@ def blocks(frames: list[bytes]) -> list[bytes]:
     return [stream[i : i + BLOCK] for i in range(0, len(stream), BLOCK)]
 
 
-def received(pieces: list[bytes], count: int, recorder: Recorder | None) -> float:
-    """Seconds of this thread's CPU for all of them."""
+def fed(recorder: Recorder | None, count: int) -> tuple[FrameReader, Noting]:
+    """What is given the blocks, and counts frames."""
     ledger = Ledger()
     chosen = policies("block")
     backlog = Backlog(Stats(), ledger, FrameQueue(65_536, chosen, ledger), True, bool)
@@ -76,7 +78,12 @@ def received(pieces: list[bytes], count: int, recorder: Recorder | None) -> floa
         backlog.tap = recorder.tap
     handler = Noting(count, False)
     backlog.call(Calls(handler, False, None))
-    reader = FrameReader(backlog, Source(1, "connection 1"), None, Nowhere())
+    return FrameReader(backlog, Source(1, "connection 1"), None, Nowhere()), handler
+
+
+def received(pieces: list[bytes], count: int, recorder: Recorder | None) -> float:
+    """Seconds of this thread's CPU for all of them."""
+    reader, handler = fed(recorder, count)
     started = time.thread_time()
     for piece in pieces:
         reader.feed(piece)
@@ -107,6 +114,34 @@ def recording(
     return path, recorder, took, time.process_time() - before - took
 
 
+def paced(pieces: list[bytes], count: int, seconds: float) -> None:
+    """Blocks as they come at 300,000 frames a second: what waits for the disk, and how long."""
+    path = directory()
+    recorder = Recorder(Recording(path / "tape"))  # as it is by default
+    reader, _ = fed(recorder, 2**62)
+    each = count / len(pieces)
+    before, own = time.process_time(), time.thread_time()
+    begun = time.monotonic()
+    lags, done = [], 0
+    while (at := time.monotonic() - begun) < seconds:
+        while done * each < at * RATE:
+            reader.feed(pieces[done % len(pieces)])
+            done += 1
+        lags.append(recorder.lag_ns / 1e6)
+        time.sleep(0.002)
+    took = time.monotonic() - begun
+    own, all_of_it = time.thread_time() - own, time.process_time() - before
+    recorder.close()
+    lost, frames = recorder.lost_frames, recorder.frames
+    shutil.rmtree(path)
+    lags.sort()
+    print(f"{frames:,} frames in {took:.1f} s, {lost} lost; batches are written every 100 ms or "
+          f"2,000 frames")  # fmt: skip
+    print(f"lag: median {lags[len(lags) // 2]:.1f} ms, 99 % {lags[len(lags) * 99 // 100]:.1f} ms, "
+          f"most {lags[-1]:.1f} ms")  # fmt: skip
+    print(f"receiving {own / took:.1%} of a core, the writer {(all_of_it - own) / took:.1%}")
+
+
 def timed(function: Callable[[], int], count: int) -> float:
     """ns of CPU a frame: all of it is in this thread."""
     started = time.thread_time()
@@ -117,12 +152,17 @@ def timed(function: Callable[[], int], count: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("frames", type=int, nargs="?", default=600_000)
-    count = parser.parse_args().frames
+    parser.add_argument("--seconds", type=float, help="at 300,000 frames a second, and no more")
+    options = parser.parse_args()
+    count = options.frames
     frames = data.best_bid_ask_frames(count, symbols=400)
     pieces = blocks(frames)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
           f"pyarrow {pa.__version__}, {count:,} frames of {len(frames[0])} bytes\n")  # fmt: skip
 
+    if options.seconds:
+        paced(pieces, count, options.seconds)
+        return
     path, recorder, *_ = recording(pieces, count)
     tape = Tape(path / "tape")
     pairs = (zip(b[3].to_pylist(), b[2].to_pylist(), strict=True) for b in tape.frames())
