@@ -16,6 +16,7 @@ from .framing.packets import Loss, PacketLayout
 from .tables.inputs import as_run, checked_offsets
 from .tables.numbered import Numbered, numbered, renumbered
 from .tables.results import Batch
+from .tables.symbols import Symbols, checked
 
 Choose = Callable[[Any, int], ModuleType | None]
 Versioned = tuple[ModuleType, range]
@@ -135,14 +136,20 @@ class Dispatcher:
         return self.module_of(frame, offset).decode(frame, offset)
 
     def decode_many(
-        self, frames: Any, on_error: Literal["raise", "collect"] = "raise"
+        self,
+        frames: Any,
+        on_error: Literal["raise", "collect"] = "raise",
+        *,
+        symbols: Symbols | None = None,
     ) -> DispatchedBatch:
         """The frames, in all forms that `decode_many` of a module takes, but one: a buffer without
         offsets says nothing of where the next message begins.
 
         With ``on_error="raise"`` the first bad frame in the order of the modules raises, and before
-        it the first that is for none.
+        it the first that is for none. ``symbols`` has the dictionaries of texts of all modules, as
+        for `decode_many` of one: without it each table has codes of its own.
         """
+        checked(symbols)
         if not isinstance(on_error, str) or on_error not in ("raise", "collect"):
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
         given = numbered(frames, self.layout or self._layout(), self._end, on_error)
@@ -161,7 +168,7 @@ class Dispatcher:
                     raise
                 unknown.append(error)
         batches = {
-            module: module.decode_many(_some(given, found), on_error)
+            module: module.decode_many(_some(given, found), on_error, symbols=symbols)
             for module, found in indices.items()
             if found
         }

@@ -19,6 +19,7 @@ from sbe_codegen.runtime.errors import (
     UnknownTemplate,
 )
 from sbe_codegen.runtime.framing import CME_MDP3, PacketError, Packets
+from sbe_codegen.runtime.tables.symbols import Symbols
 
 Made = dict[str, Any]
 
@@ -26,12 +27,16 @@ Made = dict[str, Any]
 @pytest.fixture(scope="module")
 def made(compiled: Callable[[str, str], ModuleType]) -> Made:
     message = f'<message name="M" id="1">{plain("a", 1)}</message>'
+    symbol = '<data name="symbol" id="2" type="text"/>'
+    named = f'<message name="T" id="5">{plain("x", 1)}{symbol}</message>'
     wide = f'<message name="M" id="1">{plain("a", 1)}{plain("b", 2, "uint16")}</message>'
     other = f'<message name="T" id="5">{plain("x", 1)}</message>'
     return {
         "one": compiled("wire_one", schema(message, root='id="1" version="1"')),
         "newer": compiled("wire_newer", schema(wide, root='id="1" version="3"')),
         "two": compiled("wire_two", schema(other, root='id="2" version="1"')),
+        "named": compiled("wire_named", schema(named, root='id="3" version="0"')),
+        "called": compiled("wire_called", schema(named, root='id="4" version="0"')),
         "big": compiled("wire_big", schema(other, root='id="9" byteOrder="bigEndian"')),
     }
 
@@ -118,6 +123,28 @@ def test_packets_of_several_schemas(made: Made) -> None:
         wire.decode_many(packets)
     end_to_end = Dispatcher([made["one"], made["two"]]).decode_many(Packets([b"".join(messages)]))
     assert end_to_end.frame_count == 2
+
+
+def test_texts_of_all_modules_share_their_codes(made: Made) -> None:
+    def named(module: str, text: str) -> bytes:
+        return bytes(made[module].T.encode(x=1, symbol=text))
+
+    wire = Dispatcher([made["named"], made["called"]])
+    symbols = Symbols()
+    first = wire.decode_many([named("named", "A"), named("called", "B")], symbols=symbols)
+    second = wire.decode_many([named("called", "A"), named("named", "C")], symbols=symbols)
+    found = [
+        batch[made[module]][made[module].T].records["symbol"].tolist()
+        for batch in (first, second)
+        for module in ("named", "called")
+    ]
+    assert found == [[0], [1], [2], [0]]
+    assert symbols.texts("symbol") == ["A", "B", "C"]
+    assert second[made["named"]][made["named"].T].symbols == ["A", "B", "C"]
+    alone = wire.decode_many([named("called", "A"), named("named", "C")])
+    assert alone[made["named"]][made["named"].T].records["symbol"].tolist() == [0]
+    with pytest.raises(TypeError, match="symbols is a Symbols or None"):
+        wire.decode_many([], symbols={})  # type: ignore[arg-type]
 
 
 def test_what_can_not_be_told_apart_is_refused(made: Made) -> None:
