@@ -112,5 +112,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop("LD_PRELOAD", None)  # this process has the sanitizers: gcc does without
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests are first, so that no worker begins with one when others are done."""
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")

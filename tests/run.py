@@ -33,7 +33,9 @@ def main() -> int:
     is_all = "--all" in given
     arguments = [each for each in given if each != "--all"]
     chosen = [] if is_all else ["-m", "not long"]
-    spread = ["-n", str(WORKERS), "--dist", "loadfile"] if not arguments else []
+    # in the order of conftest.py: a file that takes minutes is not begun last
+    spread = ["-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
+    spread = spread if not arguments else []
     code = pytest(*spread, *chosen, *arguments).returncode
     if not is_all:
         print(f"make test-all has more: {', '.join(left_out())}", flush=True)
