@@ -7,7 +7,6 @@ without compression, eight bytes, or with -1 where it is not compressed after al
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ _RECEIVED, _CONNECTION, _KIND, _OFFSETS, _DATA = 1, 3, 5, 7, 8
 _BUFFERS = 9
 _PADDING = 64  # a buffer may be so much longer than what it has to hold
 _LONGEST = 2**31 - 1  # offsets are int32
+_CODECS: dict[str, Any] = {}
 
 
 class Body:
@@ -75,6 +75,7 @@ class Body:
         return self._codec.decompress(found[8:], size)
 
 
-@cache
 def _codec(name: str) -> Any:
-    return pyarrow().Codec(name)
+    if name not in _CODECS:
+        _CODECS[name] = pyarrow().Codec(name)
+    return _CODECS[name]

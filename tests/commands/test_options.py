@@ -157,7 +157,6 @@ def test_a_demo_is_of_the_market_that_is_asked_for(arrived: Arrived) -> None:
         (["btcusdt", "--streams", "depth,trade"], ["btcusdt@depth", "btcusdt@trade"]),
         (["btcusdt", "--streams", "depth", "--streams", "trade,depth"],
          ["btcusdt@depth", "btcusdt@trade"]),
-        (["btcusdt", "--streams", ","], [f"btcusdt@{kind}" for kind in KINDS]),
         (["BTCUSDT", "ethusdt", "--streams", "trade"], ["btcusdt@trade", "ethusdt@trade"]),
     ],
 )  # fmt: skip
@@ -472,7 +471,6 @@ def test_a_view_gives_its_connections_all_it_is_told(
 def test_edges_of_what_may_be_given() -> None:
     assert parsed(["watch", "--metrics-port", "65535"]).metrics_port == 65535
     assert parsed(["book", "--limit", "5000", "--levels", "1"]).limit == 5000
-    assert parsed(["watch", "--streams", ","]).streams == list(watch.KINDS)
     assert parsed(["inspect", "-", "--schema", "fix_sbe"]).schema == "fix_sbe"
     assert parsed(["inspect", "x"]).schema is None
 

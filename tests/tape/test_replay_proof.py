@@ -75,7 +75,7 @@ def test_messages_and_ledger_come_again(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(3, 9))
+@pytest.mark.parametrize("seed", range(3, 6))
 def test_messages_and_ledger_of_longer_runs_come_again(tmp_path: Path, seed: int) -> None:
     check_messages(tmp_path / "tape", seed, 15.0)
 
@@ -87,7 +87,7 @@ def test_books_come_again_at_every_update_id(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(3, 9))
+@pytest.mark.parametrize("seed", range(3, 6))
 def test_books_of_longer_runs_come_again(tmp_path: Path, seed: int) -> None:
     check_books(tmp_path / "tape", seed, 15.0)
 

@@ -55,7 +55,7 @@ def module(compiled: Any) -> ModuleType:
 
 @pytest.fixture(autouse=True)
 def few_objects() -> Iterator[None]:
-    """What is there before is not looked through again and again."""
+    """What is there before, the compiler's objects too, is not looked through again and again."""
     gc.collect()
     gc.freeze()
     yield

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 import vectors
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -186,7 +185,6 @@ def asked(batch: Any) -> list[Any]:
     return found
 
 
-@pytest.mark.timeout(1500)  # it collects garbage each time, of all that others have left
 def test_a_finalizer_amid_a_question_may_ask_the_same() -> None:
     """The cycle collector runs wherever an object is made."""
     before = gc.get_threshold()
