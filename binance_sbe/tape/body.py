@@ -21,6 +21,7 @@ _RECEIVED, _CONNECTION, _KIND, _OFFSETS, _DATA = 1, 3, 5, 7, 8
 _BUFFERS = 9
 _PADDING = 64  # a buffer may be so much longer than what it has to hold
 _LONGEST = 2**31 - 1  # offsets are int32
+_INT64, _INT32, _UINT16, _UINT8 = map(np.dtype, ("<i8", "<i4", "<u2", "u1"))
 _CODECS: dict[str, Any] = {}
 
 
@@ -29,9 +30,9 @@ class Body:
 
     def __init__(self, message: bytes, metadata_length: int, rows: int) -> None:
         """ValueError where this is no batch of so many rows, without nulls."""
-        self._bytes = memoryview(message)
+        self._bytes = message
         self._at = 8 + metadata_length
-        layout = flat.read_layout(self._bytes[8 : self._at])
+        layout = flat.read_layout(message[8 : self._at])
         self._codec = None if layout.codec is None else _codec(layout.codec)
         self._buffers = layout.buffers
         if layout.columns != [(rows, 0)] * _COLUMNS or len(layout.buffers) != _BUFFERS:
@@ -44,35 +45,34 @@ class Body:
         ValueError, and what Arrow's codecs raise, where they are not there.
         """
         n = self._rows
-        offsets = self._column(_OFFSETS, np.int32, n + 1)
+        offsets = self._column(_OFFSETS, _INT32, n + 1)
         return (
-            self._column(_RECEIVED, np.int64, n),
-            self._column(_CONNECTION, np.uint16, n),
-            self._column(_KIND, np.uint8, n),
+            self._column(_RECEIVED, _INT64, n),
+            self._column(_CONNECTION, _UINT16, n),
+            self._column(_KIND, _UINT8, n),
             offsets,
-            self._column(_DATA, np.uint8, int(offsets[-1]), _LONGEST),
+            self._column(_DATA, _UINT8, int(offsets[-1]), _LONGEST),
         )
 
     def _column(self, which: int, kind: Any, count: int, most: int | None = None) -> NDArray[Any]:
-        size = count * np.dtype(kind).itemsize
-        if size <= 0:
+        if count <= 0:
             return np.empty(0, kind)
-        buffer = self._buffer(which, size + _PADDING if most is None else most)
-        return np.frombuffer(buffer, kind, count)
-
-    def _buffer(self, which: int, most: int) -> Any:
         offset, length = self._buffers[which]
-        if offset < 0 or offset % 8 or not 0 <= length <= len(self._bytes) - self._at - offset:
+        at = self._at + offset
+        if offset < 0 or offset % 8 or not 0 <= length <= len(self._bytes) - at:
             raise ValueError(f"a buffer of {length} bytes at {offset} is not in the batch")
-        found = self._bytes[self._at + offset : self._at + offset + length]
-        if self._codec is None or not length:
-            return found
-        size = int.from_bytes(found[:8], "little", signed=True)
-        if size == -1:
-            return found[8:]
-        if not 0 <= size <= most:
-            raise ValueError(f"a buffer of {size} bytes, where at most {most} can be")
-        return self._codec.decompress(found[8:], size)
+        if self._codec is not None and length:
+            size = int.from_bytes(self._bytes[at : at + 8], "little", signed=True)
+            if size != -1:
+                most = count * kind.itemsize + _PADDING if most is None else most
+                if not 0 <= size <= most:
+                    raise ValueError(f"a buffer of {size} bytes, where at most {most} can be")
+                packed = memoryview(self._bytes)[at + 8 : at + length]
+                return np.frombuffer(self._codec.decompress(packed, size), kind, count)
+            at, length = at + 8, length - 8
+        if count * kind.itemsize > length:
+            raise ValueError(f"{count} values of {kind} are not within {length} bytes")
+        return np.frombuffer(self._bytes, kind, count, at)
 
 
 def _codec(name: str) -> Any:

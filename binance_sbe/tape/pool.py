@@ -13,20 +13,33 @@ class _Held:
 
     def __init__(self, path: Path) -> None:
         self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        found = os.fstat(self.fd)
+        self.identity = found.st_dev, found.st_ino
         self._lock = threading.Lock()
 
     def __del__(self) -> None:
         if hasattr(self, "fd"):
             os.close(self.fd)
 
+    @property
+    def size(self) -> int:
+        return os.fstat(self.fd).st_size
+
     def read(self, at: int, size: int) -> bytes:
+        """So many bytes, or those that there are."""
         parts = []
+        while size > 0 and (part := self._part(at, min(size, 1 << 30))):
+            parts.append(part)
+            at += len(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _part(self, at: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self.fd, size, at)
         with self._lock:
             os.lseek(self.fd, at, os.SEEK_SET)
-            while size > 0 and (part := os.read(self.fd, min(size, 1 << 30))):
-                parts.append(part)
-                size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            return os.read(self.fd, size)
 
 
 class Pool:

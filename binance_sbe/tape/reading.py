@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from functools import cached_property
@@ -56,10 +55,10 @@ class TapeReader:
         self.is_alone = False  # given by its own path: nothing is known of what is beside it
         self._pa = pyarrow()
         self._pool = pool or Pool()
-        self._is_file: os.stat_result | None = None
+        self._identity: tuple[int, int] | None = None  # of the file, whatever has its name
         self.size = 0
         try:
-            self.size = os.fstat(self._pool.held(path).fd).st_size
+            self.size = self._pool.held(path).size
         except OSError as error:
             raise TapeError(f"{path}: {error.strerror or error}") from None
         self._check_format()
@@ -79,10 +78,9 @@ class TapeReader:
             return b""
         try:
             held = self._pool.held(self.path)
-            found = os.fstat(held.fd)
-            if self._is_file is None:
-                self._is_file = found
-            elif not os.path.samestat(found, self._is_file):
+            if self._identity is None:
+                self._identity = held.identity
+            elif held.identity != self._identity:
                 raise TapeError(f"{self.path}: another file has its name since it was opened")
             return held.read(at, end - at)
         except OSError as error:
