@@ -51,9 +51,10 @@ frames of one's own:
   binance-sbe inspect frame.hex            byte by byte; - for stdin
 
 exit codes: 0 done (Ctrl-C and SIGTERM included), 1 the feed or the exchange
-failed (of record: or the disk; of tape: it is not whole), 2 wrong arguments or
-no key, 3 no route to the exchange, 4 the exchange refuses the key or the
-address; of doctor: 5 the clock is off, 6 the schema is outdated.
+failed (of record: or the disk; of tape: it is not whole, or the work was
+interrupted), 2 wrong arguments or no key, 3 no route to the exchange, 4 the
+exchange refuses the key or the address; of doctor: 5 the clock is off, 6 the
+schema is outdated.
 `binance-sbe COMMAND --help` has the options of each command.
 """
 
@@ -83,11 +84,17 @@ OF_COMMANDS: Mapping[str, tuple[Sequence[str], str]] = {
         f"{_OF_FEEDS}; 1 also where the disk could not take all of it",
     ),
     "tape info": (("tape info tape", "tape info tape --json"), _OF_TAPES),
-    "tape verify": (("tape verify tape",), "0 the tape is whole, 1 it is not, 2 wrong arguments"),
-    "tape recover": (("tape recover tape",), "0 done, 1 it can't be done, 2 wrong arguments"),
+    "tape verify": (
+        ("tape verify tape",),
+        "0 the tape is whole, 1 it is not, or not all of it was read, 2 wrong arguments",
+    ),
+    "tape recover": (
+        ("tape recover tape",), "0 done, 1 it can't be done, or was interrupted, 2 wrong arguments",
+    ),
     "tape cut": (
         ("tape cut tape --out less --streams trade --start 2026-11-27T09:30",),
-        "0 done, 1 nothing would be in it, or it can't be written, 2 wrong arguments",
+        "0 done, 1 nothing would be in it, it can't be written, or was interrupted, "
+        "2 wrong arguments",
     ),
     "tape cat": (("tape cat tape --count 10", "tape cat tape --hex"), _OF_TAPES),
     "replay": (("replay tape --speed 10", "replay tape --speed max --json"), _OF_TAPES),
