@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,8 @@ from .framing import sofh
 from .framing.sofh import SOFH_LENGTH, FramingError
 from .tables.columns import time_unit
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SHOWN = 12  # bytes of one element that are printed
 
 
@@ -252,18 +254,34 @@ class _Walk:
         name = f"{path}{facts['schema_name']}"
         if facts["kind"] == "composite":
             end = offset
+            mantissa, inner = self.decimal(facts, offset)
             for member in facts["elements"]:
                 if "constant" in member.facts:
                     continue
+                told = member.facts
+                if told["name"] == mantissa:
+                    told = told | {"exponent": {"field": "", "levels": 0}}
                 begin = offset + member.facts["offset"]
                 if begin > end:
                     yield Row(end, begin, f"{name}.(padding)", "")
                 end = begin + _size(member.facts)
-                yield from self.field(member.facts, offset, f"{name}.", {}, ())
+                yield from self.field(told, offset, f"{name}.", {}, (inner,))
             return
         value = self.value(facts, self.content[offset : offset + size])
         values[facts["name"]] = value
         yield Row(offset, offset + size, name, _text(facts, value, scopes))
+
+    def decimal(self, facts: Mapping[str, Any], at: int) -> tuple[str | None, dict[str, int]]:
+        """The mantissa of a composite that is a decimal, and its exponent, by no name."""
+        if "decimal" not in facts:
+            return None, {}
+        mantissa, exponent = facts["decimal"]
+        (told,) = (each.facts for each in facts["elements"] if each.facts["name"] == exponent)
+        if "constant" in told:
+            return mantissa, {"": told["constant"]}
+        begin = at + told["offset"]
+        power = self.value(told, self.content[begin : begin + _size(told)])
+        return mantissa, {} if power == told.get("null") else {"": power}
 
     def value(self, facts: Mapping[str, Any], data: bytes) -> Any:
         kind = facts["kind"]
@@ -284,7 +302,7 @@ def _size(facts: Mapping[str, Any]) -> int:
 
 def date(value: int, unit: str) -> str:
     """A time since 1970 as a date, with all digits of its unit."""
-    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    per_second = _PER_SECOND[unit]
     seconds, rest = divmod(value, per_second)
     try:
         date = datetime.fromtimestamp(seconds, UTC)
@@ -292,6 +310,27 @@ def date(value: int, unit: str) -> str:
         return "no date that there is"
     places = len(str(per_second)) - 1
     return f"{date:%Y-%m-%d %H:%M:%S}{f'.{rest:0{places}d}' if places else ''} UTC"
+
+
+def _day(value: int, unit: str) -> str:
+    """Days since 1970 as a date."""
+    try:
+        return f"{_EPOCH + timedelta(days=value):%Y-%m-%d}"
+    except OverflowError:
+        return "no date that there is"
+
+
+def _time_of_day(value: int, unit: str) -> str:
+    per_second = _PER_SECOND[unit]
+    seconds, rest = divmod(value, per_second)
+    if not 0 <= seconds < 86_400:
+        return "no time of a day"
+    places = len(str(per_second)) - 1
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{clock}{f'.{rest:0{places}d}' if places else ''}"
+
+
+_TIMES = {"date": _day, "time": _time_of_day}
 
 
 def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any], ...]) -> str:
@@ -311,8 +350,12 @@ def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any],
     unit = time_unit(facts)
     if unit is not None:
         return f"{value} ({date(value, unit)})"
+    time = facts.get("time", {"kind": None})
+    if time["kind"] in _TIMES and isinstance(value, int):
+        return f"{value} ({_TIMES[time['kind']](value, time['unit'])})"
     if "exponent" in facts:
         exponent = scopes[facts["exponent"]["levels"]].get(facts["exponent"]["field"])
         if exponent is not None and abs(exponent) < 128:
-            return f"{value} ({Decimal(value).scaleb(exponent):f})"
+            power = -exponent if facts["exponent"].get("negated") else exponent
+            return f"{value} ({Decimal(value).scaleb(power):f})"
     return str(value)

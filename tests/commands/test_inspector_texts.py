@@ -95,7 +95,7 @@ WHOLE = """\
     24  ff ff                                       maybe                               65535 (null)
     26  3f 00 00 00                                 ratio                               0.5
     30  51                                          letter                              'Q'
-    31  00 00 00 00 00 00 30 39                     price.mantissa                      12345
+    31  00 00 00 00 00 00 30 39                     price.mantissa                      12345 (123.45)
     39  fe                                          price.exponent                      -2
     40  01                                          release.major                       1
     41  00                                          release.(padding)

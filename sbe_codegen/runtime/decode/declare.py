@@ -96,6 +96,8 @@ class Fields:
         elif spec["kind"] == "composite":
             facts["elements"] = self.types[spec["named"]].kind._ELEMENTS
             facts["size"] = self.types[spec["named"]].size
+            if self.types[spec["named"]].decimal is not None:
+                facts["decimal"] = self.types[spec["named"]].decimal
         return made.with_facts(facts)
 
     def decimal(self, spec: Spec, taken: Container[str]) -> dict[str, Any]:
