@@ -35,7 +35,7 @@ class Body:
         layout = flat.read_layout(message[8 : self._at])
         self._codec = None if layout.codec is None else _codec(layout.codec)
         self._buffers = layout.buffers
-        if layout.columns != [(rows, 0)] * _COLUMNS or len(layout.buffers) != _BUFFERS:
+        if layout.columns != [(rows, 0)] * _COLUMNS or len(layout.buffers) != _BUFFERS or rows < 1:
             raise ValueError(f"not {rows} rows without nulls, as were written")
         self._rows = rows
 

@@ -350,7 +350,7 @@ class TapeReader:
         try:
             message = self._piece(entry.offset, entry.end)
             rows = Rows(*Body(message, entry.metadata_length, entry.rows).columns())
-        except (self._pa.ArrowException, ValueError, OSError, MemoryError) as error:
+        except (self._pa.ArrowException, ValueError, OSError, MemoryError, TypeError) as error:
             raise self._unreadable(entry, shown(error, 200)) from None
         if hashed(*rows.columns) != entry.told["columns"]:
             raise self._unreadable(entry, "its rows are not those that were written")

@@ -96,6 +96,17 @@ def test_other_rows_than_were_written_are_refused(count: int) -> None:
         Body(message, length, count)
 
 
+def test_a_batch_of_no_rows_is_refused() -> None:
+    """None is ever written, and a count below zero is none at all."""
+    message, length = message_of(batch_of([(1, 2, 3, b"x")]).slice(0, 0), {})
+    with pytest.raises(ValueError, match="not 0 rows"):
+        Body(message, length, 0)
+    one, length = message_of(batch_of([(1, 2, 3, b"x")]), {})
+    fewer = one[: 8 + length].replace((1).to_bytes(8, "little"), (2**64 - 1).to_bytes(8, "little"))
+    with pytest.raises(ValueError, match="rows without nulls"):
+        Body(fewer + one[8 + length :], length, -1)
+
+
 def test_nulls_are_refused() -> None:
     schema = pa.schema([field.with_nullable(True) for field in columns_of(pa)])
     batch = pa.record_batch(
