@@ -40,27 +40,27 @@ def read(directory: Path) -> dict[str, dict[str, Any]]:
 
     An entry that does not say what it should is left out, whatever it says.
     """
-    try:
-        found = _there(directory)
-        if found["version"] != _VERSION:
-            return {}
-        return {entry["name"]: entry for entry in found["files"] if _is_entry(entry)}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}
+    return _understood(directory)[1]
 
 
-def _there(directory: Path) -> Any:
-    return json.loads((directory / NAME).read_bytes())
-
-
-def _check_is_ours(directory: Path) -> None:
-    """OSError where a newer release has written the list: it may say more than is known here."""
-    version = 0
+def _understood(directory: Path) -> tuple[Any, dict[str, dict[str, Any]]]:
+    """The version of the manifest, None where there is none, and the entries of one of ours."""
+    version = None
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        version = _there(directory)["version"]
+        found = json.loads((directory / NAME).read_bytes())
+        version = found["version"]
+        if version == _VERSION:
+            return version, {each["name"]: each for each in found["files"] if _is_entry(each)}
+    return version, {}
+
+
+def _to_renew(directory: Path) -> dict[str, dict[str, Any]]:
+    """As `read`; OSError where a newer release has written it: it may say more than is known."""
+    version, entries = _understood(directory)
     if type(version) is int and version > _VERSION:
         why = f"it is of version {version}, and this release writes {_VERSION}: it is left as it is"
         raise OSError(errno.EEXIST, why, str(directory / NAME))
+    return entries
 
 
 def _is_entry(entry: Any) -> bool:
@@ -94,13 +94,13 @@ def renew(directory: Path, disk: Disk = DISK) -> None:
     with disk.lock(directory):
         entries = {
             name: entry
-            for name, entry in read(directory).items()
+            for name, entry in _to_renew(directory).items()
             if not (directory / f"{name}.damaged").exists()
         }
         for path in sorted(directory.glob(f"*{SUFFIX}")):
             with contextlib.suppress(TapeError):
                 entries[path.name] = _looked_up(TapeReader(path))
-        write(directory, entries, disk)
+        _write(directory, entries, disk)
 
 
 def _looked_up(reader: TapeReader) -> dict[str, Any]:
@@ -121,9 +121,8 @@ def _looked_up(reader: TapeReader) -> dict[str, Any]:
     }
 
 
-def write(directory: Path, entries: dict[str, dict[str, Any]], disk: Disk = DISK) -> None:
-    """Raises OSError, also where a newer release has written it."""
-    _check_is_ours(directory)
+def _write(directory: Path, entries: dict[str, dict[str, Any]], disk: Disk = DISK) -> None:
+    """Raises OSError."""
     files = [entries[name] for name in sorted(entries)]
     text = json.dumps({"version": _VERSION, "files": files}, indent=1) + "\n"
     disk.replace(directory / NAME, text.encode())
@@ -132,6 +131,6 @@ def write(directory: Path, entries: dict[str, dict[str, Any]], disk: Disk = DISK
 def note(directory: Path, entry: dict[str, Any], disk: Disk = DISK) -> None:
     """Adds or replaces the entry of one file. Others may do so at the same time."""
     with disk.lock(directory):
-        entries = read(directory)
+        entries = _to_renew(directory)
         entries[entry["name"]] = entry
-        write(directory, entries, disk)
+        _write(directory, entries, disk)

@@ -15,15 +15,12 @@ class _Held:
         self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         found = os.fstat(self.fd)
         self.identity = found.st_dev, found.st_ino
+        self.size = found.st_size
         self._lock = threading.Lock()
 
     def __del__(self) -> None:
         if hasattr(self, "fd"):
             os.close(self.fd)
-
-    @property
-    def size(self) -> int:
-        return os.fstat(self.fd).st_size
 
     def read(self, at: int, size: int) -> bytes:
         """So many bytes, or those that there are."""

@@ -55,12 +55,11 @@ class TapeReader:
         self.is_alone = False  # given by its own path: nothing is known of what is beside it
         self._pa = pyarrow()
         self._pool = pool or Pool()
-        self._identity: tuple[int, int] | None = None  # of the file, whatever has its name
-        self.size = 0
         try:
-            self.size = self._pool.held(path).size
+            held = self._pool.held(path)
         except OSError as error:
             raise TapeError(f"{path}: {error.strerror or error}") from None
+        self.size, self._identity = held.size, held.identity  # whatever has its name later
         self._check_format()
         if self.headless is not None and not is_part:
             raise self.no_tape()
@@ -78,9 +77,7 @@ class TapeReader:
             return b""
         try:
             held = self._pool.held(self.path)
-            if self._identity is None:
-                self._identity = held.identity
-            elif held.identity != self._identity:
+            if held.identity != self._identity:
                 raise TapeError(f"{self.path}: another file has its name since it was opened")
             return held.read(at, end - at)
         except OSError as error:
