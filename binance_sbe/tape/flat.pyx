@@ -94,33 +94,40 @@ cdef bytes content(const sbe_flat* table, int number):
     return table.data[at:at + size]
 
 
+cdef struct sbe_vector:         # the items of one; none where it is not there
+    int64_t begin
+    int64_t end
+
+
+cdef sbe_vector vector(const sbe_flat* table, int number, int size) except *:
+    """The vector of a field, with items of so many bytes."""
+    cdef Py_ssize_t at = target(table, number)
+    cdef sbe_vector found = sbe_vector(0, 0)
+    if at:
+        found.end = size * <int64_t>number32(table, at)
+        found.begin = inside(table, at + 4, found.end)
+        found.end += found.begin
+    return found
+
+
 cdef dict pairs(const sbe_flat* table, int number):
     """A vector of KeyValue."""
-    cdef Py_ssize_t at = target(table, number), i
-    cdef uint32_t count
+    cdef sbe_vector items = vector(table, number, 4)
+    cdef Py_ssize_t i
     cdef sbe_flat pair
     cdef dict found = {}
-    if not at:
-        return found
-    count = number32(table, at)
-    inside(table, at + 4, 4 * <int64_t>count)
-    for i in range(count):
-        pair = table_at(table, followed(table, at + 4 + 4 * i))
+    for i in range(items.begin, items.end, 4):
+        pair = table_at(table, followed(table, i))
         found[content(&pair, 0)] = content(&pair, 1)
     return found
 
 
 cdef list number_pairs(const sbe_flat* table, int number):
     """A vector of structs of two numbers of 64 bits."""
-    cdef Py_ssize_t at = target(table, number), i
-    cdef uint32_t count
-    cdef list found = []
-    if at:
-        count = number32(table, at)
-        inside(table, at + 4, 16 * <int64_t>count)
-        for i in range(at + 4, at + 4 + 16 * <Py_ssize_t>count, 16):
-            found.append((number64(table, i), number64(table, i + 8)))
-    return found
+    cdef sbe_vector items = vector(table, number, 16)
+    cdef Py_ssize_t i
+    return [(number64(table, i), number64(table, i + 8))
+            for i in range(items.begin, items.end, 16)]
 
 
 cdef sbe_flat root(const uint8_t[::1] data) except *:
@@ -178,14 +185,7 @@ def schema_metadata(const uint8_t[::1] data not None):
 def read_footer(const uint8_t[::1] data not None):
     """The blocks of record batches that a footer names."""
     cdef sbe_flat table = root(data)
-    cdef Py_ssize_t at = target(&table, 3), i
-    cdef uint32_t count
-    cdef list found = []
-    if at:
-        count = number32(&table, at)
-        inside(&table, at + 4, 24 * <int64_t>count)
-        for i in range(at + 4, at + 4 + 24 * <Py_ssize_t>count, 24):
-            found.append(Block(
-                number64(&table, i), <int32_t>number32(&table, i + 8), number64(&table, i + 16)
-            ))
-    return found
+    cdef sbe_vector items = vector(&table, 3, 24)
+    cdef Py_ssize_t i
+    return [Block(number64(&table, i), <int32_t>number32(&table, i + 8), number64(&table, i + 16))
+            for i in range(items.begin, items.end, 24)]
