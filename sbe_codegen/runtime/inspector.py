@@ -19,13 +19,12 @@ import numpy as np
 
 from .decode.layout import NUMPY
 from .decode.texts import DEEPEST
+from .decode.times import EPOCH, PER_SECOND
 from .errors import DecodeError
 from .framing import sofh
 from .framing.sofh import SOFH_LENGTH, FramingError
 from .tables.columns import time_unit
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SHOWN = 12  # bytes of one element that are printed
 
 
@@ -302,32 +301,35 @@ def _size(facts: Mapping[str, Any]) -> int:
 
 def date(value: int, unit: str) -> str:
     """A time since 1970 as a date, with all digits of its unit."""
-    per_second = _PER_SECOND[unit]
-    seconds, rest = divmod(value, per_second)
+    seconds, fraction = _seconds(value, unit)
     try:
         date = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return "no date that there is"
+    return f"{date:%Y-%m-%d %H:%M:%S}{fraction} UTC"
+
+
+def _seconds(value: int, unit: str) -> tuple[int, str]:
+    """Whole seconds, and the digits of what is left, with their point."""
+    per_second = PER_SECOND[unit]
+    seconds, rest = divmod(value, per_second)
     places = len(str(per_second)) - 1
-    return f"{date:%Y-%m-%d %H:%M:%S}{f'.{rest:0{places}d}' if places else ''} UTC"
+    return seconds, f".{rest:0{places}d}" if places else ""
 
 
 def _day(value: int, unit: str) -> str:
     """Days since 1970 as a date."""
     try:
-        return f"{_EPOCH + timedelta(days=value):%Y-%m-%d}"
+        return f"{EPOCH + timedelta(days=value):%Y-%m-%d}"
     except OverflowError:
         return "no date that there is"
 
 
 def _time_of_day(value: int, unit: str) -> str:
-    per_second = _PER_SECOND[unit]
-    seconds, rest = divmod(value, per_second)
+    seconds, fraction = _seconds(value, unit)
     if not 0 <= seconds < 86_400:
         return "no time of a day"
-    places = len(str(per_second)) - 1
-    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    return f"{clock}{f'.{rest:0{places}d}' if places else ''}"
+    return f"{EPOCH + timedelta(seconds=seconds):%H:%M:%S}{fraction}"
 
 
 _TIMES = {"date": _day, "time": _time_of_day}

@@ -13,8 +13,8 @@ from typing import Any
 from ..errors import MalformedMessage
 
 _TIME = re.compile(r"utc_?timestamp_?(s|ms|us|ns)", re.IGNORECASE)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def unit_of(type_name: object) -> str | None:
@@ -30,7 +30,7 @@ def datetime_name(name: str) -> str:
 
 def to_datetime(value: int, unit: str) -> datetime:
     """In UTC; nanoseconds are cut to microseconds. OverflowError beyond the years 1 to 9999."""
-    return _EPOCH + timedelta(microseconds=value * 1_000_000 // _PER_SECOND[unit])
+    return EPOCH + timedelta(microseconds=value * 1_000_000 // PER_SECOND[unit])
 
 
 def datetime_property(name: str, schema_name: str, unit: str) -> property:
