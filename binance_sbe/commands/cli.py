@@ -276,17 +276,23 @@ async def _replay(options: argparse.Namespace) -> int:
     )
 
 
+def _first_given(options: argparse.Namespace, *names: str) -> str | None:
+    """The first of these that is not as it is by default, as it is written."""
+    for action in options.parser._actions:
+        default = [] if action.nargs == "*" else action.default
+        if action.dest in names and getattr(options, action.dest) != default:
+            return str(action.option_strings[0] if action.option_strings else action.metavar)
+    return None
+
+
 async def _relay(options: argparse.Namespace) -> int:
     from . import relaying
     from .watch import streams_of
 
     serving = {"host": options.host, "port": options.port, "api_keys": options.key}
-    given = [
-        name for name in ("speed", "start", "end", "wait_for") if getattr(options, name) is not None
-    ]
     if options.tape is None:
-        if given:
-            options.parser.error(f"--{given[0].replace('_', '-')}: there is no --tape")
+        if given := _first_given(options, "speed", "start", "end", "wait_for"):
+            options.parser.error(f"{given}: there is no --tape")
         if options.simulate and not options.symbols:
             options.symbols = list(DEMO_SYMBOLS)
         streams = streams_of(options.symbols, options.streams or KINDS)
@@ -294,9 +300,9 @@ async def _relay(options: argparse.Namespace) -> int:
             return await relaying.live(
                 streams, _title(options), serving, **_feed_options(options), **where
             )
-    for name, said in _OF_AN_EXCHANGE.items():
-        if (getattr(options, name) or None) != (options.parser.get_default(name) or None):
-            options.parser.error(f"--tape takes the place of an exchange: leave {said} out")
+    of_an_exchange = "environment", "url", "simulate", "proxy", "lines", "renew_at", "give_up"
+    if given := _first_given(options, "symbols", "streams", *of_an_exchange):
+        options.parser.error(f"--tape takes the place of an exchange: leave {given} out")
     return await relaying.tape(
         options.tape,
         speed=None if options.speed == float("inf") else options.speed or 1.0,
@@ -338,18 +344,6 @@ async def _fix(options: argparse.Namespace) -> int:
     return await fix.watch(options, f"Binance FIX SBE, {_title(options)}")
 
 
-# Options of the relay that a tape has no use for.
-_OF_AN_EXCHANGE = {
-    "symbols": "SYMBOL",
-    "streams": "--kinds",
-    "environment": "--environment",
-    "url": "--url",
-    "simulate": "--simulate",
-    "proxy": "--proxy",
-    "lines": "--lines",
-    "renew_at": "--renew-at",
-    "give_up": "--give-up",
-}
 _COMMANDS = {
     "fix": _fix,
     "demo": _demo,
