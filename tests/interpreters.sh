@@ -39,7 +39,7 @@ try() {
             ! -name '*.pyc') | while read -r file; do
         [ -e "$file" ] || rm -f "$tree/$file"
     done
-    tests/translated.sh "$tree" binance_sbe sbe_codegen
+    tests/translated.sh "$tree"
     [ "$MODULES" = all ] || rm -f "$tree"/binance_sbe/spot_sbe.p* "$tree"/binance_sbe/fix_sbe.p*
     [ "$tree/venv/ready" -nt tests/interpreters.sh ] || {   # what it needs is said below
         rm -rf "$tree/venv"

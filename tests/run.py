@@ -34,8 +34,8 @@ def main() -> int:
     arguments = [each for each in given if each != "--all"]
     chosen = [] if is_all else ["-m", "not long"]
     # in the order of conftest.py: a file that takes minutes is not begun last
-    spread = ["-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
-    spread = spread if not arguments else []
+    shared_out = ["-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
+    spread = [] if arguments else shared_out
     code = pytest(*spread, *chosen, *arguments).returncode
     if not is_all:
         print(f"make test-all has more: {', '.join(left_out())}", flush=True)

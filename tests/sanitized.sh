@@ -18,7 +18,7 @@ for part in binance_sbe sbe_codegen schemas tests; do
         done)
 done
 cp setup.py pyproject.toml README.md LICENSE "$tree"
-tests/translated.sh "$tree" binance_sbe sbe_codegen
+tests/translated.sh "$tree"
 cd "$tree"
 export SBE_BUILD=sanitize
 "$python" setup.py -q build_ext --inplace

@@ -1,11 +1,10 @@
 #!/bin/sh
-# translated.sh TREE PACKAGE...: gives a copy of this tree the C of its modules, where it is that of their sources.
+# translated.sh TREE: gives a copy of this tree the C of its modules, where it is that of their sources.
 # Cython makes the same C for every interpreter and every switch, and needs a minute for it.
 set -eu
 tree=$1
-shift
 cd "$(dirname "$0")/.."
-find "$@" -name '*.pyx' | while read -r source; do
+find binance_sbe sbe_codegen -name '*.pyx' | while read -r source; do
     made="${source%.pyx}.c"
     [ "$made" -nt "$source" ] && cmp -s "$source" "$tree/$source" || continue
     cmp -s "$made" "$tree/$made" && [ "$tree/$made" -nt "$tree/$source" ] || cp "$made" "$tree/$made"

@@ -139,13 +139,14 @@ def bill_of(wheel: Path, python: Path) -> dict[str, object]:
     }  # fmt: skip
 
 
-def tried(python: str, wheel: Path, place: Path) -> None:
-    """Without a compiler's help and without extras it decodes and makes a feed."""
+def tried(python: str, wheel: Path, place: Path) -> Path:
+    """Without a compiler's help and without extras it decodes and makes a feed: by whom."""
     shutil.rmtree(place, ignore_errors=True)
     run(python, "-m", "venv", place)
     empty = place / "bin" / "python"
     run(empty, "-m", "pip", "install", "-q", wheel)
     run(empty, "-W", "error", ROOT / "tests" / "wheel.py", cwd=place)
+    return empty
 
 
 def main() -> None:
@@ -175,9 +176,9 @@ def main() -> None:
         (audited,) = (place / "audited").glob(f"*cp{version.replace('.', '')}*.whl")
         if audited.stat().st_size > MOST_BYTES:
             raise SystemExit(f"{audited.name} has {audited.stat().st_size:,} bytes: too many")
-        tried(python, audited, place / "empty")
+        empty = tried(python, audited, place / "empty")
         shutil.copy2(audited, DIST)
-        bill = json.dumps(bill_of(audited, place / "empty" / "bin" / "python"), indent=1) + "\n"
+        bill = json.dumps(bill_of(audited, empty), indent=1) + "\n"
         (DIST / f"{audited.name}.cdx.json").write_text(bill, encoding="utf-8")
         same = ", twice the same bytes" if twice else ""
         print(f"{audited.name}: {audited.stat().st_size:,} bytes{same}", flush=True)
