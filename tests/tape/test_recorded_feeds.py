@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,16 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return run
 
 
+@asynccontextmanager
+async def open_feed(api_key: str = "x", **options: Any) -> AsyncIterator[binance_sbe.Feed]:
+    """Of a local exchange, with all of `STREAMS`."""
+    async with (
+        Exchange(rate=500) as exchange,
+        binance_sbe.connect(*STREAMS, url=exchange.url, api_key=api_key, **options) as feed,
+    ):
+        yield feed
+
+
 async def some(feed: Any, count: int) -> list[bytes]:
     found = []
     async with asyncio.timeout(30):
@@ -53,10 +63,7 @@ def kinds(path: Path) -> list[tuple[Kind, Any]]:
 @in_loop
 async def test_all_that_an_open_feed_gives_is_on_the_tape(tmp_path: Path) -> None:
     path = tmp_path / "tape"
-    async with (
-        Exchange(rate=500) as exchange,
-        binance_sbe.connect(*STREAMS, url=exchange.url, api_key="secret", record=path) as feed,
-    ):
+    async with open_feed(api_key="secret", record=path) as feed:
         assert isinstance(feed.recorder, Recorder)
         came = await some(feed, 300)
     assert not isinstance(feed.recorder, Recorder)
@@ -111,10 +118,7 @@ def test_a_sync_feed_is_recorded_whatever_consumes_it(tmp_path: Path, consumer: 
 
 @in_loop
 async def test_a_recording_begins_and_ends_in_between(tmp_path: Path) -> None:
-    async with (
-        Exchange(rate=500) as exchange,
-        binance_sbe.connect(*STREAMS, url=exchange.url, api_key="x") as feed,
-    ):
+    async with open_feed() as feed:
         await some(feed, 50)
         with feed.record(tmp_path / "one") as recorder:
             recorder.mark("in between")
@@ -241,10 +245,7 @@ async def test_a_full_disk_ends_the_feed_only_where_it_is_to(
 
 @in_loop
 async def test_a_feed_that_is_closed_is_not_recorded(tmp_path: Path) -> None:
-    async with (
-        Exchange(rate=500) as exchange,
-        binance_sbe.connect(*STREAMS, url=exchange.url, api_key="x") as feed,
-    ):
+    async with open_feed() as feed:
         await some(feed, 5)
         await feed.close()
         with pytest.raises(RuntimeError, match="closed"):
