@@ -40,11 +40,16 @@ settings.register_profile("long", parent=settings.get_profile("default"), max_ex
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def leave_alone() -> None:
+    """What is there now the collector does not look at again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def little_garbage() -> None:
     """The collector looks at what the tests of a file make, not at all that others have left."""
-    gc.collect()
-    gc.freeze()
+    leave_alone()
 
 
 @pytest.fixture
@@ -96,6 +101,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModuleTy
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
+        leave_alone()  # the compiler leaves many objects
         return module
 
     return build

@@ -53,15 +53,6 @@ def module(compiled: Any) -> ModuleType:
     return made
 
 
-@pytest.fixture(autouse=True)
-def few_objects() -> Iterator[None]:
-    """What is there before, the compiler's objects too, is not looked through again and again."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 def frames(template: int) -> list[bytes]:
     """Numbers that are no small ints, and differ from frame to frame."""
     result = []
