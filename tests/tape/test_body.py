@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from taped import tape_of, trades
 
 from binance_sbe.errors import TapeError
-from binance_sbe.tape import Tape
+from binance_sbe.tape import Tape, flat
 from binance_sbe.tape.body import Body
 from binance_sbe.tape.pool import Pool
 from binance_sbe.tape.reading import TapeReader
@@ -127,6 +127,39 @@ def test_a_length_that_nobody_would_write_takes_no_memory() -> None:
         claimed = message[:at] + size.to_bytes(8, "little", signed=True) + message[at + 8 :]
         with pytest.raises(ValueError, match=f"a buffer of {size} bytes"):
             Body(claimed, length, 1).columns()
+
+
+@pytest.mark.parametrize(
+    ("moved", "longer", "said"),
+    [
+        (1, 0, "is not in the batch"),  # not where a number of eight bytes may be
+        (-(2**40), 0, "is not in the batch"),
+        (2**40, 0, "is not in the batch"),
+        (0, 2**40, "is not in the batch"),
+        (0, -5, "is not in the batch"),
+        (0, -1, "are not within 3 bytes"),  # the next bytes are there, and are not this buffer's
+    ],
+)
+def test_a_buffer_is_where_it_can_be(moved: int, longer: int, said: str) -> None:
+    message, length = message_of(batch_of([(1, 2, 3, b"four")]), {})
+    offset, size = flat.read_layout(message[8 : 8 + length]).buffers[8]
+    assert size == 4
+    metadata = message[: 8 + length].replace(
+        offset.to_bytes(8, "little") + size.to_bytes(8, "little"),
+        b"".join(n.to_bytes(8, "little", signed=True) for n in (offset + moved, size + longer)),
+    )
+    with pytest.raises(ValueError, match=said):
+        Body(metadata + message[8 + length :], length, 1).columns()
+
+
+def test_rows_that_arrow_does_not_read_are_told(tmp_path: Path) -> None:
+    reader = TapeReader(tape_of(tmp_path, trades(3)), Pool())
+    entry = reader.entries[0]
+    rows = reader.read(entry)
+    reader.check_arrow(entry, rows)
+    rows.received_ns = rows.received_ns + 1
+    with pytest.raises(TapeError, match="Arrow reads other rows than were written"):
+        reader.check_arrow(entry, rows)
 
 
 def test_a_buffer_that_was_left_as_it_is() -> None:
