@@ -17,7 +17,7 @@ from ..feed.settings import Settings
 from ..venue.streams import Message, stream_names
 from .playing import Player, most_held_of
 from .pumping import EVER
-from .selecting import Moment, Selection
+from .selecting import Moment, Selection, said
 from .slices import AnyPath
 from .staging import FEW, MANY, AsyncStage, ThreadStage
 from .tape import Tape
@@ -59,7 +59,7 @@ class Playbill:
             raise TapeError(f"{self.tape.paths[0]}: nothing is on this tape")
         if self.selection.start > last or self.selection.end <= first:
             raise ValueError(
-                f"the tape has nothing in that time: it is from {first} to {last} ns since 1970"
+                f"the tape has nothing in that time: it has {said(first)} to {said(last)}"
             )
         self.plan = Plan(
             streams=[],
