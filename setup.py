@@ -12,8 +12,9 @@ import threading
 import time
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # the compiler that is being built compiles the schemas
@@ -31,14 +32,20 @@ WHICH = ("all", "live", "none")
 STAMP = HERE / "build" / "switches"
 
 
-def extensions(force: bool) -> list:
+def decoders() -> dict[str, Path]:
+    """The modules that are wanted of the schemas, written in Cython: name -> source."""
     which = os.environ.get("SBE_MODULES", "all")
     if which not in WHICH:
         raise SystemExit(f"SBE_MODULES is {', '.join(WHICH)}, not {which!r}")
-    if which == "none":
+    schemas = {"all": OTHERS | STREAMS, "live": STREAMS, "none": {}}[which]
+    return {name: generated(name, schema) for name, schema in schemas.items()}
+
+
+def extensions(force: bool) -> list:
+    """All that is wanted, translated to C."""
+    sources = decoders()
+    if not sources:
         return []
-    schemas = OTHERS | STREAMS if which == "all" else STREAMS
-    sources = {name: generated(name, schema) for name, schema in schemas.items()}
     sources |= builder.runtime_sources()
     written = sorted((HERE / "binance_sbe").glob("*/**/*.pyx"))  # by hand: not beside the generated
     sources |= {".".join(path.relative_to(HERE).with_suffix("").parts): path for path in written}
@@ -77,8 +84,9 @@ def switches() -> str:
 
 def must_build_anew() -> bool:
     """Whether what is there was built with other switches, or by a build that did not end."""
+    wanted = switches()  # an unknown one ends it here
     there = any(any((HERE / name).rglob("*.so")) for name in ("binance_sbe", "sbe_codegen"))
-    return there and not (STAMP.exists() and STAMP.read_text() == switches())
+    return there and not (STAMP.exists() and STAMP.read_text() == wanted)
 
 
 def remove_orphans() -> None:
@@ -91,10 +99,36 @@ def remove_orphans() -> None:
                 source.with_suffix(".c").unlink(missing_ok=True)
 
 
-class Build(build_ext):
-    """Says what it compiles, and notes the switches once all is built."""
+class Compiled(Distribution):
+    """What is packed for one platform, before anything is translated to C for it."""
+
+    def has_ext_modules(self) -> bool:
+        return True
+
+
+class Collect(build_py):
+    """The decoders' sources are packed as well: they have to be there before it looks."""
 
     def run(self) -> None:
+        decoders()
+        super().run()
+
+
+class Build(build_ext):
+    """Says what it compiles, and notes the switches once all is built.
+
+    Only a build takes the minute that translating to C takes: no sdist does, and no --version.
+    """
+
+    def finalize_options(self) -> None:
+        pass  # it would look at what is built: see `run`
+
+    def get_source_files(self) -> list:
+        return []  # for an sdist: MANIFEST.in names them
+
+    def run(self) -> None:
+        self.distribution.ext_modules = extensions(bool(self.force))
+        super().finalize_options()
         if not self.extensions:
             return  # what is there stays what it is
         STAMP.unlink(missing_ok=True)
@@ -129,7 +163,7 @@ class Build(build_ext):
 
 force = must_build_anew()
 setup(
-    ext_modules=extensions(force),
-    cmdclass={"build_ext": Build},
+    distclass=Compiled,
+    cmdclass={"build_py": Collect, "build_ext": Build},
     options={"build_ext": {"parallel": os.cpu_count(), "force": force}},
 )

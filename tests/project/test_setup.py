@@ -15,6 +15,12 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
+PROJECT = """[project]
+name = "tree"
+version = "1"
+[tool.setuptools]
+packages = []
+"""
 # In place of the compiler of schemas: C files that are there, and a note of what was asked for.
 BUILDER = """
 import os
@@ -64,6 +70,7 @@ class Tree:
         self.root = root
         self.told: list[str] = []  # by the last build, on standard error
         shutil.copy(ROOT / "setup.py", root)
+        (root / "pyproject.toml").write_text(PROJECT)
         (root / "sbe_codegen").mkdir()
         (root / "sbe_codegen" / "__init__.py").touch()
         (root / "sbe_codegen" / "builder.py").write_text(BUILDER)
