@@ -25,20 +25,24 @@ def add(commands: Any) -> None:
     inspect = commands.add_parser("inspect", help="print every byte of a frame, and what it is")
     inspect.set_defaults(run=_inspect)
     inspect.add_argument(
-        "--most", metavar="N", type=_count, default=20, help="messages of a capture; default: 20"
-    )
+        "--most", metavar="N", type=_count, default=20,
+        help="messages of a stream or a capture; default: 20",
+    )  # fmt: skip
     tables = commands.add_parser("tables", help="write the tables of a file of frames")
     tables.set_defaults(run=_tables)
     tables.add_argument("--to", choices=("parquet", "arrow"), default="parquet")
     tables.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="default: here")
-    tables.add_argument("--framing", metavar="KIND", help=f"of a byte stream: {_FRAMINGS}")
     tables.add_argument(
         "--times", choices=("timestamps", "numbers"), default="timestamps",
         help="what times become; a number that is no time has to stay a number",
     )  # fmt: skip
     tables.add_argument("--messages", metavar="NAME", nargs="+", help="compile these only")
     for command, what in (
-        (inspect, "a frame (bytes or hex digits, - for stdin), or a pcap or pcapng file"),
+        (
+            inspect,
+            "a frame (bytes or hex digits), a stream with --framing, or a pcap or pcapng file; - "
+            "for a frame or a stream on stdin",
+        ),
         (
             tables,
             "messages end to end, a stream with --framing, or a pcap or pcapng file; - for stdin",
@@ -46,6 +50,9 @@ def add(commands: Any) -> None:
     ):
         command.add_argument("schema", metavar="SCHEMA.xml", type=Path)
         command.add_argument("frames", metavar="FRAMES", help=what)
+        command.add_argument(
+            "--framing", metavar="KIND", type=_framing, help=f"of a byte stream: {_FRAMINGS}"
+        )
         command.add_argument("--conventions", metavar="FILE.toml", type=Path)
         command.add_argument("--port", type=_port, help="of a capture: UDP datagrams to this port")
         command.add_argument("--address", help="and to this address")
@@ -65,6 +72,14 @@ def _port(text: str) -> int:
     if _count(text) > 65535:
         raise argparse.ArgumentTypeError(f"'{text}' is no port: 65535 is the last")
     return int(text)
+
+
+def _framing(text: str) -> str:
+    from . import frames
+
+    if text not in frames.FRAMINGS:
+        raise argparse.ArgumentTypeError(f"it is {_FRAMINGS}; not '{text}'")
+    return text
 
 
 def _project(text: str) -> str:
@@ -89,21 +104,14 @@ def _conventions(options: argparse.Namespace) -> Conventions | None:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from . import frames, inspecting, loading
+    from . import frames, inspecting
 
     given, conventions = options.frames, _conventions(options)
     try:
-        if given != "-" and frames.is_capture_file(Path(given)):
-            module = loading.load(options.schema, conventions=conventions, progress=_progress())
-            whole = True
-            layout = conventions.packet if conventions else None
-            found = inspecting.of_capture(
-                module, Path(given), layout, options.port, options.address, options.most
-            )
-            for text, good in found:
-                say(*text.split("\n"))
-                whole = whole and good
-            return 0 if whole else 1
+        if options.framing is not None or (given != "-" and frames.is_capture_file(Path(given))):
+            return _inspect_many(options)
+        if options.port is not None or options.address is not None:
+            raise ValueError("--port and --address are for captures, and this is none")
         content = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
         lines, whole = inspecting.of_frame(options.schema, content, conventions, _progress())
     except ValueError as error:
@@ -113,12 +121,29 @@ def _inspect(options: argparse.Namespace) -> int:
     return 0 if whole else 1
 
 
+def _inspect_many(options: argparse.Namespace) -> int:
+    """The messages of a stream or a capture."""
+    from . import frames, inspecting, loading
+
+    conventions, only = _conventions(options), (options.port, options.address, options.most)
+    module = loading.load(options.schema, conventions=conventions, progress=_progress())
+    layout = conventions.packet if conventions else None
+    whole = True
+    with frames.file_of(options.frames) as path:
+        found = (
+            inspecting.of_capture(module, path, layout, *only)
+            if options.framing is None
+            else inspecting.of_stream(module, path, options.framing, *only)
+        )
+        for text, good in found:
+            say(*text.split("\n"))
+            whole = whole and good
+    return 0 if whole else 1
+
+
 def _tables(options: argparse.Namespace) -> int:
     from . import frames, loading, tabulating
 
-    if options.framing is not None and options.framing not in frames.FRAMINGS:
-        _complain(f"--framing is {_FRAMINGS}; not '{options.framing}'")
-        return 2
     conventions = _conventions(options)
     module = loading.load(
         options.schema, messages=options.messages, conventions=conventions, progress=_progress()

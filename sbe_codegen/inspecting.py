@@ -1,4 +1,4 @@
-"""``sbe-codegen inspect``: every byte of a frame, or of the messages of a capture."""
+"""``sbe-codegen inspect``: every byte of a frame, or of the messages of a stream or a capture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .builder import Progress, read
 from .conventions import Conventions
 from .runtime import inspector
 from .runtime.errors import DecodeError
-from .runtime.framing import PacketLayout, SofhSplitter
+from .runtime.framing import Loss, PacketLayout, SofhSplitter
 
 _MOST = 16 * 2**20  # bytes of a frame
 
@@ -83,7 +83,7 @@ def of_capture(
         split = part.split(layout, end)
         for i, message in enumerate(split.frames):
             if shown == most:
-                yield f"... and more: the first {most} messages are shown (--most)", True
+                yield _and_more(most)
                 return
             packet, sequence, time = (
                 int(split.columns[name][i]) for name in ("packet", "packet_sequence", "packet_time")
@@ -99,6 +99,34 @@ def of_capture(
             yield f">>> {loss}", False
     if not shown:
         yield _nothing(found.skipped, found.others), False
+
+
+def of_stream(
+    module: ModuleType, path: Path, framing: str, port: int | None, address: str | None, most: int
+) -> Iterator[tuple[str, bool]]:
+    """Lines of the first ``most`` messages of a stream, and what could not be cut.
+
+    Raises ValueError for a capture, and for a port or an address, which streams do not have.
+    """
+    shown = 0
+    for part in frames.inputs(path, framing, None, port, address):
+        if isinstance(part, Loss):
+            yield f">>> {part}", False
+            continue
+        for message in part:
+            if shown == most:
+                yield _and_more(most)
+                return
+            yield f"--- message {shown}", True
+            lines, whole = inspector.inspect(message, module)
+            yield "\n".join(lines), whole
+            shown += 1
+    if not shown:
+        yield ">>> no message", False
+
+
+def _and_more(most: int) -> tuple[str, bool]:
+    return f"... and more: the first {most} messages are shown (--most)", True
 
 
 def _nothing(skipped: int, others: int) -> str:

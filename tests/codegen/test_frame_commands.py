@@ -118,6 +118,28 @@ def test_the_messages_of_a_capture_are_shown_with_their_packets(place: Path) -> 
     assert b">>> no message: 3 datagrams to other" in none.stdout
 
 
+def test_the_messages_of_a_stream_are_shown_with_their_framing(place: Path) -> None:
+    content = b"".join(map(LengthSplitter(2).framed, [m(1), n(5), m(3)]))
+    arguments = ("inspect", "s.xml", "-", "--framing", "length2")
+    done = run(place, *arguments, given=content)
+    assert done.returncode == 0, done.stderr
+    titles = [line for line in rows(done.stdout) if line.startswith(("---", ">>>", "M,", "N,"))]
+    assert titles == [
+        "--- message 0", "M, version 1, 12 bytes", "--- message 1", "N, version 1, 12 bytes",
+        "--- message 2", "M, version 1, 12 bytes",
+    ]  # fmt: skip
+    few = run(place, *arguments, "--most", "2", given=content)
+    assert few.returncode == 0
+    assert rows(few.stdout)[-1] == "... and more: the first 2 messages are shown (--most)"
+    cut = run(place, *arguments, given=content[:-1])
+    assert cut.returncode == 1
+    assert rows(cut.stdout)[-1].startswith(">>> ")
+    assert rows(cut.stdout)[-1].endswith("the file ends amid a message")
+    (place / "none.bin").write_bytes(b"")
+    none = run(place, "inspect", "s.xml", "none.bin", "--framing", "sofh")
+    assert (none.returncode, none.stdout) == (1, b">>> no message\n")
+
+
 def test_tables_of_a_capture_become_parquet(place: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     frames = [ethernet(ipv4(udp(mdp3(7, m(1), n(5, 6))))), ethernet(ipv4(udp(mdp3(8, m(2)))))]
@@ -169,9 +191,10 @@ def test_tables_of_a_stream_become_arrow_and_what_is_lost_is_said(
 
 def test_wrong_use_of_tables_is_told(place: Path) -> None:
     (place / "e.bin").write_bytes(b"")
-    wrong = run(place, "tables", "s.xml", "e.bin", "--framing", "magic")
-    assert wrong.returncode == 2
-    assert b"--framing is sofh" in wrong.stderr
+    for command in ("tables", "inspect"):
+        wrong = run(place, command, "s.xml", "e.bin", "--framing", "magic")
+        assert wrong.returncode == 2
+        assert b"argument --framing: it is sofh" in wrong.stderr
     unknown = run(place, "tables", "s.xml", "e.bin", "--messages", "X")
     assert unknown.returncode == 2
     assert b"no message 'X'" in unknown.stderr
@@ -187,8 +210,10 @@ def test_options_for_another_kind_of_file_are_told(place: Path) -> None:
         (["few.pcap", "--framing", "sofh"], b"--framing is for streams"),
         (["plain.bin", "--port", "9000"], b"--port and --address are for captures"),
     ):
-        done = run(place, "tables", "s.xml", *given, "--out", "told")
-        assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+        for command in (["tables", "--out", "told"], ["inspect"]):
+            done = run(place, *command, "s.xml", *given)
+            assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+            assert done.stdout == b""
     done = run(place, "tables", "s.xml", "few.pcap", "--port", "99999")
     assert (done.returncode, b"65535 is the last" in done.stderr) == (2, True)
     done = run(place, "tables", "s.xml", "-", "--out", "piped", given=m(1) + m(2))
