@@ -1,22 +1,20 @@
 """The REST side of a server, without I/O: a request in, an SBE answer out.
 
-Encoded by hand, so that it can judge the decoders: schema 3, version 5.
+The messages of REST are loaded with the first request: a server of streams alone does without.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
+
 SBE = {"Content-Type": "application/sbe"}
-SCHEMA = 3, 5
-HEADER = struct.Struct("<HHHH")
-LEVELS = struct.Struct("<HI")
-_NO_TIME = -(2**63)
 _LONGEST_PATH = 4096
+_LONGEST_ERROR = 1000
 
 Asked = dict[str, str]
 
@@ -73,10 +71,18 @@ class BaseRest:
         return Answer(status, SBE | {"X-MBX-USED-WEIGHT-1M": str(self.used)}, body)
 
     def _ping(self, asked: Asked, now: float) -> bytes:
-        return HEADER.pack(0, 101, *SCHEMA)
+        frame: bytes = _messages().PingResponse.encode()
+        return frame
 
     def _time(self, asked: Asked, now: float) -> bytes:
-        return HEADER.pack(8, 102, *SCHEMA) + struct.pack("<q", int(now * 1e6))
+        frame: bytes = _messages().ServerTimeResponse.encode(server_time=int(now * 1e6))
+        return frame
+
+
+def _messages() -> Any:
+    from .. import spot_sbe
+
+    return spot_sbe
 
 
 def asked_of(path: str) -> Asked:
@@ -101,7 +107,8 @@ def _check_schema(text: str) -> None:
     given, _, version = text.partition(":")
     if not (_is_number(given) and _is_number(version)):
         raise Refusal(-1152, "Invalid X-MBX-SBE header; expected <SCHEMA_ID>:<VERSION>.")
-    if int(given) != SCHEMA[0] or int(version) > SCHEMA[1]:
+    known = _messages()
+    if int(given) != known.SCHEMA_ID or int(version) > known.SCHEMA_VERSION:
         raise Refusal(-1153, "Unsupported SBE schema ID or version.")
 
 
@@ -118,21 +125,24 @@ def refused(status: int, seconds: int) -> Answer:
 def depth_response(
     update_id: int,
     exponents: tuple[int, int],
-    bids: Sequence[Sequence[int]],
-    asks: Sequence[Sequence[int]],
+    bids: Sequence[tuple[int, int]],
+    asks: Sequence[tuple[int, int]],
 ) -> bytes:
-    """A DepthResponse, template 200; exponents of price and quantity, levels as mantissas."""
-    root = struct.pack("<qbb", update_id, *exponents)
-    return HEADER.pack(10, 200, *SCHEMA) + root + _levels(bids) + _levels(asks)
-
-
-def _levels(levels: Sequence[Sequence[int]]) -> bytes:
-    return LEVELS.pack(16, len(levels)) + b"".join(struct.pack("<qq", *each) for each in levels)
+    """A DepthResponse; exponents of price and quantity, levels as mantissas."""
+    response = _messages().DepthResponse
+    price_exponent, qty_exponent = exponents
+    frame: bytes = response.encode(
+        last_update_id=update_id,
+        price_exponent=price_exponent,
+        qty_exponent=qty_exponent,
+        bids=np.array(list(bids), response.BIDS_DTYPE),
+        asks=np.array(list(asks), response.ASKS_DTYPE),
+    )
+    return frame
 
 
 def error_response(code: int, text: str) -> bytes:
-    """An ErrorResponse, template 100, without times or data."""
-    content = text.encode(errors="replace")[:1000]
-    root = struct.pack("<hqq", code, _NO_TIME, _NO_TIME)
-    lengths = struct.pack("<H", len(content)) + content + struct.pack("<I", 0)
-    return HEADER.pack(len(root), 100, *SCHEMA) + root + lengths
+    """An ErrorResponse of the exchange, without times or data."""
+    content = text.encode(errors="replace")[:_LONGEST_ERROR]
+    frame: bytes = _messages().ErrorResponse.encode(code=code, msg=content)
+    return frame

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 
+import numpy as np
+
 from ..serving import rest
-from ..serving.rest import HEADER, LEVELS, SCHEMA, Answer, Asked, BaseRest, Refusal, number
+from ..serving.rest import Answer, Asked, BaseRest, Refusal, number
 from .events import Depth
 from .faults import finer
 from .market import Market
 
 SBE = rest.SBE
 error_response = rest.error_response
-_TRADE = struct.Struct("<qqqqqBB")
 _PATIENCE = 10  # requests that are refused before their sender is banned
 
 
@@ -87,13 +87,17 @@ class Rest(BaseRest):
         begin = number(asked, "fromId", market.trade_id - limit + 1)
         found = market.trades_from(begin, limit)
         one = 10**-market.qty_exponent
-        entries = b"".join(
-            _TRADE.pack(t.id, t.price, t.qty, t.price * t.qty // one, at, t.is_buyer_maker, 1)
+        entries = [
+            (t.id, t.price, t.qty, t.price * t.qty // one, at, t.is_buyer_maker, 1)
             for at, t in found
+        ]
+        from .. import spot_sbe  # see `serving.rest`
+
+        return spot_sbe.TradesResponse.encode(
+            price_exponent=market.price_exponent,
+            qty_exponent=market.qty_exponent,
+            trades=np.array(entries, spot_sbe.TradesResponse.TRADES_DTYPE),
         )
-        root = struct.pack("<bb", market.price_exponent, market.qty_exponent)
-        head = HEADER.pack(2, 201, *SCHEMA) + root + LEVELS.pack(_TRADE.size, len(found))
-        return head + entries
 
 
 def depth_response(depth: Depth) -> bytes:
