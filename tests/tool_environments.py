@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,3 +35,24 @@ def python_with(name: str, *packages: str) -> str:
             pytest.skip(f"{' '.join(packages)} can't be installed: {done.stderr.strip()[-300:]}")
         (place / "whole").touch()
     return str(python)
+
+
+def node_with(name: str, *packages: str) -> tuple[str, dict[str, str]]:
+    """Node.js, and the environment in which it finds these packages; made once, in build/tools.
+
+    Where there is no Node.js, or they can't be installed, the test is skipped, and says so.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("there is no Node.js with npm")
+    place = ROOT / "build" / "tools" / name
+    if not (place / "whole").exists():
+        place.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [npm, "install", "--silent", "--no-fund", "--no-audit", *packages],
+            cwd=place, capture_output=True, text=True, timeout=900, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.skip(f"{' '.join(packages)} can't be installed: {done.stderr.strip()[-300:]}")
+        (place / "whole").touch()
+    return node, os.environ | {"NODE_PATH": str(place / "node_modules")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import duckdb
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from taped import START, files, tape_of, trades
+from tool_environments import node_with
 
 COMPRESSIONS = pytest.mark.parametrize("compression", ["zstd", "lz4", None])
 
@@ -39,6 +42,27 @@ def test_duckdb_counts_it(tmp_path: Path, compression: str | None) -> None:
     assert tape is not None
     sql = "select kind, count(*), min(octet_length(frame)) from tape group by kind order by kind"
     assert duckdb.sql(sql).fetchall()[0] == (0, 3000, len(trades(1)[0]))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("compression", ["zstd", None])
+def test_the_reader_for_javascript_opens_it(tmp_path: Path, compression: str | None) -> None:
+    file = tape_of(tmp_path, trades(3000), compression=compression)
+    node, environment = node_with("arrow-js", "apache-arrow@21", "fzstd@0.1")
+    done = subprocess.run(
+        [node, str(Path(__file__).with_name("rows.cjs")), str(file)],
+        env=environment, capture_output=True, text=True, timeout=250, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    with pa.ipc.open_file(file) as reader:
+        expected = reader.read_all().to_pydict()
+    names = ("received_ns", "connection", "kind", "frame")
+    rows = list(zip(*(expected[name] for name in names), strict=True))
+    assert found["version"] == "1"
+    assert found["rows"] == [
+        [str(at), connection, kind, frame.hex()] for at, connection, kind, frame in rows
+    ]
 
 
 def test_a_cut_file_is_a_stream(tmp_path: Path) -> None:
