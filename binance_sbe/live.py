@@ -98,9 +98,10 @@ def connect(*streams: str, **options: Unpack[ConnectOptions]) -> Feed:
     depth20) keeps the newest only; "raise" raises SlowConsumer. What is dropped is in the ledger.
 
     A connection that is lost is made anew (``reconnect``), at once after a clean close and with
-    growing pauses otherwise, until ``give_up_after`` seconds (None: for ever) without one. Before
-    the exchange ends it, after ``renew_after`` seconds and at ``renew_at`` every day (UTC where it
-    has no time zone), a new connection takes over without a hole.
+    growing pauses otherwise, until its streams had no connection, by any line, for
+    ``give_up_after`` seconds (None: for ever). Before the exchange ends it, after ``renew_after``
+    seconds and at ``renew_at`` every day (UTC where it has no time zone), a new connection takes
+    over without a hole.
     ``lines`` is how many connections bring the same streams; the first to bring an event wins.
     A connection that is silent for ``silence_timeout``, pings included, or does not answer a
     request within ``reply_timeout``, is replaced; so is one whose stream is silent for longer than

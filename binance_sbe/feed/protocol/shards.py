@@ -102,6 +102,14 @@ class Shards:
                 lost.update(shard.names)
         return lost
 
+    def down_for(self, now: float) -> float:
+        """For how many seconds streams have had no connection at all, those that suffer most."""
+        found = [
+            min(0.0 if slot.down_since is None else now - slot.down_since for slot in shard.slots)
+            for shard in self._all
+        ]
+        return max(found, default=0.0)
+
     def place(self, names: list[str], now: float) -> dict[int, list[str]]:
         """Gives each stream a shard; by the shards' numbers."""
         known = {name: shard for shard in self._all for name in shard.names}

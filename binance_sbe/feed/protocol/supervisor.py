@@ -271,7 +271,7 @@ class Supervisor:
             self._check(connection, now)
         for slot in self.shards.slots:
             self._succession.check(slot, now)
-            self._give_up(slot, now)
+        self._give_up(now)
         self._pump(now)
 
     # how it goes on
@@ -314,10 +314,10 @@ class Supervisor:
                 number: (request, at + seconds) for number, (request, at) in connection.sent.items()
             }
 
-    def _give_up(self, slot: Slot, now: float) -> None:
-        limit, since = self.settings.give_up_after, slot.down_since
-        if limit is not None and since is not None and now - since >= limit:
-            self._fail(ConnectionLost(None, f"no connection for {now - since:.0f} s: given up"))
+    def _give_up(self, now: float) -> None:
+        limit, seconds = self.settings.give_up_after, self.shards.down_for(now)
+        if limit is not None and seconds >= limit:
+            self._fail(ConnectionLost(None, f"no connection for {seconds:.0f} s: given up"))
 
     def _lose(self, connection: Connection, cause: str, now: float) -> None:
         """We end a connection that is of no use, and make another."""

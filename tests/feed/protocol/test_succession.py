@@ -263,15 +263,19 @@ def test_a_feed_that_is_not_to_reconnect_ends_at_its_first_loss(event: str) -> N
         assert shell.numbers == [number]
 
 
-def test_a_feed_is_given_up_after_its_time_without_a_connection_and_not_before() -> None:
-    shell = even(give_up_after=20.0, lines=2).started()
-    first, _ = shell.numbers
-    shell.supervisor.closed(first, None, "", shell.now)
-    began = shell.now
-    while shell.now < began + 19.9:
+def kept_alive(shell: Shell, until: float) -> None:
+    """What is up is heard, and nothing else can be opened."""
+    while shell.now < until - 0.05:
         for number in shell.numbers:
             shell.supervisor.heard(number, shell.now)
         shell.run(0.1, is_up=False)
+
+
+def test_a_feed_is_given_up_after_its_time_without_a_connection_and_not_before() -> None:
+    shell = even(give_up_after=20.0).started()
+    shell.supervisor.closed(shell.numbers[0], None, "", shell.now)
+    began = shell.now
+    kept_alive(shell, began + 19.9)
     assert shell.failed is None
     shell.now = began + 20.0
     shell.supervisor.tick(shell.now)
@@ -283,6 +287,34 @@ def test_a_feed_is_given_up_after_its_time_without_a_connection_and_not_before()
     kept.supervisor.closed(kept.numbers[0], None, "", kept.now)
     kept.run(3600.0, is_up=False)
     assert kept.failed is None
+
+
+def test_one_line_of_two_is_enough_and_without_both_the_time_counts_from_the_second_loss() -> None:
+    shell = even(give_up_after=20.0, lines=2).started()
+    first, second = shell.numbers
+    shell.supervisor.closed(first, None, "", shell.now)
+    kept_alive(shell, shell.now + 60.0)
+    assert (shell.failed, shell.numbers) == (None, [second])
+    shell.supervisor.closed(second, None, "", shell.now)
+    began = shell.now
+    kept_alive(shell, began + 19.9)
+    assert shell.failed is None
+    shell.now = began + 20.0
+    shell.supervisor.tick(shell.now)
+    assert "no connection for 20 s: given up" in str(taken(shell, Failed)[0].error)
+
+
+def test_each_connection_of_many_streams_is_needed() -> None:
+    """Other streams are no comfort to those that nothing brings."""
+    shell = even(give_up_after=20.0)
+    shell.supervisor.subscribe([f"s{i}@trade" for i in range(1500)], shell.now)
+    shell.run(10.0)
+    assert shell.supervisor.is_whole
+    assert len(shell.numbers) == 2
+    shell.supervisor.closed(shell.numbers[0], None, "", shell.now)
+    began = shell.now
+    kept_alive(shell, began + 20.1)
+    assert shell.failed is not None
 
 
 def test_what_is_up_again_says_for_how_long_it_was_not_and_the_next_loss_counts_anew() -> None:
