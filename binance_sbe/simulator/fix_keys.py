@@ -8,8 +8,9 @@ import datetime
 import ipaddress
 import ssl
 import tempfile
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -45,7 +46,7 @@ def is_signed(key: Ed25519PublicKey, signature: str, text: bytes) -> bool:
 
 
 def certified(*hosts: str) -> Certified:
-    """A certificate for these names and addresses, signed by itself."""
+    """A certificate for these names and addresses, signed by itself, and a server of no others."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local exchange")])
     today = datetime.datetime.now(datetime.UTC)
@@ -73,8 +74,23 @@ def certified(*hosts: str) -> Certified:
         path.touch(mode=0o600)
         path.write_bytes(pem + secret)
         server.load_cert_chain(path)
+    server.sni_callback = _refusing_others({each.lower() for each in hosts})
     client = ssl.create_default_context(cadata=pem.decode("ascii"))
     return Certified(server, client, pem)
+
+
+def _refusing_others(hosts: Container[str]) -> Callable[[Any, str | None, Any], int | None]:
+    """Ends the handshake of a client that names another host (by SNI, RFC 6066 section 3).
+
+    Those that connect to an address name none, which the RFC does not let them.
+    """
+
+    def check(_: Any, name: str | None, __: Any) -> int | None:
+        if name is None or name.lower() in hosts:
+            return None
+        return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+    return check
 
 
 def _name(host: str) -> x509.GeneralName:
