@@ -319,10 +319,19 @@ async def _simulate(options: argparse.Namespace) -> int:
     if options.every and not options.faults:
         options.parser.error("--every: there are no --faults that it is about")
     from .serving import serve
+    from .signed import Signed
 
+    signed = None
+    if options.fix is not None or options.ws_api is not None:
+        if options.keys is None:
+            options.parser.error("--fix and --ws-api need --keys DIR, for the key that signs")
+        signed = Signed(options.fix, options.ws_api, options.keys)
+    elif options.keys is not None:
+        options.parser.error("--keys: there is neither --fix nor --ws-api that it is about")
     return await serve(
         options.symbols,
         with_parent=options.with_parent,
+        signed=signed,
         rate=options.rate,
         seed=options.seed,
         api_keys=options.key,

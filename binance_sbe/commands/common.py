@@ -83,6 +83,12 @@ def feed(command: Parser, seconds: float | None = None, served: str = "--metrics
     connections(command, served)
 
 
+def feed_of_a_service(command: Parser, served: str = "--metrics-port") -> None:
+    """The same of what runs while nobody looks."""
+    how_long(command, "until Ctrl-C or SIGTERM")
+    connections(command, served, patience="15m")
+
+
 def how_long(command: Parser, until: str, seconds: float | None = None) -> None:
     command.add_argument(
         "--for", "--seconds", type=arguments.duration, default=seconds, metavar="DURATION",
@@ -90,7 +96,7 @@ def how_long(command: Parser, until: str, seconds: float | None = None) -> None:
     )  # fmt: skip
 
 
-def connections(command: Parser, served: str = "--metrics-port") -> None:
+def connections(command: Parser, served: str = "--metrics-port", *, patience: str = "60s") -> None:
     command.add_argument(
         "--lines", type=int, choices=(1, 2, 3), default=1, help="connections with the same streams"
     )
@@ -99,8 +105,8 @@ def connections(command: Parser, served: str = "--metrics-port") -> None:
         help="when to renew connections, in UTC",
     )  # fmt: skip
     command.add_argument(
-        "--give-up", type=arguments.duration, default=60.0, metavar="DURATION",
-        help="end after this long without a connection (default: 60s)",
+        "--give-up", type=arguments.duration, default=arguments.duration(patience),
+        metavar="DURATION", help=f"end after this long without a connection (default: {patience})",
     )  # fmt: skip
     command.add_argument(
         "--metrics-port", type=arguments.port, metavar="PORT",

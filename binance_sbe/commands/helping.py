@@ -103,7 +103,10 @@ OF_COMMANDS: Mapping[str, tuple[Sequence[str], str]] = {
         f"{_OF_FEEDS}; 1 also where a tape can't be read",
     ),
     "simulate": (
-        ("simulate", "simulate btcusdt --faults cut@2.5,damage --port 0"),
+        (
+            "simulate", "simulate btcusdt --faults cut@2.5,damage --port 0",
+            "simulate --fix 9002 --ws-api 9444 --keys keys",
+        ),
         "0 done (Ctrl-C and SIGTERM included), 1 the port is taken, 2 wrong arguments",
     ),
     "fix watch": (("fix watch --simulate btcusdt", "fix watch btcusdt --json"), _OF_FEEDS),

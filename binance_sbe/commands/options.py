@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from sbe_codegen.version import __version__
 
@@ -137,6 +138,15 @@ def _simulate(command: Parser) -> None:
     )
     common.market(command)
     command.add_argument("--key", action="append", help="an API key to let in (default: any)")
+    for name, what in (("--fix", "FIX, over TLS"), ("--ws-api", "the WebSocket API")):
+        command.add_argument(
+            name, type=arguments.port, metavar="PORT", help=f"serve {what} as well; 0: a free one"
+        )
+    command.add_argument(
+        "--keys", type=Path, metavar="DIR",
+        help="where the private key is, or is made, that clients of these sign with, and the "
+        "certificate that they trust",
+    )  # fmt: skip
     command.add_argument(
         "--faults", type=arguments.faults, default=[], metavar="FAULT,...",
         help="what goes wrong: all, or some of cut, close, silence, shutdown, damage, unknown, "

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FeedError
@@ -31,8 +31,17 @@ _NO_SERVING = {
 _END_SECONDS = 5.0  # that a child has to end
 
 
-async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options: Any) -> int:
-    """Serves until a signal, or until the parent ends; ``options`` are for `Exchange`."""
+async def serve(
+    symbols: Sequence[str],
+    *,
+    with_parent: bool = False,
+    signed: Callable[[Exchange], contextlib.AbstractAsyncContextManager[list[str]]] | None = None,
+    **options: Any,
+) -> int:
+    """Serves until a signal, or until the parent ends; ``options`` are for `Exchange`.
+
+    ``signed`` has others serve beside it (see `signed.Signed`).
+    """
     from ..feed.transport.websocket import arrives
     from ..simulator import Exchange
     from ..simulator.faults import KINDS
@@ -44,7 +53,10 @@ async def serve(symbols: Sequence[str], *, with_parent: bool = False, **options:
         if with_parent:
             stack.enter_context(at_end_of_parent(ended.set))
         await stack.enter_async_context(opened(exchange))
-        say(f"serving {', '.join(exchange.markets)} on {exchange.url}")
+        beside: list[str] = []
+        if signed is not None:
+            beside = await stack.enter_async_context(signed(exchange))
+        say(f"serving {', '.join(exchange.markets)} on {exchange.url}", *beside)
         said = 0
         while not ended.is_set():
             await arrives(ended, 0.2)

@@ -19,7 +19,7 @@ def record(command: Parser) -> None:
         "--books", action="store_true",
         help="with snapshots of the books by REST, so that books come again when it is played",
     )  # fmt: skip
-    common.how_long(command, "until Ctrl-C or SIGTERM")
+    common.feed_of_a_service(command)
     command.add_argument(
         "--rotate", type=arguments.rotation, action="append", metavar="1h|512MB",
         help="when a new file begins: at each full hour, with so many bytes; may be given twice "
@@ -43,7 +43,6 @@ def record(command: Parser) -> None:
         help="of the disk: go on, and say what is lost; or end (default: continue)",
     )  # fmt: skip
     common.where(command)
-    common.connections(command)
 
 
 def tape(command: Parser) -> None:
@@ -137,4 +136,4 @@ def relay(command: Parser) -> None:
         "--port", type=arguments.port, default=9443, help="default: 9443; 0: a free one"
     )
     common.where(command)
-    common.feed(command, served="the relay and --metrics-port")
+    common.feed_of_a_service(command, served="the relay and --metrics-port")

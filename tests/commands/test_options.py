@@ -18,6 +18,7 @@ import pytest
 from binance_sbe.commands import book, doctor, plot, record, relaying, serving, watch
 from binance_sbe.commands.cli import main
 from binance_sbe.commands.options import WEB_PORT, _parser, parsed
+from binance_sbe.commands.signed import Signed
 from binance_sbe.commands.web import view
 from binance_sbe.simulator import faults
 from binance_sbe.tape import Recording
@@ -88,6 +89,7 @@ FEED: dict[str, Any] = {
     "seconds": None, "metrics_port": None, "metrics_host": "127.0.0.1", "lines": 1,
     "renew_at": None, "give_up_after": 60.0,
 }  # fmt: skip
+SERVICE = FEED | {"give_up_after": 900.0}  # what runs while nobody looks
 PROD = {"url": None, "environment": "prod", "proxy": True}
 LOCAL = {"url": URL, "api_key": "any", "proxy": None}
 WATCH = {"once": False, "form": None} | FEED
@@ -215,7 +217,7 @@ def test_options_of_a_plot_arrive(
 
 
 RECORDING: dict[str, Any] = {"path": Path("out"), "durability": 1.0}
-RECORD = {"with_books": False, **FEED}
+RECORD = {"with_books": False, **SERVICE}
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ def test_what_a_relay_is_of_arrives(
     given: list[str], changed: dict[str, Any], arrived: Arrived
 ) -> None:
     (streams, _, serving), named = arrived.of("relay", *given)
-    assert (streams, named) == ([], FEED | PROD | changed)
+    assert (streams, named) == ([], SERVICE | PROD | changed)
     assert serving == RELAY | ({"host": "::1"} if "--host" in given else {})
     (streams, _, _), _ = arrived.of("relay", "btcusdt", "--kinds", "trade,depth", *given)
     assert streams == ["btcusdt@trade", "btcusdt@depth"]
@@ -356,7 +358,7 @@ def test_options_of_doctor_arrive(
 
 SERVE: dict[str, Any] = {
     "with_parent": False, "rate": 1000.0, "seed": 0, "api_keys": None, "host": "127.0.0.1",
-    "port": 9443, "faults": [], "fault_seconds": 10.0, "lifetime": None,
+    "port": 9443, "faults": [], "fault_seconds": 10.0, "lifetime": None, "signed": None,
 }  # fmt: skip
 
 
@@ -375,6 +377,8 @@ SERVE: dict[str, Any] = {
         (["--faults", "all"], {"faults": list(faults.KINDS)}),
         (["--faults", "cut", "--every", "2"], {"faults": ["cut"], "fault_seconds": 2.0}),
         (["--lifetime", "30"], {"lifetime": 30.0}),
+        (["--fix", "0", "--keys", "k"], {"signed": Signed(0, None, Path("k"))}),
+        (["--ws-api", "9", "--keys", "k"], {"signed": Signed(None, 9, Path("k"))}),
     ],
 )
 def test_options_of_simulate_arrive(
@@ -426,6 +430,7 @@ def test_several_options_arrive_together(arrived: Arrived) -> None:
     assert named == {
         "with_parent": True, "rate": 5.0, "seed": 9, "api_keys": ["a", "b"], "host": "::1",
         "port": 0, "faults": ["cut", "cut@2.5"], "fault_seconds": 3.0, "lifetime": 60.0,
+        "signed": None,
     }  # fmt: skip
 
 
