@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -112,6 +113,22 @@ class Feed(Moved):
 
     def __next__(self) -> Message:
         """The next message. Raises ConnectionLost when there is no connection any more."""
+        backlog = self._backlog
+        frames = backlog.frames
+        if frames and time.monotonic() <= self._look_at and not self._lock.locked():
+            # Most often there is one and nothing else to do: what `receive` does then.
+            me = threading.get_ident()
+            with self._lock:
+                self._mover, self._is_consumed = me, True
+                try:
+                    if frames and frames.overflowed is None:
+                        backlog.stop_gathering()
+                        return backlog.next_message()
+                except DecodeError as error:
+                    self._refused(error)
+                finally:
+                    if self._closes:
+                        self._finish_closing()
         message = self.receive(self.timeout)
         if message is None:
             self._end()
