@@ -87,18 +87,15 @@ def _joined(parts: Sequence[Rows]) -> tuple[Any, Any, Any, Any]:
     at = begin = 0
     for rows, count in zip(parts, counts, strict=True):
         end = begin + count
-        is_frame = rows.kind == Kind.FRAME
-        content, lengths = rows.data, np.diff(rows.offsets)
-        received[begin:end], connection[begin:end] = (
-            rows.received_ns[is_frame],
-            rows.connection[is_frame],
-        )
+        content, ends, chosen = rows.data, rows.offsets[1:], slice(None)
         if count < len(rows):  # rows of other kinds are in between
-            content = content[np.repeat(is_frame, lengths)]
-            lengths = lengths[is_frame]
+            chosen = rows.kind == Kind.FRAME
+            lengths = np.diff(rows.offsets)
+            content, ends = content[np.repeat(chosen, lengths)], np.cumsum(lengths[chosen])
+        received[begin:end] = rows.received_ns[chosen]
+        connection[begin:end] = rows.connection[chosen]
         data[at : at + len(content)] = content
-        np.cumsum(lengths, out=offsets[begin + 1 : end + 1])
-        offsets[begin + 1 : end + 1] += at
+        np.add(ends, at, out=offsets[begin + 1 : end + 1], dtype=np.int64)
         at += len(content)
         begin = end
     return data[:at], offsets, received, connection
