@@ -100,10 +100,12 @@ class Feed(Moved):
         """A turn. TimeoutError where the time is over, but for a first; the feed stays open."""
         if not self._loop.has_streams and not self._requests:
             raise no_streams()
-        left = until - time.monotonic()
-        if left <= 0 and not is_first:
-            raise TimeoutError(f"nothing came for {timeout:g} s")
-        self._turn(min(max(left, 0.0), LONGEST_WAIT))
+        left = LONGEST_WAIT
+        if timeout is not None:
+            left = min(until - time.monotonic(), left)
+            if left <= 0 and not is_first:
+                raise TimeoutError(f"nothing came for {timeout:g} s")
+        self._turn(max(left, 0.0))
 
     # frames
 
@@ -274,7 +276,7 @@ class Feed(Moved):
         seen, until = stats.frames, self._until(timeout)
         while not (calls.ended or self._is_over):
             self._wait(until, timeout)
-            if stats.frames != seen:
+            if timeout is not None and stats.frames != seen:
                 seen, until = stats.frames, self._until(timeout)
         if not calls.ended:
             self._engine.resume()  # what connections that have ended had read, and had no room for

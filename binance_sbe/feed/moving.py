@@ -201,8 +201,7 @@ class Moved(BaseFeed):
         backlog = self._backlog
         if backlog.stopped and backlog.has_much_room and self._engine.resume():
             seconds = 0.0  # there may be what the consumer waits for
-        self._loop.turn(seconds)
-        self._look_at = time.monotonic() + _LOOK_SECONDS
+        self._look_at = self._loop.turn(seconds) + _LOOK_SECONDS
 
     def _look(self) -> None:
         """A consumer that is always late looks at the sockets as well: who pings is answered."""

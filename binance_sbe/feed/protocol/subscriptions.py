@@ -33,6 +33,7 @@ class Subscriptions:
         self._chance = chance
         self._tell = tell
         self._acknowledged: dict[str, None] = {}
+        self._one: tuple[str, dict[str, None]] = "", {}  # that there was, and those of its shard
         self._known: set[str] = set()  # acknowledged once, and still wanted
 
     @property
@@ -42,11 +43,15 @@ class Subscriptions:
 
     @property
     def has_streams(self) -> bool:
-        """Whether there are any: asked for each time that a consumer waits."""
+        """Whether there are any: asked each time that a consumer waits, and it is the same then."""
         known = self._acknowledged
+        name, names = self._one
+        if name in known and name in names:
+            return True
         for shard in self._shards:
             for name in shard.names:
                 if name in known:
+                    self._one = name, shard.names
                     return True
         return False
 

@@ -141,13 +141,15 @@ class Loop:
 
     # the thread's turn
 
-    def turn(self, seconds: float) -> None:
-        """Waits at most so long for something to come, and does what is due.
+    def turn(self, seconds: float) -> float:
+        """Waits at most so long for something to come, and does what is due. Returns the time.
 
         What has come is read first: a thread that was elsewhere for a while takes nobody for silent
         or late whose answer is there. And the caller sees what has happened before it waits again.
         """
-        self._call_soon()
+        # Every message that comes alone takes this way: no function is called for nothing.
+        if self._soon:
+            self._call_soon()
         due = math.inf if self.engine.closing else self._due
         if self._alarms:
             due = min(due, *(each.at for each in self._alarms))
@@ -155,16 +157,22 @@ class Loop:
         for fd in self.poller.wait(left, self._spin):
             wire = self.wires.get(fd)
             if wire is not None:
-                self._guarded(wire.ready)
+                try:
+                    wire.ready()
+                except Exception as error:
+                    self.engine.broken(error)
             elif self._woken is not None and fd == self._woken.fileno():
                 self._hear()
-        self._call_soon()
+        if self._soon:
+            self._call_soon()
         now = time.monotonic()
         if now >= self._due and not self.engine.closing:
             self._guarded(self._tick)
         if self._alarms:
             self._ring(now)
-        self._call_soon()
+        if self._soon:
+            self._call_soon()
+        return now
 
     def _tick(self) -> None:
         left = self.engine.tick()
