@@ -42,9 +42,9 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
+from sbe_codegen.runtime.errors import FramingError as FramingError
+from sbe_codegen.runtime.errors import PacketError as PacketError
 from sbe_codegen.runtime.errors import SbeError
-from sbe_codegen.runtime.framing.streams import FramingError as FramingError
-from sbe_codegen.runtime.framing.streams import PacketError as PacketError
 
 from .keys import stripped, stripped_bytes
 from .output import shown

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
 import sys
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,8 @@ def missing(package: str, wanted: str, extra: str) -> MissingPackage:
 
 def packages_of(extra: str) -> list[str]:
     """What an extra brings, as pip takes it. Empty where this was not installed by pip."""
+    from importlib import metadata  # as the others below: most programs lack nothing
+
     try:
         lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
@@ -59,6 +59,9 @@ def install_command(extra: str, root: Path = _ROOT) -> str:
 
     Where that is not a checkout the packages are named, since no index has this one yet.
     """
+    import shlex
+    import shutil
+
     beside = Path(sys.executable).parent
     found = shutil.which("pip")
     is_ours = found is not None and Path(found).parent == beside

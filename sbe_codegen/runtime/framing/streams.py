@@ -1,32 +1,12 @@
-"""What all splitters of byte streams have in common; and the errors of framing."""
+"""What all splitters of byte streams have in common."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import Any, Literal, NamedTuple
 
-from ..errors import SbeError
-
-
-class FramingError(SbeError, ValueError):
-    """A byte stream that is out of step; ``offset`` is the byte in the stream."""
-
-    def __init__(self, text: str, offset: int) -> None:
-        self.offset = offset
-        super().__init__(f"{text} at byte {offset} of the stream")
-
-
-class PacketError(FramingError):
-    """A packet or a capture that can't be read to its end; ``offset`` is the byte in it.
-
-    ``packet`` is the index of the packet in the input, None where it is the file that is damaged.
-    """
-
-    def __init__(self, text: str, offset: int, packet: int | None = None) -> None:
-        super().__init__(text, offset)
-        self.packet = packet
-        place = "the file" if packet is None else f"packet {packet}"
-        self.args = (f"{text} at byte {offset} of {place}",)
+from ..errors import FramingError as FramingError
+from ..errors import PacketError as PacketError
 
 
 class Head(NamedTuple):

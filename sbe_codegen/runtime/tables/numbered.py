@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DecodeError
-from ..framing.captures import Capture
-from ..framing.packets import EndOf, Loss, Packets
-from ..framing.streams import PacketError
+from ..errors import DecodeError, PacketError
 from .contents import Array, Source
 from .results import Batch
+
+if TYPE_CHECKING:
+    from ..framing.packets import EndOf, Loss
 
 PREFIX = ("frame", "received_ns", "packet", "packet_sequence", "packet_time")
 
@@ -39,6 +39,9 @@ def numbered(frames: Any, layout: Any, end_of: EndOf, on_error: str) -> Numbered
     """
     if isinstance(frames, Numbered):
         return frames
+    from ..framing.captures import Capture  # which most programs do without
+    from ..framing.packets import Packets
+
     if isinstance(frames, os.PathLike):
         frames = Capture(frames)
     if isinstance(frames, Capture):

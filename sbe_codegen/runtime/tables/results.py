@@ -7,12 +7,11 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ..errors import DecodeError, UnknownName
-from ..framing.packets import Loss
 from .columns import Columns
 from .contents import Array, Contents, Part, Source
-from .html import batch_html, rows_html
 
 if TYPE_CHECKING:
+    from ..framing.packets import Loss
     from .written import Written
 
 
@@ -119,6 +118,8 @@ class _Rows:
         return self._contents.dictionaries[names.index(name)]
 
     def _repr_html_(self) -> str:
+        from .html import rows_html
+
         return rows_html(self)
 
 
@@ -369,4 +370,6 @@ class Batch:
         return f"<Batch: {', '.join(parts)}>"
 
     def _repr_html_(self) -> str:
+        from .html import batch_html
+
         return batch_html(self)
