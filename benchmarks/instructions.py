@@ -114,7 +114,7 @@ def feed_ways(frames: list[bytes]) -> Ways:
             for frame in messages_of:
                 there.send(frame)
                 poller.wait(1.0, False)
-                wire.ready()
+                wire.ready(None)
         return backlog.stats.frames
 
     return {

@@ -176,6 +176,7 @@ class Moved(BaseFeed):
         Where a request moves the feed, or its end, the lock is waited for.
         """
         self._opened()
+        self._check_process()
         me = threading.get_ident()
         if self._lock.locked() and (self._mover == me or self._is_consumed):
             who = "the handler of `run`" if self._mover == me else "another thread"

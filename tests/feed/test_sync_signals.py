@@ -113,6 +113,48 @@ def test_ctrl_c_at_any_moment_of_a_busy_consumer_leaves_a_feed_that_can_be_close
         signal.signal(signal.SIGALRM, before)
 
 
+def test_what_a_signals_handler_raises_is_the_consumers_and_the_feed_stays_open(
+    exchange: Beside[Exchange],
+) -> None:
+    """A time-out by SIGALRM raises an Exception: it is no fault of the feed's, wherever it falls.
+
+    Bytes that were read are in the feed then, and no id is missing; where it falls amid the account
+    of a hole, which is Python code, the connection is made anew.
+    """
+
+    class LateError(Exception):
+        pass
+
+    def late(*_: object) -> None:
+        nonlocal is_on
+        if is_on:
+            is_on = False
+            raise LateError
+
+    is_on = False
+    exchange.made.rate = 20_000
+    before = signal.signal(signal.SIGALRM, late)
+    try:
+        with nothing_left(), connect(exchange, "btcusdt@trade", "btcusdt@depth") as feed:
+            raised, end = 0, time.monotonic() + 4
+            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.011)
+            while time.monotonic() < end:
+                try:
+                    is_on = True
+                    next(feed)
+                    is_on = False
+                except LateError:
+                    raised += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            is_on = False
+            assert raised > 100
+            assert next(feed)
+            assert feed.reconnects or not feed.ledger.holes
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_signals_handler_may_close_the_feed(quiet: Beside[Exchange]) -> None:
     with nothing_left(), connect(quiet, timeout=None) as feed:
         before = signal.signal(signal.SIGALRM, lambda *_: feed.close())
@@ -207,17 +249,19 @@ import os, sys
 from binance_sbe import sync
 
 with sync.connect("btcusdt@depth20", url=sys.argv[1], api_key="k", timeout=10) as feed:
-    next(feed)
+    begun = iter(feed)
+    next(begun)
     child = os.fork()
     if child == 0:
         told = []
-        for use in (lambda: iter(feed), lambda: feed.subscribe("ethusdt@trade")):
+        uses = lambda: iter(feed), lambda: feed.subscribe("ethusdt@trade"), lambda: list(begun)
+        for use in uses:
             try:
                 use()
             except RuntimeError as error:
                 told.append("of the process that has made it" in str(error))
         feed.close()
-        os._exit(0 if told == [True, True] else 1)
+        os._exit(0 if told == [True] * 3 else 1)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     print([type(next(feed)).__name__ for _ in range(20)][-1], feed.reconnects)
 """

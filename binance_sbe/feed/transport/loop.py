@@ -18,6 +18,7 @@ from ..intake.backlog import Backlog
 from ..intake.streams import Source
 from ..ledger import Ledger
 from ..settings import Settings
+from ..signalled import is_of_a_signal
 from .conversation import CLOSE_SECONDS, Conversation, Timer
 from .opening import Opening
 from .poller import READ, Poller
@@ -157,10 +158,7 @@ class Loop:
         for fd in self.poller.wait(left, self._spin):
             wire = self.wires.get(fd)
             if wire is not None:
-                try:
-                    wire.ready()
-                except Exception as error:
-                    self.engine.broken(error)
+                wire.ready(self._broken)
             elif self._woken is not None and fd == self._woken.fileno():
                 self._hear()
         if self._soon:
@@ -187,11 +185,16 @@ class Loop:
         return alarm
 
     def _guarded(self, function: Callable[[], object]) -> None:
-        """An error of ours ends the feed, and is told."""
         try:
             function()
         except Exception as error:
-            self.engine.broken(error)
+            self._broken(error)
+
+    def _broken(self, error: Exception) -> None:
+        """An error of ours ends the feed, and is told; what a signal's handler raises is not."""
+        if is_of_a_signal(error):
+            raise error
+        self.engine.broken(error)
 
     def _call_soon(self) -> None:
         while self._soon:

@@ -23,9 +23,17 @@ from ...route import Route
 from .dialing import Place, connected
 from .upgrade import Upgrade
 from .websocket import place_of, reaching
-from .wire import Tls
 
 _RECORDS = 64 * 1024  # bytes of one read
+
+
+@dataclass
+class Tls:
+    """One side of TLS, between two buffers of what is on the wire. Its handshake is over."""
+
+    object: ssl.SSLObject
+    incoming: ssl.MemoryBIO
+    outgoing: ssl.MemoryBIO
 
 
 @dataclass

@@ -1,187 +1,185 @@
 """A socket that is read and written by the thread that uses it, with or without TLS.
 
-To a `Conversation` and its reader it is what a transport of asyncio's is.
+To a `Conversation` and its reader it is what a transport of asyncio's is. Between what the socket
+gave and what the reader has taken of it no Python code runs, and so no handler of a signal, which
+might raise there.
 """
 
-from __future__ import annotations
+from .poller import READ, WRITE
 
-import socket
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from .poller import READ, WRITE, Poller
-
-_CIPHERTEXT = 256 * 1024  # bytes of one read
+cdef enum:
+    CIPHERTEXT = 256 * 1024     # bytes of one read
 
 
-@dataclass
-class Tls:
-    """One side of TLS, between two buffers of what is on the wire. Its handshake is over."""
-
-    object: ssl.SSLObject
-    incoming: ssl.MemoryBIO
-    outgoing: ssl.MemoryBIO
-
-
-class Wire:
+cdef class Wire:
     """``soon(function)`` has something called in a moment, when nothing of this is running."""
 
-    def __init__(
-        self,
-        connected: socket.socket,
-        poller: Poller,
-        soon: Callable[[Callable[[], object]], object],
-    ) -> None:
+    cdef readonly int fd
+    cdef readonly object socket
+    cdef object poller, soon
+    cdef object reader              # a FrameReader
+    cdef bytearray unsent
+    cdef bint is_paused, has_ended
+    cdef object error
+
+    def __init__(self, connected, poller, soon):
         connected.setblocking(False)
         self.fd = connected.fileno()
-        self._socket = connected
-        self._poller = poller
-        self._soon = soon
-        self._reader: Any = None  # a FrameReader
-        self._unsent = bytearray()
-        self._is_paused = self._has_ended = False
-        self._error: OSError | None = None
+        self.socket, self.poller, self.soon = connected, poller, soon
+        self.unsent = bytearray()
 
     # what a conversation and its reader want
 
-    def set_protocol(self, protocol: Any) -> None:
-        self._reader = protocol
-        self._watch()
+    def set_protocol(self, protocol):
+        self.reader = protocol
+        self.watch()
 
-    def pause_reading(self) -> None:
-        self._is_paused = True
-        self._watch()
+    def pause_reading(self):
+        self.is_paused = True
+        self.watch()
 
-    def resume_reading(self) -> None:
-        self._is_paused = False
-        self._watch()
+    def resume_reading(self):
+        self.is_paused = False
+        self.watch()
 
-    def write(self, data: bytes) -> None:
-        if not self._has_ended:
-            self._unsent += data
-            self._flush()
+    def write(self, data):
+        self.put(data)
 
-    def get_write_buffer_size(self) -> int:
-        return len(self._unsent)
+    def get_write_buffer_size(self):
+        return len(self.unsent)
 
-    def abort(self) -> None:
-        self._end(None)
+    def abort(self):
+        self.end(None)
 
     # what the loop calls
 
-    def ready(self) -> None:
-        """It can be read or written, or has ended."""
-        if self._unsent:
-            self._flush()
-        if not self._is_paused and not self._has_ended:
-            try:
-                self._read()
-            except (BlockingIOError, InterruptedError):
-                pass
-            except OSError as error:
-                self._end(error)
-
-    def _watch(self) -> None:
-        """Tells the poller what is wanted. An end is seen by those only who read or write."""
-        if self._has_ended:
-            return
-        reads = self._reader is not None and not self._is_paused
-        events = (READ if reads else 0) | (WRITE if self._unsent else 0)
-        if events:
-            self._poller.want(self.fd, events)
-        else:
-            self._poller.forget(self.fd)
-
-    def _flush(self) -> None:
+    def ready(self, broken):
+        """It can be read or written, or has ended; ``broken`` is told of an error of ours."""
         try:
-            while self._unsent:
-                del self._unsent[: self._socket.send(self._unsent)]
+            if self.unsent:
+                self.flush()
+            if not self.is_paused and not self.has_ended:
+                self.read_it()
+        except Exception as error:
+            broken(error)
+
+    cdef int read_it(self) except -1:
+        try:
+            self.take()
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
-            self._end(error)
-        self._watch()
+            self.end(error)
+        return 0
 
-    def _read(self) -> None:
-        size = self._socket.recv_into(self._reader.get_buffer(-1))
-        if size:
-            self._reader.buffer_updated(size)
+    cdef int watch(self) except -1:
+        """Tells the poller what is wanted. An end is seen by those only who read or write."""
+        if self.has_ended:
+            return 0
+        reads = self.reader is not None and not self.is_paused
+        events = (READ if reads else 0) | (WRITE if self.unsent else 0)
+        if events:
+            self.poller.want(self.fd, events)
         else:
-            self._end(None)
+            self.poller.forget(self.fd)
+        return 0
 
-    def _end(self, error: OSError | None) -> None:
-        if self._has_ended:
-            return
-        self._has_ended = True
-        self._error = error
-        self._poller.forget(self.fd)  # before another socket has its number
-        self._socket.close()
-        self._soon(self._tell_end)
+    cdef int put(self, data) except -1:
+        if not self.has_ended:
+            self.unsent += data
+            self.flush()
+        return 0
 
-    def _tell_end(self) -> None:
-        if self._reader is not None:
-            reader, self._reader = self._reader, None
-            reader.connection_lost(self._error)
+    cdef int flush(self) except -1:
+        try:
+            while self.unsent:
+                del self.unsent[:self.socket.send(self.unsent)]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            self.end(error)
+        return self.watch()
+
+    cdef int take(self) except -1:
+        size = self.socket.recv_into(self.reader.get_buffer(-1))
+        if size:
+            self.reader.buffer_updated(size)
+        else:
+            self.end(None)
+        return 0
+
+    cdef int end(self, error) except -1:
+        if self.has_ended:
+            return 0
+        self.has_ended = True
+        self.error = error
+        self.poller.forget(self.fd)     # before another socket has its number
+        self.socket.close()
+        self.soon(self.tell_end)
+        return 0
+
+    def tell_end(self):
+        reader, self.reader = self.reader, None
+        if reader is not None:
+            reader.connection_lost(self.error)
 
 
-class SecureWire(Wire):
+cdef class SecureWire(Wire):
     """The same with TLS. The socket is read in large pieces, whatever the size of its records."""
 
-    def __init__(
-        self,
-        connected: socket.socket,
-        poller: Poller,
-        soon: Callable[[Callable[[], object]], object],
-        tls: Tls,
-    ) -> None:
+    cdef object tls                 # an `opening.Tls`
+    cdef object ciphertext
+
+    def __init__(self, connected, poller, soon, tls):
         super().__init__(connected, poller, soon)
-        self._tls = tls
-        self._ciphertext = memoryview(bytearray(_CIPHERTEXT))
+        self.tls = tls
+        self.ciphertext = memoryview(bytearray(CIPHERTEXT))
 
-    def set_protocol(self, protocol: Any) -> None:
-        super().set_protocol(protocol)
-        self._soon(self._decrypt)  # what came with the handshake
+    def set_protocol(self, protocol):
+        Wire.set_protocol(self, protocol)
+        self.soon(self.decrypt)         # what came with the handshake
 
-    def resume_reading(self) -> None:
-        super().resume_reading()
-        self._soon(self._decrypt)  # what was read before the reading was paused
+    def resume_reading(self):
+        Wire.resume_reading(self)
+        self.soon(self.decrypt)         # what was read before the reading was paused
 
-    def write(self, data: bytes) -> None:
-        if self._has_ended:
+    def write(self, data):
+        if self.has_ended:
             return
         try:
-            self._tls.object.write(data)
+            self.tls.object.write(data)
         except ssl.SSLError as error:
-            self._end(error)
+            self.end(error)
         else:
-            super().write(self._tls.outgoing.read())
+            self.put(self.tls.outgoing.read())
 
-    def _read(self) -> None:
-        size = self._socket.recv_into(self._ciphertext)
+    cdef int take(self) except -1:
+        size = self.socket.recv_into(self.ciphertext)
         if size:
-            self._tls.incoming.write(self._ciphertext[:size])
+            self.tls.incoming.write(self.ciphertext[:size])
         else:
-            self._tls.incoming.write_eof()
-        self._decrypt()
+            self.tls.incoming.write_eof()
+        self.decrypt()
+        return 0
 
-    def _decrypt(self) -> None:
+    def decrypt(self):
         """Gives the reader what it has room for. Records that are not whole wait for more."""
-        tls, incoming = self._tls.object, self._tls.incoming
+        tls, incoming = self.tls.object, self.tls.incoming
         try:
-            while not (self._is_paused or self._has_ended or self._reader is None):
-                room = self._reader.get_buffer(-1)
-                size = tls.read(len(room), room)  # of one record, at most
-                if not size:  # the other side has ended TLS
-                    self._end(None)
+            while not (self.is_paused or self.has_ended or self.reader is None):
+                room = self.reader.get_buffer(-1)
+                size = tls.read(len(room), room)    # of one record, at most
+                if not size:            # the other side has ended TLS
+                    self.end(None)
                     break
-                self._reader.buffer_updated(size)
+                self.reader.buffer_updated(size)
                 if not incoming.pending and not tls.pending() and not incoming.eof:
-                    break  # most often: cheaper than to be told so by an exception
+                    break               # most often: cheaper than to be told so by an exception
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
-            self._end(error)
-        if self._tls.outgoing.pending:  # what TLS itself has to say, such as new keys
-            super().write(self._tls.outgoing.read())
+            self.end(error)
+        if self.tls.outgoing.pending:   # what TLS itself has to say, such as new keys
+            self.put(self.tls.outgoing.read())

@@ -135,7 +135,7 @@ def test_sockets_have_their_options(
         with opened(TRADES, **options(exchange, url=exchange.made.url, proxy=given)) as feed:
             next(feed)
             (found,) = feed.sockets()
-            known = getattr(found, "_socket", found)  # of a wire
+            known = found
             tcp = socket.IPPROTO_TCP
             assert known.getsockopt(tcp, socket.TCP_NODELAY)
             assert known.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

@@ -1,0 +1,31 @@
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from .opening import Tls
+from .poller import Poller
+
+class Wire:
+    fd: int
+    def __init__(
+        self,
+        connected: socket.socket,
+        poller: Poller,
+        soon: Callable[[Callable[[], object]], object],
+    ) -> None: ...
+    def set_protocol(self, protocol: Any) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def write(self, data: bytes) -> None: ...
+    def get_write_buffer_size(self) -> int: ...
+    def abort(self) -> None: ...
+    def ready(self, broken: Callable[[Exception], object]) -> None: ...
+
+class SecureWire(Wire):
+    def __init__(
+        self,
+        connected: socket.socket,
+        poller: Poller,
+        soon: Callable[[Callable[[], object]], object],
+        tls: Tls,
+    ) -> None: ...
