@@ -33,7 +33,6 @@ class Subscriptions:
         self._chance = chance
         self._tell = tell
         self._acknowledged: dict[str, None] = {}
-        self._one: tuple[str, dict[str, None]] = "", {}  # that there was, and those of its shard
         self._known: set[str] = set()  # acknowledged once, and still wanted
 
     @property
@@ -43,17 +42,8 @@ class Subscriptions:
 
     @property
     def has_streams(self) -> bool:
-        """Whether there are any: asked each time that a consumer waits, and it is the same then."""
-        known = self._acknowledged
-        name, names = self._one
-        if name in known and name in names:
-            return True
-        for shard in self._shards:
-            for name in shard.names:
-                if name in known:
-                    self._one = name, shard.names
-                    return True
-        return False
+        """Whether any are wanted: acknowledged, or asked for, now or again."""
+        return any(shard.names for shard in self._shards)
 
     def request(self, connection: Connection, method: str, names: list[str]) -> None:
         """What is to be asked on a connection, in requests of a size that the exchange takes."""

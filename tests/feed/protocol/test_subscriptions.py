@@ -114,6 +114,21 @@ def test_a_refusal_of_an_unsubscription_is_the_users_and_changes_nothing_else() 
     assert shell.numbers == [1]
 
 
+def test_a_stream_that_is_to_be_asked_for_again_is_one_that_may_come() -> None:
+    """A consumer waits for it. Once it is not wanted any more, nobody does."""
+    shell = silent("a@trade", silence_timeout=1e6, give_up_after=None)
+    shell.supervisor.closed(1, None, "", shell.now)
+    shell.now += 1.0
+    shell.supervisor.tick(shell.now)
+    shell.supervisor.opened(2, shell.now)
+    taken(shell)
+    refuse(shell, 2, 1)
+    assert shell.supervisor.streams == []
+    assert shell.supervisor.has_streams
+    shell.supervisor.unsubscribe(["a@trade"], shell.now)
+    assert not shell.supervisor.has_streams
+
+
 def test_refused_streams_that_were_there_are_halved_and_asked_for_again_ever_later() -> None:
     names = [f"{c}@trade" for c in "abcde"]
     shell = silent(*names, silence_timeout=1e6, give_up_after=None)
