@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..simulator import Exchange
 
 _NO_SERVING = {
-    errno.EADDRINUSE: "something serves there already; --port 0 takes a free port",
+    errno.EADDRINUSE: "something serves there already; {} 0 takes a free port",
     errno.EADDRNOTAVAIL: "this machine does not have that address",
     errno.EACCES: "ports below 1024 take more rights",
     socket.EAI_NONAME: "there is no such host",
@@ -86,9 +86,9 @@ def note_reach(host: str) -> None:
     note(f"open to other machines: --host {host}")
 
 
-def no_serving(host: str, port: int, error: OSError) -> FeedError:
-    """What is said where a port can't be opened."""
-    why = _NO_SERVING.get(error.errno or 0, error.strerror)
+def no_serving(host: str, port: int, error: OSError, option: str = "--port") -> FeedError:
+    """What is said where a port can't be opened; ``option`` is how it was given."""
+    why = _NO_SERVING.get(error.errno or 0, error.strerror or str(error)).format(option)
     return FeedError(f"can't serve on {host}:{port}: {why}")
 
 

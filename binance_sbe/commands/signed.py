@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,14 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 from sbe_codegen.extras import imported
 
 from ..errors import FeedError
+from ..feed.settings import password_of
 from .serving import no_serving
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from ..simulator import Exchange
+    from ..simulator.fix_keys import Certified
 
-_KEY, _CERTIFICATE = "private.pem", "certificate.pem"
+_KEY, _CERTIFICATE, _SERVER = "private.pem", "certificate.pem", "server.pem"
 _ASSET = "USDT"
 _EVENT_SECONDS = 2.0
 
@@ -58,10 +59,10 @@ async def _opened(exchange: Exchange, wanted: Signed) -> AsyncIterator[list[str]
         if wanted.fix is not None:
             from ..simulator.fix import FixAcceptor
 
-            acceptor = FixAcceptor(exchange, port=wanted.fix, **given)
-            await _enter(stack, acceptor, exchange.host, wanted.fix)
+            tls = _certified_in(wanted.keys, exchange.host)
+            acceptor = FixAcceptor(exchange, port=wanted.fix, tls=tls, **given)
+            await _enter(stack, acceptor, exchange.host, wanted.fix, "--fix")
             trusted = wanted.keys / _CERTIFICATE
-            trusted.write_bytes(acceptor.tls.pem)
             lines.append(
                 f"FIX on {acceptor.url}; to look at it: {api_key}"
                 f"SSL_CERT_FILE={shlex.quote(str(trusted))} binance-sbe fix watch {symbol} "
@@ -71,18 +72,30 @@ async def _opened(exchange: Exchange, wanted: Signed) -> AsyncIterator[list[str]
             from ..simulator.ws_api import WsApi
 
             api = WsApi(exchange, port=wanted.ws_api, **given)
-            await _enter(stack, api, exchange.host, wanted.ws_api)
+            await _enter(stack, api, exchange.host, wanted.ws_api, "--ws-api")
             events = asyncio.create_task(_user_data(api))
             stack.push_async_callback(_ended, events)
             lines.append(f"WebSocket API on {api.url}; the key that signs: {pem}")
         yield lines
 
 
-async def _enter(stack: contextlib.AsyncExitStack, server: Any, host: str, port: int) -> None:
+async def _enter(
+    stack: contextlib.AsyncExitStack, server: Any, host: str, port: int, option: str
+) -> None:
     try:
         await stack.enter_async_context(server)
     except OSError as error:
-        raise no_serving(host, port, error) from None
+        raise no_serving(host, port, error, option) from None
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        place = getattr(error, "filename", None) or folder
+        raise FeedError(f"--keys {folder}: {place}: {why}") from None
 
 
 def _key_in(folder: Path) -> Ed25519PrivateKey:
@@ -90,26 +103,36 @@ def _key_in(folder: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives import serialization
 
     from ..api.signing import signer_of
-    from ..simulator.fix_keys import new_key
+    from ..simulator.fix_keys import keep, new_key
 
-    path = folder / _KEY
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            signer_of(path)  # says what is wrong with it
-            found = serialization.load_pem_private_key(path.read_bytes(), None)
-            return cast("Ed25519PrivateKey", found)
-        key = new_key()
-        pem = key.private_bytes(
+    def made() -> bytes:
+        return new_key().private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(pem)
-    except OSError as error:
-        raise FeedError(f"--keys {folder}: {error.strerror}: name a directory") from None
-    return key
+
+    with _told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        pem = keep(folder / _KEY, made)
+    password = password_of(None)
+    signer_of(folder / _KEY, password)  # says what is wrong with it
+    is_encrypted = b"ENCRYPTED" in pem
+    secret = password.encode() if isinstance(password, str) else password
+    found = serialization.load_pem_private_key(pem, secret if is_encrypted else None)
+    return cast("Ed25519PrivateKey", found)
+
+
+def _certified_in(folder: Path, host: str) -> Certified:
+    """The server's certificate, which stays the same from one start to the next."""
+    from ..simulator.fix_keys import certified
+
+    with _told(folder):
+        made = certified("localhost", host, kept=folder / _SERVER)
+        trusted = folder / _CERTIFICATE
+        if not trusted.exists() or trusted.read_bytes() != made.pem:
+            trusted.write_bytes(made.pem)
+    return made
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -39,6 +39,11 @@ class Beside(Asynchronous):
         self._is_deprecated = is_deprecated
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @property
+    def _place(self) -> str:
+        """The host as it stands in a URL."""
+        return f"[{self._host}]" if ":" in self._host else self._host
+
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)

@@ -46,14 +46,17 @@ class FixAcceptor(Beside):
     """FIX SBE for the markets of ``exchange``, on a port of its own.
 
     ``url``, ``key`` and ``tls.client`` are what `fix.connect` needs; for the options see `Beside`.
+    ``tls`` is a certificate that was made before (`fix_keys.certified`), by default a new one.
     ``inflict`` does something wrong to one client, by chance that ``seed`` gives.
     """
 
     _usage = "async with FixAcceptor(exchange) as acceptor:"
 
-    def __init__(self, exchange: Exchange, *, seed: int = 0, **options: Any) -> None:
+    def __init__(
+        self, exchange: Exchange, *, seed: int = 0, tls: Certified | None = None, **options: Any
+    ) -> None:
         super().__init__(exchange, **options)
-        self.tls: Certified = certified("localhost", self._host)
+        self.tls: Certified = tls or certified("localhost", self._host)
         self._random = random.Random(seed)
         self._clients: set[_Client] = set()
         self._server: asyncio.Server | None = None
@@ -63,8 +66,7 @@ class FixAcceptor(Beside):
             self._serve, self._host, self._port, ssl=self.tls.server
         )
         port = self._server.sockets[0].getsockname()[1]
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        self.url = f"tcp+tls://{host}:{port}"
+        self.url = f"tcp+tls://{self._place}:{port}"
         self._exchange.listeners.append(self._publish)
         self._later(self._tick())
         return self

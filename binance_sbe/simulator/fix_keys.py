@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime
 import ipaddress
+import os
 import ssl
 import tempfile
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
 _DAYS = 30
+_END = b"-----END CERTIFICATE-----\n"
 
 
 class Certified(NamedTuple):
@@ -45,8 +48,47 @@ def is_signed(key: Ed25519PublicKey, signature: str, text: bytes) -> bool:
     return True
 
 
-def certified(*hosts: str) -> Certified:
-    """A certificate for these names and addresses, signed by itself, and a server of no others."""
+def certified(*hosts: str, kept: Path | None = None) -> Certified:
+    """A certificate for these names and addresses, signed by itself, and a server of no others.
+
+    ``kept`` is a file where it is looked for, and kept with its key if it was not there.
+    """
+    both = _made(hosts) if kept is None else keep(kept, lambda: _made(hosts))
+    if kept is not None and not _is_for(both, hosts):  # too old, or of another host
+        kept.unlink()
+        both = keep(kept, lambda: _made(hosts))
+    pem = both[: both.index(_END) + len(_END)]
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:  # the module ssl reads keys from files only
+        path = Path(folder) / "both.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(both)
+        server.load_cert_chain(path)
+    server.sni_callback = _refusing_others({each.lower() for each in hosts})
+    client = ssl.create_default_context(cadata=pem.decode("ascii"))
+    return Certified(server, client, pem)
+
+
+def keep(path: Path, make: Callable[[], bytes]) -> bytes:
+    """What is in a file, for its owner's eyes only; where it is not there it is made, whole.
+
+    Of several that make it at a time one is taken, by all. Raises OSError.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(make())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(name)
+    finally:
+        Path(name).unlink()
+    return path.read_bytes()
+
+
+def _made(hosts: Sequence[str]) -> bytes:
+    """A certificate, and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local exchange")])
     today = datetime.datetime.now(datetime.UTC)
@@ -62,21 +104,22 @@ def certified(*hosts: str) -> Certified:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, SHA256())
     )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
     secret = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory() as folder:  # the module ssl reads keys from files only
-        path = Path(folder) / "both.pem"
-        path.touch(mode=0o600)
-        path.write_bytes(pem + secret)
-        server.load_cert_chain(path)
-    server.sni_callback = _refusing_others({each.lower() for each in hosts})
-    client = ssl.create_default_context(cadata=pem.decode("ascii"))
-    return Certified(server, client, pem)
+    return certificate.public_bytes(serialization.Encoding.PEM) + secret
+
+
+def _is_for(both: bytes, hosts: Sequence[str]) -> bool:
+    """Whether a certificate is of these hosts, and lasts for some time yet. ValueError for none."""
+    found = x509.load_pem_x509_certificate(both)
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    left = found.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    return left > datetime.timedelta(days=_DAYS / 2) and set(names) == {
+        _name(each) for each in hosts
+    }
 
 
 def _refusing_others(hosts: Container[str]) -> Callable[[Any, str | None, Any], int | None]:

@@ -67,7 +67,7 @@ class WsApi(Beside):
             self._serve, self._host, self._port, process_request=self._checked, compression=None
         )
         port = self._server.sockets[0].getsockname()[1]
-        self.url = f"ws://{self._host}:{port}"
+        self.url = f"ws://{self._place}:{port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

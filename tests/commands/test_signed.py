@@ -16,14 +16,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from binance_sbe import spot_sbe, ws_api
 
+PASSWORD: dict[str, str] = {}
 COMMAND = [sys.executable, "-m", "binance_sbe"]
 
 
 def environment() -> dict[str, str]:
-    return {name: text for name, text in os.environ.items() if not name.startswith("BINANCE")}
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("BINANCE")}
+    return kept | PASSWORD
 
 
 @contextlib.contextmanager
@@ -100,6 +104,44 @@ def test_the_key_stays_and_user_data_come(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_exchanges_of_one_directory_have_one_certificate_and_addresses_stand_in_brackets(
+    tmp_path: Path,
+) -> None:
+    given = "--fix", 0, "--ws-api", 0, "--keys", tmp_path, "--host", "::1"
+    with simulated(*given, lines=3) as first:
+        trusted = (tmp_path / "certificate.pem").read_bytes()
+        with simulated(*given, lines=3):
+            assert (tmp_path / "certificate.pem").read_bytes() == trusted
+            environment, command = named(first[1])
+            assert shown(command, **environment).returncode == 0
+        assert re.search(r"WebSocket API on ws://\[::1\]:\d+;", first[2])
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["certificate.pem", "private.pem", "server.pem"]
+    assert stat.S_IMODE((tmp_path / "server.pem").stat().st_mode) == 0o600
+    with simulated("--fix", 0, "--keys", tmp_path, lines=2) as lines:  # another host: a new one
+        environment, command = named(lines[1])
+        assert shown(command, **environment).returncode == 0
+        assert (tmp_path / "certificate.pem").read_bytes() != trusted
+
+
+def test_a_key_that_is_encrypted_needs_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "private.pem").write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"open sesame"),
+        )
+    )
+    code, said = refused("--fix", 0, "--keys", tmp_path)
+    assert (code, "BINANCE_PRIVATE_KEY_PASSWORD" in said) == (2, True)
+    monkeypatch.setattr(f"{__name__}.PASSWORD", {"BINANCE_PRIVATE_KEY_PASSWORD": "open sesame"})
+    with simulated("--fix", 0, "--keys", tmp_path, lines=2) as (_, line):
+        given, command = named(line)
+        assert shown(command, **given).returncode == 0
+
+
 def refused(*arguments: object) -> tuple[int, str]:
     done = subprocess.run(
         [*COMMAND, "simulate", "--port", "0", *map(str, arguments)],
@@ -125,6 +167,7 @@ def test_what_can_not_be_is_said(tmp_path: Path) -> None:
             (("--ws-api", 0, "--keys", other), 2, "private.pem"),
             (("--ws-api", port, "--keys", tmp_path / "a"), 1, f"can't serve on 127.0.0.1:{port}"),
             (("--fix", port, "--keys", tmp_path / "b"), 1, f"can't serve on 127.0.0.1:{port}"),
+            (("--fix", port, "--keys", tmp_path / "b"), 1, "--fix 0 takes a free port"),
         ):
             found = refused(*arguments)
             assert found[0] == code, found
