@@ -50,7 +50,10 @@ class BaseRest:
 
     def answer(self, path: str, headers: Mapping[str, str], now: float) -> Answer | None:
         """The answer at ``now``, seconds since 1970; None where this is no path of the REST API."""
-        parts = urlsplit(path[:_LONGEST_PATH])
+        try:
+            parts = urlsplit(path[:_LONGEST_PATH])
+        except ValueError:  # brackets that are no address, say
+            return None
         if not parts.path.startswith("/api/"):
             return None
         limited = self.limited(now)
@@ -143,6 +146,6 @@ def depth_response(
 
 def error_response(code: int, text: str) -> bytes:
     """An ErrorResponse of the exchange, without times or data."""
-    content = text.encode(errors="replace")[:_LONGEST_ERROR]
+    content = text.encode(errors="replace")[:_LONGEST_ERROR].decode(errors="ignore")
     frame: bytes = _messages().ErrorResponse.encode(code=code, msg=content)
     return frame

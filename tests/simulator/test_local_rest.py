@@ -55,7 +55,7 @@ def asked() -> Asked:
 
 
 def test_what_is_no_path_of_the_api_is_left_to_others(asked: Asked) -> None:
-    for path in ("/ws", "/apiv3/time", "/"):
+    for path in ("/ws", "/apiv3/time", "/", "//[", "//]x"):
         assert asked.rest.answer(path, SBE, NOW) is None
 
 
@@ -262,6 +262,15 @@ def test_trades_are_those_that_were_made(asked: Asked) -> None:
     assert rows(f"&fromId={made[-1][1].id + 1}") == []
     message = asked.message(path)
     assert (message.price_exponent, message.qty_exponent) == (-2, -8)
+
+
+@pytest.mark.parametrize("more", range(4))
+def test_the_text_of_an_error_is_cut_between_two_letters(asked: Asked, more: int) -> None:
+    path = "/api/v3/" + "a" * more + "\u00e4\u4e2d" * 400
+    status, _, said = asked.error(path)
+    assert status == 404
+    assert f"no such path: {path}".startswith(said)
+    assert 996 <= len(said.encode()) <= 1000
 
 
 def test_an_error_has_neither_times_nor_data(asked: Asked) -> None:
