@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import shutil
 import sys
@@ -47,12 +48,15 @@ def capture(path: Path, port: int | None, address: str | None) -> Capture:
 
 @contextmanager
 def file_of(name: str) -> Iterator[Path]:
-    """The file of that name; of "-" one with what comes on standard input, for the time being."""
-    if name != "-":
-        yield Path(name)
+    """The file of that name; of a pipe, and of "-", a file with what it gives, for the while."""
+    path = Path(name)
+    if name != "-" and not path.is_fifo() and not path.is_char_device():
+        yield path
         return
-    with tempfile.NamedTemporaryFile() as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
+    with contextlib.ExitStack() as stack:
+        source = sys.stdin.buffer if name == "-" else stack.enter_context(path.open("rb"))
+        file = stack.enter_context(tempfile.NamedTemporaryFile())
+        shutil.copyfileobj(source, file)
         file.flush()
         yield Path(file.name)
 

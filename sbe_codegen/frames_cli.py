@@ -108,11 +108,12 @@ def _inspect(options: argparse.Namespace) -> int:
 
     given, conventions = options.frames, _conventions(options)
     try:
-        if options.framing is not None or (given != "-" and frames.is_capture_file(Path(given))):
-            return _inspect_many(options)
+        with frames.file_of(given) as path:
+            if options.framing is not None or frames.is_capture_file(path):
+                return _inspect_many(options, path)
+            content = path.read_bytes()
         if options.port is not None or options.address is not None:
             raise ValueError("--port and --address are for captures, and this is none")
-        content = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
         lines, whole = inspecting.of_frame(options.schema, content, conventions, _progress())
     except ValueError as error:
         _complain(f"{given}: {error}")
@@ -121,23 +122,22 @@ def _inspect(options: argparse.Namespace) -> int:
     return 0 if whole else 1
 
 
-def _inspect_many(options: argparse.Namespace) -> int:
+def _inspect_many(options: argparse.Namespace, path: Path) -> int:
     """The messages of a stream or a capture."""
-    from . import frames, inspecting, loading
+    from . import inspecting, loading
 
     conventions, only = _conventions(options), (options.port, options.address, options.most)
     module = loading.load(options.schema, conventions=conventions, progress=_progress())
     layout = conventions.packet if conventions else None
     whole = True
-    with frames.file_of(options.frames) as path:
-        found = (
-            inspecting.of_capture(module, path, layout, *only)
-            if options.framing is None
-            else inspecting.of_stream(module, path, options.framing, *only)
-        )
-        for text, good in found:
-            say(*text.split("\n"))
-            whole = whole and good
+    found = (
+        inspecting.of_capture(module, path, layout, *only)
+        if options.framing is None
+        else inspecting.of_stream(module, path, options.framing, *only)
+    )
+    for text, good in found:
+        say(*text.split("\n"))
+        whole = whole and good
     return 0 if whole else 1
 
 

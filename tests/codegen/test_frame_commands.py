@@ -135,6 +135,14 @@ def test_the_messages_of_a_stream_are_shown_with_their_framing(place: Path) -> N
     assert cut.returncode == 1
     assert rows(cut.stdout)[-1].startswith(">>> ")
     assert rows(cut.stdout)[-1].endswith("the file ends amid a message")
+    (place / "l2.bin").write_bytes(content)
+    command = f"{sys.executable} -m sbe_codegen inspect s.xml <(cat l2.bin) --framing length2"
+    piped = subprocess.run(
+        ["bash", "-c", command], cwd=place, capture_output=True, timeout=250, check=False,
+        env=os.environ | {"SBE_CODEGEN_CACHE": str(place.parent / "cache"), "SBE_BUILD": SWITCHES,
+                          "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert (piped.returncode, piped.stdout) == (0, done.stdout)
     (place / "none.bin").write_bytes(b"")
     none = run(place, "inspect", "s.xml", "none.bin", "--framing", "sofh")
     assert (none.returncode, none.stdout) == (1, b">>> no message\n")
