@@ -123,8 +123,15 @@ class ThreadStage:
         begin()
         done(None)
 
-    def turn(self, seconds: float) -> None:
-        """Plays what is due; where nothing is it waits for it, at most so long."""
+    def turn(self, seconds: float) -> float:
+        """Plays what is due; where nothing is it waits for it, at most so long.
+
+        In the place of a time it returns infinity: nobody waits for a tape to be looked at.
+        """
+        self._play(seconds)
+        return math.inf
+
+    def _play(self, seconds: float) -> None:
         player = self.engine
         if player.is_over or player.advance(self.most, min(self.until, self.pace.due_ns())):
             return

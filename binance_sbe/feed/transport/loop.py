@@ -18,10 +18,10 @@ from ..intake.backlog import Backlog
 from ..intake.streams import Source
 from ..ledger import Ledger
 from ..settings import Settings
-from ..signalled import is_of_a_signal
 from .conversation import CLOSE_SECONDS, Conversation, Timer
 from .opening import Opening
 from .poller import READ, Poller
+from .signalled import is_of_a_signal
 from .wire import SecureWire, Wire
 
 _LATE_SECONDS = 1.0  # an opening may take so much more than its time-out, if a name server is slow
