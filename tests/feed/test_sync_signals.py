@@ -96,8 +96,8 @@ def test_ctrl_c_at_any_moment_of_a_busy_consumer_leaves_a_feed_that_can_be_close
             count = interrupted = 0
             end = time.monotonic() + 4
             while time.monotonic() < end:
-                signal.setitimer(signal.ITIMER_REAL, 0.0005 + 0.003 * (count % 7) / 7)
                 try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.0005 + 0.003 * (count % 7) / 7)
                     for _ in feed:
                         count += 1
                 except Tick:

@@ -45,7 +45,7 @@ async def open_feed(api_key: str = "x", **options: Any) -> AsyncIterator[binance
 
 async def some(feed: Any, count: int) -> list[bytes]:
     found = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(150):  # faults make pauses between connections grow
         async for message in feed:
             found.append(bytes(message))
             if len(found) == count:
