@@ -110,7 +110,7 @@ def _inspect(options: argparse.Namespace) -> int:
     try:
         with frames.file_of(given) as path:
             if options.framing is not None or frames.is_capture_file(path):
-                return _inspect_many(options, path)
+                return _inspect_many(options, path, conventions)
             content = path.read_bytes()
         if options.port is not None or options.address is not None:
             raise ValueError("--port and --address are for captures, and this is none")
@@ -122,11 +122,11 @@ def _inspect(options: argparse.Namespace) -> int:
     return 0 if whole else 1
 
 
-def _inspect_many(options: argparse.Namespace, path: Path) -> int:
+def _inspect_many(options: argparse.Namespace, path: Path, conventions: Conventions | None) -> int:
     """The messages of a stream or a capture."""
     from . import inspecting, loading
 
-    conventions, only = _conventions(options), (options.port, options.address, options.most)
+    only = options.port, options.address, options.most
     module = loading.load(options.schema, conventions=conventions, progress=_progress())
     layout = conventions.packet if conventions else None
     whole = True

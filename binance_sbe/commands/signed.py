@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shlex
 from collections.abc import AsyncIterator, Iterator
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from ..simulator.fix_keys import Certified
 
 _KEY, _CERTIFICATE, _SERVER = "private.pem", "certificate.pem", "server.pem"
-_ASSET = "USDT"
-_EVENT_SECONDS = 2.0
+_EVENT_SECONDS = 2.0  # between two events of user data
 
 
 @dataclass(frozen=True)
@@ -71,10 +69,8 @@ async def _opened(exchange: Exchange, wanted: Signed) -> AsyncIterator[list[str]
         if wanted.ws_api is not None:
             from ..simulator.ws_api import WsApi
 
-            api = WsApi(exchange, port=wanted.ws_api, **given)
+            api = WsApi(exchange, port=wanted.ws_api, event_seconds=_EVENT_SECONDS, **given)
             await _enter(stack, api, exchange.host, wanted.ws_api, "--ws-api")
-            events = asyncio.create_task(_user_data(api))
-            stack.push_async_callback(_ended, events)
             lines.append(f"WebSocket API on {api.url}; the key that signs: {pem}")
         yield lines
 
@@ -103,18 +99,11 @@ def _key_in(folder: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives import serialization
 
     from ..api.signing import signer_of
-    from ..simulator.fix_keys import keep, new_key
-
-    def made() -> bytes:
-        return new_key().private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+    from ..simulator.fix_keys import keep, new_key, pem_of
 
     with _told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        pem = keep(folder / _KEY, made)
+        pem = keep(folder / _KEY, lambda: pem_of(new_key()))
     password = password_of(None)
     signer_of(folder / _KEY, password)  # says what is wrong with it
     is_encrypted = b"ENCRYPTED" in pem
@@ -133,18 +122,3 @@ def _certified_in(folder: Path, host: str) -> Certified:
         if not trusted.exists() or trusted.read_bytes() != made.pem:
             trusted.write_bytes(made.pem)
     return made
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-async def _user_data(api: Any) -> None:
-    """A change of a balance now and then, for those who have subscribed to them."""
-    delta = 100_000_000
-    while True:
-        await asyncio.sleep(_EVENT_SECONDS)
-        await api.emit(_ASSET, delta)
-        delta = -delta

@@ -39,6 +39,15 @@ def new_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.generate()
 
 
+def pem_of(key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+    """A private key as PEM, not encrypted."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
 def is_signed(key: Ed25519PublicKey, signature: str, text: bytes) -> bool:
     """Whether a signature in base64 is of this text, with the private half of the key."""
     try:
@@ -104,12 +113,7 @@ def _made(hosts: Sequence[str]) -> bytes:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, SHA256())
     )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM) + secret
+    return certificate.public_bytes(serialization.Encoding.PEM) + pem_of(key)
 
 
 def _is_for(both: bytes, hosts: Sequence[str]) -> bool:

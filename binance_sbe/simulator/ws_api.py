@@ -48,14 +48,17 @@ class _Client:
 class WsApi(Beside):
     """The WebSocket API for the markets of ``exchange``, on a port of its own.
 
-    For the options see `Beside`. `emit` sends an event of user data to those
-    who have subscribed, and `inflict` does something wrong to all of them.
+    For the options see `Beside`. `emit` sends an event of user data to those who have subscribed,
+    which is also done each ``event_seconds``, and `inflict` does something wrong to all of them.
     """
 
     _usage = "async with WsApi(exchange) as api:"
 
-    def __init__(self, exchange: Exchange, **options: Any) -> None:
+    def __init__(
+        self, exchange: Exchange, *, event_seconds: float | None = None, **options: Any
+    ) -> None:
         super().__init__(exchange, **options)
+        self._event_seconds = event_seconds
         self.asked: list[tuple[str, Params]] = []  # method and parameters of each request
         self.weight: Counter[int] = Counter()  # by minute
         self._clients: set[_Client] = set()
@@ -68,6 +71,8 @@ class WsApi(Beside):
         )
         port = self._server.sockets[0].getsockname()[1]
         self.url = f"ws://{self._place}:{port}"
+        if self._event_seconds is not None:
+            self._later(self._emit_each(self._event_seconds))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -236,6 +241,14 @@ class WsApi(Beside):
                     subscription_id=identity, asset=asset,
                 )  # fmt: skip
                 await self._send(client, event)
+
+    async def _emit_each(self, seconds: float) -> None:
+        """A balance that goes up and down."""
+        delta = 100_000_000
+        while True:
+            await asyncio.sleep(seconds)
+            await self.emit("USDT", delta)
+            delta = -delta
 
     async def _send(self, client: _Client, frame: bytes | str) -> None:
         if not client.is_mute:

@@ -271,15 +271,20 @@ def kept_alive(shell: Shell, until: float) -> None:
         shell.run(0.1, is_up=False)
 
 
-def test_a_feed_is_given_up_after_its_time_without_a_connection_and_not_before() -> None:
-    shell = even(give_up_after=20.0).started()
-    shell.supervisor.closed(shell.numbers[0], None, "", shell.now)
+def given_up_after_20_s(shell: Shell) -> None:
+    """From now on, and not before."""
     began = shell.now
     kept_alive(shell, began + 19.9)
     assert shell.failed is None
     shell.now = began + 20.0
     shell.supervisor.tick(shell.now)
     assert "no connection for 20 s: given up" in str(taken(shell, Failed)[0].error)
+
+
+def test_a_feed_is_given_up_after_its_time_without_a_connection_and_not_before() -> None:
+    shell = even(give_up_after=20.0).started()
+    shell.supervisor.closed(shell.numbers[0], None, "", shell.now)
+    given_up_after_20_s(shell)
     assert shell.supervisor.deadline(shell.now + 5.0) == shell.now + 6.0  # at rest
     shell.supervisor.tick(shell.now + 9.0)
     assert shell.supervisor.actions == []
@@ -296,12 +301,7 @@ def test_one_line_of_two_is_enough_and_without_both_the_time_counts_from_the_sec
     kept_alive(shell, shell.now + 60.0)
     assert (shell.failed, shell.numbers) == (None, [second])
     shell.supervisor.closed(second, None, "", shell.now)
-    began = shell.now
-    kept_alive(shell, began + 19.9)
-    assert shell.failed is None
-    shell.now = began + 20.0
-    shell.supervisor.tick(shell.now)
-    assert "no connection for 20 s: given up" in str(taken(shell, Failed)[0].error)
+    given_up_after_20_s(shell)
 
 
 def test_each_connection_of_many_streams_is_needed() -> None:
