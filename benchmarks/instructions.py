@@ -53,7 +53,7 @@ def feed_ways(frames: list[bytes]) -> Ways:
     from binance_sbe.feed.intake.stats import Stats
     from binance_sbe.feed.intake.streams import Source
     from binance_sbe.feed.ledger import Ledger
-    from binance_sbe.feed.transport.poller import READ, Poller
+    from binance_sbe.feed.transport.poller import Poller
     from binance_sbe.feed.transport.reader import FrameReader
     from binance_sbe.feed.transport.wire import Wire
 
@@ -106,15 +106,13 @@ def feed_ways(frames: list[bytes]) -> Ways:
         backlog, reader = opened()
         here, there = socket.socketpair()
         poller = Poller()
-        wire = Wire(here, poller, lambda later: None)
+        wire = Wire(here, poller, lambda later: None, None)
         wire.set_protocol(reader)
-        poller.want(wire.fd, READ)
         backlog.call(Calls(lambda message: None, False, lambda error: None))
         with here, there:
             for frame in messages_of:
                 there.send(frame)
-                poller.wait(1.0, False)
-                wire.ready(None)
+                poller.turn(1.0, False)
         return backlog.stats.frames
 
     return {

@@ -61,7 +61,7 @@ class OverThreads:
                 self.feed._turn(left)
 
     def sockets(self) -> list[Any]:
-        return [each.socket for each in self.feed._loop.wires.values()]
+        return [each.socket for each in self.feed._loop.wires]
 
 
 Opened = Callable[..., contextlib.AbstractContextManager[Any]]

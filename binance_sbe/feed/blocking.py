@@ -96,7 +96,13 @@ class Feed(Moved):
         """When the consumer's patience ends."""
         return math.inf if timeout is None else time.monotonic() + timeout
 
-    def _wait(self, until: float, timeout: float | None, is_first: bool = False) -> None:
+    def _wait(
+        self,
+        until: float,
+        timeout: float | None,
+        is_first: bool = False,
+        calls: Calls | None = None,
+    ) -> None:
         """A turn. TimeoutError where the time is over, but for a first; the feed stays open."""
         if not self._loop.has_streams and not self._requests:
             raise no_streams()
@@ -105,7 +111,7 @@ class Feed(Moved):
             left = min(until - time.monotonic(), left)
             if left <= 0 and not is_first:
                 raise TimeoutError(f"nothing came for {timeout:g} s")
-        self._turn(max(left, 0.0))
+        self._turn(max(left, 0.0), calls)
 
     # frames
 
@@ -274,8 +280,10 @@ class Feed(Moved):
         stats, timeout = self.stats, self.timeout
         self._backlog.call(calls)
         seen, until = stats.frames, self._until(timeout)
+        # Who has a time-out comes back at each message, since it begins anew there.
+        staying = calls if timeout is None else None
         while not (calls.ended or self._is_over):
-            self._wait(until, timeout)
+            self._wait(until, timeout, calls=staying)
             if timeout is not None and stats.frames != seen:
                 seen, until = stats.frames, self._until(timeout)
         if not calls.ended:

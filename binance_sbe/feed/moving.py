@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ..errors import FeedError
 from ..venue.streams import stream_names
 from .base import BaseFeed, Plan
+from .intake.handlers import Calls
 from .pinning import Pin
 from .transport.loop import Loop
 
@@ -195,14 +196,14 @@ class Moved(BaseFeed):
         self._check_process()
         super()._begin()
 
-    def _turn(self, seconds: float) -> None:
-        """Moves the feed once, and waits at most so long for something to come."""
+    def _turn(self, seconds: float, calls: Calls | None = None) -> None:
+        """Moves the feed once, and waits at most so long for something to come: see `Loop.turn`."""
         if self._requests:
             self._begin_requests()
         backlog = self._backlog
         if backlog.stopped and backlog.has_much_room and self._engine.resume():
             seconds = 0.0  # there may be what the consumer waits for
-        self._look_at = self._loop.turn(seconds) + _LOOK_SECONDS
+        self._look_at = self._loop.turn(seconds, calls) + _LOOK_SECONDS
 
     def _look(self) -> None:
         """A consumer that is always late looks at the sockets as well: who pings is answered."""

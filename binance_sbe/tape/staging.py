@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from ..feed.intake.handlers import Calls
 from .playing import Player
 from .pumping import EVER
 
@@ -123,7 +124,7 @@ class ThreadStage:
         begin()
         done(None)
 
-    def turn(self, seconds: float) -> float:
+    def turn(self, seconds: float, calls: Calls | None = None) -> float:
         """Plays what is due; where nothing is it waits for it, at most so long.
 
         In the place of a time it returns infinity: nobody waits for a tape to be looked at.

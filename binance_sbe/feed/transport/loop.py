@@ -15,12 +15,13 @@ from queue import SimpleQueue
 from ...errors import FeedError, Unreachable
 from ..engine import Engine
 from ..intake.backlog import Backlog
+from ..intake.handlers import Calls
 from ..intake.streams import Source
 from ..ledger import Ledger
 from ..settings import Settings
 from .conversation import CLOSE_SECONDS, Conversation, Timer
 from .opening import Opening
-from .poller import READ, Poller
+from .poller import READ, Owner, Poller
 from .signalled import is_of_a_signal
 from .wire import SecureWire, Wire
 
@@ -50,10 +51,10 @@ class ThreadTransport(Conversation):
         made = opening.result
         assert made is not None
         if made.tls is None:
-            wire = Wire(made.socket, loop.poller, loop.soon)
+            wire = Wire(made.socket, loop.poller, loop.soon, loop.broken)
         else:
-            wire = SecureWire(made.socket, loop.poller, loop.soon, made.tls)
-        loop.wires[wire.fd] = wire
+            wire = SecureWire(made.socket, loop.poller, loop.soon, loop.broken, made.tls)
+        loop.wires.add(wire)
         self._url = loop.url
         self.take_over(made.protocol, wire, made.rest)
 
@@ -74,7 +75,7 @@ class ThreadTransport(Conversation):
             self._end_soon()
 
     def socket_lost(self, error: BaseException | None) -> None:
-        self._loop.forget(self._socket)
+        self._loop.wires.discard(self._socket)
         super().socket_lost(error)
         if self._closes and self._reader is not None:
             self._reader.stop()
@@ -93,7 +94,7 @@ class Loop:
         self.url = url
         self.engine = Engine(url, backlog, ledger, settings, self)
         self.poller = Poller()
-        self.wires: dict[int, Wire] = {}
+        self.wires: set[Wire] = set()
         self.cpus: set[int] | None = None  # that other threads may use, where this one is pinned
         self._backlog = backlog
         self._settings = settings
@@ -121,7 +122,7 @@ class Loop:
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
-        self.poller.want(self._woken.fileno(), READ)
+        self.poller.want(self._woken.fileno(), READ, Owner(self._hear))
 
     def wake(self) -> None:
         """Ends the waiting in `turn`. From any thread."""
@@ -142,11 +143,12 @@ class Loop:
 
     # the thread's turn
 
-    def turn(self, seconds: float) -> float:
+    def turn(self, seconds: float, calls: Calls | None = None) -> float:
         """Waits at most so long for something to come, and does what is due. Returns the time.
 
         What has come is read first: a thread that was elsewhere for a while takes nobody for silent
-        or late whose answer is there. And the caller sees what has happened before it waits again.
+        or late whose answer is there. And the caller sees what has happened before it waits again;
+        with ``calls`` what is a message does not count for that.
         """
         # Every message that comes alone takes this way: no function is called for nothing.
         if self._soon:
@@ -154,16 +156,9 @@ class Loop:
         due = math.inf if self.engine.closing else self._due
         if self._alarms:
             due = min(due, *(each.at for each in self._alarms))
-        left = min(seconds, due - time.monotonic())
-        for fd in self.poller.wait(left, self._spin):
-            wire = self.wires.get(fd)
-            if wire is not None:
-                wire.ready(self._broken)
-            elif self._woken is not None and fd == self._woken.fileno():
-                self._hear()
+        now = self.poller.turn(min(seconds, due - time.monotonic()), self._spin, calls)
         if self._soon:
             self._call_soon()
-        now = time.monotonic()
         if now >= self._due and not self.engine.closing:
             self._guarded(self._tick)
         if self._alarms:
@@ -178,19 +173,21 @@ class Loop:
 
     def soon(self, function: Callable[[], object]) -> None:
         self._soon.append(function)
+        self.poller.interrupted = True
 
     def later(self, seconds: float, function: Callable[[], object]) -> Alarm:
         alarm = Alarm(time.monotonic() + seconds, function)
         self._alarms.append(alarm)
+        self.poller.interrupted = True
         return alarm
 
     def _guarded(self, function: Callable[[], object]) -> None:
         try:
             function()
         except Exception as error:
-            self._broken(error)
+            self.broken(error)
 
-    def _broken(self, error: Exception) -> None:
+    def broken(self, error: Exception) -> None:
         """An error of ours ends the feed, and is told; what a signal's handler raises is not."""
         if is_of_a_signal(error):
             raise error
@@ -250,6 +247,7 @@ class Loop:
 
     def poke(self) -> None:
         self._due = 0.0
+        self.poller.interrupted = True
 
     # transports
 
@@ -309,11 +307,6 @@ class Loop:
         if not self.engine.closing:
             self.engine.lost(number, code, reason)
 
-    def forget(self, wire: Wire) -> None:
-        """A wire has ended; another may have its descriptor already."""
-        if self.wires.get(wire.fd) is wire:
-            del self.wires[wire.fd]
-
     def ended(self, transport: ThreadTransport) -> None:
         """All of a transport is over."""
         self._ending.discard(transport)
@@ -340,7 +333,7 @@ class Loop:
         if waker is None:
             return
         self.engine.closing = True
-        for wire in self.wires.values():
+        for wire in self.wires:
             wire.abort()
         self._call_soon()
         self.wires.clear()

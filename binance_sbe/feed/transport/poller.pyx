@@ -1,27 +1,27 @@
 """Waiting for sockets on one thread: poll(2), or looking again and again without waiting.
 
-Of the few sockets of a feed, poll(2) costs what epoll does, and every POSIX system has it.
+Of the few sockets of a feed, poll(2) costs what epoll does, and every POSIX system has it. What a
+socket is read by is called from here: a thread that waits for one message after the other stays in
+C until there is something to do that is no message. After a wait the processor's caches are cold,
+and what is not executed is not missed in them.
 """
 
 cimport cython
 from libc.errno cimport EINTR, errno
 from libc.stdlib cimport free, realloc
 
+from ..intake.handlers cimport Calls
 from ..intake.stats cimport monotonic_ns
 
 cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
     int c_poll "poll"(pollfd* fds, unsigned long count, int milliseconds)
-    short POLLIN, POLLOUT, POLLERR, POLLHUP, POLLNVAL
+    short POLLIN, POLLOUT
 
 cdef extern from *:
     int PyErr_CheckSignals() except -1
 
 cdef enum:
-    LONGEST = 60_000            # ms of one wait: the caller asks again
+    LONGEST = 60_000            # ms of one wait
     LOOKS = 1024                # of a spinning thread, between two looks at signals and the clock
 
 cdef double MOST_SECONDS = 1e9      # for infinity as well
@@ -30,28 +30,44 @@ READ = POLLIN
 WRITE = POLLOUT
 
 
+cdef class Owner:
+    """Calls ``function()``, without arguments, where its descriptor is ready."""
+
+    def __init__(self, function):
+        self.function = function
+
+    cdef int ready(self) except -1:
+        self.function()
+        return 1
+
+
 @cython.final
 cdef class Poller:
-    """Descriptors, and what is wanted of each: READ, WRITE or both. For one thread at a time."""
+    """Descriptors, what is wanted of each (READ, WRITE or both), and their owners.
 
-    cdef pollfd* fds
-    cdef int count
+    For one thread at a time.
+    """
+
+    def __cinit__(self):
+        self.owners = []
 
     def __dealloc__(self):
         free(self.fds)
 
-    def want(self, int fd, short events):
-        """From now on so much is wanted of a descriptor."""
+    def want(self, int fd, short events, Owner owner not None):
+        """From now on so much is wanted of a descriptor; its owner is told."""
         cdef int i
         cdef pollfd* more
         for i in range(self.count):
             if self.fds[i].fd == fd:
                 self.fds[i].events = events
+                self.owners[i] = owner
                 return
         more = <pollfd*>realloc(self.fds, (self.count + 1) * sizeof(pollfd))
         if more == NULL:
             raise MemoryError
         self.fds = more
+        self.owners.append(owner)
         self.fds[self.count] = pollfd(fd, events, 0)
         self.count += 1
 
@@ -62,35 +78,64 @@ cdef class Poller:
             if self.fds[i].fd == fd:
                 self.count -= 1
                 self.fds[i] = self.fds[self.count]
+                last = self.owners.pop()
+                if i < self.count:
+                    self.owners[i] = last
                 return
 
-    def wait(self, double seconds, bint spin):
-        """The descriptors that can be read or written, or have ended: none after ``seconds``.
+    def turn(self, double seconds, bint spin, Calls calls=None):
+        """Waits at most so long for a descriptor, and tells owners. Returns the monotonic time, s.
+
+        With ``calls`` it waits again and again, until these have ended, the time is over, or there
+        is something to do: an owner says so, or somebody has set ``interrupted``.
 
         With ``spin`` the thread never sleeps. The GIL is released while it waits, so that other
         threads run. Raises what a handler of a signal raises, such as KeyboardInterrupt.
         """
-        cdef long long left, until = 0
-        cdef int ready, i
+        cdef long long now = monotonic_ns(), until = now
+        cdef Owner owner
+        cdef int i
+        self.interrupted = False
         if seconds > 0:
-            until = monotonic_ns() + <long long>(min(seconds, MOST_SECONDS) * 1e9)
+            until += <long long>(min(seconds, MOST_SECONDS) * 1e9)
+        while self.wait(until, spin):
+            # From the last to the first: of those that come, or take another's place, none is told
+            # of what was another's.
+            i = self.count
+            while i > 0:
+                i -= 1
+                if i < self.count and self.fds[i].revents:
+                    self.fds[i].revents = 0
+                    owner = <Owner>self.owners[i]
+                    if owner.ready():
+                        self.interrupted = True
+            now = monotonic_ns()
+            if calls is None or calls.ended or self.interrupted or now >= until:
+                return now / 1e9
+            PyErr_CheckSignals()
+        return monotonic_ns() / 1e9
+
+    cdef int wait(self, long long until, bint spin) except -1:
+        """How many can be read or written, or have ended: none when it is ``until``."""
+        cdef long long left
+        cdef int ready
         while True:
-            if seconds <= 0:
+            left = until - monotonic_ns()
+            if left <= 0:
                 ready = c_poll(self.fds, self.count, 0)
             elif spin:
                 ready = self.look(until)
             else:
-                left = (until - monotonic_ns() + 999_999) // 1_000_000
-                left = min(max(left, 0), LONGEST)
+                left = min((left + 999_999) // 1_000_000, <long long>LONGEST)
                 with nogil:
                     ready = c_poll(self.fds, self.count, <int>left)
             if ready > 0:
-                return [self.fds[i].fd for i in range(self.count) if self.fds[i].revents]
+                return ready
             if ready < 0 and errno != EINTR:
                 raise OSError(errno, "poll")
             PyErr_CheckSignals()
-            if seconds <= 0 or monotonic_ns() >= until:
-                return []
+            if left <= 0:
+                return 0
 
     cdef int look(self, long long until) noexcept:
         """Looks until there is something, or it is time to look at the clock and at signals."""

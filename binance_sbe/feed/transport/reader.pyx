@@ -77,12 +77,18 @@ cdef bint is_text(const uint8_t* payload, Py_ssize_t size) except -1:
     return True
 
 
-cdef class Base:        # a cdef class derives from a Python class beside another cdef class only
-    pass
+cdef class Receiver:
+    """See `reader.pxd`."""
+
+    cdef Py_ssize_t room(self) noexcept:
+        return 0
+
+    cdef int take_read(self, Py_ssize_t size) except -1:
+        return 0
 
 
 @cython.final
-cdef class FrameReader(Base, asyncio.BufferedProtocol):
+cdef class FrameReader(Receiver, asyncio.BufferedProtocol):
     """Reads frames from where the socket was read into, as far as the backlog has room for them.
 
     Once it has none, what was read waits in the buffer, and when that is full the socket stops; `resume` goes
@@ -100,15 +106,11 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     cdef Source source
     cdef object shell
     cdef object transport
-    cdef object view            # of the buffer
-    cdef uint8_t* data
     cdef Py_ssize_t at          # what is in the buffer and was not taken begins here
-    cdef Py_ssize_t filled      # and ends here
     cdef Py_ssize_t looked      # from `at` up to here there are no texts and pings
     cdef Py_ssize_t foreign     # bytes of a frame that are the shell's
     cdef bint amid              # of a message in several frames, some have come
     cdef object message         # a whole one for which the backlog has had no room
-    cdef readonly bint blocked  # something waits for room in the backlog
     cdef readonly bytes last_words      # payload of a close frame behind what waits, or None
     cdef bint paused            # the socket
     cdef bint lost              # it has ended
@@ -132,8 +134,7 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     # what the event loop calls
 
     def get_buffer(self, Py_ssize_t sizehint):
-        if self.at == self.filled and not self.busy:
-            self.at = self.filled = self.looked = 0
+        self.room()
         return self.view[self.filled:] if self.filled else self.view
 
     def buffer_updated(self, Py_ssize_t nbytes):
@@ -162,6 +163,13 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
 
     def resume_writing(self):
         pass
+
+    # what a wire calls instead of the first two
+
+    cdef Py_ssize_t room(self) noexcept:
+        if self.at == self.filled and not self.busy:
+            self.at = self.filled = self.looked = 0
+        return BUFFER - self.filled
 
     # what the shell calls
 
@@ -201,7 +209,6 @@ cdef class FrameReader(Base, asyncio.BufferedProtocol):
     # reading
 
     cdef int take_read(self, Py_ssize_t size) except -1:
-        """What was read into the buffer."""
         self.filled += size
         self.received = now_ns()
         return self.go_on()

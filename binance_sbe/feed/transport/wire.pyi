@@ -3,15 +3,16 @@ from collections.abc import Callable
 from typing import Any
 
 from .opening import Tls
-from .poller import Poller
+from .poller import Owner, Poller
 
-class Wire:
+class Wire(Owner):
     fd: int
     def __init__(
         self,
         connected: socket.socket,
         poller: Poller,
         soon: Callable[[Callable[[], object]], object],
+        broken: Callable[[Exception], object],
     ) -> None: ...
     def set_protocol(self, protocol: Any) -> None: ...
     def pause_reading(self) -> None: ...
@@ -19,7 +20,6 @@ class Wire:
     def write(self, data: bytes) -> None: ...
     def get_write_buffer_size(self) -> int: ...
     def abort(self) -> None: ...
-    def ready(self, broken: Callable[[Exception], object]) -> None: ...
 
 class SecureWire(Wire):
     def __init__(
@@ -27,5 +27,7 @@ class SecureWire(Wire):
         connected: socket.socket,
         poller: Poller,
         soon: Callable[[Callable[[], object]], object],
+        broken: Callable[[Exception], object],
         tls: Tls,
     ) -> None: ...
+    def decrypt(self) -> int: ...

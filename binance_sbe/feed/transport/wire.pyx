@@ -5,35 +5,49 @@ gave and what the reader has taken of it no Python code runs, and so no handler 
 might raise there.
 """
 
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint8_t
+
+from .poller cimport Owner, Poller
+from .reader cimport Receiver
+
+import os
+import ssl
+
 from .poller import READ, WRITE
 
-import ssl
+cdef extern from "<sys/socket.h>":
+    Py_ssize_t recv(int fd, void* data, size_t size, int flags)
 
 cdef enum:
     CIPHERTEXT = 256 * 1024     # bytes of one read
 
 
-cdef class Wire:
-    """``soon(function)`` has something called in a moment, when nothing of this is running."""
+cdef class Wire(Owner):
+    """``soon(function)`` has something called in a moment, when nothing of this is running.
+
+    ``broken(error)`` is told of an error of ours.
+    """
 
     cdef readonly int fd
     cdef readonly object socket
-    cdef object poller, soon
-    cdef object reader              # a FrameReader
+    cdef Poller poller
+    cdef object soon, broken
+    cdef Receiver receiver          # a FrameReader
     cdef bytearray unsent
     cdef bint is_paused, has_ended
     cdef object error
 
-    def __init__(self, connected, poller, soon):
+    def __init__(self, connected, Poller poller not None, soon, broken):
         connected.setblocking(False)
         self.fd = connected.fileno()
-        self.socket, self.poller, self.soon = connected, poller, soon
+        self.socket, self.poller, self.soon, self.broken = connected, poller, soon, broken
         self.unsent = bytearray()
 
     # what a conversation and its reader want
 
     def set_protocol(self, protocol):
-        self.reader = protocol
+        self.receiver = protocol
         self.watch()
 
     def pause_reading(self):
@@ -53,35 +67,26 @@ cdef class Wire:
     def abort(self):
         self.end(None)
 
-    # what the loop calls
+    # what the poller calls
 
-    def ready(self, broken):
-        """It can be read or written, or has ended; ``broken`` is told of an error of ours."""
+    cdef int ready(self) except -1:
         try:
             if self.unsent:
                 self.flush()
-            if not self.is_paused and not self.has_ended:
-                self.read_it()
+            if self.receiver is not None and not self.is_paused and not self.has_ended:
+                self.take()
         except Exception as error:
-            broken(error)
-
-    cdef int read_it(self) except -1:
-        try:
-            self.take()
-        except (BlockingIOError, InterruptedError):
-            pass
-        except OSError as error:
-            self.end(error)
-        return 0
+            self.broken(error)
+        return self.has_ended or self.receiver is None or self.receiver.blocked
 
     cdef int watch(self) except -1:
         """Tells the poller what is wanted. An end is seen by those only who read or write."""
         if self.has_ended:
             return 0
-        reads = self.reader is not None and not self.is_paused
+        reads = self.receiver is not None and not self.is_paused
         events = (READ if reads else 0) | (WRITE if self.unsent else 0)
         if events:
-            self.poller.want(self.fd, events)
+            self.poller.want(self.fd, events, self)
         else:
             self.poller.forget(self.fd)
         return 0
@@ -102,12 +107,23 @@ cdef class Wire:
             self.end(error)
         return self.watch()
 
+    cdef Py_ssize_t read_into(self, void* data, Py_ssize_t size) except -2:
+        """How much came: 0 where the other side has ended, -1 where nothing came or it has failed."""
+        cdef Py_ssize_t found = recv(self.fd, data, size, 0)
+        cdef int code = errno
+        if found < 0 and code != EAGAIN and code != EINTR:
+            self.end(OSError(code, os.strerror(code)))
+        return found
+
     cdef int take(self) except -1:
-        size = self.socket.recv_into(self.reader.get_buffer(-1))
+        cdef Receiver receiver = self.receiver
+        cdef Py_ssize_t size = receiver.room()
         if size:
-            self.reader.buffer_updated(size)
-        else:
-            self.end(None)
+            size = self.read_into(receiver.data + receiver.filled, size)
+            if size > 0:
+                receiver.take_read(size)
+            elif size == 0:
+                self.end(None)
         return 0
 
     cdef int end(self, error) except -1:
@@ -121,21 +137,24 @@ cdef class Wire:
         return 0
 
     def tell_end(self):
-        reader, self.reader = self.reader, None
-        if reader is not None:
-            reader.connection_lost(self.error)
+        receiver, self.receiver = <object>self.receiver, None
+        if receiver is not None:
+            receiver.connection_lost(self.error)
 
 
 cdef class SecureWire(Wire):
     """The same with TLS. The socket is read in large pieces, whatever the size of its records."""
 
     cdef object tls                 # an `opening.Tls`
-    cdef object ciphertext
+    cdef object ciphertext          # a view of what is read into
+    cdef uint8_t* data              # the same
 
-    def __init__(self, connected, poller, soon, tls):
-        super().__init__(connected, poller, soon)
+    def __init__(self, connected, poller, soon, broken, tls):
+        cdef uint8_t[::1] view = bytearray(CIPHERTEXT)
+        super().__init__(connected, poller, soon, broken)
         self.tls = tls
-        self.ciphertext = memoryview(bytearray(CIPHERTEXT))
+        self.ciphertext = memoryview(view.base)
+        self.data = &view[0]
 
     def set_protocol(self, protocol):
         Wire.set_protocol(self, protocol)
@@ -156,25 +175,30 @@ cdef class SecureWire(Wire):
             self.put(self.tls.outgoing.read())
 
     cdef int take(self) except -1:
-        size = self.socket.recv_into(self.ciphertext)
-        if size:
+        cdef Py_ssize_t size = self.read_into(self.data, CIPHERTEXT)
+        if size > 0:
             self.tls.incoming.write(self.ciphertext[:size])
-        else:
+        elif size == 0:
             self.tls.incoming.write_eof()
+        else:
+            return 0
         self.decrypt()
         return 0
 
-    def decrypt(self):
+    cpdef int decrypt(self) except -1:
         """Gives the reader what it has room for. Records that are not whole wait for more."""
         tls, incoming = self.tls.object, self.tls.incoming
+        cdef Receiver receiver
+        cdef Py_ssize_t room, size
         try:
-            while not (self.is_paused or self.has_ended or self.reader is None):
-                room = self.reader.get_buffer(-1)
-                size = tls.read(len(room), room)    # of one record, at most
+            while not (self.is_paused or self.has_ended or self.receiver is None):
+                receiver = self.receiver
+                room = receiver.room()
+                size = tls.read(room, receiver.view[receiver.filled:])  # of one record, at most
                 if not size:            # the other side has ended TLS
                     self.end(None)
                     break
-                self.reader.buffer_updated(size)
+                receiver.take_read(size)
                 if not incoming.pending and not tls.pending() and not incoming.eof:
                     break               # most often: cheaper than to be told so by an exception
         except ssl.SSLWantReadError:
@@ -183,3 +207,4 @@ cdef class SecureWire(Wire):
             self.end(error)
         if self.tls.outgoing.pending:   # what TLS itself has to say, such as new keys
             self.put(self.tls.outgoing.read())
+        return 0

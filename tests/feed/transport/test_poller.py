@@ -11,9 +11,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from binance_sbe.feed.transport.poller import READ, WRITE, Poller
+from binance_sbe.feed.transport.poller import READ, WRITE, Owner
+from binance_sbe.feed.transport.poller import Poller as RealPoller
 
 Pair = tuple[socket.socket, socket.socket]
+
+
+class Poller:
+    """One whose owners say which descriptors were ready."""
+
+    def __init__(self) -> None:
+        self.real = RealPoller()
+        self.told: list[int] = []
+
+    def want(self, fd: int, events: int) -> None:
+        self.real.want(fd, events, Owner(lambda: self.told.append(fd)))
+
+    def forget(self, fd: int) -> None:
+        self.real.forget(fd)
+
+    def wait(self, seconds: float, spin: bool) -> list[int]:
+        self.told.clear()
+        before = time.monotonic()
+        assert before <= self.real.turn(seconds, spin) <= time.monotonic()
+        return list(self.told)
 
 
 @pytest.fixture
