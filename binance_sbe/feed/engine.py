@@ -170,6 +170,10 @@ class Engine:
                 peer.transport.resume()
         return has_waited
 
+    def abandon(self) -> None:
+        """Whoever has moved the connections does so no more."""
+        self.closing, self._backlog.brings = True, False
+
     def close(self) -> None:
         """Ends all connections; `release` is to follow when they have ended."""
         self.closing = True
@@ -284,6 +288,7 @@ class Engine:
             self._act()
         finally:
             self._acting = False
+            self._backlog.brings = self.supervisor.has_streams and not self.is_over
         self._shell.poke()
 
     def _act(self) -> None:

@@ -14,6 +14,7 @@ from sbe_codegen.runtime.tables.results import Batch
 
 from ..asynchronous import Asynchronous
 from ..venue.streams import Message, stream_names
+from .awaited import Awaited, Messages
 from .base import BaseFeed, Plan, checked_handler, no_streams
 from .intake.handlers import Calls, FrameHandler
 from .recording import NOBODY
@@ -42,7 +43,6 @@ class Feed(Asynchronous, BaseFeed):
         self._connections = self._new_connections(plan)
         self._engine = self._connections.engine
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_waited = False  # somebody waits for frames now
 
     def _new_connections(self, plan: Plan) -> Connections:
         return Connections(f"{plan.url}/ws", self._backlog, self.ledger, plan.settings)
@@ -128,25 +128,29 @@ class Feed(Asynchronous, BaseFeed):
 
     async def _wait(self, there_is: Callable[[], object]) -> bool:
         """Waits for what is asked for; False where the feed has ended without it."""
-        self._opened()
-        connections = self._connections
+        # Every message that comes alone takes this way: no function is called for nothing.
+        engine, backlog = self._engine, self._backlog
         while not there_is():
-            if self._engine.is_over:
-                return False
-            if not connections.has_streams:
-                raise no_streams()
-            self._alone()
-            self._is_waited = True
+            if not backlog.brings:
+                self._opened()
+                if engine.is_over:
+                    return False
+                if not self._connections.has_streams:
+                    raise no_streams()
+            if self._bell.is_waited:
+                self._alone()
+            self._bell.is_waited = True
             try:
                 await self._rings()
             finally:
-                self._is_waited = False
-        self._check_overflow()
+                self._bell.is_waited = False
+        if backlog.frames.overflowed is not None:
+            self._check_overflow()
         return True
 
     def _alone(self) -> None:
         """Refuses a second consumer, who would take what the first is waiting for."""
-        if self._is_waited:
+        if self._bell.is_waited:
             raise RuntimeError(
                 "another task waits for the next frame of this feed: a feed has one consumer"
             )
@@ -154,7 +158,8 @@ class Feed(Asynchronous, BaseFeed):
     def _rings(self) -> Awaitable[object]:
         """What ends when something has come after this."""
         rings = self._bell.listen()
-        self._consumed()  # what is wanted now may have room that it had not before
+        if self._backlog.stopped:
+            self._consumed()  # what is wanted now may have room that it had not before
         return rings
 
     def _consumed(self) -> None:
@@ -165,25 +170,26 @@ class Feed(Asynchronous, BaseFeed):
     def __iter__(self) -> NoReturn:
         raise TypeError("messages come one by one: write 'async for message in feed:'")
 
-    def __aiter__(self) -> Feed:
+    def __aiter__(self) -> AsyncIterator[Message]:
         self._begin()
-        return self
+        return Messages(self, self._backlog, self._bell)
 
-    async def __anext__(self) -> Message:
+    def __anext__(self) -> Awaited:
         """The next message. Raises ConnectionLost when there is no connection any more."""
+        return Messages(self, self._backlog, self._bell).__anext__()
+
+    async def _next_message(self) -> Message:
+        """The next message, whatever has to be done before it comes: see `Awaited`."""
         backlog, frames = self._backlog, self._backlog.frames
-        if self._is_waited:
+        if self._bell.is_waited:
             self._alone()
-        backlog.stop_gathering()
-        # most often there are some, and no coroutine is needed to say so
-        while (frames and frames.overflowed is None) or await self._wait(frames.__len__):
+        while await self._wait(frames.__len__):
             try:
                 return backlog.next_message()
             except DecodeError as error:
                 self._refused(error)
             finally:
-                if backlog.stopped:
-                    self._consumed()
+                self._consumed()
         self._end()
         raise StopAsyncIteration
 
@@ -206,7 +212,7 @@ class Feed(Asynchronous, BaseFeed):
         self._begin()
         self._alone()
         self._check_overflow()
-        self._is_waited = True
+        self._bell.is_waited = True
         engine, backlog = self._engine, self._backlog
         try:
             backlog.call(calls)
@@ -222,7 +228,7 @@ class Feed(Asynchronous, BaseFeed):
             raise
         finally:
             backlog.stop_calling()
-            self._is_waited = False
+            self._bell.is_waited = False
         failure, ended = calls.failure, calls.ended
         del calls
         if failure is not None:
@@ -251,7 +257,8 @@ class Feed(Asynchronous, BaseFeed):
         backlog = self._backlog
 
         def there_are_rows() -> int:
-            self._alone()
+            if self._bell.is_waited:
+                self._alone()
             backlog.gather(size)  # another iteration may have ended meanwhile, and stopped it
             return backlog.batches.rows
 
@@ -274,7 +281,7 @@ class Feed(Asynchronous, BaseFeed):
         if left <= 0 or self._engine.is_over:
             return False
         self._alone()
-        self._is_waited = True
+        self._bell.is_waited = True
         try:
             rings = self._rings()
             async with asyncio.timeout(left):
@@ -282,5 +289,5 @@ class Feed(Asynchronous, BaseFeed):
         except TimeoutError:
             return False
         finally:
-            self._is_waited = False
+            self._bell.is_waited = False
         return True

@@ -184,11 +184,11 @@ class AsyncFeed(Replayed, feed.Feed):
     async def play(self) -> None:
         """Has a part of the tape played, for who needs more than frames of it: books."""
         self._alone()
-        self._is_waited = True
+        self._bell.is_waited = True
         try:
             await self._stage.play(FEW)
         finally:
-            self._is_waited = False
+            self._bell.is_waited = False
 
     async def run(
         self, handler: Callable[[Message], object] | FrameHandler, *, reuse: bool = False
@@ -223,12 +223,12 @@ class AsyncFeed(Replayed, feed.Feed):
                 until = self._delay(max_delay)
                 while not (backlog.rows_ready or player.is_over):
                     self._alone()
-                    self._is_waited = True
+                    self._bell.is_waited = True
                     try:
                         if not await stage.play(EVER - player.frames, until):
                             break
                     finally:
-                        self._is_waited = False
+                        self._bell.is_waited = False
                 yield self._hand_over()
         finally:
             self._most = FEW

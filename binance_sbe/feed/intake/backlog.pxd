@@ -27,6 +27,7 @@ cdef class Backlog:
     cdef readonly Py_ssize_t limit
     cdef bint stops                     # at the limit the transports stop: nothing is dropped
     cdef public bint stopped            # a connection waits for room: `Engine.resume` is wanted
+    cdef public bint brings             # more may come: nobody need look why he waits
     cdef readonly object wake           # called where there is news for the consumer
     cdef readonly Arbiter arbiter
     cdef Collector collector            # None before rows are wanted

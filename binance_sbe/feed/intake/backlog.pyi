@@ -19,6 +19,7 @@ from .tap import Tap
 class Backlog:
     tap: Tap | None
     stopped: bool
+    brings: bool
     @property
     def batch_size(self) -> int: ...
     @property

@@ -18,7 +18,9 @@ cdef class Wait:                # a wait for the bell, as a task sees it: a futu
 
 cdef class Bell:
     cdef Wait wait              # the last; None before the first
+    cdef public bint is_waited  # a consumer waits: there is one at most
     cdef bint reads             # a read of a socket is going on
 
+    cpdef Wait listen(self)
     cdef void begin_read(self) noexcept
     cdef int end_read(self) except -1

@@ -9,6 +9,7 @@ class Wait:
 
 @final
 class Bell:
+    is_waited: bool
     def __new__(cls) -> Bell: ...
     def __call__(self, /, *args: Any, **kwargs: Any) -> None: ...  # none: a slot says no more
     def listen(self) -> Wait: ...

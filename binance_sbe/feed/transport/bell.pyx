@@ -10,9 +10,13 @@ the loop calls it, as it does for a future.
 cimport cython
 
 import asyncio
+import sys
 from contextvars import Context
 
-cdef object current_task = asyncio.current_task
+# The task that is running in a loop. It is a function in C from 3.12 on; before that it asks this.
+cdef object current_task = (
+    asyncio.current_task if sys.version_info >= (3, 12) else asyncio.tasks._current_tasks.get
+)
 cdef object running_loop = asyncio.get_running_loop
 cdef object run_in = Context.run
 
@@ -101,7 +105,7 @@ cdef class Wait:
 cdef class Bell:
     """``bell()`` rings. A consumer that has found nothing listens, and waits: one at a time."""
 
-    def listen(self):
+    cpdef Wait listen(self):
         """A `Wait` for what rings from now on."""
         cdef Wait wait = Wait.__new__(Wait)
         wait.loop = running_loop()

@@ -332,7 +332,7 @@ class Loop:
             waker, self._waker = self._waker, None
         if waker is None:
             return
-        self.engine.closing = True
+        self.engine.abandon()
         for wire in self.wires:
             wire.abort()
         self._call_soon()

@@ -1,0 +1,123 @@
+"""The next message of a feed with asyncio, in C where there is one or one will come.
+
+After a wait the processor's caches are cold, and what is not executed is not missed in them.
+"""
+
+cimport cython
+
+from .intake.backlog cimport Backlog
+from .transport.bell cimport Bell, Wait
+
+from sbe_codegen.runtime.errors import DecodeError
+
+
+@cython.final
+cdef class Messages:
+    """What ``async for`` goes through."""
+
+    cdef object feed
+    cdef Backlog backlog
+    cdef Bell bell
+
+    def __init__(self, feed, Backlog backlog not None, Bell bell not None):
+        self.feed, self.backlog, self.bell = feed, backlog, bell
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        cdef Awaited awaited = Awaited.__new__(Awaited)
+        awaited.feed, awaited.backlog, awaited.bell = self.feed, self.backlog, self.bell
+        return awaited
+
+
+@cython.final
+@cython.freelist(4)
+cdef class Awaited:
+    """What ``await`` takes, as a coroutine, for one message.
+
+    Whatever else is to be done than to wait and to decode is a matter of ``feed._next_message()``,
+    a coroutine.
+    """
+
+    cdef object feed
+    cdef Backlog backlog
+    cdef Bell bell
+    cdef Wait wait              # what was waited for last, until it is over
+    cdef object rest            # the coroutine, where there is one
+    cdef bint is_over
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.go_on()
+
+    def send(self, value):
+        return self.go_on()         # there is nothing to be told
+
+    def throw(self, kind, value=None, traceback=None):
+        if self.rest is not None:
+            return self.rest.throw(kind, value, traceback)
+        self.close()
+        if isinstance(kind, BaseException):
+            raise kind
+        raise (kind() if value is None else value)
+
+    def close(self):
+        """Nobody waits for it any more."""
+        self.is_over = True
+        if self.wait is not None:
+            self.wait = None
+            self.bell.is_waited = False
+        if self.rest is not None:
+            self.rest.close()
+
+    cdef object go_on(self):
+        """What to wait for. StopIteration has the message."""
+        cdef Wait wait = self.wait
+        if self.rest is not None:
+            return self.rest.send(None)
+        if self.is_over:
+            raise RuntimeError("cannot reuse what was awaited: ask for the next message")
+        if wait is not None:
+            if not wait.over:
+                return next(wait)
+            self.wait = None
+            self.bell.is_waited = False
+        self.backlog.gathering = False
+        while self.backlog.frames.count() and self.backlog.frames.overflowed is None:
+            if self.bell.is_waited:
+                break
+            message = self.decoded()
+            if message is not None:
+                self.is_over = True
+                raise StopIteration(message)
+        if self.backlog.frames.count() or self.bell.is_waited or not self.backlog.brings:
+            self.rest = self.feed._next_message()
+            return self.rest.send(None)
+        self.wait = wait = self.bell.listen()
+        self.bell.is_waited = True
+        self.make_room()
+        wait._asyncio_future_blocking = True
+        return wait
+
+    cdef object decoded(self):
+        """The next message; None where it is none, and the feed does not raise for that."""
+        try:
+            return self.backlog.next_message()
+        except DecodeError as error:
+            self.is_over = True         # unless
+            self.feed._refused(error)
+            self.is_over = False
+        finally:
+            self.make_room()
+
+    cdef int make_room(self) except -1:
+        """Lets connections go on that had no room."""
+        if self.backlog.stopped:
+            self.feed._consumed()
+        return 0
