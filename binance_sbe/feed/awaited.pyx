@@ -64,8 +64,10 @@ cdef class Awaited:
             return self.rest.throw(kind, value, traceback)
         self.close()
         if isinstance(kind, BaseException):
-            raise kind
-        raise (kind() if value is None else value)
+            value = kind
+        elif not isinstance(value, BaseException):
+            value = kind() if value is None else kind(value)
+        raise (value if traceback is None else value.with_traceback(traceback))
 
     def close(self):
         """Nobody waits for it any more."""

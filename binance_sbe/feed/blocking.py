@@ -121,17 +121,15 @@ class Feed(Moved):
 
     def __next__(self) -> Message:
         """The next message. Raises ConnectionLost when there is no connection any more."""
-        backlog = self._backlog
-        frames = backlog.frames
-        if frames and time.monotonic() <= self._look_at and not self._lock.locked():
-            # Most often there is one and nothing else to do: what `receive` does then.
+        if not self._lock.locked():
+            # Most often there is one, or one will come, and nothing else is to be done.
             me = threading.get_ident()
             with self._lock:
                 self._mover, self._is_consumed = me, True
                 try:
-                    if frames and frames.overflowed is None:
-                        backlog.stop_gathering()
-                        return backlog.next_message()
+                    message = self._taking.next_message(self.timeout is None)
+                    if message is not None:
+                        return message
                 except DecodeError as error:
                     self._refused(error)
                 finally:
@@ -217,23 +215,22 @@ class Feed(Moved):
     def _next_batch(self, size: int, max_delay: float) -> Batch | None:
         backlog = self._backlog
         backlog.gather(size)
-        self._look()
         timeout = self.timeout
-        until = self._until(timeout)
-        while not backlog.batches.rows:
-            if not self._is_over:
-                self._wait(until, timeout)
-            elif not self._engine.resume():
-                return None
-        self._check_overflow()
+        if not self._taking.comes(timeout is None):
+            self._look()
+            until = self._until(timeout)
+            while not backlog.batches.rows:
+                if not self._is_over:
+                    self._wait(until, timeout)
+                elif not self._engine.resume():
+                    return None
+            self._check_overflow()
         until = time.monotonic() + max_delay
-        while not (backlog.rows_ready or self._is_over):
+        while max_delay and not (backlog.rows_ready or self._is_over):
             left = until - time.monotonic()
-            if left <= 0 and time.monotonic() <= self._look_at:
-                break
-            self._turn(max(left, 0.0))
             if left <= 0:
                 break
+            self._turn(left)
         return self._hand_over()
 
     def run(

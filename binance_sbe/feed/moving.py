@@ -13,10 +13,10 @@ from ..venue.streams import stream_names
 from .base import BaseFeed, Plan
 from .intake.handlers import Calls
 from .pinning import Pin
+from .taking import Taking
 from .transport.loop import Loop
 
 LONGEST_WAIT = 3600.0
-_LOOK_SECONDS = 0.02  # a consumer that finds frames all the time looks at the sockets so often
 _HAND_OVER_SECONDS = 0.05
 
 
@@ -47,13 +47,13 @@ class Moved(BaseFeed):
         super().__init__(plan, bool)
         self._loop = self._new_loop(plan, spin)
         self._engine = self._loop.engine
+        self._taking = Taking(self._backlog, self._loop.poller, spin)
         self._lock = threading.Lock()
         self._mover = 0  # the thread
         self._is_consumed = False  # by a consumer, not by a request
         self._process = os.getpid()
         self._closes = False  # `close` was called
         self._requests: deque[_Request] = deque()
-        self._look_at = 0.0
         self._pin: Pin | None = None
 
     def _new_loop(self, plan: Plan, spin: bool) -> Loop:
@@ -203,9 +203,10 @@ class Moved(BaseFeed):
         backlog = self._backlog
         if backlog.stopped and backlog.has_much_room and self._engine.resume():
             seconds = 0.0  # there may be what the consumer waits for
-        self._look_at = self._loop.turn(seconds, calls) + _LOOK_SECONDS
+        now = self._loop.turn(seconds, calls)
+        self._taking.looked(now, self._loop.due())
 
     def _look(self) -> None:
         """A consumer that is always late looks at the sockets as well: who pings is answered."""
-        if time.monotonic() > self._look_at and not self._closes:
+        if time.monotonic() > self._taking.look_at and not self._closes:
             self._turn(0.0)

@@ -102,6 +102,8 @@ class AsyncStage:
 class ThreadStage:
     """In the place of `transport.loop.Loop`. ``most`` and ``until`` say what a turn plays."""
 
+    poller = None  # there is nothing to wait for in C
+
     def __init__(self, player: Player, speed: float | None) -> None:
         self.engine = player
         self.pace = Pace(player, speed)
@@ -147,6 +149,9 @@ class ThreadStage:
             self._pokes.get(timeout=None if seconds == math.inf else seconds)
             while True:
                 self._pokes.get_nowait()
+
+    def due(self) -> float:
+        return math.inf
 
     def close(self) -> None:
         self.engine.close()

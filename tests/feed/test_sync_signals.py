@@ -48,6 +48,7 @@ WORK = {
     "waiting": "feed.unsubscribe('btcusdt@depth20'); list(feed)",
     "batches": "list(feed.batches(max_delay=0.0))",
     "run": "feed.run(lambda message: None)",
+    "run in C": "from binance_sbe.feed.intake.handlers import Ignoring; feed.run(Ignoring())",
     "in a handler": "feed.run(lambda message: time.sleep(30))",
     "between messages": "[time.sleep(30) for message in feed]",
     "iterating": "[None for message in feed]",

@@ -73,6 +73,11 @@ cdef inline bint as_rows(Backlog backlog) noexcept:
     return backlog.gathering and not backlog.spilling
 
 
+cdef inline bint has_come(Backlog backlog) except -1:
+    """Whether there is what the consumer takes now: rows, or frames."""
+    return backlog.batches.rows > 0 if backlog.gathering else backlog.frames.count() > 0
+
+
 cdef inline bint has_rows(Backlog backlog) noexcept:
     """Whether there are rows that are in no batch yet."""
     return backlog.collector is not None and backlog.collector.rows.frame_count > 0

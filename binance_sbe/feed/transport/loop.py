@@ -98,7 +98,7 @@ class Loop:
         self.cpus: set[int] | None = None  # that other threads may use, where this one is pinned
         self._backlog = backlog
         self._settings = settings
-        self._spin = spin
+        self.spin = spin
         self._key = ""
         self._transports: dict[int, ThreadTransport] = {}
         self._ending: set[ThreadTransport] = set()  # closed by us, and not ended yet
@@ -150,13 +150,10 @@ class Loop:
         or late whose answer is there. And the caller sees what has happened before it waits again;
         with ``calls`` what is a message does not count for that.
         """
-        # Every message that comes alone takes this way: no function is called for nothing.
+        self.poller.interrupted = False
         if self._soon:
             self._call_soon()
-        due = math.inf if self.engine.closing else self._due
-        if self._alarms:
-            due = min(due, *(each.at for each in self._alarms))
-        now = self.poller.turn(min(seconds, due - time.monotonic()), self._spin, calls)
+        now = self.poller.turn(min(seconds, self.due() - time.monotonic()), self.spin, calls)
         if self._soon:
             self._call_soon()
         if now >= self._due and not self.engine.closing:
@@ -166,6 +163,13 @@ class Loop:
         if self._soon:
             self._call_soon()
         return now
+
+    def due(self) -> float:
+        """When there is something to do even if nothing comes."""
+        due = math.inf if self.engine.closing else self._due
+        for each in self._alarms:
+            due = min(due, each.at)
+        return due
 
     def _tick(self) -> None:
         left = self.engine.tick()

@@ -1,5 +1,8 @@
 """Waiting for sockets in C, and who reads them. See `poller.pyx`."""
 
+from ..intake.backlog cimport Backlog
+from ..intake.handlers cimport Calls
+
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
         int fd
@@ -22,5 +25,8 @@ cdef class Poller:
     cdef int count
     cdef public bint interrupted        # whoever turns it has something to do
 
+    cdef long long move(
+        self, long long until, bint spin, Calls calls, Backlog backlog
+    ) except -1
     cdef int wait(self, long long until, bint spin) except -1
     cdef int look(self, long long until) noexcept

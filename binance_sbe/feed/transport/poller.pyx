@@ -10,6 +10,7 @@ cimport cython
 from libc.errno cimport EINTR, errno
 from libc.stdlib cimport free, realloc
 
+from ..intake.backlog cimport Backlog, has_come
 from ..intake.handlers cimport Calls
 from ..intake.stats cimport monotonic_ns
 
@@ -92,12 +93,18 @@ cdef class Poller:
         With ``spin`` the thread never sleeps. The GIL is released while it waits, so that other
         threads run. Raises what a handler of a signal raises, such as KeyboardInterrupt.
         """
-        cdef long long now = monotonic_ns(), until = now
-        cdef Owner owner
-        cdef int i
-        self.interrupted = False
+        cdef long long until = monotonic_ns()
         if seconds > 0:
             until += <long long>(min(seconds, MOST_SECONDS) * 1e9)
+        return self.move(until, spin, calls, None) / 1e9
+
+    cdef long long move(
+        self, long long until, bint spin, Calls calls, Backlog backlog
+    ) except -1:
+        """`turn` up to a time, ns. With a backlog: until what the consumer takes is in it."""
+        cdef Owner owner
+        cdef long long now
+        cdef int i
         while self.wait(until, spin):
             # From the last to the first: of those that come, or take another's place, none is told
             # of what was another's.
@@ -110,10 +117,15 @@ cdef class Poller:
                     if owner.ready():
                         self.interrupted = True
             now = monotonic_ns()
-            if calls is None or calls.ended or self.interrupted or now >= until:
-                return now / 1e9
+            if self.interrupted or now >= until:
+                return now
+            if calls is not None:
+                if calls.ended:
+                    return now
+            elif backlog is None or has_come(backlog):
+                return now
             PyErr_CheckSignals()
-        return monotonic_ns() / 1e9
+        return monotonic_ns()
 
     cdef int wait(self, long long until, bint spin) except -1:
         """How many can be read or written, or have ended: none when it is ``until``."""

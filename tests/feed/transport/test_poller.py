@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import vectors
+from intake import intake
+from raw_server import BINARY, wire
 
+from binance_sbe.feed.intake.handlers import Calls, Ignoring
+from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.transport.poller import READ, WRITE, Owner
 from binance_sbe.feed.transport.poller import Poller as RealPoller
+from binance_sbe.feed.transport.reader import FrameReader
+from binance_sbe.feed.transport.wire import Wire
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -33,6 +42,7 @@ class Poller:
     def wait(self, seconds: float, spin: bool) -> list[int]:
         self.told.clear()
         before = time.monotonic()
+        self.real.interrupted = False
         assert before <= self.real.turn(seconds, spin) <= time.monotonic()
         return list(self.told)
 
@@ -186,3 +196,138 @@ def test_no_time_at_all_is_no_wait(pair: Pair) -> None:
     for _ in range(1000):
         assert poller.wait(0.0, True) == []
     assert time.monotonic() - started < 2
+
+
+# without leaving C between two messages
+
+
+class Enough(Exception):
+    pass
+
+
+class Line:
+    """A socket, what reads frames from it, and the handler that gets them."""
+
+    def __init__(self, spin: bool, function: Callable[[Any], object]) -> None:
+        self.poller, self.spin = RealPoller(), spin
+        self.here, self.there = socket.socketpair()
+        _, self.backlog = intake()
+        self.broken: list[Exception] = []
+        self.soon: list[Callable[[], object]] = []
+        self.wire = Wire(self.here, self.poller, self.soon.append, self.broken.append)
+        self.calls = Calls(function, False, self.broken.append)
+        self.backlog.call(self.calls)
+        self.wire.set_protocol(FrameReader(self.backlog, Source(), None, self.wire))
+
+    def turn(self, seconds: float) -> float:
+        self.poller.interrupted = False
+        return self.poller.turn(seconds, self.spin, self.calls)
+
+    def close(self) -> None:
+        self.there.close()
+        self.wire.abort()
+
+
+FRAME = wire(BINARY, vectors.BEST_BID_ASK)
+
+
+@SPIN
+def test_messages_that_come_alone_do_not_end_a_turn(spin: bool) -> None:
+    seen: list[Any] = []
+
+    def handle(message: Any) -> None:
+        seen.append(message)
+        if len(seen) < 50:
+            line.there.send(FRAME)
+        else:
+            raise Enough
+
+    line = Line(spin, handle)
+    with contextlib.closing(line):
+        line.there.send(FRAME)
+        before = time.monotonic()
+        assert before <= line.turn(20.0) <= before + 10
+        assert len(seen) == 50
+        assert isinstance(line.calls.failure, Enough)
+
+
+@SPIN
+def test_a_turn_ends_in_time_though_messages_come_all_the_while(spin: bool) -> None:
+    line = Line(spin, lambda message: line.there.send(FRAME))
+    with contextlib.closing(line):
+        line.there.send(FRAME)
+        before = time.monotonic()
+        line.turn(0.2)
+        assert 0.19 <= time.monotonic() - before < 5
+
+
+@SPIN
+def test_a_turn_ends_where_somebody_has_something_else_to_do(spin: bool) -> None:
+    seen: list[Any] = []
+
+    def handle(message: Any) -> None:
+        seen.append(message)
+        line.there.send(FRAME)
+        line.poller.interrupted = len(seen) == 7
+
+    line = Line(spin, handle)
+    with contextlib.closing(line):
+        line.there.send(FRAME)
+        line.turn(20.0)
+        assert len(seen) == 7
+        one, other = socket.socketpair()  # an owner that is no socket of messages
+        with one, other:
+            line.poller.want(one.fileno(), READ, Owner(lambda: one.recv(1)))
+            other.send(b"x")
+            line.turn(20.0)
+            assert len(seen) in (7, 8)
+
+
+@SPIN
+def test_a_turn_ends_with_the_connection(spin: bool) -> None:
+    seen: list[Any] = []
+    line = Line(spin, seen.append)
+    with contextlib.closing(line):
+        line.there.send(FRAME * 3)
+        line.there.close()
+        before = time.monotonic()
+        line.turn(20.0)
+        assert time.monotonic() - before < 10
+        assert len(seen) == 3
+        assert line.soon
+        assert not line.broken
+
+
+@SPIN
+@pytest.mark.parametrize("in_c", [False, True], ids=["a function", "in C"])
+def test_a_signal_is_handled_though_messages_come_all_the_while(spin: bool, in_c: bool) -> None:
+    sending = threading.Event()
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            while not sending.is_set():
+                line.there.send(FRAME * 100)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    line = Line(spin, Ignoring() if in_c else bool)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    thread = threading.Thread(target=send)
+    try:
+        thread.start()
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        started = time.monotonic()
+        if in_c:
+            with pytest.raises(KeyboardInterrupt):
+                line.turn(20.0)
+        else:  # within the handler it is the handler's error
+            with contextlib.suppress(KeyboardInterrupt):
+                line.turn(20.0)
+                assert isinstance(line.calls.failure, KeyboardInterrupt)
+        assert time.monotonic() - started < 10
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        sending.set()
+        line.close()
+        thread.join()
