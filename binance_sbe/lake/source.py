@@ -68,7 +68,7 @@ def _rows(reader: TapeReader, span: Span, problems: list[str]) -> list[Rows]:
     found = []
     for entry in entries[span.first : span.last]:
         try:
-            found.append(reader.read(entry))
+            found.append(reader.read(entry, in_place=True))
         except TapeError as error:
             problems.append(str(error))
     return found

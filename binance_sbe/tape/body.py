@@ -28,7 +28,7 @@ _CODECS: dict[str, Any] = {}
 class Body:
     """The bytes of a batch's message, ``metadata_length`` and the body behind it."""
 
-    def __init__(self, message: bytes, metadata_length: int, rows: int) -> None:
+    def __init__(self, message: bytes | memoryview, metadata_length: int, rows: int) -> None:
         """ValueError where this is no batch of so many rows, without nulls."""
         self._bytes = message
         self._at = 8 + metadata_length

@@ -83,7 +83,7 @@ class Chapter:
                 if told["first_ns"] >= selection.end or not self._is_needed(part, names, gap):
                     continue
                 try:
-                    rows = reader.read(part)
+                    rows = reader.read(part, in_place=True)
                 except TapeError as error:
                     self._on_damage(error, reader)
                     gap = gap or "a batch is not as it was written"

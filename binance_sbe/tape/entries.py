@@ -60,7 +60,8 @@ class Entry:
 class Rows:
     """The columns of a batch. ``data[offsets[i]:offsets[i + 1]]`` is the frame of row i.
 
-    The arrays have memory of their own: they stay good when the file is closed, or is gone.
+    The arrays stay good when the file is closed, or is gone: their memory is their own, or a map of
+    the file. Of a map that is so unless somebody makes the file shorter.
     """
 
     received_ns: NDArray[np.int64]

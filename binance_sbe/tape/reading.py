@@ -20,7 +20,7 @@ from . import flat
 from .body import Body
 from .damage import Damage
 from .entries import Entry, Rows, rising
-from .pool import Pool
+from .pool import Held, Pool
 from .rows import (
     BATCH,
     CHECK,
@@ -76,12 +76,24 @@ class TapeReader:
         if end <= at:
             return b""
         try:
-            held = self._pool.held(self.path)
-            if held.identity != self._identity:
-                raise TapeError(f"{self.path}: another file has its name since it was opened")
-            return held.read(at, end - at)
+            return self._held().read(at, end - at)
         except OSError as error:
             raise TapeError(f"{self.path}: {error.strerror or error}") from None
+
+    def _held(self) -> Held:
+        held = self._pool.held(self.path)
+        if held.identity != self._identity:
+            raise TapeError(f"{self.path}: another file has its name since it was opened")
+        return held
+
+    def _message(self, entry: Entry, in_place: bool) -> bytes | memoryview:
+        """The bytes of a batch: a copy, or where they lie in the file."""
+        if in_place and self._pool.maps:
+            with contextlib.suppress(OSError, ValueError):  # a file system that can't map
+                found = self._held().mapped(entry.offset, entry.end - entry.offset)
+                if found is not None:
+                    return found
+        return self._piece(entry.offset, entry.end)
 
     def _check_format(self) -> None:
         begins = self._piece(0, len(MAGIC))
@@ -342,10 +354,13 @@ class TapeReader:
 
     # rows
 
-    def read(self, entry: Entry) -> Rows:
-        """The rows of a batch. TapeError where they are not what was written."""
+    def read(self, entry: Entry, in_place: bool = False) -> Rows:
+        """The rows of a batch. TapeError where they are not what was written.
+
+        They are copies, or ``in_place`` where the file is as long as they are looked at.
+        """
         try:
-            message = self._piece(entry.offset, entry.end)
+            message = self._message(entry, in_place)
             rows = Rows(*Body(message, entry.metadata_length, entry.rows).columns())
         except (self._pa.ArrowException, ValueError, OSError, MemoryError, TypeError) as error:
             raise self._unreadable(entry, shown(error, 200)) from None

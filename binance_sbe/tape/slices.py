@@ -76,8 +76,12 @@ class Recording:
         selection: Selection,
         on_damage: Callable[[Damage | TapeError, TapeReader], None],
         with_others: bool = True,
+        in_place: bool = False,
     ) -> Iterator[Slice]:
-        """The rows that are selected. ``with_others``: also those that are of no stream."""
+        """The rows that are selected. ``with_others``: also those that are of no stream.
+
+        ``in_place``: they lie in the file, see `TapeReader.read`.
+        """
         for reader in self.readers:
             streams = None if selection.streams is None else Streams(selection.streams)
             marks = None if selection.streams is None else StreamMarks(selection.streams, False)
@@ -93,7 +97,7 @@ class Recording:
                 if not (may_have or has_others):
                     continue
                 try:
-                    rows = reader.read(part)
+                    rows = reader.read(part, in_place)
                 except TapeError as error:
                     on_damage(error, reader)
                     continue

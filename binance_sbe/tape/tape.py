@@ -41,6 +41,9 @@ class Tape:
     Frames are those that came, of all connections: where the feed had several lines, and while one
     connection took over from another, events are on the tape twice; `replay` gives each once.
 
+    With ``memory_map`` tables and messages are decoded from where frames lie in the files, which
+    nobody may make shorter meanwhile: on a network file system, where somebody might, leave it off.
+
     ``on_damage`` says what reading does at a batch that is damaged: "raise" TapeError, or "skip"
     it and keep it in ``damage``. Raises TapeError for what is no tape, and MissingPackage without
     pyarrow and xxhash, the extra ``tape``.
@@ -51,6 +54,7 @@ class Tape:
         path: AnyPath | Iterable[AnyPath],
         *,
         on_damage: Literal["raise", "skip"] = "raise",
+        memory_map: bool = True,
     ) -> None:
         if on_damage not in ("raise", "skip"):
             raise ValueError(f"on_damage is 'raise' or 'skip', not {on_damage!r}")
@@ -58,7 +62,7 @@ class Tape:
         self.damage: deque[Damage | TapeError] = deque(maxlen=1000)
         self.errors: deque[DecodeError] = deque(maxlen=1000)
         self._on_damage = on_damage
-        self._pool = Pool()
+        self._pool = Pool(maps=memory_map)
         self._all_readers = opened(self.paths, self._pool)
         self._all_recordings = grouped(self._all_readers)
 
@@ -208,9 +212,12 @@ class Tape:
             raise nothing_in(self)
         return selection
 
-    def _slices(self, selection: Selection, with_others: bool = False) -> Iterator[Slice]:
+    def _slices(
+        self, selection: Selection, with_others: bool = False, in_place: bool = True
+    ) -> Iterator[Slice]:
         sources = [
-            each.slices(selection, self._note_damage, with_others) for each in self._recordings
+            each.slices(selection, self._note_damage, with_others, in_place)
+            for each in self._recordings
         ]
         return merged(sources)
 
@@ -232,7 +239,7 @@ class Tape:
         return self._frames(self._selected(start, end, streams))
 
     def _frames(self, selection: Selection) -> Iterator[Any]:
-        for part in self._slices(selection, with_others=selection.streams is None):
+        for part in self._slices(selection, selection.streams is None, in_place=False):
             batch = part.rows.batch.slice(part.begin, part.end - part.begin)
             if part.wanted is None:
                 yield batch

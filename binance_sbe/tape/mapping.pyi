@@ -1,0 +1,9 @@
+from typing import final
+
+GRANULARITY: int
+
+@final
+class Mapping:
+    def __init__(self, fd: int, begin: int, size: int) -> None: ...
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
