@@ -92,9 +92,11 @@ class Feed(Moved):
         """Whether nothing more is read; what was read, and had no room, may still come."""
         return self._engine.is_over or self._closes
 
-    def _until(self, timeout: float | None) -> float:
-        """When the consumer's patience ends."""
-        return math.inf if timeout is None else time.monotonic() + timeout
+    def _until(self, timeout: float | None, since: float | None = None) -> float:
+        """When the consumer's patience ends, which has begun now or before."""
+        if timeout is None:
+            return math.inf
+        return timeout + (time.monotonic() if since is None else since)
 
     def _wait(
         self,
@@ -121,21 +123,23 @@ class Feed(Moved):
 
     def __next__(self) -> Message:
         """The next message. Raises ConnectionLost when there is no connection any more."""
+        since = None
         if not self._lock.locked():
             # Most often there is one, or one will come, and nothing else is to be done.
             me = threading.get_ident()
             with self._lock:
                 self._mover, self._is_consumed = me, True
                 try:
-                    message = self._taking.next_message(self.timeout is None)
+                    message = self._taking.next_message(self.timeout)
                     if message is not None:
                         return message
+                    since = self._taking.began
                 except DecodeError as error:
                     self._refused(error)
                 finally:
                     if self._closes:
                         self._finish_closing()
-        message = self.receive(self.timeout)
+        message = self._receive(self.timeout, since)
         if message is None:
             self._end()
             raise StopIteration
@@ -146,19 +150,23 @@ class Feed(Moved):
 
         TimeoutError where none comes within ``timeout`` seconds (None: no limit).
         """
+        return self._receive(timeout, None)
+
+    def _receive(self, timeout: float | None, since: float | None) -> Message | None:
+        """The same for who has waited since then."""
         me = self._alone()
         while True:
             with self._lock:
                 self._mover, self._is_consumed = me, True
                 try:
-                    message = self._next_message(timeout)
+                    message = self._next_message(timeout, since)
                 finally:
                     if self._closes:
                         self._finish_closing()
             if message is not None or not self._backlog.frames:  # else of the last moment
                 return message
 
-    def _next_message(self, timeout: float | None) -> Message | None:
+    def _next_message(self, timeout: float | None, since: float | None) -> Message | None:
         """None: nothing comes any more."""
         backlog, frames, until = self._backlog, self._backlog.frames, None
         backlog.stop_gathering()
@@ -173,7 +181,7 @@ class Feed(Moved):
                     self._refused(error)
             if not self._is_over:
                 is_first = until is None
-                until = until or self._until(timeout)
+                until = until or self._until(timeout, since)
                 self._wait(until, timeout, is_first)
             elif not self._engine.resume():
                 return None
@@ -216,9 +224,9 @@ class Feed(Moved):
         backlog = self._backlog
         backlog.gather(size)
         timeout = self.timeout
-        if not self._taking.comes(timeout is None):
+        if not self._taking.comes(timeout):
             self._look()
-            until = self._until(timeout)
+            until = self._until(timeout, self._taking.began)
             while not backlog.batches.rows:
                 if not self._is_over:
                     self._wait(until, timeout)
@@ -274,14 +282,12 @@ class Feed(Moved):
             self._end()
 
     def _run(self, calls: Calls) -> None:
-        stats, timeout = self.stats, self.timeout
-        self._backlog.call(calls)
-        seen, until = stats.frames, self._until(timeout)
-        # Who has a time-out comes back at each message, since it begins anew there.
-        staying = calls if timeout is None else None
+        backlog, timeout = self._backlog, self.timeout
+        backlog.call(calls)
+        until = self._until(timeout)
         while not (calls.ended or self._is_over):
-            self._wait(until, timeout, calls=staying)
-            if timeout is not None and stats.frames != seen:
-                seen, until = stats.frames, self._until(timeout)
+            self._wait(until, timeout, calls=calls)
+            if timeout is not None:  # which begins anew where something comes
+                until = max(until, self._until(timeout, backlog.moment / 1e9))
         if not calls.ended:
             self._engine.resume()  # what connections that have ended had read, and had no room for

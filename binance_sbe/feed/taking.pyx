@@ -28,6 +28,7 @@ cdef class Taking:
     cdef int process
     cdef double until
     cdef readonly double look_at
+    cdef readonly double began          # the last wait, by the same clock
 
     def __init__(self, Backlog backlog not None, Poller poller, bint spin):
         self.backlog, self.poller, self.spin = backlog, poller, spin
@@ -38,31 +39,35 @@ cdef class Taking:
         self.look_at = now + LOOK_SECONDS
         self.until = until
 
-    def next_message(self, bint waits):
+    def next_message(self, timeout):
         """The next message; None where there is none, or something else to do. DecodeError."""
         self.backlog.gathering = False
-        return self.backlog.next_message() if self.comes(waits) else None
+        return self.backlog.next_message() if self.comes(timeout) else None
 
-    cpdef bint comes(self, bint waits) except -1:
-        """Whether there is what the consumer wants: frames, or rows, which it waits for."""
+    cpdef bint comes(self, timeout) except -1:
+        """Whether there is what the consumer wants: frames, or rows, which it waits for.
+
+        At most ``timeout`` seconds since ``began``, which is now; None: as long as it takes.
+        """
         cdef Backlog backlog = self.backlog
-        cdef long long now
-        cdef double seconds
+        cdef double until = self.until
+        cdef long long now = monotonic_ns()
+        self.began = now / 1e9
         if backlog.frames.overflowed is not None or backlog.stopped:
             return False
         if self.poller is None:
             return has_come(backlog)
-        if self.poller.interrupted or self.process != getpid():
+        if self.poller.interrupted:
             return False
-        now = monotonic_ns()
-        seconds = now / 1e9
         if has_come(backlog):
-            return seconds <= self.look_at
-        if not waits or not backlog.brings:
+            return self.began <= self.look_at
+        if not backlog.brings or self.process != getpid():
             return False
-        if seconds < self.until:
-            seconds = min(self.until - seconds, LONGEST)
-            now = self.poller.move(now + <long long>(seconds * 1e9), self.spin, None, backlog)
+        if timeout is not None:
+            until = min(until, self.began + <double>timeout)
+        if self.began < until:
+            now += <long long>(min(until - self.began, LONGEST) * 1e9)
+            now = self.poller.move(now, self.spin, None, backlog)
             self.look_at = now / 1e9 + LOOK_SECONDS
             return has_come(backlog)
         return False

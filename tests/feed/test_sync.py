@@ -163,6 +163,35 @@ def test_a_time_out_leaves_the_feed_open(quiet: Beside[Exchange], spin: bool) ->
         assert bytes(next(feed)) == frames[0]
 
 
+@pytest.mark.parametrize("spin", [False, True])
+@pytest.mark.parametrize("way", ["run", "for", "batches"])
+def test_a_time_out_begins_anew_at_each_message(
+    quiet: Beside[Exchange], way: str, spin: bool
+) -> None:
+    came: list[float] = []
+
+    def consume() -> None:
+        def note(_: object) -> None:
+            came.append(time.monotonic())
+
+        if way == "run":
+            feed.run(note)
+        for each in feed if way == "for" else feed.batches(max_delay=0):
+            note(each)
+
+    with connect(quiet, timeout=1.0, spin=spin) as feed:
+        timers = [threading.Timer(0.4 * i, publish, (quiet, 1)) for i in range(1, 6)]
+        for timer in timers:
+            timer.start()
+        with pytest.raises(TimeoutError, match="nothing came for 1 s"):
+            consume()
+        over = time.monotonic()
+        for timer in timers:
+            timer.join()
+    assert len(came) == 5
+    assert 0.95 < over - came[-1] < 1.9
+
+
 def test_no_time_out_waits_without_end_and_without_haste(
     quiet: Beside[Exchange], monkeypatch: pytest.MonkeyPatch
 ) -> None:

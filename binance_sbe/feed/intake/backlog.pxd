@@ -41,7 +41,7 @@ cdef class Backlog:
     cdef int64_t bytes_before           # that read
     cdef int64_t unmarked               # rows of that read, not counted yet
     cdef int64_t received               # ns since 1970: all that came in one read has one time
-    cdef int64_t moment                 # the same by the monotonic clock
+    cdef readonly int64_t moment        # the same by the monotonic clock
     cdef int64_t started
 
     cdef Py_ssize_t room(self) except -1

@@ -145,14 +145,15 @@ cdef class Wire(Owner):
 cdef class SecureWire(Wire):
     """The same with TLS. The socket is read in large pieces, whatever the size of its records."""
 
-    cdef object tls                 # an `opening.Tls`
+    cdef object tls, incoming, outgoing     # of an `opening.Tls`
+    cdef bint has_eof               # nothing more comes to be decrypted
     cdef object ciphertext          # a view of what is read into
     cdef uint8_t* data              # the same
 
     def __init__(self, connected, poller, soon, broken, tls):
         cdef uint8_t[::1] view = bytearray(CIPHERTEXT)
         super().__init__(connected, poller, soon, broken)
-        self.tls = tls
+        self.tls, self.incoming, self.outgoing = tls.object, tls.incoming, tls.outgoing
         self.ciphertext = memoryview(view.base)
         self.data = &view[0]
 
@@ -168,18 +169,19 @@ cdef class SecureWire(Wire):
         if self.has_ended:
             return
         try:
-            self.tls.object.write(data)
+            self.tls.write(data)
         except ssl.SSLError as error:
             self.end(error)
         else:
-            self.put(self.tls.outgoing.read())
+            self.put(self.outgoing.read())
 
     cdef int take(self) except -1:
         cdef Py_ssize_t size = self.read_into(self.data, CIPHERTEXT)
         if size > 0:
-            self.tls.incoming.write(self.ciphertext[:size])
+            self.incoming.write(self.ciphertext[:size])
         elif size == 0:
-            self.tls.incoming.write_eof()
+            self.incoming.write_eof()
+            self.has_eof = True
         else:
             return 0
         self.decrypt()
@@ -187,24 +189,23 @@ cdef class SecureWire(Wire):
 
     cpdef int decrypt(self) except -1:
         """Gives the reader what it has room for. Records that are not whole wait for more."""
-        tls, incoming = self.tls.object, self.tls.incoming
         cdef Receiver receiver
         cdef Py_ssize_t room, size
         try:
             while not (self.is_paused or self.has_ended or self.receiver is None):
                 receiver = self.receiver
                 room = receiver.room()
-                size = tls.read(room, receiver.view[receiver.filled:])  # of one record, at most
+                size = self.tls.read(room, receiver.view[receiver.filled:])  # of one record, at most
                 if not size:            # the other side has ended TLS
                     self.end(None)
                     break
                 receiver.take_read(size)
-                if not incoming.pending and not tls.pending() and not incoming.eof:
+                if size < room and not self.incoming.pending and not self.has_eof:
                     break               # most often: cheaper than to be told so by an exception
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
             self.end(error)
-        if self.tls.outgoing.pending:   # what TLS itself has to say, such as new keys
-            self.put(self.tls.outgoing.read())
+        if self.outgoing.pending:       # what TLS itself has to say, such as new keys
+            self.put(self.outgoing.read())
         return 0
