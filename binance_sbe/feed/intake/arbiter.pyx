@@ -40,7 +40,6 @@ from .streams cimport (
 from heapq import heappop
 from operator import attrgetter
 
-from .intervals import Intervals
 
 cdef object NAME = attrgetter("name")
 cdef int64_t BEHIND = 60_000_000_000     # ns by which one connection may be later than another
@@ -133,7 +132,6 @@ cdef class Arbiter:
         stream.cause = None
         stream.resumes = False
         if before == INT64_MIN:
-            stream.gaps = Intervals()
             if event.first > INT64_MIN + 1:     # nobody knows what was sent before
                 stream.gaps.append(INT64_MIN + 1, event.first - 1)
                 stream.gap_top = event.first - 1

@@ -12,6 +12,7 @@ from libc.stdlib cimport free, realloc
 from .stats cimport Histogram
 
 from ...venue import streams as table
+from .intervals import Intervals
 
 
 cdef class Source:
@@ -66,7 +67,7 @@ cdef class Stream:
     cdef int reset(self) except -1:
         """What comes next follows upon nothing."""
         self.last = self.last_time = self.era = self.gap_top = INT64_MIN
-        self.gaps = None
+        self.gaps = Intervals()
         self.forget_legs()
         return 0
 

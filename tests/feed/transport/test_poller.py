@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import resource
 import signal
 import socket
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import vectors
+from feeds import best
 from intake import intake
 from raw_server import BINARY, wire
 
@@ -228,7 +229,12 @@ class Line:
         self.wire.abort()
 
 
-FRAME = wire(BINARY, vectors.BEST_BID_ASK)
+NUMBERS = itertools.count(1)
+
+
+def frame() -> bytes:
+    """The next event of a stream."""
+    return wire(BINARY, best(next(NUMBERS)))
 
 
 @SPIN
@@ -238,13 +244,13 @@ def test_messages_that_come_alone_do_not_end_a_turn(spin: bool) -> None:
     def handle(message: Any) -> None:
         seen.append(message)
         if len(seen) < 50:
-            line.there.send(FRAME)
+            line.there.send(frame())
         else:
             raise Enough
 
     line = Line(spin, handle)
     with contextlib.closing(line):
-        line.there.send(FRAME)
+        line.there.send(frame())
         before = time.monotonic()
         assert before <= line.turn(20.0) <= before + 10
         assert len(seen) == 50
@@ -253,9 +259,9 @@ def test_messages_that_come_alone_do_not_end_a_turn(spin: bool) -> None:
 
 @SPIN
 def test_a_turn_ends_in_time_though_messages_come_all_the_while(spin: bool) -> None:
-    line = Line(spin, lambda message: line.there.send(FRAME))
+    line = Line(spin, lambda message: line.there.send(frame()))
     with contextlib.closing(line):
-        line.there.send(FRAME)
+        line.there.send(frame())
         before = time.monotonic()
         line.turn(0.2)
         assert 0.19 <= time.monotonic() - before < 5
@@ -267,12 +273,13 @@ def test_a_turn_ends_where_somebody_has_something_else_to_do(spin: bool) -> None
 
     def handle(message: Any) -> None:
         seen.append(message)
-        line.there.send(FRAME)
-        line.poller.interrupted = len(seen) == 7
+        line.there.send(frame())
+        if len(seen) == 7:
+            line.poller.interrupted = True
 
     line = Line(spin, handle)
     with contextlib.closing(line):
-        line.there.send(FRAME)
+        line.there.send(frame())
         line.turn(20.0)
         assert len(seen) == 7
         one, other = socket.socketpair()  # an owner that is no socket of messages
@@ -288,7 +295,7 @@ def test_a_turn_ends_with_the_connection(spin: bool) -> None:
     seen: list[Any] = []
     line = Line(spin, seen.append)
     with contextlib.closing(line):
-        line.there.send(FRAME * 3)
+        line.there.send(frame() + frame() + frame())
         line.there.close()
         before = time.monotonic()
         line.turn(20.0)
@@ -306,7 +313,7 @@ def test_a_signal_is_handled_though_messages_come_all_the_while(spin: bool, in_c
     def send() -> None:
         with contextlib.suppress(OSError):
             while not sending.is_set():
-                line.there.send(FRAME * 100)
+                line.there.send(b"".join(frame() for _ in range(100)))
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

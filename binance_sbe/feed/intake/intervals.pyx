@@ -1,6 +1,8 @@
-"""Sets of whole numbers as intervals: the ids that a stream has left out."""
+"""Sets of whole numbers as intervals: the ids that a stream has left out.
 
-from __future__ import annotations
+Compiled, since it is changed amid a read of a socket: no handler of a signal runs in it, which
+might raise and leave a stream half changed.
+"""
 
 from bisect import bisect_left
 from operator import itemgetter
@@ -11,36 +13,36 @@ _last = itemgetter(1)
 class Intervals:
     """Numbers as disjoint intervals in rising order; the ``most`` latest of these."""
 
-    def __init__(self, most: int = 10_000) -> None:
+    def __init__(self, most=10_000):
         self._most = most
-        self._all: list[tuple[int, int]] = []  # first and last of each
+        self._all = []      # (first, last) of each
 
-    def __len__(self) -> int:
+    def __len__(self):
         return len(self._all)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self):
         return iter(self._all)
 
-    def __contains__(self, number: int) -> bool:
+    def __contains__(self, number):
         i = bisect_left(self._all, number, key=_last)
         return i < len(self._all) and self._all[i][0] <= number
 
     @property
-    def top(self) -> int | None:
+    def top(self):
         """The highest number in it."""
-        return self._all[-1][1] if self._all else None
+        count = len(self._all)
+        return self._all[count - 1][1] if count else None      # modules are built without [-1]
 
-    def append(self, first: int, last: int) -> None:
+    def append(self, first, last):
         """Numbers above all that are in it."""
         self._all.append((first, last))
         self._trim()
 
-    def remove(self, first: int, last: int) -> list[tuple[int, int]]:
+    def remove(self, first, last):
         """Takes out what it has of these; returns that, as intervals."""
         found = self._all
         begin = end = bisect_left(found, first, key=_last)
-        taken: list[tuple[int, int]] = []
-        rest: list[tuple[int, int]] = []
+        taken, rest = [], []
         while end < len(found) and found[end][0] <= last:
             low, high = found[end]
             taken.append((max(low, first), min(high, last)))
@@ -54,6 +56,6 @@ class Intervals:
             self._trim()
         return taken
 
-    def _trim(self) -> None:
+    def _trim(self):
         if len(self._all) > self._most:
             del self._all[: len(self._all) - self._most]
