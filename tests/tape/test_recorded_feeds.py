@@ -238,7 +238,8 @@ async def test_a_full_disk_ends_the_feed_only_where_it_is_to(
                     await some(feed, 400)
                     assert "No space left" in str(feed.recorder)
     kept = Tape(tmp_path, on_damage="skip")
-    assert kept.frames_count <= feed.stats.frames
+    late = sum(each.source.unwanted for each in feed.ledger.connections)  # after the feed's end
+    assert kept.frames_count <= feed.stats.frames + late
     if on_failure == "continue":
         assert kept.frames_count == feed.stats.frames  # it waited, and was written in the end
 
