@@ -40,8 +40,9 @@ cdef class Mapping:
         if self.data != NULL:
             munmap(self.data, self.size)
 
-    def __len__(self):
-        return self.size
+    def view(self):
+        """All of it."""
+        return memoryview(self)
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.data, self.size, 1, flags)

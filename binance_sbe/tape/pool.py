@@ -15,7 +15,7 @@ WINDOW = 16 << 20  # bytes of a file that are mapped at a time, or as many as on
 class Held:
     """A file that is open until nobody reads in it any more."""
 
-    _window: tuple[int, Mapping] | None = None  # where in the file it begins
+    _window: tuple[int, memoryview] | None = None  # where in the file it begins
 
     def __init__(self, path: Path) -> None:
         self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -49,8 +49,8 @@ class Held:
         if window is None or not 0 <= at - window[0] <= len(window[1]) - size:
             begin = at - at % GRANULARITY
             length = min(max(WINDOW, at + size - begin), self.size - begin)
-            self._window = window = begin, Mapping(self.fd, begin, length)
-        return memoryview(window[1])[at - window[0] : at - window[0] + size]
+            self._window = window = begin, Mapping(self.fd, begin, length).view()
+        return window[1][at - window[0] : at - window[0] + size]
 
     def _part(self, at: int, size: int) -> bytes:
         if hasattr(os, "pread"):

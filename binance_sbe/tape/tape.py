@@ -21,6 +21,7 @@ from . import manifest
 from .account import Session, TapeLedger, ledger_of
 from .damage import Damage
 from .decoding import collect
+from .messages import Messages
 from .pool import Pool
 from .proving import Report, recovered, verified
 from .reading import TapeReader
@@ -310,7 +311,7 @@ class Tape:
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
         selection = self._selected(start, end, streams)
         errors = self.errors if on_error == "collect" else None
-        return _Messages(self._slices(selection), errors, self._decoder())
+        return Messages(self._slices(selection), errors, self._decoder())
 
     def _decoder(self) -> Callable[[bytes], Any]:
         if not self.is_private:
@@ -343,41 +344,6 @@ class Tape:
         kept, RecordingError where the directory can't be written to.
         """
         return recovered(paths_of(path), progress)
-
-
-class _Messages:
-    def __init__(
-        self,
-        slices: Iterator[Slice],
-        errors: deque[DecodeError] | None,
-        decode: Callable[[bytes], Any],
-    ) -> None:
-        self._frames = self._next_frames(slices)
-        self._errors = errors
-        self._decode = decode
-
-    @staticmethod
-    def _next_frames(slices: Iterator[Slice]) -> Iterator[tuple[bytes, Slice]]:
-        for part in slices:
-            which = part.marks() & (part.rows.kind == Kind.FRAME)
-            for i in np.flatnonzero(which).tolist():
-                yield part.rows.frame(i), part
-
-    def __iter__(self) -> _Messages:
-        return self
-
-    def __next__(self) -> Message:
-        while True:
-            frame, part = next(self._frames)
-            try:
-                message: Message = self._decode(frame)
-            except DecodeError as error:
-                error.args = (f"{part.reader.name}: batch {part.entry.told['batch']}: {error}",)
-                if self._errors is None:
-                    raise
-                self._errors.append(error)
-            else:
-                return message
 
 
 def check_streams(tape: Tape, streams: Iterable[str]) -> None:

@@ -127,7 +127,7 @@ def test_a_map_is_of_an_open_file_and_stays_when_that_is_closed(tmp_path: Path) 
     file = tmp_path / "file"
     file.write_bytes(bytes(range(256)) * 100)
     with file.open("rb") as opened:
-        found = memoryview(Mapping(opened.fileno(), GRANULARITY, 1000))
+        found = Mapping(opened.fileno(), GRANULARITY, 1000).view()
         with pytest.raises(OSError, match="Invalid argument"):
             Mapping(opened.fileno(), 0, 0)
         with pytest.raises(OSError, match="Invalid argument"):

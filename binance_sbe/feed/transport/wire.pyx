@@ -108,7 +108,7 @@ cdef class Wire(Owner):
         return self.watch()
 
     cdef Py_ssize_t read_into(self, void* data, Py_ssize_t size) except -2:
-        """How much came: 0 where the other side has ended, -1 where nothing came or it has failed."""
+        """How much came; 0 where the other side has ended, -1 where nothing came, or it fails."""
         cdef Py_ssize_t found = recv(self.fd, data, size, 0)
         cdef int code = errno
         if found < 0 and code != EAGAIN and code != EINTR:
@@ -195,7 +195,7 @@ cdef class SecureWire(Wire):
             while not (self.is_paused or self.has_ended or self.receiver is None):
                 receiver = self.receiver
                 room = receiver.room()
-                size = self.tls.read(room, receiver.view[receiver.filled:])  # of one record, at most
+                size = self.tls.read(room, receiver.view[receiver.filled:])     # of one record
                 if not size:            # the other side has ended TLS
                     self.end(None)
                     break
