@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 
 import pytest
 from pages import ROOT, Program, blocks
@@ -53,3 +54,11 @@ def test_both_languages_have_the_same_figures_and_links() -> None:
     one, other = (re.findall(r"\| \**([\d,]+) ns", text) for text in texts)
     assert one == other
     assert len(one) == 8
+
+
+def test_addresses_of_the_package_are_those_of_the_readme() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    found = re.findall(r"\]\((https?:[^)]+)\)", README.read_text(encoding="utf-8"))
+    assert sorted(told.values()) == sorted(found)
+    assert all(each.startswith("https://") for each in found)
+    assert all(len(label) <= 32 for label in told)  # what an index takes
