@@ -47,6 +47,10 @@ cdef class Awaited:
     cdef object rest            # the coroutine, where there is one
     cdef bint is_over
 
+    def __dealloc__(self):
+        if self.wait is not None and self.bell is not None:     # dropped, and never closed
+            self.bell.is_waited = False
+
     def __await__(self):
         return self
 
@@ -60,14 +64,16 @@ cdef class Awaited:
         return self.go_on()         # there is nothing to be told
 
     def throw(self, kind, value=None, traceback=None):
-        if self.rest is not None:
-            return self.rest.throw(kind, value, traceback)
-        self.close()
         if isinstance(kind, BaseException):
             value = kind
         elif not isinstance(value, BaseException):
             value = kind() if value is None else kind(value)
-        raise (value if traceback is None else value.with_traceback(traceback))
+        if traceback is not None:
+            value = value.with_traceback(traceback)
+        if self.rest is not None:
+            return self.rest.throw(value)
+        self.close()
+        raise value
 
     def close(self):
         """Nobody waits for it any more."""
@@ -90,7 +96,8 @@ cdef class Awaited:
                 return next(wait)
             self.wait = None
             self.bell.is_waited = False
-        self.backlog.gathering = False
+        if not self.bell.is_waited:     # else by who is not to be disturbed
+            self.backlog.gathering = False
         while self.backlog.frames.count() and self.backlog.frames.overflowed is None:
             if self.bell.is_waited:
                 break
@@ -103,7 +110,11 @@ cdef class Awaited:
             return self.rest.send(None)
         self.wait = wait = self.bell.listen()
         self.bell.is_waited = True
-        self.make_room()
+        try:
+            self.make_room()
+        except BaseException:
+            self.close()
+            raise
         wait._asyncio_future_blocking = True
         return wait
 

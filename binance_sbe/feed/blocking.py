@@ -284,9 +284,11 @@ class Feed(Moved):
     def _run(self, calls: Calls) -> None:
         backlog, timeout = self._backlog, self.timeout
         backlog.call(calls)
-        until = self._until(timeout)
+        until, seen = self._until(timeout), 0
         while not (calls.ended or self._is_over):
-            self._wait(until, timeout, calls=calls)
+            # A handler may have taken longer than the time-out: the sockets are looked at first.
+            is_first, seen = backlog.moment != seen, backlog.moment
+            self._wait(until, timeout, is_first, calls)
             if timeout is not None:  # which begins anew where something comes
                 until = max(until, self._until(timeout, backlog.moment / 1e9))
         if not calls.ended:

@@ -211,3 +211,58 @@ def test_it_is_a_coroutine_to_asyncio() -> None:
         assert number_of(await task) == 1
 
     on_a_feed(work)
+
+
+@pytest.mark.parametrize("how", ["cancel", "throw", "time out"])
+def test_who_waits_in_the_long_way_is_told_as_well(how: str) -> None:
+    """There something else is to be done: here nothing is known to come."""
+
+    async def work(made: Given) -> None:
+        made.feed._backlog.brings = False
+        made.feed._connections._answers[1] = asyncio.get_running_loop().create_future()
+        if how == "throw":
+            awaited = made.feed.__anext__()
+            awaited.send(None)
+            with pytest.raises(KeyError, match="why"):
+                awaited.throw(KeyError, KeyError("why"), None)
+        elif how == "time out":
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(made.feed), 0.05)
+        else:
+            waiting = made.ask()
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            assert waiting.cancelled()
+        made.bring()
+        assert number_of(await anext(made.feed)) == 1
+
+    on_a_feed(work)
+
+
+def test_who_is_refused_disturbs_nobody() -> None:
+    async def work(made: Given) -> None:
+        batches = made.feed.batches(max_messages=10, max_delay=10.0)
+        waiting = asyncio.ensure_future(anext(batches))
+        made.bring()
+        await asyncio.sleep(0.01)
+        with pytest.raises(RuntimeError, match="one consumer"):
+            await anext(made.feed)
+        for _ in range(9):
+            made.bring()
+        batch = await asyncio.wait_for(waiting, 5)
+        assert batch.frame_count == 10
+        await batches.aclose()
+
+    on_a_feed(work)
+
+
+def test_one_that_is_dropped_leaves_the_place_to_another() -> None:
+    async def work(made: Given) -> None:
+        awaited = made.feed.__anext__()
+        awaited.send(None)
+        del awaited
+        made.bring()
+        assert number_of(await anext(made.feed)) == 1
+
+    on_a_feed(work)

@@ -520,3 +520,24 @@ def test_a_handler_gets_what_a_queue_gives(
     assert got == wanted
     assert ledger.holes == halves[0][0].holes
     assert ledger.damaged_count == halves[0][0].damaged_count
+
+
+@pytest.mark.parametrize("way", ["run", "async for", "batches"])
+def test_who_waits_is_told_when_the_last_stream_is_unsubscribed(way: str) -> None:
+    async def work(exchange: Exchange) -> None:
+        exchange.rate = 0.001  # hardly anything comes
+        async with connect("btcusdt@trade", url=exchange.url, api_key="k") as feed:
+
+            async def consume() -> None:
+                if way == "run":
+                    await feed.run(lambda message: None)
+                async for _ in feed if way == "async for" else feed.batches():
+                    pass
+
+            waiting = asyncio.create_task(consume())
+            await asyncio.sleep(0.1)
+            await feed.unsubscribe("btcusdt@trade")
+            with pytest.raises(RuntimeError, match="no streams"):
+                await asyncio.wait_for(waiting, 5)
+
+    run(work)

@@ -192,6 +192,24 @@ def test_a_time_out_begins_anew_at_each_message(
     assert 0.95 < over - came[-1] < 1.9
 
 
+def test_a_slow_handler_is_no_time_out(quiet: Beside[Exchange]) -> None:
+    """What came meanwhile lies in the socket, and is looked at first."""
+    seen: list[bytes] = []
+
+    def slow(message: Any) -> None:
+        seen.append(bytes(message))
+        if len(seen) == 1:
+            frames.extend(publish(quiet, 1))
+            time.sleep(1.2)
+        else:
+            feed.close()
+
+    with connect(quiet, timeout=0.6) as feed:
+        frames = publish(quiet, 1)
+        feed.run(slow)
+    assert seen == frames
+
+
 def test_no_time_out_waits_without_end_and_without_haste(
     quiet: Beside[Exchange], monkeypatch: pytest.MonkeyPatch
 ) -> None:

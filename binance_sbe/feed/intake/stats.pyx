@@ -2,7 +2,17 @@
 
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
-from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
+from posix.time cimport CLOCK_REALTIME, clock_gettime, clockid_t, timespec
+
+cdef extern from *:
+    """
+    #ifdef __APPLE__                            /* the clock that Python's time.monotonic has */
+    #define SBE_MONOTONIC CLOCK_UPTIME_RAW
+    #else
+    #define SBE_MONOTONIC CLOCK_MONOTONIC
+    #endif
+    """
+    clockid_t SBE_MONOTONIC
 
 
 cdef int64_t now_ns() noexcept nogil:
@@ -15,7 +25,7 @@ cdef int64_t now_ns() noexcept nogil:
 cdef int64_t monotonic_ns() noexcept nogil:
     """time.monotonic_ns(): for durations, since it does not step."""
     cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
+    clock_gettime(SBE_MONOTONIC, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
 
 

@@ -90,6 +90,8 @@ class Connections:
             await answer
         finally:
             del self._answers[ticket]
+            if not self.has_streams:  # nor will there be: whoever waits is to be told
+                self._backlog.wake()
 
     # what the engine wants (see `engine.Shell`)
 

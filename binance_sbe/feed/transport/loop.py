@@ -154,6 +154,9 @@ class Loop:
         if self._soon:
             self._call_soon()
         now = self.poller.turn(min(seconds, self.due() - time.monotonic()), self.spin, calls)
+        while not self._results.empty():
+            number, opening = self._results.get()
+            self._guarded(partial(self._opened, number, opening))
         if self._soon:
             self._call_soon()
         if now >= self._due and not self.engine.closing:
@@ -198,8 +201,12 @@ class Loop:
         self.engine.broken(error)
 
     def _call_soon(self) -> None:
-        while self._soon:
-            self._guarded(self._soon.popleft())
+        soon = self._soon
+        while soon:
+            function = soon[0]
+            self._guarded(function)  # where a signal's handler raises, it is called again
+            if soon and soon[0] is function:
+                soon.popleft()
 
     def _ring(self, now: float) -> None:
         due = [each for each in self._alarms if each.at <= now]
@@ -216,9 +223,6 @@ class Loop:
         with contextlib.suppress(BlockingIOError):
             while self._woken.recv(4096):
                 pass
-        while not self._results.empty():
-            number, opening = self._results.get()
-            self._guarded(partial(self._opened, number, opening))
 
     # what the engine wants (see `engine.Shell`)
 

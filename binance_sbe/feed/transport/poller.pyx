@@ -116,6 +116,7 @@ cdef class Poller:
                     owner = <Owner>self.owners[i]
                     if owner.ready():
                         self.interrupted = True
+            PyErr_CheckSignals()        # before the consumer takes what has come
             now = monotonic_ns()
             if self.interrupted or now >= until:
                 return now
@@ -124,7 +125,6 @@ cdef class Poller:
                     return now
             elif backlog is None or has_come(backlog):
                 return now
-            PyErr_CheckSignals()
         return monotonic_ns()
 
     cdef int wait(self, long long until, bint spin) except -1:

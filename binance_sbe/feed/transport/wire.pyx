@@ -187,6 +187,22 @@ cdef class SecureWire(Wire):
         self.decrypt()
         return 0
 
+    cdef Py_ssize_t read_record(self, view, Py_ssize_t room) except -1:
+        """Decrypts what one record has, at most. `SSLObject.read` is Python code, amid which a
+        handler of a signal may raise: what was decrypted then is lost, and can't be counted.
+        """
+        before = self.incoming.pending
+        try:
+            return self.tls.read(room, view)
+        except ssl.SSLError:
+            raise
+        except BaseException as error:
+            if self.incoming.pending == before:
+                self.soon(self.decrypt)     # it waits there
+            else:
+                self.end(error)
+            raise
+
     cpdef int decrypt(self) except -1:
         """Gives the reader what it has room for. Records that are not whole wait for more."""
         cdef Receiver receiver
@@ -195,7 +211,7 @@ cdef class SecureWire(Wire):
             while not (self.is_paused or self.has_ended or self.receiver is None):
                 receiver = self.receiver
                 room = receiver.room()
-                size = self.tls.read(room, receiver.view[receiver.filled:])     # of one record
+                size = self.read_record(receiver.view[receiver.filled:], room)
                 if not size:            # the other side has ended TLS
                     self.end(None)
                     break
