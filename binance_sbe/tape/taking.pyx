@@ -142,8 +142,8 @@ cdef class Taking(Tap):
         if self.waiting + size > self.limit or size > LONGEST or self.stopped:
             return None
         if self.lost_since:
-            self.say_lost()
-            chunk = self.chunk
+            self.say_lost()             # which adds a row, after which the chunk may be full
+            return None if self.lost_since else self.roomy(size)
         if chunk is None:
             try:
                 chunk = self.free.get_nowait()

@@ -38,6 +38,30 @@ def test_a_disk_that_is_stuck_is_told_of_while_it_is(
     assert len(frames_of(tmp_path)) + recorder.lost_frames == 20_000
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 100])
+def test_the_row_of_a_loss_fills_no_batch_beyond_its_end(tmp_path: Path, rows: int) -> None:
+    """It is added where there is room again, amid a batch that it may fill."""
+    disk = Stuck()
+    recorder = recorder_at(tmp_path, disk, batch_rows=rows, memory_limit=1 << 20)
+    given = 0
+    for more in range(20):
+        disk.goes.clear()
+        give(recorder, trades(30 * rows + 20_000 // (1 + more), given + 1))
+        given += 30 * rows + 20_000 // (1 + more)
+        disk.goes.set()
+        assert recorder.flush(60)
+        give(recorder, trades(more, given + 1))  # the first of which is told of the loss
+        given += more
+    recorder.close()
+    assert recorder.lost_frames > 0
+    with Tape(tmp_path) as tape:
+        assert tape.verify().is_whole
+        assert max(entry.rows for reader in tape._readers for entry in reader.entries) <= rows
+        assert tape.frames_count + recorder.lost_frames == given
+        lost = sum(each.frames or 0 for each in tape.ledger.breaks)
+        assert lost == recorder.lost_frames
+
+
 def test_what_is_lost_last_is_on_the_tape(tmp_path: Path) -> None:
     disk = Stuck()
     recorder = recorder_at(tmp_path, disk, batch_rows=100, memory_limit=1 << 20)
