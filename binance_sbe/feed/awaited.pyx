@@ -96,18 +96,16 @@ cdef class Awaited:
                 return next(wait)
             self.wait = None
             self.bell.is_waited = False
-        if not self.bell.is_waited:     # else by who is not to be disturbed
-            self.backlog.gathering = False
+        if self.bell.is_waited:         # by another, who is not to be disturbed
+            return self.go_the_long_way()
+        self.backlog.gathering = False
         while self.backlog.frames.count() and self.backlog.frames.overflowed is None:
-            if self.bell.is_waited:
-                break
             message = self.decoded()
             if message is not None:
                 self.is_over = True
                 raise StopIteration(message)
-        if self.backlog.frames.count() or self.bell.is_waited or not self.backlog.brings:
-            self.rest = self.feed._next_message()
-            return self.rest.send(None)
+        if self.backlog.frames.count() or not self.backlog.brings:
+            return self.go_the_long_way()
         self.wait = wait = self.bell.listen()
         self.bell.is_waited = True
         try:
@@ -117,6 +115,10 @@ cdef class Awaited:
             raise
         wait._asyncio_future_blocking = True
         return wait
+
+    cdef object go_the_long_way(self):
+        self.rest = self.feed._next_message()
+        return self.rest.send(None)
 
     cdef object decoded(self):
         """The next message; None where it is none, and the feed does not raise for that."""

@@ -79,18 +79,8 @@ from binance_sbe import sync
 from binance_sbe.errors import TapeError
 from binance_sbe.tape import Tape
 path, way = sys.argv[1:]
-tape = Tape(path)
-if way == "replay":
-    with sync.replay(path) as feed:
-        frames = iter(feed)
-        next(frames)
-        os.truncate(path, os.path.getsize(path) // 2)
-        try:
-            print(sum(1 for _ in frames))
-        except TapeError as error:
-            print("TapeError", "tape recover" in str(error))
-else:
-    found = iter(getattr(tape, way)())
+with sync.replay(path) if way == "replay" else Tape(path) as opened:
+    found = iter(opened if way == "replay" else getattr(opened, way)())
     next(found)
     os.truncate(path, os.path.getsize(path) // 2)
     try:

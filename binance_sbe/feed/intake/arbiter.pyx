@@ -40,7 +40,6 @@ from .streams cimport (
 from heapq import heappop
 from operator import attrgetter
 
-
 cdef object NAME = attrgetter("name")
 cdef int64_t BEHIND = 60_000_000_000     # ns by which one connection may be later than another
 

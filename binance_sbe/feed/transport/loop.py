@@ -98,7 +98,7 @@ class Loop:
         self.cpus: set[int] | None = None  # that other threads may use, where this one is pinned
         self._backlog = backlog
         self._settings = settings
-        self.spin = spin
+        self._spin = spin
         self._key = ""
         self._transports: dict[int, ThreadTransport] = {}
         self._ending: set[ThreadTransport] = set()  # closed by us, and not ended yet
@@ -153,7 +153,7 @@ class Loop:
         self.poller.interrupted = False
         if self._soon:
             self._call_soon()
-        now = self.poller.turn(min(seconds, self.due() - time.monotonic()), self.spin, calls)
+        now = self.poller.turn(min(seconds, self.due() - time.monotonic()), self._spin, calls)
         while not self._results.empty():
             number, opening = self._results.get()
             self._guarded(partial(self._opened, number, opening))

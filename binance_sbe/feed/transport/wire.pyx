@@ -2,7 +2,7 @@
 
 To a `Conversation` and its reader it is what a transport of asyncio's is. Between what the socket
 gave and what the reader has taken of it no Python code runs, and so no handler of a signal, which
-might raise there.
+might raise there; but for TLS, of which see `SecureWire.read_record`.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
