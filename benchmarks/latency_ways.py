@@ -10,8 +10,7 @@ import contextlib
 import json
 import socket
 import ssl
-import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -285,25 +284,9 @@ def feed_batches(max_delay: float) -> Consume:
 # Event loops
 
 
-@contextlib.contextmanager
-def hidden(module: str) -> Iterator[None]:
-    """It can't be imported meanwhile."""
-    before = sys.modules.get(module)
-    sys.modules[module] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[module]
-        if before is not None:
-            sys.modules[module] = before
-
-
-def on(loop: Callable[[Any], object], way: Callable[[Target, Seen], Any], fast: bool = True) -> Run:
-    """``fast``: with aiofastnet, which ours take where it is installed (picows always does)."""
-
+def on(loop: Callable[[Any], object], way: Callable[[Target, Seen], Any]) -> Run:
     def run(target: Target, seen: Seen) -> None:
-        with contextlib.nullcontext() if fast else hidden("aiofastnet"):
-            loop(way(target, seen))
+        loop(way(target, seen))
 
     return run
 
@@ -344,18 +327,11 @@ def ways() -> list[Way]:
         "batches(max_delay=0)": (feed_batches(0), MANY),
     }
     for name, (consume, many) in ours.items():
-        found.append(Way(name, on(plain, by_feed(consume), fast=False), many))
-    found.append(
-        Way("batches()", on(plain, by_feed(feed_batches(0.1)), fast=False), MANY, kinds="burst")
-    )
+        found.append(Way(name, on(plain, by_feed(consume)), many))
+    found.append(Way("batches()", on(plain, by_feed(feed_batches(0.1))), MANY, kinds="burst"))
     for name in ("run", "async for", "batches(max_delay=0)"):
         consume, many = ours[name]
-        feed = by_feed(consume)
-        found += [
-            Way(f"{name}, aiofastnet", on(plain, feed), many),
-            Way(f"{name}, uvloop", on(fast, feed, fast=False), many),
-            Way(f"{name}, uvloop, aiofastnet", on(fast, feed), many),
-        ]
+        found.append(Way(f"{name}, uvloop", on(fast, by_feed(consume)), many))
     return [
         Way(each.name, stopping(each.run), each.many, each.kinds, each.tls, each.ours)
         for each in found

@@ -93,10 +93,10 @@ class Shell:
         """As a socket that is read while nobody pauses it; what is left over."""
         for i, chunk in enumerate(chunks):
             while chunk:
-                view = self.reader.get_buffer(-1)
+                view = self.reader.buffer()
                 part, chunk = chunk[: len(view)], chunk[len(view) :]
                 view[: len(part)] = part
-                self.reader.buffer_updated(len(part))
+                self.reader.take_read(len(part))
                 if self.reading and not self.reading[-1]:
                     return chunk + b"".join(chunks[i + 1 :])
         return b""

@@ -45,12 +45,27 @@ class Clock:
     def time_ns(self) -> int:
         return int(self.time() * 1e9)
 
-    async def arrives(self, event: asyncio.Event, seconds: float) -> bool:
-        self.waits.append(seconds)
-        until = self.now + seconds
-        while not event.is_set() and self.now < until:
+
+class FakeAlarm:
+    """Rings by the clock of the test."""
+
+    def __init__(self, clock: Clock, rings: Callable[[], object]) -> None:
+        self._clock, self._rings = clock, rings
+        self._task: asyncio.Task[None] | None = None
+
+    def set(self, seconds: float) -> None:
+        self.close()
+        self._clock.waits.append(seconds)
+        self._task = asyncio.create_task(self._ring(self._clock.now + seconds))
+
+    async def _ring(self, until: float) -> None:
+        while self._clock.now < until:
             await asyncio.sleep(0)
-        return event.is_set()
+        self._rings()
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
 
 class FakeTransport:
@@ -78,7 +93,6 @@ class FakeTransport:
         self.is_whole = False
         self.can_send = True
         self.error: Exception | None = None  # of whatever is called next
-        self.lost_amid_opening = False
         self.made.append(self)
 
     async def open(self, *asked: Any) -> None:
@@ -88,8 +102,6 @@ class FakeTransport:
         except asyncio.CancelledError:
             self.calls.append("cancelled")
             raise
-        if self.lost_amid_opening:
-            self.on_lost(1006, "at once")
 
     def send(self, text: str) -> None:
         if not self.can_send:
@@ -192,7 +204,7 @@ def playing(
     clock = Clock()
     monkeypatch.setattr(engine, "time", clock)
     monkeypatch.setattr(remarks, "time", clock)
-    monkeypatch.setattr(connections, "arrives", clock.arrives)
+    monkeypatch.setattr(connections, "Alarm", lambda loop, rings: FakeAlarm(clock, rings))
     monkeypatch.setattr(connections, "Transport", FakeTransport)
 
     async def main() -> None:

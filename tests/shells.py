@@ -1,4 +1,4 @@
-"""One way to write a test for both shells: with asyncio, and without."""
+"""One way to write a test for all shells: with asyncio, whichever its loop, and without."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import uvloop
 
 import binance_sbe
 from binance_sbe import sync
 from binance_sbe.feed.moving import _Request
 
-BOTH = pytest.mark.parametrize("opened", ["asyncio", "threads"], indirect=True)
+EACH_SHELL = pytest.mark.parametrize("opened", ["asyncio", "uvloop", "threads"], indirect=True)
+# Where the test says what names mean: uvloop does not ask Python's module `socket`.
+EACH_WITH_NAMES = pytest.mark.parametrize("opened", ["asyncio", "threads"], indirect=True)
+
+uvloop.new_event_loop().close()  # the first one opens what a process has once, for signals
 
 
 class OverAsyncio:
@@ -40,7 +45,7 @@ class OverAsyncio:
 
     def sockets(self) -> list[Any]:
         transports = self.feed._connections._transports.values()
-        return [each._socket.get_extra_info("socket") for each in transports]
+        return [each._socket.socket for each in transports]
 
 
 class OverThreads:
@@ -69,12 +74,13 @@ Opened = Callable[..., contextlib.AbstractContextManager[Any]]
 
 @pytest.fixture
 def opened(request: pytest.FixtureRequest) -> Opened:
-    """`connect` and its block, of one shell or the other."""
+    """`connect` and its block, of one of the shells."""
 
     @contextlib.contextmanager
     def over_asyncio(*streams: str, **options: Any) -> Iterator[Any]:
         feed = binance_sbe.connect(*streams, **options)
-        with asyncio.Runner() as runner:
+        loop = uvloop.new_event_loop if request.param == "uvloop" else None
+        with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(feed.__aenter__())
             try:
                 yield OverAsyncio(feed, runner)
@@ -86,7 +92,7 @@ def opened(request: pytest.FixtureRequest) -> Opened:
         with sync.connect(*streams, timeout=15, **options) as feed:
             yield OverThreads(feed)
 
-    return over_asyncio if request.param == "asyncio" else over_threads
+    return over_threads if request.param == "threads" else over_asyncio
 
 
 # the other way round: tests that are written for asyncio

@@ -38,7 +38,7 @@ from ..errors import (
 )
 from ..feed.settings import checked_key
 from ..feed.transport.dialing import connected
-from ..feed.transport.websocket import unreachable
+from ..feed.transport.opening import unreachable
 from ..keys import remember_key
 from ..live import connect
 from ..output import shown

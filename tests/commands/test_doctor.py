@@ -18,7 +18,7 @@ import pytest
 import binance_sbe
 from binance_sbe.commands import doctor, options
 from binance_sbe.errors import ConnectionRefused, MissingKey, Unreachable
-from binance_sbe.feed.transport.websocket import unreachable
+from binance_sbe.feed.transport.opening import unreachable
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.rest import Rest
 from binance_sbe.venue import environments

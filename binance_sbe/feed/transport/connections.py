@@ -14,7 +14,8 @@ from ..intake.backlog import Backlog
 from ..intake.streams import Source
 from ..ledger import Ledger
 from ..settings import Settings
-from .websocket import Transport, arrives
+from .alarm import Alarm
+from .websocket import Transport
 
 
 class Connections:
@@ -28,7 +29,6 @@ class Connections:
         self._key = ""
         self._transports: dict[int, Transport] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
-        self._lost: dict[int, tuple[int | None, str]] = {}  # before they were known as open
         self._tasks: set[asyncio.Task[Any]] = set()
         self._answers: dict[int, asyncio.Future[None]] = {}
         self._poked = asyncio.Event()
@@ -45,10 +45,15 @@ class Connections:
         self._keeper.add_done_callback(self._kept)
 
     async def _keep(self) -> None:
-        while not self.engine.closing:
-            seconds = self.engine.tick()
-            self._poked.clear()  # by what has just been done
-            await arrives(self._poked, seconds)
+        alarm = Alarm(asyncio.get_running_loop(), self._poked.set)
+        try:
+            while not self.engine.closing:
+                seconds = self.engine.tick()
+                self._poked.clear()  # by what has just been done
+                alarm.set(seconds)
+                await self._poked.wait()
+        finally:
+            alarm.close()
 
     def _kept(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -146,18 +151,12 @@ class Connections:
                 LOG.error("%s: no connection", self.url, exc_info=error)
                 error = Unreachable(f"{self.url}: {type(error).__name__}: {error}")
             self._opening.pop(number, None)
-            self._lost.pop(number, None)
             engine.failed(number, bare(error))
             return
         self._opening.pop(number, None)
         self._transports[number] = transport
         engine.opened(number, transport)
-        if number in self._lost:
-            self._on_lost(number, *self._lost.pop(number))
 
     def _on_lost(self, number: int, code: int | None, reason: str) -> None:
-        if number in self._opening:  # `_open` has not heard of its success yet
-            self._lost[number] = code, reason
-            return
         self._transports.pop(number, None)
         self.engine.lost(number, code, reason)

@@ -31,7 +31,7 @@ OnLost = Callable[[int | None, str], object]
 
 
 class Socket(Protocol):
-    """What moves the bytes: a transport of asyncio's, or a `wire.Wire`."""
+    """What moves the bytes: a `wire.Wire`."""
 
     def write(self, data: bytes) -> None: ...
     def get_write_buffer_size(self) -> int: ...
@@ -74,7 +74,6 @@ class Conversation(ABC):
         self._socket: Any = None  # a Socket, once there is one
         self._is_lost = False
         self._failure: str | None = None  # why we ended it, where we did
-        self._is_given_up = False
         self._parts = bytearray()  # of a message in several frames
         self._fragments = 0
         self._kind: Opcode | None = None
@@ -102,21 +101,10 @@ class Conversation(ABC):
         """
         self._protocol = protocol
         self._socket = socket
-        if self._is_given_up:
-            socket.abort()
-            return
         self._reader = FrameReader(self._backlog, self._source, self, socket)
         socket.set_protocol(self._reader)
         if rest:
             self._reader.feed(rest)
-
-    def _give_up(self) -> None:
-        """Nobody waits for this connection any more: where there is one, or will be, it ends."""
-        self._is_given_up = True
-        if self._reader is not None:
-            self._reader.stop()
-        if self._socket is not None:
-            self._socket.abort()
 
     # frames that the reader leaves to us
 
@@ -201,8 +189,6 @@ class Conversation(ABC):
             self._ending.cancel()
             self._ending = None
         self._is_lost = True
-        if self._is_given_up:
-            return
         close = self._protocol.close_rcvd
         if close is None and self._reader.last_words is not None:
             try:
@@ -218,8 +204,7 @@ class Conversation(ABC):
     def drained(self) -> None:
         """All that came before the end has been taken."""
         self._reader = None
-        if not self._is_given_up:
-            self._on_drained()
+        self._on_drained()
 
     def _end_soon(self) -> None:
         """The other side has to end the socket (RFC 6455, 7.1.1): where it does not, we do."""

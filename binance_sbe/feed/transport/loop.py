@@ -20,10 +20,10 @@ from ..intake.streams import Source
 from ..ledger import Ledger
 from ..settings import Settings
 from .conversation import CLOSE_SECONDS, Conversation, Timer
-from .opening import Opening
+from .opening_thread import Opening
 from .poller import READ, Owner, Poller
 from .signalled import is_of_a_signal
-from .wire import SecureWire, Wire
+from .wire import Wire, wire_of
 
 _LATE_SECONDS = 1.0  # an opening may take so much more than its time-out, if a name server is slow
 
@@ -50,10 +50,7 @@ class ThreadTransport(Conversation):
         self.number = number
         made = opening.result
         assert made is not None
-        if made.tls is None:
-            wire = Wire(made.socket, loop.poller, loop.soon, loop.broken)
-        else:
-            wire = SecureWire(made.socket, loop.poller, loop.soon, loop.broken, made.tls)
+        wire = wire_of(made, loop.poller, loop.soon, loop.broken)
         loop.wires.add(wire)
         self._url = loop.url
         self.take_over(made.protocol, wire, made.rest)

@@ -1,30 +1,70 @@
-"""Opens a WebSocket in a thread of its own, so that the thread of a feed does not wait for it.
-
-A look at a name server can't be made without waiting, and addresses are tried beside each other: an
-event loop of the opening's own does that, for the while. What it hands over is a plain socket.
-"""
+"""From a URL to a WebSocket, on an event loop. What is handed over is a plain socket."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import errno
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+import websockets
 from websockets.client import ClientProtocol
 
-from ...errors import FeedError, Unreachable, bare
-from ...logs import LOG
+from ...errors import Unreachable
 from ...route import Route
-from .dialing import Place, connected
+from .dialing import Resolve, connected, resolved
 from .upgrade import Upgrade
-from .websocket import place_of, reaching
 
 _RECORDS = 64 * 1024  # bytes of one read
+
+
+def unreachable(url: str, error: BaseException) -> Unreachable:
+    """The same error, with what it most likely means."""
+    said = str(error)
+    match error:
+        case ssl.SSLCertVerificationError():
+            meaning = "the certificate is not good: is the clock of this machine right, or is "
+            meaning += "there a proxy between?"
+        case ssl.SSLError():
+            meaning = "the other side does not speak TLS: is it ws:// rather than wss://?"
+        case socket.gaierror():
+            meaning = "there is no such name: is the host right, and does this machine have DNS?"
+        case ConnectionRefusedError():
+            meaning = "nothing listens there: are host and port right?"
+        case ConnectionResetError() | EOFError():
+            meaning = "the other side hung up: is it a wss:// server?"
+        case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
+            meaning = "there is no route to it: is this machine on the network?"
+        case _:
+            meaning = "" if said else "the other side hung up: is it a wss:// server?"
+    return Unreachable(f"{url}: " + ": ".join(filter(None, (said, meaning))))
+
+
+def place_of(url: str) -> tuple[str, int, bool]:
+    """Host, port, and whether TLS is spoken there."""
+    place = urlsplit(url)
+    is_secure = place.scheme == "wss"
+    return str(place.hostname), place.port or (443 if is_secure else 80), is_secure
+
+
+@contextlib.contextmanager
+def reaching(url: str, timeout: float) -> Iterator[None]:
+    """Whatever keeps a connection from being made is Unreachable, and says what it most likely is.
+
+    A TimeoutError is that of the opening, which had ``timeout`` seconds.
+    """
+    try:
+        yield
+    except TimeoutError:
+        raise Unreachable(f"{url}: no answer within {timeout:g} s") from None
+    except Unreachable as error:
+        raise Unreachable(f"{url}: {error}") from None
+    except (OSError, websockets.WebSocketException, EOFError, ValueError) as error:
+        raise unreachable(url, error) from None
 
 
 @dataclass
@@ -46,15 +86,9 @@ class Opened:
     rest: bytes
 
 
-async def _resolved_here(host: str, port: int) -> Sequence[Place]:
-    """The addresses of a host, looked for by this thread: it has nothing else to do.
-
-    A thread of the event loop's would keep the interpreter from ending while it waits.
-    """
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-
-
-async def opened(url: str, key: str, timeout: float, route: Route) -> Opened:
+async def opened(
+    url: str, key: str, timeout: float, route: Route, resolve: Resolve = resolved
+) -> Opened:
     """Raises Unreachable or ConnectionRefused. No redirect is followed."""
     host, port, is_secure = place_of(url)
     found: socket.socket | None = None
@@ -62,7 +96,7 @@ async def opened(url: str, key: str, timeout: float, route: Route) -> Opened:
     try:
         with reaching(url, timeout):
             async with asyncio.timeout(timeout):
-                found = await connected(host, port, is_secure, route, _resolved_here)
+                found = await connected(host, port, is_secure, route, resolve)
                 tls = await _secured(found, route.context(), host) if is_secure else None
                 made = await _upgraded(found, tls, Upgrade(url, key))
         return made
@@ -115,58 +149,3 @@ def _decrypted(tls: Tls, records: bytes) -> Iterator[bytes]:
     with contextlib.suppress(ssl.SSLWantReadError):
         while data := tls.object.read(_RECORDS):
             yield data
-
-
-class Opening:
-    """``done(opening)`` is called by its thread once it is over, with ``result``: or ``error``."""
-
-    def __init__(
-        self, url: str, key: str, timeout: float, route: Route, done: Callable[[Opening], object]
-    ) -> None:
-        self.result: Opened | None = None
-        self.error: FeedError | None = None
-        self.cpus: set[int] | None = None  # that its thread may use, where the feed's is pinned
-        self._asked = url, key, timeout, route
-        self._done = done
-        self._lock = threading.Lock()
-        self._task: asyncio.Task[Opened] | None = None
-        self._is_cancelled = False
-
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="binance-sbe opening", daemon=True).start()
-
-    def cancel(self) -> None:
-        """Nobody waits for it any more: what it gives is to be thrown away."""
-        with self._lock:
-            self._is_cancelled = True
-            if self._task is not None:
-                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
-
-    def _run(self) -> None:
-        url = self._asked[0]
-        if self.cpus is not None:
-            with contextlib.suppress(OSError):  # the process may use none of them any more
-                os.sched_setaffinity(0, self.cpus)
-        try:
-            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                self.result = runner.run(self._work())
-        except asyncio.CancelledError:
-            self.error = Unreachable(f"{url}: nobody waits for it")
-        except FeedError as error:
-            self.error = bare(error)
-        except Exception as error:
-            LOG.error("%s: no connection", url, exc_info=error)
-            self.error = Unreachable(f"{url}: {type(error).__name__}: {error}")
-        self._done(self)
-
-    async def _work(self) -> Opened:
-        task = asyncio.ensure_future(opened(*self._asked))
-        with self._lock:
-            if self._is_cancelled:
-                task.cancel()
-            self._task = task
-        try:
-            return await task
-        finally:
-            with self._lock:
-                self._task = None

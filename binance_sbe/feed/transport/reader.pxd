@@ -10,4 +10,5 @@ cdef class Receiver:
     cdef readonly bint blocked  # something waits for room in the backlog
 
     cdef Py_ssize_t room(self) noexcept         # how many bytes may be read
-    cdef int take_read(self, Py_ssize_t size) except -1         # so many were
+    cpdef object buffer(self)                   # the same room
+    cpdef int take_read(self, Py_ssize_t size) except -1        # so many were

@@ -17,9 +17,6 @@ from ..intake.backlog cimport MOST_SPANS, Backlog
 from ..intake.streams cimport Source
 from ..intake.tap cimport sbe_span
 from ..intake.stats cimport monotonic_ns, now_ns
-from .bell cimport Bell
-
-import asyncio
 
 cdef enum:
     PLAIN = 0x82                # first byte of a binary message in one frame, without extensions
@@ -83,12 +80,15 @@ cdef class Receiver:
     cdef Py_ssize_t room(self) noexcept:
         return 0
 
-    cdef int take_read(self, Py_ssize_t size) except -1:
+    cpdef object buffer(self):
+        return None
+
+    cpdef int take_read(self, Py_ssize_t size) except -1:
         return 0
 
 
 @cython.final
-cdef class FrameReader(Receiver, asyncio.BufferedProtocol):
+cdef class FrameReader(Receiver):
     """Reads frames from where the socket was read into, as far as the backlog has room for them.
 
     Once it has none, what was read waits in the buffer, and when that is full the socket stops; `resume` goes
@@ -102,7 +102,6 @@ cdef class FrameReader(Receiver, asyncio.BufferedProtocol):
     """
 
     cdef Backlog backlog
-    cdef Bell bell              # None where the thread that consumes reads as well
     cdef Source source
     cdef object shell
     cdef object transport
@@ -124,52 +123,36 @@ cdef class FrameReader(Receiver, asyncio.BufferedProtocol):
     def __init__(self, Backlog backlog not None, Source source not None, shell, transport):
         cdef bytearray buffer = bytearray(BUFFER)
         self.backlog = backlog
-        self.bell = backlog.wake if isinstance(backlog.wake, Bell) else None
         self.source = source
         self.shell = shell
         self.transport = transport
         self.view = memoryview(buffer)      # which keeps it where it is
         self.data = <uint8_t*>PyByteArray_AS_STRING(buffer)
 
-    # what the event loop calls
+    # what the wire calls
 
-    def get_buffer(self, Py_ssize_t sizehint):
+    cdef Py_ssize_t room(self) noexcept:
+        if self.at == self.filled and not self.busy:
+            self.at = self.filled = self.looked = 0
+        return BUFFER - self.filled
+
+    cpdef object buffer(self):
+        """Where the socket is to be read into, a memoryview; `take_read` is told how much came."""
         self.room()
-        return self.view[self.filled:] if self.filled else self.view
+        return self.view[self.filled:]
 
-    def buffer_updated(self, Py_ssize_t nbytes):
-        if not 0 <= nbytes <= BUFFER - self.filled:
-            raise ValueError(f"{nbytes} bytes are more than get_buffer gave")
-        if self.bell is None:
-            self.take_read(nbytes)
-            return
-        self.bell.begin_read()
-        try:
-            self.take_read(nbytes)
-        finally:
-            self.bell.end_read()
-
-    def eof_received(self):
-        return False        # the transport closes itself
+    cpdef int take_read(self, Py_ssize_t size) except -1:
+        if not 0 <= size <= BUFFER - self.filled:
+            raise ValueError(f"{size} bytes are more than the buffer has room for")
+        self.filled += size
+        self.received = now_ns()
+        return self.go_on()
 
     def connection_lost(self, exc):
         self.lost = True
         if self.shell is not None:
             self.shell.socket_lost(exc)
         self.end_if_drained()
-
-    def pause_writing(self):
-        pass                # the shell looks at how much waits
-
-    def resume_writing(self):
-        pass
-
-    # what a wire calls instead of the first two
-
-    cdef Py_ssize_t room(self) noexcept:
-        if self.at == self.filled and not self.busy:
-            self.at = self.filled = self.looked = 0
-        return BUFFER - self.filled
 
     # what the shell calls
 
@@ -207,11 +190,6 @@ cdef class FrameReader(Receiver, asyncio.BufferedProtocol):
         self.end_if_drained()
 
     # reading
-
-    cdef int take_read(self, Py_ssize_t size) except -1:
-        self.filled += size
-        self.received = now_ns()
-        return self.go_on()
 
     cdef int end_if_drained(self) except -1:
         if self.lost and not self.blocked and not self.busy and self.shell is not None:

@@ -2,15 +2,16 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from .opening import Tls
+from .opening import Opened, Tls
 from .poller import Owner, Poller
+from .watch import Watch
 
 class Wire(Owner):
     fd: int
     def __init__(
         self,
         connected: socket.socket,
-        poller: Poller,
+        poller: Poller | Watch,
         soon: Callable[[Callable[[], object]], object],
         broken: Callable[[Exception], object],
     ) -> None: ...
@@ -25,9 +26,16 @@ class SecureWire(Wire):
     def __init__(
         self,
         connected: socket.socket,
-        poller: Poller,
+        poller: Poller | Watch,
         soon: Callable[[Callable[[], object]], object],
         broken: Callable[[Exception], object],
         tls: Tls,
     ) -> None: ...
     def decrypt(self) -> int: ...
+
+def wire_of(
+    opened: Opened,
+    poller: Poller | Watch,
+    soon: Callable[[Callable[[], object]], object],
+    broken: Callable[[Exception], object],
+) -> Wire: ...

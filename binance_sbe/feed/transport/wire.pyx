@@ -1,14 +1,14 @@
 """A socket that is read and written by the thread that uses it, with or without TLS.
 
-To a `Conversation` and its reader it is what a transport of asyncio's is. Between what the socket
-gave and what the reader has taken of it no Python code runs, and so no handler of a signal, which
-might raise there; but for TLS, of which see `SecureWire.read_record`.
+Who knows when it is ready, a `poller.Poller` or an event loop by a `watch.Watch`, calls it. Between
+what the socket gave and what the reader has taken of it no Python code runs, and so no handler of a
+signal, which might raise there; but for TLS, of which see `SecureWire.read_record`.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t
 
-from .poller cimport Owner, Poller
+from .poller cimport Owner
 from .reader cimport Receiver
 
 import os
@@ -24,21 +24,20 @@ cdef enum:
 
 
 cdef class Wire(Owner):
-    """``soon(function)`` has something called in a moment, when nothing of this is running.
+    """``poller`` is told what it is to wait for. ``soon(function)`` has something called in a moment, when nothing of this is running.
 
     ``broken(error)`` is told of an error of ours.
     """
 
     cdef readonly int fd
     cdef readonly object socket
-    cdef Poller poller
-    cdef object soon, broken
+    cdef object poller, soon, broken
     cdef Receiver receiver          # a FrameReader
     cdef bytearray unsent
     cdef bint is_paused, has_ended
     cdef object error
 
-    def __init__(self, connected, Poller poller not None, soon, broken):
+    def __init__(self, connected, poller, soon, broken):
         connected.setblocking(False)
         self.fd = connected.fileno()
         self.socket, self.poller, self.soon, self.broken = connected, poller, soon, broken
@@ -211,7 +210,7 @@ cdef class SecureWire(Wire):
             while not (self.is_paused or self.has_ended or self.receiver is None):
                 receiver = self.receiver
                 room = receiver.room()
-                size = self.read_record(receiver.view[receiver.filled:], room)
+                size = self.read_record(receiver.buffer(), room)
                 if not size:            # the other side has ended TLS
                     self.end(None)
                     break
@@ -225,3 +224,10 @@ cdef class SecureWire(Wire):
         if self.outgoing.pending:       # what TLS itself has to say, such as new keys
             self.put(self.outgoing.read())
         return 0
+
+
+def wire_of(opened, poller, soon, broken):
+    """A wire of an `opening.Opened`."""
+    if opened.tls is None:
+        return Wire(opened.socket, poller, soon, broken)
+    return SecureWire(opened.socket, poller, soon, broken, opened.tls)

@@ -17,7 +17,7 @@ from ...errors import ConnectionLost, ConnectionRefused, FeedError, Unreachable
 from ...logs import LOG
 from ...output import shown
 from ..recording import NOBODY, Recorder
-from ..transport.websocket import unreachable
+from ..transport.opening import unreachable
 from .settings import Settings
 
 _MAX_FRAME = 16 << 20

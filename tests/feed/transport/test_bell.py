@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import socket
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,8 @@ from raw_server import BINARY, PING, wire
 from binance_sbe.feed.intake.streams import Source
 from binance_sbe.feed.transport.bell import Bell
 from binance_sbe.feed.transport.reader import FrameReader
+from binance_sbe.feed.transport.watch import Watch
+from binance_sbe.feed.transport.wire import Wire
 
 WHOSE = contextvars.ContextVar("WHOSE", default="nobody's")
 Step = tuple[str, list[str]]
@@ -24,14 +28,18 @@ Loop = asyncio.AbstractEventLoop
 
 
 class Line:
-    """A reader of frames with a bell, and in the place of its connection's shell."""
+    """A socket with a reader of frames and a bell; in the place of its shell, and of the loop."""
 
     def __init__(self) -> None:
         self.bell = Bell()
         _, self.backlog = intake(wake=self.bell)
-        self.reader = FrameReader(self.backlog, Source(), self, None)
+        here, self.there = socket.socketpair()
+        loop: Any = self
+        self.wire = Wire(here, Watch(loop, self.bell), lambda later: None, self.fail)
+        self.reader = FrameReader(self.backlog, Source(), self, self.wire)
         self.amid: Callable[[], object] = bool  # called amid a read of what is no message
         self.failures: list[BaseException] = []
+        self.wire.set_protocol(self.reader)
 
     def take(self, data: bytes) -> None:
         self.amid()
@@ -40,9 +48,32 @@ class Line:
         self.failures.append(error)
 
     def bring(self, frame: bytes) -> None:
-        view = self.reader.get_buffer(-1)
-        view[: len(frame)] = frame
-        self.reader.buffer_updated(len(frame))
+        self.there.sendall(frame)
+        self.read()
+
+    # the loop
+
+    def add_reader(self, fd: int, read: Callable[[], object]) -> None:
+        self.read = read
+
+    def remove_reader(self, fd: int) -> None:
+        pass
+
+    def is_closed(self) -> bool:
+        return False
+
+    # the test
+
+    def close(self) -> None:
+        self.wire.abort()
+        self.there.close()
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    made = Line()
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -111,11 +142,12 @@ def test_who_waits_goes_on_once_at_the_end_of_a_read_or_in_the_next_turn(steps: 
         assert task.done() == bool(done)
         assert told[before:] == (["cancel" if "cancel" in done else "ring"] if done else [])
     loop.close()
+    line.close()
     assert not line.failures
 
 
-def test_a_consumer_goes_on_before_whatever_else_the_loop_has_to_do(loop: Loop) -> None:
-    line, order = Line(), []
+def test_a_consumer_goes_on_before_whatever_else_the_loop_has_to_do(loop: Loop, line: Line) -> None:
+    order: list[str] = []
 
     async def consume() -> None:
         await line.bell.listen()
@@ -130,9 +162,9 @@ def test_a_consumer_goes_on_before_whatever_else_the_loop_has_to_do(loop: Loop) 
     assert task.done()
 
 
-def test_a_consumer_may_wait_again_and_again_amid_other_tasks(loop: Loop) -> None:
+def test_a_consumer_may_wait_again_and_again_amid_other_tasks(loop: Loop, line: Line) -> None:
     """And what it does then, it does as any task: it has a name, and may await others."""
-    line, names = Line(), []
+    names: list[str] = []
 
     async def consume() -> None:
         for _ in range(3):
@@ -156,8 +188,8 @@ def test_a_consumer_may_wait_again_and_again_amid_other_tasks(loop: Loop) -> Non
     assert names == ["consumer", "another"] * 3
 
 
-def test_a_consumer_has_the_variables_of_its_own_context(loop: Loop) -> None:
-    line, seen = Line(), []
+def test_a_consumer_has_the_variables_of_its_own_context(loop: Loop, line: Line) -> None:
+    seen: list[object] = []
 
     async def consume() -> None:
         WHOSE.set("the consumer's")
@@ -171,9 +203,11 @@ def test_a_consumer_has_the_variables_of_its_own_context(loop: Loop) -> None:
     assert WHOSE.get() == "nobody's"
 
 
-def test_a_consumer_in_the_context_of_the_read_goes_on_in_the_next_turn(loop: Loop) -> None:
+def test_a_consumer_in_the_context_of_the_read_goes_on_in_the_next_turn(
+    loop: Loop, line: Line
+) -> None:
     """No context can be entered twice."""
-    line, seen = Line(), []
+    seen: list[object] = []
     context = contextvars.copy_context()
 
     async def consume() -> None:
@@ -190,10 +224,8 @@ def test_a_consumer_in_the_context_of_the_read_goes_on_in_the_next_turn(loop: Lo
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyboardInterrupt, SystemExit])
 def test_what_a_consumer_raises_is_not_the_connections(
-    loop: Loop, error: type[BaseException]
+    loop: Loop, line: Line, error: type[BaseException]
 ) -> None:
-    line = Line()
-
     async def consume() -> None:
         await line.bell.listen()
         raise error
@@ -212,9 +244,9 @@ def test_what_a_consumer_raises_is_not_the_connections(
     assert len(line.backlog.frames) == 2
 
 
-def test_a_consumer_may_be_cancelled_with_a_message_and_by_a_timeout(loop: Loop) -> None:
-    line = Line()
-
+def test_a_consumer_may_be_cancelled_with_a_message_and_by_a_timeout(
+    loop: Loop, line: Line
+) -> None:
     async def consume(seconds: float | None) -> None:
         async with asyncio.timeout(seconds):
             await line.bell.listen()
@@ -228,9 +260,7 @@ def test_a_consumer_may_be_cancelled_with_a_message_and_by_a_timeout(loop: Loop)
         loop.run_until_complete(consume(0.001))
 
 
-def test_a_bell_keeps_nothing_of_a_consumer_that_has_ended(loop: Loop) -> None:
-    line = Line()
-
+def test_a_bell_keeps_nothing_of_a_consumer_that_has_ended(loop: Loop, line: Line) -> None:
     class Kept:
         pass
 

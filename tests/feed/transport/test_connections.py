@@ -76,26 +76,6 @@ def test_a_connection_that_can_not_be_made_is_told_bare(monkeypatch: Patch, capl
         playing(monkeypatch, work)
 
 
-def test_a_connection_that_is_lost_before_its_opening_returned_is_lost(monkeypatch: Patch) -> None:
-    async def work(played: Played) -> None:
-        await played.started()
-        played.transports[0].on_lost(None, "gone")
-        await played.passes(0.5)
-        second = played.transports[1]
-        second.lost_amid_opening = True
-        second.opened.set_result(None)
-        await turns()
-        causes = [each.cause for each in played.ledger.connections]
-        assert causes == [
-            "the connection was lost: gone", "the exchange closed with 1006: at once",
-        ]  # fmt: skip
-        await played.passes(1.0)
-        assert len(played.transports) == 3  # another attempt
-        assert played.connections.engine.supervisor.reconnects == 2
-
-    playing(monkeypatch, work)
-
-
 def test_a_connection_whose_opening_is_not_waited_for_is_cancelled(monkeypatch: Patch) -> None:
     async def work(played: Played) -> None:
         played.connections.start("the key")

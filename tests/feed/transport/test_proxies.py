@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from beside import Beside, beside, nothing_left
 from proxies import HttpProxy, SocksProxy
-from shells import BOTH, Opened
+from shells import EACH_SHELL, EACH_WITH_NAMES, Opened
 from shells import opened as opened
 
 from binance_sbe.errors import Unreachable
@@ -53,7 +53,7 @@ def options(exchange: Beside[Exchange], **more: Any) -> dict[str, Any]:
 # HTTP
 
 
-@BOTH
+@EACH_SHELL
 def test_an_http_proxy_brings_the_feed_to_a_name_that_it_resolves(
     exchange: Beside[Exchange], opened: Opened
 ) -> None:
@@ -66,7 +66,7 @@ def test_an_http_proxy_brings_the_feed_to_a_name_that_it_resolves(
         assert proxy.made.asked == [f"the.exchange.test:{exchange.made.port}"]
 
 
-@BOTH
+@EACH_SHELL
 def test_an_http_proxy_gets_the_user_and_the_password(
     exchange: Beside[Exchange], opened: Opened
 ) -> None:
@@ -120,7 +120,7 @@ async def without_end(writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(0)
 
 
-@BOTH
+@EACH_SHELL
 def test_an_answer_may_come_in_pieces(exchange: Beside[Exchange], opened: Opened) -> None:
     with (
         beside(HttpProxy(in_pieces).running) as proxy,
@@ -143,7 +143,7 @@ BAD = {
 }
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize("fault", BAD)
 def test_a_proxy_that_does_not_agree_is_named(
     exchange: Beside[Exchange], opened: Opened, fault: str
@@ -162,7 +162,7 @@ def test_a_proxy_that_does_not_agree_is_named(
         assert SECRET not in str(caught.value)
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
 def test_a_proxy_that_is_not_there_is_named(
     exchange: Beside[Exchange], opened: Opened, scheme: str
@@ -177,7 +177,7 @@ def test_a_proxy_that_is_not_there_is_named(
 # SOCKS
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize("user", [None, f"me:{SECRET}"])
 def test_a_socks_proxy_brings_the_feed_there(
     exchange: Beside[Exchange], opened: Opened, user: str | None
@@ -193,7 +193,7 @@ def test_a_socks_proxy_brings_the_feed_there(
         assert proxy.made.peers == ["127.0.0.3"]
 
 
-@BOTH
+@EACH_WITH_NAMES
 def test_with_socks5_the_name_is_resolved_here(
     exchange: Beside[Exchange], opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +211,7 @@ def test_with_socks5_the_name_is_resolved_here(
         assert proxy.made.asked == [f"127.0.0.1:{exchange.made.port}"]
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -235,7 +235,7 @@ def test_a_socks_proxy_that_refuses_or_lies_is_named(
         assert SECRET not in str(caught.value)
 
 
-@BOTH
+@EACH_SHELL
 def test_a_socks_proxy_that_says_nothing_costs_the_time_out(
     exchange: Beside[Exchange], opened: Opened
 ) -> None:
@@ -254,7 +254,7 @@ def test_a_socks_proxy_that_says_nothing_costs_the_time_out(
 # the environment
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize(
     ("environment", "goes_through"),
     [
@@ -286,7 +286,7 @@ def test_the_proxy_of_the_environment_is_used_unless_it_is_excepted(
         assert len(proxy.made.asked) == goes_through
 
 
-@BOTH
+@EACH_SHELL
 def test_a_proxy_of_the_environment_that_can_not_be_is_an_error(
     exchange: Beside[Exchange], opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -268,17 +268,16 @@ def test_a_reader_that_waits_for_room_says_so_each_time_that_it_does() -> None:
 
 def test_a_buffer_that_was_given_can_not_hold_more() -> None:
     shell = Shell(9)
-    assert len(shell.reader.get_buffer(-1)) == BUFFER
+    assert len(shell.reader.buffer()) == BUFFER
     for wrong in (BUFFER + 1, -1):
-        with pytest.raises(ValueError, match=f"{wrong} bytes are more than get_buffer gave"):
-            shell.reader.buffer_updated(wrong)
+        with pytest.raises(ValueError, match=f"{wrong} bytes are more than the buffer has"):
+            shell.reader.take_read(wrong)
     shell.bring(wire(BINARY, b"a") + b"\x82")
-    assert len(shell.reader.get_buffer(-1)) == BUFFER - 4
-    with pytest.raises(ValueError, match="more than get_buffer gave"):
-        shell.reader.buffer_updated(BUFFER - 3)
+    assert len(shell.reader.buffer()) == BUFFER - 4
+    with pytest.raises(ValueError, match="more than the buffer has"):
+        shell.reader.take_read(BUFFER - 3)
     shell.bring(b"\x00")
-    assert len(shell.reader.get_buffer(-1)) == BUFFER  # all is taken: from the beginning again
-    assert not shell.reader.eof_received()
+    assert len(shell.reader.buffer()) == BUFFER  # all is taken: from the beginning again
 
 
 @pytest.mark.parametrize("size", [10, 20_000, 70_000])

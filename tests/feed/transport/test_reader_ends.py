@@ -43,7 +43,7 @@ def test_after_a_stop_nothing_counts_and_what_waited_is_let_go() -> None:
     shell.reader.resume()
     shell.bring(wire(BINARY, b"c") + wire(PING, b""))
     assert (shell.backlog.pending, shell.given, shell.calls) == (0, b"", [])
-    assert len(shell.reader.get_buffer(-1)) == BUFFER
+    assert len(shell.reader.buffer()) == BUFFER
     shell.reader.put(b"late")
     assert (shell.backlog.pending, shell.line.unwanted) == (0, 1)
     shell.reader.connection_lost(None)

@@ -79,10 +79,10 @@ class Client:
     def bring(self, data: bytes) -> bytes:
         """Returns what was not read."""
         while data and not self.is_paused:
-            view = self.reader.get_buffer(-1)
+            view = self.reader.buffer()
             size = min(len(view), len(data))
             view[:size] = data[:size]
-            self.reader.buffer_updated(size)
+            self.reader.take_read(size)
             data = data[size:]
         return data
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from beside import Beside, beside, nothing_left
 from proxies import HttpProxy, SocksProxy
-from shells import BOTH, Opened
+from shells import EACH_SHELL, EACH_WITH_NAMES, Opened
 from shells import opened as opened
 
 import binance_sbe
@@ -103,7 +103,7 @@ def test_what_can_be_no_route_is_refused_at_once(given: Any, error: Any) -> None
 # sockets
 
 
-@BOTH
+@EACH_SHELL
 def test_connections_come_from_the_address_that_was_given(
     exchange: Beside[Exchange], opened: Opened
 ) -> None:
@@ -121,7 +121,7 @@ def test_connections_come_from_the_address_that_was_given(
         pass
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize("through", ["nothing", "HTTP", "SOCKS"])
 def test_sockets_have_their_options(
     exchange: Beside[Exchange], opened: Opened, through: str
@@ -157,7 +157,7 @@ class Refusing(socket.socket):
         super().setsockopt(*option)
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="has none of these options")
 def test_options_that_the_system_refuses_are_told_where_they_were_asked_for(
     exchange: Beside[Exchange], opened: Opened, monkeypatch: pytest.MonkeyPatch
@@ -189,7 +189,7 @@ def test_busy_poll_is_set_where_the_system_lets_us() -> None:
     asyncio.run(work())
 
 
-@BOTH
+@EACH_WITH_NAMES
 def test_a_first_address_that_is_dead_costs_a_quarter_of_a_second(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ import trustme
 import vectors
 from beside import nothing_left
 from raw_server import BINARY, CLOSE, PING, TEXT, wire
-from shells import BOTH, Opened
+from shells import EACH_SHELL, Opened
 from shells import opened as opened
 from websockets.server import ServerProtocol
 
@@ -163,7 +163,7 @@ def given(server: Server, trusting: ssl.SSLContext, **more: Any) -> dict[str, An
     return {"url": server.url, "api_key": "k", "ssl": trusting, "reconnect": False} | more
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize("max_queue", [3, 100_000], ids=["slow", "fast"])
 @pytest.mark.parametrize("size", [1, 7, 60, 16_384, 1 << 20])
 def test_records_may_be_of_any_size(
@@ -185,7 +185,7 @@ def test_records_may_be_of_any_size(
         assert feed.ledger.holes == []
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize("cut", [1, 3, 4, 5, 6, 29, 1000])
 def test_records_may_be_cut_anywhere(
     opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext, cut: int
@@ -204,7 +204,7 @@ def test_records_may_be_cut_anywhere(
         assert caught.value.code == 1001
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize("together", ["one record", "one read", "many records in one read"])
 def test_frames_right_behind_the_agreement_are_read(
     opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext, together: str
@@ -231,7 +231,7 @@ def test_frames_right_behind_the_agreement_are_read(
         assert taken(feed, 500) == frames
 
 
-@BOTH
+@EACH_SHELL
 def test_what_waits_in_tls_while_the_reading_is_paused_comes(
     opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
@@ -254,7 +254,7 @@ def test_what_waits_in_tls_while_the_reading_is_paused_comes(
         assert taken(feed, len(frames)) == frames
 
 
-@BOTH
+@EACH_SHELL
 def test_pings_are_answered_while_frames_wait(
     opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
@@ -276,7 +276,7 @@ def test_pings_are_answered_while_frames_wait(
         assert taken(feed, 50) == frames
 
 
-@BOTH
+@EACH_SHELL
 @pytest.mark.parametrize("max_queue", [2, 1000], ids=["slow", "fast"])
 @pytest.mark.parametrize("end", ["close_notify", "ragged", "reset", "amid a record"])
 def test_all_that_came_before_the_end_is_there_however_it_ends(
@@ -313,7 +313,7 @@ def test_all_that_came_before_the_end_is_there_however_it_ends(
         assert feed.ledger.holes == []
 
 
-@BOTH
+@EACH_SHELL
 def test_a_certificate_that_nobody_trusts_is_explained(
     opened: Opened, authority: trustme.CA
 ) -> None:
@@ -330,7 +330,7 @@ def test_a_certificate_that_nobody_trusts_is_explained(
             pass
 
 
-@BOTH
+@EACH_SHELL
 def test_a_certificate_for_another_host_is_refused(
     opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
@@ -348,7 +348,7 @@ def test_a_certificate_for_another_host_is_refused(
     thread.join(10)
 
 
-@BOTH
+@EACH_SHELL
 def test_a_server_that_speaks_no_tls_is_explained(opened: Opened, trusting: ssl.SSLContext) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -369,7 +369,7 @@ def test_a_server_that_speaks_no_tls_is_explained(opened: Opened, trusting: ssl.
         thread.join(10)
 
 
-@BOTH
+@EACH_SHELL
 def test_random_pieces_come_whole(
     opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:

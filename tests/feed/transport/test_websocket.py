@@ -288,6 +288,30 @@ def test_a_slow_consumer_gets_all_and_sees_the_end(
     assert asyncio.run(work()) == count
 
 
+@pytest.mark.parametrize("rest", [b"", wire(PING, b""), END, b"\xff\xff", wire(TEXT, b"\xff")])
+def test_an_end_right_behind_the_agreement_is_told_after_the_opening(rest: bytes) -> None:
+    async def work() -> None:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await upgrade(reader) + rest)
+
+        lost: list[int | None] = []
+        over = asyncio.Event()
+
+        def end(code: int | None, reason: str) -> None:
+            lost.append(code)
+            over.set()
+
+        async with served(script) as url:
+            made = Transport(fresh_backlog(), Source(), str, bool, end)
+            await made.open(url, "k", 10)
+            assert not lost
+            await over.wait()
+            assert lost == [1001 if rest == END else None]
+            await made.close()
+
+    asyncio.run(work())
+
+
 def test_a_connection_that_nobody_waits_for_any_more_is_ended() -> None:
     """Its server has answered when `open` was cancelled already."""
     ends: list[bytes] = []

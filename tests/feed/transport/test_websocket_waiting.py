@@ -9,7 +9,8 @@ import ssl
 
 import pytest
 
-from binance_sbe.feed.transport.websocket import arrives, unreachable
+from binance_sbe.feed.transport.opening import unreachable
+from binance_sbe.feed.transport.websocket import arrives
 
 
 @pytest.mark.parametrize(("after", "seconds", "came"), [(0.0, 5.0, True), (5.0, 0.01, False)])
