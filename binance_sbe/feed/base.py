@@ -173,10 +173,10 @@ class BaseFeed:
     def _hand_over(self) -> Batch:
         """The next batch, counted."""
         batch = self._backlog.hand_over()
-        self.stats.left_over_bytes += batch.left_over_bytes
-        rejected = batch.frame_count - len(batch)
-        if rejected:
-            self.stats.rejected += rejected
+        rows = batch._source  # a batch of one row costs what its properties cost
+        self.stats.left_over_bytes += rows.left_over_bytes
+        if rows.refused:
+            self.stats.rejected += rows.refused
             self.errors.extend(batch.errors)
         return batch
 

@@ -14,7 +14,7 @@ from sbe_codegen.runtime.tables.results import Batch
 
 from ..asynchronous import Asynchronous
 from ..venue.streams import Message, stream_names
-from .awaited import Awaited, Messages
+from .awaited import AwaitedMessage, Gathering, Messages
 from .base import BaseFeed, Plan, checked_handler, no_streams
 from .intake.handlers import Calls, FrameHandler
 from .recording import NOBODY
@@ -174,12 +174,12 @@ class Feed(Asynchronous, BaseFeed):
         self._begin()
         return Messages(self, self._backlog, self._bell)
 
-    def __anext__(self) -> Awaited:
+    def __anext__(self) -> AwaitedMessage:
         """The next message. Raises ConnectionLost when there is no connection any more."""
         return Messages(self, self._backlog, self._bell).__anext__()
 
     async def _next_message(self) -> Message:
-        """The next message, whatever has to be done before it comes: see `Awaited`."""
+        """The next message, whatever has to be done before it comes: see `awaited`."""
         backlog, frames = self._backlog, self._backlog.frames
         if self._bell.is_waited:
             self._alone()
@@ -255,6 +255,24 @@ class Feed(Asynchronous, BaseFeed):
         size = self._batch_size(max_messages, max_delay)
         self._begin()
         backlog = self._backlog
+        there_are_rows = Gathering(self, backlog, self._bell, size)
+        try:
+            while await there_are_rows:
+                if max_delay:
+                    until = time.monotonic() + max_delay
+                    while not backlog.rows_ready and await self._wait_more(until):
+                        pass
+                batch = self._hand_over()
+                if backlog.stopped:
+                    self._consumed()
+                yield batch
+        finally:
+            backlog.stop_gathering()
+        self._end()
+
+    async def _next_rows(self, size: int) -> bool:
+        """Whether rows are there to be handed over, whatever is to be done until then."""
+        backlog = self._backlog
 
         def there_are_rows() -> int:
             if self._bell.is_waited:
@@ -262,18 +280,7 @@ class Feed(Asynchronous, BaseFeed):
             backlog.gather(size)  # another iteration may have ended meanwhile, and stopped it
             return backlog.batches.rows
 
-        try:
-            while await self._wait(there_are_rows):
-                if max_delay:
-                    until = time.monotonic() + max_delay
-                    while not backlog.rows_ready and await self._wait_more(until):
-                        pass
-                batch = self._hand_over()
-                self._consumed()
-                yield batch
-        finally:
-            backlog.stop_gathering()
-        self._end()
+        return await self._wait(there_are_rows)
 
     async def _wait_more(self, until: float) -> bool:
         """Waits for news; False where ``until`` or the end comes first."""

@@ -266,3 +266,108 @@ def test_one_that_is_dropped_leaves_the_place_to_another() -> None:
         assert number_of(await anext(made.feed)) == 1
 
     on_a_feed(work)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("bring"), st.integers(1, 4)),
+        st.tuples(st.just("damaged"), st.just(0)),
+        st.tuples(st.just("turn"), st.just(0)),
+        st.tuples(st.just("ask for a batch"), st.integers(1, 3)),
+        st.tuples(st.just("ask for a message"), st.just(0)),
+        st.tuples(st.sampled_from(["cancel", "go on", "close"]), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+def numbers_of(batch: Any) -> list[int | None]:
+    """What is no message is None, behind the others."""
+    trades = batch[binance_sbe.TradesStreamEvent].groups["trades"].records
+    return [*trades["id"].tolist(), *[None] * len(batch.rejected)]
+
+
+@given(STEPS, st.sampled_from([0.0, 0.0, 0.0005]))
+def test_batches_and_messages_in_turns_give_each_frame_once(
+    steps: list[tuple[str, int]], delay: float
+) -> None:
+    """Whoever is cancelled or leaves: rows are for the next batches, frames for whoever comes."""
+
+    async def work(made: Given) -> None:
+        expected: list[int | None] = []
+        found: list[int | None] = []
+        batches: Any = None  # an iteration that was not left
+        asked: asyncio.Future[Any] | None = None
+        of_batch = False
+
+        async def settle(waits: bool = False) -> None:
+            nonlocal asked, batches
+            if asked is None or not (waits or asked.done()):
+                return
+            await asyncio.wait([asked], timeout=5)
+            done, asked = asked, None
+            if done.cancelled():
+                batches = None if of_batch else batches  # a generator has ended then
+            elif of_batch:
+                found.extend(numbers_of(done.result()))
+            else:
+                found.append(number_of(done.result()))
+
+        async def leave() -> None:
+            nonlocal batches
+            if asked is not None:
+                asked.cancel()
+                await settle(waits=True)
+            if batches is not None:
+                await batches.aclose()
+                batches = None
+
+        for step, size in [*steps, ("close", 0)]:
+            await settle()
+            if step == "bring":
+                for _ in range(size):
+                    made.bring()
+                    expected.append(made.put)
+            elif step == "damaged":
+                made.bring(b"no message")
+            elif step == "turn":
+                await asyncio.sleep(0)
+            elif step == "cancel" and asked is not None:
+                asked.cancel()
+            elif step == "close":
+                await leave()
+            elif step == "go on" and asked is None and batches is not None:
+                of_batch, asked = True, asyncio.ensure_future(anext(batches))
+            elif step == "ask for a batch" and asked is None:
+                await leave()
+                batches = made.feed.batches(max_messages=size, max_delay=delay)
+                of_batch, asked = True, asyncio.ensure_future(anext(batches))
+            elif step == "ask for a message" and asked is None:
+                await leave()
+                of_batch, asked = False, made.ask()
+        made.bring()
+        expected.append(made.put)
+        last = made.feed.batches(max_delay=0)
+        while made.feed._backlog.pending:
+            found.extend(numbers_of(await asyncio.wait_for(anext(last), 5)))
+        await last.aclose()
+        messages = [each for each in found if each is not None]
+        assert sorted(messages) == expected
+
+    on_a_feed(work, on_error="collect")
+
+
+def test_rows_that_are_awaited_are_awaited_once() -> None:
+    async def work(made: Given) -> None:
+        batches = made.feed.batches(max_delay=0)
+        made.bring()
+        assert numbers_of(await anext(batches)) == [1]
+        waiting = asyncio.ensure_future(anext(batches))
+        await asyncio.sleep(0)
+        made.bring()
+        made.bring(b"no message")
+        assert numbers_of(await waiting) == [2, None]
+        assert (made.feed.stats.rejected, len(made.feed.errors)) == (1, 1)
+        await batches.aclose()
+
+    on_a_feed(work)
