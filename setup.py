@@ -28,6 +28,7 @@ OTHERS = {
     "binance_sbe.spot_sbe": HERE / "schemas" / "spot_3_5.xml",
     "binance_sbe.fix_sbe": HERE / "schemas" / "spot-fixsbe-1_1.xml",
 }
+SHARED = "sbe_codegen.runtime.cython_shared"  # made of no source
 WHICH = ("all", "live", "none")
 STAMP = HERE / "build" / "switches"
 
@@ -52,7 +53,7 @@ def extensions(force: bool) -> list:
     stale = sum(force or is_stale(path) for path in sources.values())
     if stale:
         tell(f"translating to C: {stale} of {len(sources)} modules, the large decoders for longest")
-    made = builder.cythonized(sources, HERE, force)
+    made = builder.cythonized(sources, HERE, force, SHARED)
     for each in made:
         if each.name in OTHERS:
             each.extra_compile_args = builder.of_large(each.extra_compile_args)
@@ -93,8 +94,9 @@ def remove_orphans() -> None:
     """Removes modules whose source has moved: they could be imported from where they were."""
     for package in ("binance_sbe", "sbe_codegen"):
         for path in (HERE / package).rglob("*.so"):
-            source = path.with_name(f"{path.name.partition('.')[0]}.pyx")
-            if not source.exists():
+            stem = path.name.partition(".")[0]
+            source = path.with_name(f"{stem}.pyx")
+            if not source.exists() and stem != SHARED.rpartition(".")[2]:
                 path.unlink()
                 source.with_suffix(".c").unlink(missing_ok=True)
 

@@ -127,8 +127,14 @@ def runtime_sources() -> dict[str, Path]:
     return {".".join(path.relative_to(_HERE.parent).with_suffix("").parts): path for path in found}
 
 
-def cythonized(sources: dict[str, Path], root: Path | None, force: bool = False) -> list[Any]:
-    """Extensions for modules (name -> .pyx), translated to C; paths relative to ``root``."""
+def cythonized(
+    sources: dict[str, Path], root: Path | None, force: bool = False, shared: str | None = None
+) -> list[Any]:
+    """Extensions for modules (name -> .pyx), translated to C; paths relative to ``root``.
+
+    ``shared`` is the name of one more module: what of Cython's own code all of them need is there
+    once (its memoryviews above all, which are 60 KB of a wheel and five seconds of a compiler).
+    """
     import numpy
     from Cython.Build import cythonize
     from setuptools import Extension
@@ -151,6 +157,11 @@ def cythonized(sources: dict[str, Path], root: Path | None, force: bool = False)
         )
         for name, path in sources.items()
     ]
+    if shared is not None:
+        made = f"{shared.replace('.', '/')}.c"
+        extensions.append(
+            Extension(shared, [made], extra_compile_args=compile_flags, extra_link_args=link_flags)
+        )
     return list(
         cythonize(  # type: ignore[no-untyped-call]
             extensions,
@@ -167,6 +178,7 @@ def cythonized(sources: dict[str, Path], root: Path | None, force: bool = False)
                 "warn.unused": False,
             },
             annotate="annotate" in on,
+            shared_utility_qualified_name=shared,
             quiet=True,
             force=force,
             nthreads=os.cpu_count() or 1 if len(extensions) > 1 else 0,

@@ -39,15 +39,16 @@ def runtime_sources():
 def generate(schema, directory, name, conventions):
     return Path(directory) / f"{name}.pyx"
 
-def cythonized(sources, root, force=False):
+def cythonized(sources, root, force=False, shared=None):
     with open("asked", "a") as asked:
         asked.write("anew\\n" if force else "as needed\\n")
     made = []
-    for name in sources:
+    for name in [*sources, shared]:
         path = Path(name.replace(".", "/") + ".c")
         path.parent.mkdir(parents=True, exist_ok=True)
         if force or not path.exists():
-            path.with_suffix(".pyx").touch()
+            if name != shared:
+                path.with_suffix(".pyx").touch()
             path.write_text("")
         made.append(Extension(name, [str(path)], extra_compile_args=["-O3"]))
     return made
@@ -126,9 +127,9 @@ def test_a_build_with_the_switches_of_the_last_makes_what_is_needed(tree: Tree) 
 def test_a_build_tells_which_of_how_many_modules_it_has_made(tree: Tree) -> None:
     assert tree.build()[0] == 0
     assert tree.told[0].startswith("translating to C: 5 of 5 modules, ")
-    compiled = [re.fullmatch(r"\[ (\d) of 5\] compiled ([\w.]+) in \d+ s", line)
+    compiled = [re.fullmatch(r"\[ (\d) of 6\] compiled ([\w.]+) in \d+ s", line)
                 for line in tree.told[1:]]  # fmt: skip
-    assert sorted(found[1] for found in compiled if found) == list("12345")
+    assert sorted(found[1] for found in compiled if found) == list("123456")
     assert "binance_sbe.spot_sbe" in [found[2] for found in compiled if found]
     assert tree.build()[0] == 0
     assert tree.told == []  # nothing was to be done
@@ -171,6 +172,7 @@ def test_a_module_whose_source_is_gone_is_removed(tree: Tree) -> None:
     (tree.root / f"binance_sbe/old{SUFFIX}").touch()
     assert tree.build()[0] == 0
     assert (tree.root / f"binance_sbe/old{SUFFIX}").exists()
+    assert tree.switches_of("sbe_codegen.runtime.cython_shared") == ""  # it never had one
     (tree.root / "binance_sbe/old.pyx").unlink()
     assert tree.build()[0] == 0
     assert [path.name for path in (tree.root / "binance_sbe").glob("old*")] == []
