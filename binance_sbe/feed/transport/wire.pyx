@@ -25,8 +25,8 @@ cdef enum:
 
 
 cdef class Wire(Owner):
-    """``poller`` is told what it is to wait for. ``soon(function)`` has something called in a moment,
-    when nothing of this is running.
+    """``poller`` is told what it is to wait for. ``soon(function)`` has something called in a
+    moment, when nothing of this is running.
 
     ``broken(error)`` is told of an error of ours.
     """
