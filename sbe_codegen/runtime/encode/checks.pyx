@@ -64,9 +64,38 @@ cdef extern from *:
         }
     }
 
+    #ifdef __x86_64__
+    typedef uint64_t sbe_wide __attribute__((vector_size(32), aligned(1), may_alias));
+
+    __attribute__((target("avx2")))
+    static void sbe_pair_bits_avx2(const unsigned char *at, size_t count, unsigned char *any)
+    {
+        sbe_wide some0 = {0, 0, 0, 0}, some1 = some0, some2 = some0, some3 = some0;
+        sbe_lane found;
+        size_t i = 0;
+        for (; i + 8 <= count; i += 8, at += 128) {
+            some0 |= *(const sbe_wide *)at;
+            some1 |= *(const sbe_wide *)(at + 32);
+            some2 |= *(const sbe_wide *)(at + 64);
+            some3 |= *(const sbe_wide *)(at + 96);
+        }
+        some0 |= some1 | some2 | some3;
+        found = (sbe_lane){some0[0] | some0[2], some0[1] | some0[3]};
+        for (; i < count; i++, at += 16)
+            found |= *(const sbe_lane *)at;
+        *(sbe_lane *)any = found;
+    }
+    #endif
+
     /* The first of them for blocks of sixteen bytes without gaps: levels of a book. */
     static void sbe_pair_bits(const unsigned char *at, size_t count, unsigned char *any)
     {
+    #ifdef __x86_64__
+        if (__builtin_cpu_supports("avx2")) {
+            sbe_pair_bits_avx2(at, count, any);
+            return;
+        }
+    #endif
         sbe_lane some0 = {0, 0}, some1 = some0, some2 = some0, some3 = some0;
         size_t i = 0;
         for (; i + 4 <= count; i += 4, at += 64) {

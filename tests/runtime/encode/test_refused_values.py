@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from small import plain, schema
 
@@ -116,3 +117,28 @@ def test_what_is_no_mapping_no_table_and_no_offset_is_said_in_short() -> None:
             BestBidAskStreamEvent.encode_into(buffer, offset, **VALUES)
         assert (caught.value.field, caught.value.value) == ("offset", offset)
     assert buffer == bytes(200)
+
+
+@pytest.mark.parametrize("count", [*range(1, 20), 31, 32, 33, 100, 201])
+def test_a_level_that_may_not_be_written_is_found_wherever_it_is(count: int) -> None:
+    """Levels are looked at several at a time, and by the widest loads that the processor has."""
+    diff = spot_stream.DepthDiffStreamEvent
+    rng = np.random.default_rng(count)
+    good = np.zeros(count, diff.BIDS_DTYPE)
+    good["price"], good["qty"] = rng.integers(0, 2**63, (2, count))
+
+    def encoded(bids: np.ndarray[Any, Any]) -> bytes:
+        return diff.encode(
+            event_time=1, first_book_update_id=1, last_book_update_id=2, price_exponent=-2,
+            qty_exponent=-8, bids=bids, asks=bids[:0], symbol="B",
+        )  # fmt: skip
+
+    assert spot_stream.decode(encoded(good)).bids.tobytes() == good.tobytes()
+    for at in range(count):
+        for name in ("price", "qty"):
+            bad = good.copy()
+            bad[name][at] = -(2**63)
+            with pytest.raises(EncodeError, match=rf"bids\[{at}\]\.{name} = -9223372036854775808"):
+                encoded(bad)
+            bad[name][at] += 1  # the least that may be written
+            assert spot_stream.decode(encoded(bad)).bids[name][at] == 1 - 2**63
