@@ -125,6 +125,9 @@ class FakeTransport:
     async def close(self) -> None:
         self._called("close")
 
+    def abort(self) -> None:
+        """Nothing is open here."""
+
     # what the exchange does
 
     def accept(self) -> None:

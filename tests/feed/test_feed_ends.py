@@ -9,11 +9,13 @@ from datetime import time as time_of_day
 from typing import Any
 
 import pytest
+from beside import nothing_left
 from raw_server import BINARY, CLOSE, accept, scripted, wire
 
 import binance_sbe
 from binance_sbe import connect
 from binance_sbe.errors import ConnectionLost, SlowConsumer, Unreachable
+from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Trade, Trades
 
@@ -220,3 +222,24 @@ def test_the_latest_thousand_errors_are_kept_and_all_are_counted() -> None:
             assert (feed.ledger.damaged_count, len(feed.ledger.damaged)) == (1500, 1000)
 
     run(work, script, on_error="collect")
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_close_that_is_cancelled_leaves_no_socket(turns: int) -> None:
+    """Whenever that is: what it has begun, and what it has not, is over with the next."""
+
+    async def work() -> Any:
+        async with Exchange(["btcusdt"]) as exchange:
+            feed = connect(TRADES, "btcusdt@bestBidAsk", url=exchange.url, api_key="k", lines=2)
+            await feed.__aenter__()
+            closing = asyncio.ensure_future(feed.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait([closing])
+            await feed.__aexit__(None, None, None)
+        return feed
+
+    with nothing_left():
+        feed = asyncio.run(asyncio.wait_for(work(), 20))
+    assert feed.ledger.connections

@@ -109,7 +109,9 @@ class Connections:
             opening.cancel()
         transport = self._transports.pop(number, None)
         if transport is not None:
-            self._spawn(transport.close())
+            closing = self._spawn(transport.close())
+            # Whoever closes a feed may be cancelled, and that with it, before it has begun.
+            closing.add_done_callback(lambda _: transport.abort())
 
     def answer(self, ticket: int, error: FeedError | None) -> None:
         answer = self._answers.get(ticket)

@@ -2,14 +2,29 @@
 
 Any loop with `add_reader` and `add_writer` will do, uvloop's too. What it calls when a socket is
 ready is C, and the consumer goes on at the end of that.
+
+asyncio's own loop tells of a socket as long as there is something to read. uvloop tells of one with
+an error, a reset, only once more, and never again: what came before that has to be read then.
 """
 
 cimport cython
 
 from .bell cimport Bell
-from .poller cimport Owner
+from .poller cimport Owner, pollfd
+
+import asyncio
 
 from .poller import READ, WRITE
+
+cdef extern from "<poll.h>" nogil:
+    int c_poll "poll"(pollfd* fds, unsigned long count, int milliseconds)
+    short POLLERR, POLLHUP
+
+
+cdef bint has_failed(int fd) noexcept:
+    """Whether there is an error or an end behind what can be read."""
+    cdef pollfd one = pollfd(fd, 0, 0)
+    return c_poll(&one, 1, 0) > 0 and one.revents & (POLLERR | POLLHUP)
 
 
 @cython.final
@@ -19,17 +34,25 @@ cdef class Watched:
     cdef Owner owner
     cdef Bell bell              # of the consumer, if it has one
     cdef short events           # what the loop watches it for
+    cdef int fd
+    cdef bint once              # the loop tells of an error once
 
     def ready(self):
         """What the loop calls."""
         if self.bell is None:
-            self.owner.ready()
+            self.tell()
             return
         self.bell.begin_read()
         try:
-            self.owner.ready()
+            self.tell()
         finally:
             self.bell.end_read()
+
+    cdef int tell(self) except -1:
+        self.owner.ready()
+        while self.once and self.events & READ and has_failed(self.fd):
+            self.owner.ready()
+        return 0
 
 
 @cython.final
@@ -38,11 +61,13 @@ cdef class Watch:
 
     cdef object loop
     cdef Bell bell
+    cdef bint once
     cdef dict watched           # by descriptor
 
     def __init__(self, loop, wake):
         self.loop = loop
         self.bell = wake if isinstance(wake, Bell) else None
+        self.once = not isinstance(loop, asyncio.SelectorEventLoop)
         self.watched = {}
 
     def want(self, int fd, short events, Owner owner not None):
@@ -50,7 +75,7 @@ cdef class Watch:
         cdef short changed
         if each is None:
             each = self.watched[fd] = Watched.__new__(Watched)
-            each.bell = self.bell
+            each.bell, each.fd, each.once = self.bell, fd, self.once
         each.owner = owner
         changed = each.events ^ events
         each.events = events
@@ -70,4 +95,5 @@ cdef class Watch:
         if each is not None:
             if not self.loop.is_closed():
                 self.want(fd, 0, each.owner)
+            each.events = 0
             del self.watched[fd]

@@ -42,7 +42,12 @@ class Transport(Conversation):
         self._url = url
         made = await opened(url, key, timeout, route or Route())
         loop = asyncio.get_running_loop()
-        wire = wire_of(made, Watch(loop, self._backlog.wake), loop.call_soon, self.fail)
+
+        def soon(function: Callable[[], object]) -> None:
+            if not loop.is_closed():
+                loop.call_soon(function)
+
+        wire = wire_of(made, Watch(loop, self._backlog.wake), soon, self.fail)
         self.take_over(made.protocol, wire, made.rest)
 
     def take_over(self, protocol: ClientProtocol, socket: Socket, rest: bytes) -> None:
@@ -72,6 +77,11 @@ class Transport(Conversation):
             self._socket.abort()
             await arrives(self._ended, CLOSE_SECONDS)
         finally:
-            if not self._is_lost:
-                self._socket.abort()
+            self.abort()
             reader.stop()
+
+    def abort(self) -> None:
+        """Ends the socket at once, where it has not ended."""
+        if self._reader is not None and not self._is_lost:
+            self._socket.abort()
+            self._reader.stop()

@@ -147,6 +147,7 @@ cdef class SecureWire(Wire):
     """The same with TLS. The socket is read in large pieces, whatever the size of its records."""
 
     cdef object tls, incoming, outgoing     # of an `opening.Tls`
+    cdef bytearray unwritten        # what is to be encrypted
     cdef bint has_eof               # nothing more comes to be decrypted
     cdef object ciphertext          # a view of what is read into
     cdef uint8_t* data              # the same
@@ -155,6 +156,7 @@ cdef class SecureWire(Wire):
         cdef bytearray buffer = bytearray(CIPHERTEXT)
         super().__init__(connected, poller, soon, broken)
         self.tls, self.incoming, self.outgoing = tls.object, tls.incoming, tls.outgoing
+        self.unwritten = bytearray()
         self.ciphertext = memoryview(buffer)    # which keeps it where it is
         self.data = <uint8_t*>PyByteArray_AS_STRING(buffer)
 
@@ -167,17 +169,32 @@ cdef class SecureWire(Wire):
         self.soon(self.decrypt)         # what was read before the reading was paused
 
     def write(self, data):
-        if self.has_ended:
-            return
+        if not self.has_ended:
+            self.unwritten += data
+            self.encrypt()
+
+    def get_write_buffer_size(self):
+        return len(self.unwritten) + len(self.unsent)
+
+    cdef int encrypt(self) except -1:
+        """What is to be written; amid a handshake of TLS 1.2's, a new one, when that is over."""
         try:
-            self.tls.write(data)
+            while self.unwritten:
+                del self.unwritten[:self.tls.write(self.unwritten)]
+        except ssl.SSLWantReadError:
+            pass
         except ssl.SSLError as error:
             self.end(error)
-        else:
+        if self.outgoing.pending:       # also what TLS itself has to say, such as new keys
             self.put(self.outgoing.read())
+        return 0
 
     cdef int take(self) except -1:
-        cdef Py_ssize_t size = self.read_into(self.data, CIPHERTEXT)
+        cdef Py_ssize_t size
+        if self.incoming.pending:       # what was read before the reading was paused comes first
+            self.decrypt()
+            return 0
+        size = self.read_into(self.data, CIPHERTEXT)
         if size > 0:
             self.incoming.write(self.ciphertext[:size])
         elif size == 0:
@@ -223,8 +240,8 @@ cdef class SecureWire(Wire):
             pass
         except ssl.SSLError as error:
             self.end(error)
-        if self.outgoing.pending:       # what TLS itself has to say, such as new keys
-            self.put(self.outgoing.read())
+        if self.unwritten or self.outgoing.pending:
+            self.encrypt()
         return 0
 
 

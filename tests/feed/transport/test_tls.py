@@ -255,6 +255,33 @@ def test_what_waits_in_tls_while_the_reading_is_paused_comes(
 
 
 @EACH_SHELL
+def test_no_more_is_read_than_a_slow_consumer_takes(
+    opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    """However often the reading stops and goes on; what the system buffers is not ours."""
+    parts = [b"".join(wire(BINARY, frame) for frame in frames_of(3000)) for _ in range(100)]
+    sent = 0
+
+    def script(server: Server) -> None:
+        nonlocal sent
+        server.accept()
+        with contextlib.suppress(OSError):  # the client has had enough
+            for part in parts:
+                server.send(part)
+                sent += len(part)
+        server.rest()
+
+    with (
+        served(authority, script) as server,
+        opened(TRADES, **given(server, trusting, max_queue=100)) as feed,
+    ):
+        feed.wait(0.5)
+        before = sent
+        took = sum(len(each) for each in taken(feed, 20_000))
+        assert sent - before < 3 * took < sum(map(len, parts)) / 2
+
+
+@EACH_SHELL
 def test_pings_are_answered_while_frames_wait(
     opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
@@ -278,7 +305,9 @@ def test_pings_are_answered_while_frames_wait(
 
 @EACH_SHELL
 @pytest.mark.parametrize("max_queue", [2, 1000], ids=["slow", "fast"])
-@pytest.mark.parametrize("end", ["close_notify", "ragged", "reset", "amid a record"])
+@pytest.mark.parametrize(
+    "end", ["close_notify", "ragged", "reset", "reset at once", "amid a record"]
+)
 def test_all_that_came_before_the_end_is_there_however_it_ends(
     opened: Opened, authority: trustme.CA, trusting: ssl.SSLContext, end: str, max_queue: int
 ) -> None:
@@ -287,16 +316,18 @@ def test_all_that_came_before_the_end_is_there_however_it_ends(
 
     def script(server: Server) -> None:
         server.accept()
+        time.sleep(0.1)  # the client has heard that
         data = server.records(*(wire(BINARY, each) for each in frames))
         if end == "amid a record":
             data += server.records(wire(BINARY, vectors.next_trade()))[:-5]
         server.connection.sendall(data)
-        read.wait(10)
+        if end != "reset at once":
+            read.wait(10)
         if end == "close_notify":
             with contextlib.suppress(ssl.SSLError):
                 server.tls.unwrap()
             server.flush()
-        elif end == "reset":
+        elif end.startswith("reset"):
             linger = struct.pack("ii", 1, 0)
             server.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
@@ -304,6 +335,8 @@ def test_all_that_came_before_the_end_is_there_however_it_ends(
         served(authority, script) as server,
         opened(TRADES, **given(server, trusting, max_queue=max_queue)) as feed,
     ):
+        if end == "reset at once":
+            time.sleep(0.3)  # frames and the reset are there together
         feed.wait(0.2)
         read.set()
         feed.wait(0.2)
