@@ -47,7 +47,7 @@ try() {
         "$tree/venv/bin/python" -m pip install -q --disable-pip-version-check "setuptools>=77" \
             "Cython>=3.1" "numpy>=2.0" "jinja2>=3.1" "lxml>=5.0" "pytest>=8.0" "hypothesis>=6.100" \
             "pytest-timeout>=2.3" "pytest-xdist>=3.5" "websockets>=15.0" "trustme>=1.1" "aiohttp>=3.10" \
-            "prometheus-client>=0.20" "python-socks>=2.4" "rich>=13.7" "cryptography>=42.0"
+            "prometheus-client>=0.20" "python-socks>=2.4" "rich>=13.7" "cryptography>=42.0" "uvloop>=0.19"
         touch "$tree/venv/ready"
     }
     cd "$tree"

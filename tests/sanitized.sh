@@ -43,10 +43,12 @@ export PYTEST_ADDOPTS="--capture=sys -p no:cacheprovider -q -n $(nproc) --dist l
     tests/feed/transport/test_reader.py tests/feed/transport/test_reader_ends.py tests/feed/transport/test_rfc6455_fuzz.py \
     tests/tape/test_flat.py tests/tape/test_body.py tests/tape/test_recorder.py tests/tape/test_tape.py \
     tests/tape/test_mapped.py tests/tape/test_losses.py::test_the_row_of_a_loss_fills_no_batch_beyond_its_end \
-    tests/feed/test_awaited.py tests/feed/transport/test_poller.py \
+    tests/feed/test_awaited.py tests/feed/transport/test_poller.py tests/feed/transport/test_bell.py \
+    tests/feed/transport/test_watch.py tests/feed/transport/test_alarm.py tests/feed/transport/test_wire.py \
     --deselect tests/tape/test_mapped.py::test_a_file_that_is_made_shorter_is_damaged_and_ends_no_process \
     "$@"
 # the reader and the inbox, on real sockets
 exec "$python" -m pytest tests/feed/transport/test_websocket.py tests/feed/test_feed.py tests/slow/test_recovery.py \
     tests/feed/transport/test_attacks.py tests/feed/test_run.py tests/feed/transport/test_rfc6455.py \
+    tests/feed/transport/test_tls.py \
     -k "not whatever and not renewal and not half and not shard and not bounded and not 300_000"
