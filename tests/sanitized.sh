@@ -44,7 +44,7 @@ export PYTEST_ADDOPTS="--capture=sys -p no:cacheprovider -q -n $(nproc) --dist l
     tests/tape/test_flat.py tests/tape/test_body.py tests/tape/test_recorder.py tests/tape/test_tape.py \
     tests/tape/test_mapped.py tests/tape/test_losses.py::test_the_row_of_a_loss_fills_no_batch_beyond_its_end \
     tests/feed/test_awaited.py tests/feed/transport/test_poller.py tests/feed/transport/test_bell.py \
-    tests/feed/transport/test_watch.py tests/feed/transport/test_alarm.py tests/feed/transport/test_wire.py \
+    tests/feed/transport/test_loop_watch.py tests/feed/transport/test_alarm.py tests/feed/transport/test_wire.py \
     --deselect tests/tape/test_mapped.py::test_a_file_that_is_made_shorter_is_damaged_and_ends_no_process \
     "$@"
 # the reader and the inbox, on real sockets

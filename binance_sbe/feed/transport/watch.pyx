@@ -21,6 +21,10 @@ cdef extern from "<poll.h>" nogil:
     short POLLERR, POLLHUP
 
 
+cdef enum:
+    MOST_READS = 10_000         # of a socket that has failed: far more than a system buffers
+
+
 cdef bint has_failed(int fd) noexcept:
     """Whether there is an error or an end behind what can be read."""
     cdef pollfd one = pollfd(fd, 0, 0)
@@ -49,9 +53,13 @@ cdef class Watched:
             self.bell.end_read()
 
     cdef int tell(self) except -1:
+        cdef int reads
         self.owner.ready()
-        while self.once and self.events & READ and has_failed(self.fd):
-            self.owner.ready()
+        if self.once:
+            for reads in range(MOST_READS):
+                if not self.events & READ or not has_failed(self.fd):
+                    break
+                self.owner.ready()
         return 0
 
 
