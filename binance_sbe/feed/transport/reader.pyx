@@ -102,6 +102,7 @@ cdef class FrameReader(Receiver):
     """
 
     cdef Backlog backlog
+    cdef object view            # of the buffer
     cdef Source source
     cdef object shell
     cdef object transport

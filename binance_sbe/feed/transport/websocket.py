@@ -66,7 +66,7 @@ class Transport(Conversation):
         if self._reader is None:
             return
         if self._is_lost:
-            self._reader.stop()
+            self.abort()
             return
         reader, self._reader.discards = self._reader, True
         try:
@@ -78,10 +78,10 @@ class Transport(Conversation):
             await arrives(self._ended, CLOSE_SECONDS)
         finally:
             self.abort()
-            reader.stop()
 
     def abort(self) -> None:
-        """Ends the socket at once, where it has not ended."""
-        if self._reader is not None and not self._is_lost:
-            self._socket.abort()
+        """Ends all of it at once, as far as it has not ended."""
+        if self._reader is not None:
+            if not self._is_lost:
+                self._socket.abort()
             self._reader.stop()

@@ -64,49 +64,44 @@ cdef extern from *:
         }
     }
 
+    /* The first of them for blocks of sixteen bytes without gaps: levels of a book. Four lanes are
+       read at a time, of sixteen bytes each or more. */
+    #define SBE_PAIR_BITS(name, lane) \
+        static void name(const unsigned char *at, size_t count, unsigned char *any) \
+        { \
+            lane some0 = {0}, some1 = {0}, some2 = {0}, some3 = {0}; \
+            sbe_lane found = {0}; \
+            size_t i = 0, four = 4 * sizeof(lane) / 16, j; \
+            for (; i + four <= count; i += four, at += 4 * sizeof(lane)) { \
+                some0 |= *(const lane *)at; \
+                some1 |= *(const lane *)(at + sizeof(lane)); \
+                some2 |= *(const lane *)(at + 2 * sizeof(lane)); \
+                some3 |= *(const lane *)(at + 3 * sizeof(lane)); \
+            } \
+            some0 |= some1 | some2 | some3; \
+            for (j = 0; j < sizeof(lane); j += 16) \
+                found |= *(const sbe_lane *)((const unsigned char *)&some0 + j); \
+            for (; i < count; i++, at += 16) \
+                found |= *(const sbe_lane *)at; \
+            *(sbe_lane *)any = found; \
+        }
+
+    SBE_PAIR_BITS(sbe_pair_bits_16, sbe_lane)
     #ifdef __x86_64__
     typedef uint64_t sbe_wide __attribute__((vector_size(32), aligned(1), may_alias));
-
-    __attribute__((target("avx2")))
-    static void sbe_pair_bits_avx2(const unsigned char *at, size_t count, unsigned char *any)
-    {
-        sbe_wide some0 = {0, 0, 0, 0}, some1 = some0, some2 = some0, some3 = some0;
-        sbe_lane found;
-        size_t i = 0;
-        for (; i + 8 <= count; i += 8, at += 128) {
-            some0 |= *(const sbe_wide *)at;
-            some1 |= *(const sbe_wide *)(at + 32);
-            some2 |= *(const sbe_wide *)(at + 64);
-            some3 |= *(const sbe_wide *)(at + 96);
-        }
-        some0 |= some1 | some2 | some3;
-        found = (sbe_lane){some0[0] | some0[2], some0[1] | some0[3]};
-        for (; i < count; i++, at += 16)
-            found |= *(const sbe_lane *)at;
-        *(sbe_lane *)any = found;
-    }
+    __attribute__((target("avx2"))) SBE_PAIR_BITS(sbe_pair_bits_32, sbe_wide)
     #endif
+    #undef SBE_PAIR_BITS
 
-    /* The first of them for blocks of sixteen bytes without gaps: levels of a book. */
     static void sbe_pair_bits(const unsigned char *at, size_t count, unsigned char *any)
     {
     #ifdef __x86_64__
         if (__builtin_cpu_supports("avx2")) {
-            sbe_pair_bits_avx2(at, count, any);
+            sbe_pair_bits_32(at, count, any);
             return;
         }
     #endif
-        sbe_lane some0 = {0, 0}, some1 = some0, some2 = some0, some3 = some0;
-        size_t i = 0;
-        for (; i + 4 <= count; i += 4, at += 64) {
-            some0 |= *(const sbe_lane *)at;
-            some1 |= *(const sbe_lane *)(at + 16);
-            some2 |= *(const sbe_lane *)(at + 32);
-            some3 |= *(const sbe_lane *)(at + 48);
-        }
-        for (; i < count; i++, at += 16)
-            some0 |= *(const sbe_lane *)at;
-        *(sbe_lane *)any = some0 | some1 | some2 | some3;
+        sbe_pair_bits_16(at, count, any);
     }
     """
     ctypedef struct sbe_bits:
