@@ -9,7 +9,7 @@ from datetime import time as time_of_day
 from typing import Any
 
 import pytest
-from beside import nothing_left
+from beside import nothing_left, sockets, until
 from raw_server import BINARY, CLOSE, accept, scripted, wire
 
 import binance_sbe
@@ -230,6 +230,7 @@ def test_a_close_that_is_cancelled_leaves_no_socket(turns: int) -> None:
 
     async def work() -> Any:
         async with Exchange(["btcusdt"]) as exchange:
+            before = sockets()
             feed = connect(TRADES, "btcusdt@bestBidAsk", url=exchange.url, api_key="k", lines=2)
             await feed.__aenter__()
             closing = asyncio.ensure_future(feed.close())
@@ -238,6 +239,8 @@ def test_a_close_that_is_cancelled_leaves_no_socket(turns: int) -> None:
             closing.cancel()
             await asyncio.wait([closing])
             await feed.__aexit__(None, None, None)
+            # while the exchange is there: its own end would close what was left
+            await asyncio.to_thread(until, lambda: sockets() <= before, 5)
         return feed
 
     with nothing_left():

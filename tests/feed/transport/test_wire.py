@@ -21,10 +21,10 @@ class Amid:
         self.may_write = False
 
     def read(self, size: int, view: memoryview) -> int:
-        if not self.incoming.read():
-            raise ssl.SSLWantReadError
-        self.outgoing.write(b"<handshake>")
-        self.may_write = True
+        if came := self.incoming.read():
+            self.may_write = came == b"the end of it"
+            if not self.may_write:
+                self.outgoing.write(b"<handshake>")
         raise ssl.SSLWantReadError
 
     def write(self, data: Any) -> int:
@@ -50,7 +50,11 @@ def test_what_is_written_amid_a_new_handshake_goes_out_after_it() -> None:
     assert wire.get_write_buffer_size() == len(b"a ping, and a request")
     there.send(b"the answer")
     poller.turn(5.0, spin=False)
-    assert there.recv(100) == b"<handshake>a ping, and a request"
+    assert there.recv(100) == b"<handshake>"
+    assert wire.get_write_buffer_size() == len(b"a ping, and a request")
+    there.send(b"the end of it")
+    poller.turn(5.0, spin=False)
+    assert there.recv(100) == b"a ping, and a request"
     assert wire.get_write_buffer_size() == 0
     assert broken == []
     wire.abort()
