@@ -52,6 +52,14 @@ def little_garbage() -> None:
     leave_alone()
 
 
+@pytest.fixture(autouse=True)
+def no_key_of_another_test() -> Iterator[None]:
+    """A process takes each key that it has used out of its texts: here, those of one test only."""
+    yield
+    if keys := sys.modules.get("binance_sbe.keys"):
+        keys._keys = ()  # type: ignore[attr-defined]
+
+
 @pytest.fixture
 def hangups() -> Iterator[None]:
     """Commands that are started end at SIGHUP, also where the tests run under nohup."""

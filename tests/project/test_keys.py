@@ -33,7 +33,6 @@ WRITTEN: list[Callable[[str], str]] = [
 
 @pytest.fixture(autouse=True)
 def only_this_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "_keys", ())
     monkeypatch.delenv("BINANCE_API_KEY", raising=False)
     remember_key(KEY)
 

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from nasty import KEY, NASTY_WITH_KEY
 
-from binance_sbe import keys
 from binance_sbe.keys import KEY_MARK, remember_key
 from binance_sbe.logs import LOG, Cleaning, websocket_logger
 
 
 @pytest.fixture(autouse=True)
 def only_this_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "_keys", ())
     monkeypatch.delenv("BINANCE_API_KEY", raising=False)
     remember_key(KEY)
 

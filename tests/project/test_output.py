@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nasty import KEY, NASTY, NASTY_WITH_KEY
 
-from binance_sbe import keys, output
+from binance_sbe import output
 from binance_sbe.keys import remember_key
 from binance_sbe.output import json_text, say, shown
 
 
 @pytest.fixture(autouse=True)
 def only_this_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "_keys", ())
     monkeypatch.delenv("BINANCE_API_KEY", raising=False)
     remember_key(KEY)
 
