@@ -43,7 +43,12 @@ class Signer:
 
 
 def signer_of(key: object, password: str | bytes | None = None) -> Signer:
-    """What signs with ``key``: an Ed25519PrivateKey, the path of a PEM file, or PEM in bytes.
+    """What signs with ``key``, which is a Signer, or as for `key_of`."""
+    return key if isinstance(key, Signer) else Signer(key_of(key, password))
+
+
+def key_of(key: object, password: str | bytes | None = None) -> Ed25519PrivateKey:
+    """The private key: an Ed25519PrivateKey itself, the path of a PEM file, or PEM in bytes.
 
     ``password`` is that of an encrypted file. Raises MissingKey for everything that is no Ed25519
     private key, with what it is instead where that can be seen; nothing of it is quoted.
@@ -51,10 +56,8 @@ def signer_of(key: object, password: str | bytes | None = None) -> Signer:
     imported("cryptography", "signing", "fix")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    if isinstance(key, Signer):
-        return key
     if isinstance(key, Ed25519PrivateKey):
-        return Signer(key)
+        return key
     if isinstance(key, str) and "-----BEGIN" in key:
         return _of_pem(key.encode(), "the private key", password)
     if isinstance(key, str) and _SECRET.fullmatch(key.strip()):
@@ -90,7 +93,7 @@ def _read(path: Path) -> bytes:
         raise MissingKey(f"{shown(path, 200)}: the private key can't be read: {why}") from None
 
 
-def _of_pem(content: bytes, name: str, password: str | bytes | None) -> Signer:
+def _of_pem(content: bytes, name: str, password: str | bytes | None) -> Ed25519PrivateKey:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -114,4 +117,4 @@ def _of_pem(content: bytes, name: str, password: str | bytes | None) -> Signer:
     if not isinstance(key, Ed25519PrivateKey):
         kind = type(key).__name__.removeprefix("_").removesuffix("PrivateKey")
         raise MissingKey(f"{name}: a key of type Ed25519 is needed, not {kind}; {_HELP}")
-    return Signer(key)
+    return key

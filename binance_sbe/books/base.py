@@ -202,16 +202,8 @@ class BaseBooks(Mapping[str, LiveBook]):
         return TimeoutError(f"not {state}: {len(missing)} of {count} books: {few}{more}")
 
     def _say(self) -> None:
-        changes = self._keeper.changes
-        if changes:
-            self._keeper.changes = []
+        if self._keeper.log_changes(self.feed.url):
             self._changes()
-            for symbol, state, reason in changes:
-                level = LOG.warning if state == "stale" else LOG.info
-                fields = {"event": "book", "symbol": symbol, "state": state}
-                text = f": {reason}" if reason else ""
-                said = f"the book of {symbol} is {state}{text}"
-                level("%s: %s", self.feed.url, said, extra=fields)
 
     # snapshots
 

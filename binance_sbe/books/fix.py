@@ -1,10 +1,10 @@
-"""Order books over FIX: snapshots and increments of a session become those of a `Book`."""
+"""Order books over FIX: snapshots and increments of a session become those of a `Keeper`."""
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,18 @@ from numpy.typing import NDArray
 from .. import fix_sbe, spot_sbe, spot_stream
 from ..errors import FixError
 from ..feed.fix.account import DEPTH, TICKER
+from ..feed.fix.blocking import BlockingConnection
 from ..feed.fix.connection import Connection
 from ..feed.fix.sessions import MOST_DEPTH
+from ..feed.ledger import Ledger
+from ..logs import LOG
 from ..venue.streams import symbol_name
-from .book import Book
+from .keeper import Keeper, Link, LiveBook
 
 _NULL = -(2**63)  # of a quantity: the level is gone
+_TICK_SECONDS = 0.1
+_UNHEARD_NS = 10 * 10**9  # after a new session began, a snapshot that has not come is asked for
+_OVERDUE_SECONDS = 30.0  # after it was asked for, it is asked for again
 
 
 def as_snapshot(message: fix_sbe.MarketDataSnapshot) -> spot_sbe.DepthResponse:
@@ -64,88 +70,204 @@ def _levels(entries: NDArray[Any], dtype: Any) -> NDArray[Any]:
     return found
 
 
-class FixBooks(Mapping[str, Book]):
-    """Order books of a FIX session, by symbol in lower case. No I/O.
+class SessionState(Protocol):
+    """What books have to know of a session."""
 
-    `take` is given every message; snapshots are taken to be of depth, so that no book ticker of the
-    same symbols is to be in the session. A book that missed an increment is stale, and in
-    ``broken``, until the next snapshot of its symbol. ``options`` are those of `Book`.
+    @property
+    def is_live(self) -> bool: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    def is_subscribed(self, symbol: str, kind: str) -> bool: ...
+
+
+class FixBooks(Mapping[str, LiveBook]):
+    """The order books of a FIX session, by symbol: ``books["btcusdt"]`` is a `LiveBook`. No I/O.
+
+    `take` is given every message, and `next_symbol` says whose depth is to be subscribed to anew. A
+    book that missed an increment is stale until the next snapshot of its symbol; all are while
+    there is no session, and then until something of theirs has come in the next one. Where a
+    snapshot is of the update at which its book is, the two are compared: see `LiveBook.audit`.
+    Snapshots are taken to be of depth, so that no book ticker of the same symbols is to be in the
+    session. ``depth`` is how many levels snapshots have, ``options`` are those of `OrderBook`.
     """
 
-    def __init__(self, *symbols: str, depth: int = MOST_DEPTH, **options: Any) -> None:
+    def __init__(
+        self, session: SessionState, *symbols: str, depth: int = MOST_DEPTH, **options: Any
+    ) -> None:
         if not symbols:
             raise ValueError("at least one symbol is needed, such as 'btcusdt'")
-        names = [symbol_name(each) for each in symbols]
-        self.depth = depth
-        self.broken: set[str] = set()
-        self._awaited: set[str] = set()  # those for which a snapshot was asked
-        self._books = {name: Book(name, on_error="mark", **options) for name in names}
+        names = list(dict.fromkeys(symbol_name(each).upper() for each in symbols))
+        self._session = session
+        self._heard: dict[str, int] = {}  # after so many breaks something of a symbol has come
+        self._first_ns = self._taken_ns = 0  # when the first and the latest message had come
+        self._look_at = 0.0  # not at every message, as that is at all books
+        self._asked: dict[str, float] = {}  # when snapshots were asked for that have not come
+        # To subscribe anew interrupts what comes: few proven levels are no reason for it.
+        self._keeper = Keeper(
+            names, self._link, limit=depth, audit_seconds=None, min_proven=0, **options
+        )
 
-    def __getitem__(self, symbol: str) -> Book:
-        return self._books[symbol.lower()]
+    def __getitem__(self, symbol: str) -> LiveBook:
+        return self._keeper.books[symbol.upper()]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._books)
+        return iter(self._keeper.books)
 
     def __len__(self) -> int:
-        return len(self._books)
+        return len(self._keeper.books)
 
-    def take(self, message: Any, event_time: int = 0) -> Book | None:
-        """The book that a message has changed; None where it is of none."""
-        match message:
-            case fix_sbe.MarketDataSnapshot():
-                book = self._books.get(message.symbol.lower())
-                if book is None or message.last_book_update_id is None:
-                    return None
-                changed = book.apply_snapshot(as_snapshot(message), self.depth)
-            case fix_sbe.MarketDataIncrementalDepth():
-                book = self._books.get(message.symbol.lower())
-                if book is None:
-                    return None
-                changed = book.apply(as_diff(message, event_time))
-            case _:
-                return None
-        name = book.symbol.lower()
+    def _link(self, symbol: str) -> Link:
+        session, gaps = self._session, self._session.ledger.gaps
+        breaks = len(gaps)
+        if not session.is_subscribed(symbol, DEPTH):
+            return Link(False, "its depth is not subscribed to", breaks)
+        if not session.is_live:
+            return Link(False, "there is no session", breaks + 1)
+        if self._heard.get(symbol) == breaks:
+            return Link(True, None, breaks)
+        begun = gaps[-1].ended_ns if gaps else self._first_ns
+        is_late = self._taken_ns - begun > _UNHEARD_NS
+        return Link(is_late, "nothing of it has come in this session", breaks)
+
+    def take(self, message: Any, received_ns: int) -> LiveBook | None:
+        """The book that a message has changed; None where it is of none.
+
+        ``received_ns`` is when it came, in ns since 1970: increments have no time of their own but
+        that at which they were sent, which becomes the book's ``event_time``.
+        """
+        if not isinstance(message, fix_sbe.MarketDataSnapshot | fix_sbe.MarketDataIncrementalDepth):
+            return None
+        self._taken_ns = received_ns
+        self._first_ns = self._first_ns or received_ns
+        book = self._keeper.books.get(message.symbol)
+        if book is None or message.last_book_update_id is None:
+            return None
+        gaps = self._session.ledger.gaps
+        if self._session.is_live and (not gaps or received_ns >= gaps[-1].ended_ns):
+            self._heard[book.symbol] = len(gaps)
         if isinstance(message, fix_sbe.MarketDataSnapshot):
-            self._awaited.discard(name)
-        if book.state == "live":
-            self.broken.discard(name)
-        elif name not in self._awaited:
-            self.broken.add(name)
+            changed = self._take_snapshot(book, message)
+        else:
+            sent = fix_sbe.decode_header(bytes(message)).sending_time
+            now = time.monotonic()
+            changed = self._keeper.take(as_diff(message, sent), now, received_ns) is not None
+        self._say()
         return book if changed else None
 
-    def asked(self, symbol: str) -> None:
-        """A snapshot was asked for: until it comes the book is not in ``broken``."""
-        self._awaited.add(symbol)
-        self.broken.discard(symbol)
+    def _take_snapshot(self, book: LiveBook, message: fix_sbe.MarketDataSnapshot) -> bool:
+        response, before = as_snapshot(message), book.update_id
+        now, now_ns = time.monotonic(), time.time_ns()
+        if book.follows and before is not None:
+            if response.last_update_id < before and not self._keeper.is_fetching(book.symbol):
+                return False  # of a session that was opened before its predecessor ended
+            if response.last_update_id > before:
+                book.mark(f"nothing has come between {before} and {response.last_update_id}")
+        self._asked.pop(book.symbol, None)
+        self._keeper.ask(book.symbol, "it has come", now)
+        self._keeper.begin(book.symbol)
+        self._keeper.snapshot(book.symbol, response, now, now_ns)
+        return book.update_id != before
+
+    def next_symbol(self) -> str | None:
+        """Whose depth is to be unsubscribed from and subscribed to now, so that a snapshot comes.
+
+        None where nobody's is, and within a tenth of a second after the last answer. Where that
+        fails, `failed` is to be called, and it is tried again after a while.
+        """
+        now = time.monotonic()
+        if now < self._look_at:
+            return None
+        self._look_at = now + _TICK_SECONDS
+        for each in [each for each, at in self._asked.items() if now >= at + _OVERDUE_SECONDS]:
+            self.failed(each)
+        self._keeper.tick(now, time.time_ns())
+        self._say()
+        symbol = self._keeper.next_symbol(now)
+        if symbol is not None:
+            self._keeper.begin(symbol)
+            self._asked[symbol] = now
+        return symbol
+
+    def failed(self, symbol: str) -> None:
+        """No snapshot comes."""
+        self._asked.pop(symbol, None)
+        self._keeper.failed(symbol, time.monotonic())
+
+    def _say(self) -> None:
+        self._keeper.log_changes("FIX")
+
+
+def _checked(session: Connection | BlockingConnection, symbols: tuple[str, ...]) -> None:
+    names = [symbol_name(each).upper() for each in symbols]
+    both = sorted(name for name in names if session.is_subscribed(name, TICKER))
+    if both:
+        raise ValueError(
+            f"the book ticker of {both[0].lower()} is subscribed to: use another session"
+        )
 
 
 async def follow(
     session: Connection, *symbols: str, depth: int = MOST_DEPTH, **options: Any
-) -> AsyncIterator[Book]:
+) -> AsyncIterator[LiveBook]:
     """Order books over an open FIX session: the book that has changed, after each change.
 
     Nobody else iterates over the session. Depth of ``symbols`` is subscribed to, ``depth`` levels
     of each side; a book that missed an increment is subscribed to anew, and so gets a snapshot.
-    Raises ValueError where the session has a book ticker of one of them, whose snapshots can't be
-    told from those of depth.
+    Only books that are live are given; one that was given before says by its ``state`` and
+    ``reason`` whether it still is. Raises ValueError where the session has a book ticker of one of
+    them, whose snapshots can't be told from those of depth.
     """
-    tickers = {symbol.lower() for symbol, kind in session.streams if kind == TICKER}
-    both = sorted(tickers & {symbol_name(each) for each in symbols})
-    if both:
-        raise ValueError(f"the book ticker of {both[0]} is subscribed to: use another session")
-    books = FixBooks(*symbols, depth=depth, **options)
+    _checked(session, symbols)
+    books = FixBooks(session, *symbols, depth=depth, **options)
     await session.unsubscribe(*symbols, kinds=DEPTH)  # so that a snapshot comes
-    for symbol in books:
-        books.asked(symbol)
     await session.subscribe(*symbols, kinds=DEPTH, depth=depth)
-    async for message in session:
-        book = books.take(message)
-        if book is not None and book.state == "live":
-            yield book
-        elif books.broken:
-            for symbol in sorted(books.broken):
-                books.asked(symbol)
-                with contextlib.suppress(FixError):  # the next session brings a snapshot
-                    await session.unsubscribe(symbol, kinds=DEPTH)
-                    await session.subscribe(symbol, kinds=DEPTH, depth=depth)
+    while True:
+        found = await session.several(1, time.monotonic() + _TICK_SECONDS)
+        if not found and session.is_closed:
+            return
+        for message, received_ns in found:
+            book = books.take(message, received_ns)
+            if book is not None and book.state == "live":
+                yield book
+        symbol = books.next_symbol()
+        if symbol is not None:
+            try:
+                await session.unsubscribe(symbol, kinds=DEPTH)
+                await session.subscribe(symbol, kinds=DEPTH, depth=depth)
+            except FixError as error:
+                LOG.warning("FIX: no snapshot of %s: %s", symbol, error)
+                books.failed(symbol)
+
+
+def follow_blocking(
+    session: BlockingConnection, *symbols: str, depth: int = MOST_DEPTH, **options: Any
+) -> Iterator[LiveBook]:
+    """`follow` for a session of `sync.fix_connect`: ``for book in follow_blocking(session, ...)``.
+
+    TimeoutError where no message comes within the ``timeout`` of the session.
+    """
+    _checked(session, symbols)
+    books = FixBooks(session, *symbols, depth=depth, **options)
+    session.unsubscribe(*symbols, kinds=DEPTH)
+    session.subscribe(*symbols, kinds=DEPTH, depth=depth)
+    until = session.deadline()
+    while True:
+        found = session.several(1, time.monotonic() + _TICK_SECONDS)
+        if found:
+            until = session.deadline()
+        elif session.is_closed:
+            return
+        elif until is not None and time.monotonic() >= until:
+            raise TimeoutError(f"nothing came within {session.timeout:g} s")
+        for message, received_ns in found:
+            book = books.take(message, received_ns)
+            if book is not None and book.state == "live":
+                yield book
+        symbol = books.next_symbol()
+        if symbol is not None:
+            try:
+                session.unsubscribe(symbol, kinds=DEPTH)
+                session.subscribe(symbol, kinds=DEPTH, depth=depth)
+            except FixError as error:
+                LOG.warning("FIX: no snapshot of %s: %s", symbol, error)
+                books.failed(symbol)

@@ -1,4 +1,4 @@
-"""Many books in step with their streams: what each needs next. No I/O and no clock."""
+"""Many books in step with their streams: what each needs next. No I/O but log lines, no clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..feed.protocol.pacing import Backoff
+from ..logs import LOG
 from ..spot_sbe import DepthResponse
 from ..spot_stream import DepthDiffStreamEvent, DepthSnapshotStreamEvent
 from .book import Comparison
@@ -256,6 +257,16 @@ class Keeper:
     def _want(self, kept: _Kept, why: str, now: float) -> None:
         if kept.need is None:
             kept.need = Need(why, now, Backoff(*_AGAIN, self._chance))
+
+    def log_changes(self, place: str) -> bool:
+        """Whether there are ``changes``. They are logged, with where the books are from, and go."""
+        changes, self.changes = self.changes, []
+        for symbol, state, reason in changes:
+            log = LOG.warning if state == "stale" else LOG.info
+            said = f"the book of {symbol} is {state}{f': {reason}' if reason else ''}"
+            fields = {"event": "book", "symbol": symbol, "state": state}
+            log("%s: %s", place, said, extra=fields)
+        return bool(changes)
 
     def tick(self, now: float, now_ns: int) -> None:
         """What time brings about: the first call is to be made at the start."""

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.extras import imported
 
@@ -96,20 +96,13 @@ def _told(folder: Path) -> Iterator[None]:
 
 def _key_in(folder: Path) -> Ed25519PrivateKey:
     """The private key of a directory, which is there or is made, for its owner's eyes only."""
-    from cryptography.hazmat.primitives import serialization
-
-    from ..api.signing import signer_of
+    from ..api.signing import key_of
     from ..simulator.fix_keys import keep, new_key, pem_of
 
     with _told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        pem = keep(folder / _KEY, lambda: pem_of(new_key()))
-    password = password_of(None)
-    signer_of(folder / _KEY, password)  # says what is wrong with it
-    is_encrypted = b"ENCRYPTED" in pem
-    secret = password.encode() if isinstance(password, str) else password
-    found = serialization.load_pem_private_key(pem, secret if is_encrypted else None)
-    return cast("Ed25519PrivateKey", found)
+        keep(folder / _KEY, lambda: pem_of(new_key()))
+    return key_of(folder / _KEY, password_of(None))
 
 
 def _certified_in(folder: Path, host: str) -> Certified:

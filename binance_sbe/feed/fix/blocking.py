@@ -139,6 +139,20 @@ class BlockingConnection:
     def sessions_count(self) -> int:
         return self._opened().sessions_count
 
+    def is_subscribed(self, symbol: str, kind: str) -> bool:
+        """See `fix.Connection.is_subscribed`."""
+        return self._opened().is_subscribed(symbol, kind)
+
+    @property
+    def is_live(self) -> bool:
+        """See `fix.Connection.is_live`."""
+        return not self._is_over and self._opened().is_live
+
+    @property
+    def is_closed(self) -> bool:
+        """See `fix.Connection.is_closed`."""
+        return self._is_over or self._opened().is_closed
+
     # requests
 
     def subscribe(
@@ -166,10 +180,11 @@ class BlockingConnection:
     # consuming
 
     def __iter__(self) -> Iterator[Any]:
-        while (found := self._next(self._deadline())) is not None:
+        while (found := self._next(self.deadline())) is not None:
             yield found[0]
 
-    def _deadline(self) -> float | None:
+    def deadline(self) -> float | None:
+        """Until when a message is waited for from now on, of time.monotonic(); None: for ever."""
         return None if self.timeout is None else time.monotonic() + self.timeout
 
     def _next(self, until: float | None) -> tuple[Any, int] | None:
@@ -190,6 +205,17 @@ class BlockingConnection:
             raise TimeoutError(f"nothing came within {self.timeout or 0:g} s")
         return None
 
+    def several(self, most: int, until: float | None) -> list[tuple[Any, int]]:
+        """See `fix.Connection.several`."""
+        try:
+            first = self._next(until)
+        except TimeoutError:
+            return []
+        found = [] if first is None else [first]
+        while self._taken and len(found) < most:
+            found.append(self._taken.popleft())
+        return found
+
     def run(self, handler: Callable[[Any], object]) -> None:
         """Calls ``handler(message)`` for each message until the session ends."""
         for message in self:
@@ -198,7 +224,7 @@ class BlockingConnection:
     def batches(self, *, max_messages: int = 10_000, max_delay: float = 0.1) -> Iterator[Batch]:
         """See `fix.Connection.batches`."""
         check_batching(max_messages, max_delay)
-        while (first := self._next(self._deadline())) is not None:
+        while (first := self._next(self.deadline())) is not None:
             collector = fix_sbe.Collector()
             found: tuple[Any, int] | None = first
             until = time.monotonic() + max_delay

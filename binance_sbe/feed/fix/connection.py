@@ -59,6 +59,20 @@ class Connection(Sessions):
         """Symbol and kind of what is subscribed to."""
         return list(self._wanted)
 
+    def is_subscribed(self, symbol: str, kind: str) -> bool:
+        """Whether a kind of market data of a symbol, in upper case, is in ``streams``."""
+        return (symbol, kind) in self._wanted
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a session that is logged on, and has all that is subscribed to."""
+        return self._link is not None and self._link.is_live and not self._is_closed
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more comes but what waits."""
+        return self._is_closed
+
     # requests
 
     async def subscribe(

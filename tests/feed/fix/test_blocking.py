@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from binance_sbe import fix_sbe, sync
+from binance_sbe.books.fix import follow_blocking
 from binance_sbe.errors import FixError, LogonRefused, SubscriptionRefused, Unreachable
 from binance_sbe.simulator import Exchange
 from binance_sbe.simulator.fix import FixAcceptor
@@ -40,6 +41,45 @@ def connected(acceptor: FixAcceptor, role: Any = "market_data", **options: Any) 
     given = {"url": acceptor.url, "api_key": "k", "private_key": acceptor.key,
              "ssl": acceptor.tls.client}  # fmt: skip
     return sync.fix_connect(role, **(given | options))
+
+
+def test_books_follow_the_market(acceptor: FixAcceptor) -> None:
+    with connected(acceptor, timeout=20) as session:
+        ids, cut = [], 0
+        for book in follow_blocking(session, "btcusdt", depth=50):
+            assert (book.symbol, book.state) == ("BTCUSDT", "live")
+            assert 0 < len(book.bids(50)) <= 50
+            ids.append(book.update_id)
+            if len(ids) == 20:
+                acceptor.inflict("cut")
+                cut = session.sessions_count
+            if len(ids) > 40 and session.sessions_count > cut:
+                break
+        assert ids == sorted(set(ids))
+        assert session.is_live
+        session.subscribe("btcusdt", kinds="book_ticker")
+        with pytest.raises(ValueError, match="ticker of btcusdt"):
+            next(follow_blocking(session, "btcusdt"))
+        session.unsubscribe("btcusdt", kinds="book_ticker")
+        rest = follow_blocking(session, "btcusdt")
+    with pytest.raises(RuntimeError, match="this is closed"):
+        next(rest)
+    assert session.is_closed
+    assert book.state == "stale"
+
+
+def test_books_end_when_another_thread_closes_and_tell_of_silence(acceptor: FixAcceptor) -> None:
+    with connected(acceptor) as session:
+        books = follow_blocking(session, "btcusdt")
+        next(books)
+        threading.Timer(0.3, session.close).start()
+        assert len(list(books)) > 0
+    with connected(acceptor, timeout=0.3) as session:
+        books = follow_blocking(session, "btcusdt")
+        next(books)
+        session.unsubscribe("btcusdt", kinds="depth")
+        with pytest.raises(TimeoutError, match=r"nothing came within 0.3 s"):
+            list(books)
 
 
 def test_messages_batches_and_questions(acceptor: FixAcceptor) -> None:

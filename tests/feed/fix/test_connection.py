@@ -290,14 +290,18 @@ def test_books_follow_the_market_through_faults(monkeypatch: pytest.MonkeyPatch)
                     compared += 1
                     assert [tuple(each) for each in book.bids(10).tolist()] == list(true.bids)
                     assert [tuple(each) for each in book.asks(10).tolist()] == list(true.asks)
+                assert book.state == "live"
                 if count in (40, 120):
                     acceptor.inflict("cut")
+                    given = book
                 if count == 80:
                     acceptor.inflict("news")
                 if count == 250:
                     break
             assert compared > 150
             assert session.sessions_count >= 3
+        assert given.state == "stale"
+        assert str(given.reason).startswith("there is no session")
         async with fix.connect(**options) as session:
             await session.subscribe("btcusdt", kinds="book_ticker")
             with pytest.raises(ValueError, match="the book ticker of btcusdt"):
