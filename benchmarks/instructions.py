@@ -237,6 +237,8 @@ def work() -> None:
 
 def count() -> dict[str, float]:
     """Instructions per message of each way. RuntimeError without valgrind."""
+    if shutil.which("valgrind") is None:
+        raise RuntimeError("valgrind is not installed")
     compile_handler()
     script = str(Path(__file__).resolve())
     totals = counted_between_marks([sys.executable, "-I", script, "--work"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HELP = "make one with 'openssl genpkey -algorithm ed25519 -out key.pem'"
 _LARGEST = 1 << 16  # bytes of a file that may be a key
-_SECRET = re.compile(r"[A-Za-z0-9+/=_\s-]{40,}")  # what may be the inside of one: not quoted
+_SECRET = re.compile(r"[A-Za-z0-9+/=_-]{40}")  # what has it in it may be a key: not quoted
 
 
 class Signer:
@@ -60,13 +60,21 @@ def key_of(key: object, password: str | bytes | None = None) -> Ed25519PrivateKe
         return key
     if isinstance(key, str) and "-----BEGIN" in key:
         return _of_pem(key.encode(), "the private key", password)
-    if isinstance(key, str) and _SECRET.fullmatch(key.strip()):
-        raise MissingKey(
-            "private_key is neither the path of a file nor PEM: a key begins with '-----BEGIN' and "
-            "has lines; give the path of its file"
-        )
     if isinstance(key, str | Path):
-        return _of_pem(_read(Path(key)), shown(key, 200), password)
+        # of a path only what stands between two slashes; a key in base64 has slashes of its own
+        parts = key.parts if isinstance(key, Path) else (key,)
+        is_quoted = not any(map(_SECRET.search, parts))
+        name = shown(key, 200) if is_quoted else "the private key's file"
+        try:
+            content = _read(Path(key), name)
+        except MissingKey:
+            if is_quoted:
+                raise
+            raise MissingKey(
+                "private_key is neither the path of a file that can be read nor PEM: a key begins "
+                "with '-----BEGIN' and has lines; give the path of its file"
+            ) from None
+        return _of_pem(content, name, password)
     if isinstance(key, bytes):
         return _of_pem(key, "the private key", password)
     if key is None:
@@ -84,13 +92,13 @@ def check_recv_window(seconds: object) -> None:
         raise ValueError(f"recv_window is up to 60 seconds, not {seconds!r}")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, name: str) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(_LARGEST)
     except (OSError, ValueError) as error:  # ValueError: NUL in the path
         why = getattr(error, "strerror", None) or "it is no path"
-        raise MissingKey(f"{shown(path, 200)}: the private key can't be read: {why}") from None
+        raise MissingKey(f"{name}: the private key can't be read: {why}") from None
 
 
 def _of_pem(content: bytes, name: str, password: str | bytes | None) -> Ed25519PrivateKey:
@@ -102,7 +110,10 @@ def _of_pem(content: bytes, name: str, password: str | bytes | None) -> Ed25519P
         raise MissingKey(f"{name}: no PEM: it does not begin with '-----BEGIN'; {_HELP}")
     if b"PUBLIC KEY" in content and b"PRIVATE KEY" not in content:
         raise MissingKey(f"{name}: this is the public key; the private one signs")
-    secret = password.encode() if isinstance(password, str) else password
+    try:
+        secret = password.encode() if isinstance(password, str) else password
+    except UnicodeError:
+        raise MissingKey(f"{name}: its password is no text that UTF-8 has") from None
     is_encrypted = b"ENCRYPTED" in content
     if is_encrypted and not secret:
         raise MissingKey(

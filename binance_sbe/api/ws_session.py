@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 from decimal import Decimal
+from enum import Enum
+from numbers import Integral
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -85,7 +87,7 @@ class WsSession:
         assert self._signer is not None
         made = _json_values(params)
         made["timestamp"] = millis
-        if self._recv_window is not None:
+        if self._recv_window is not None and "recvWindow" not in made:
             made["recvWindow"] = round(self._recv_window * 1000)
         if self.is_logged_on and not with_key:
             return made
@@ -113,7 +115,14 @@ class WsSession:
 
 def _json_values(params: Params) -> Params:
     """What is not None."""
-    return {name: _json_value(value) for name, value in params.items() if value is not None}
+    made = {}
+    for name, value in params.items():
+        try:
+            if value is not None:
+                made[name] = _json_value(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return made
 
 
 def _no_json(given: Params) -> str | None:
@@ -127,14 +136,30 @@ def _no_json(given: Params) -> str | None:
 
 
 def _json_value(value: Any) -> Any:
-    """Numbers that are not whole go out as their digits: JSON's floats would round them."""
+    """As it is sent, and as it is signed.
+
+    Numbers that are not whole go out as their digits: JSON's floats would round them. Members of
+    enums are their values. ValueError for what is no number.
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, float):  # numpy's as well
+        value = Decimal(repr(float(value)))
     if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"{value} is no number that JSON has")
         return format(value, "f")
-    return format(Decimal(repr(value)), "f") if isinstance(value, float) else value
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, tuple | list):
+        return [_json_value(each) for each in value]
+    return str(value) if isinstance(value, str) else value
 
 
 def _text(value: Any) -> str:
     """A parameter as the signature has it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else str(value)
+    if isinstance(value, list | dict):
+        return json.dumps(value, separators=(",", ":"))
+    return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Protocol
@@ -9,8 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sbe_codegen.runtime.errors import EncodeError
+
 from .. import fix_sbe, spot_sbe, spot_stream
-from ..errors import FixError
+from ..errors import FixError, SubscriptionRefused
 from ..feed.fix.account import DEPTH, TICKER
 from ..feed.fix.blocking import BlockingConnection
 from ..feed.fix.connection import Connection
@@ -22,6 +25,7 @@ from .keeper import Keeper, Link, LiveBook
 
 _NULL = -(2**63)  # of a quantity: the level is gone
 _TICK_SECONDS = 0.1
+_NOT_ASKED, _NO_SESSION = -2, -3  # stamps of links: what heals them heals no session after them
 _UNHEARD_NS = 10 * 10**9  # after a new session began, a snapshot that has not come is asked for
 _OVERDUE_SECONDS = 30.0  # after it was asked for, it is asked for again
 
@@ -108,7 +112,7 @@ class FixBooks(Mapping[str, LiveBook]):
         )
 
     def __getitem__(self, symbol: str) -> LiveBook:
-        return self._keeper.books[symbol.upper()]
+        return self._keeper.books[symbol.upper() if isinstance(symbol, str) else symbol]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._keeper.books)
@@ -119,10 +123,10 @@ class FixBooks(Mapping[str, LiveBook]):
     def _link(self, symbol: str) -> Link:
         session, gaps = self._session, self._session.ledger.gaps
         breaks = len(gaps)
-        if not session.is_subscribed(symbol, DEPTH):
-            return Link(False, "its depth is not subscribed to", breaks)
         if not session.is_live:
-            return Link(False, "there is no session", breaks + 1)
+            return Link(False, "there is no session", _NO_SESSION - breaks)
+        if not session.is_subscribed(symbol, DEPTH):  # any more: it is asked for again
+            return Link(True, "its depth is not subscribed to", _NOT_ASKED)
         if self._heard.get(symbol) == breaks:
             return Link(True, None, breaks)
         begun = gaps[-1].ended_ns if gaps else self._first_ns
@@ -137,20 +141,26 @@ class FixBooks(Mapping[str, LiveBook]):
         """
         if not isinstance(message, fix_sbe.MarketDataSnapshot | fix_sbe.MarketDataIncrementalDepth):
             return None
+        is_back = received_ns < self._taken_ns  # the clock was set back since
         self._taken_ns = received_ns
-        self._first_ns = self._first_ns or received_ns
+        self._first_ns = received_ns if is_back else self._first_ns or received_ns
         book = self._keeper.books.get(message.symbol)
         if book is None or message.last_book_update_id is None:
             return None
         gaps = self._session.ledger.gaps
-        if self._session.is_live and (not gaps or received_ns >= gaps[-1].ended_ns):
+        is_new = not gaps or is_back or received_ns >= gaps[-1].ended_ns
+        if self._session.is_live and is_new:
             self._heard[book.symbol] = len(gaps)
-        if isinstance(message, fix_sbe.MarketDataSnapshot):
-            changed = self._take_snapshot(book, message)
-        else:
-            sent = fix_sbe.decode_header(bytes(message)).sending_time
-            now = time.monotonic()
-            changed = self._keeper.take(as_diff(message, sent), now, received_ns) is not None
+        changed = False
+        try:
+            if isinstance(message, fix_sbe.MarketDataSnapshot):
+                changed = self._take_snapshot(book, message)
+            else:
+                sent = fix_sbe.decode_header(bytes(message)).sending_time
+                diff, now = as_diff(message, sent), time.monotonic()
+                changed = self._keeper.take(diff, now, received_ns) is not None
+        except EncodeError as error:  # a null where there may be none, say
+            book.mark(f"what the exchange has sent is no part of a book: {error}")
         self._say()
         return book if changed else None
 
@@ -231,12 +241,24 @@ async def follow(
                 yield book
         symbol = books.next_symbol()
         if symbol is not None:
-            try:
+            with _failing(session, books, symbol):
                 await session.unsubscribe(symbol, kinds=DEPTH)
                 await session.subscribe(symbol, kinds=DEPTH, depth=depth)
-            except FixError as error:
-                LOG.warning("FIX: no snapshot of %s: %s", symbol, error)
-                books.failed(symbol)
+
+
+@contextlib.contextmanager
+def _failing(
+    session: Connection | BlockingConnection, books: FixBooks, symbol: str
+) -> Iterator[None]:
+    """Where a symbol can't be subscribed to now it is tried again; a session may end meanwhile."""
+    try:
+        yield
+    except (FixError, SubscriptionRefused) as error:
+        LOG.warning("FIX: no snapshot of %s: %s", symbol, error)
+        books.failed(symbol)
+    except RuntimeError:
+        if not session.is_closed:
+            raise
 
 
 def follow_blocking(
@@ -265,9 +287,6 @@ def follow_blocking(
                 yield book
         symbol = books.next_symbol()
         if symbol is not None:
-            try:
+            with _failing(session, books, symbol):
                 session.unsubscribe(symbol, kinds=DEPTH)
                 session.subscribe(symbol, kinds=DEPTH, depth=depth)
-            except FixError as error:
-                LOG.warning("FIX: no snapshot of %s: %s", symbol, error)
-                books.failed(symbol)

@@ -8,7 +8,7 @@ from .. import ir, names
 from ..runtime.decode.names import free
 from ..runtime.decode.times import datetime_name
 from .source import Source, code, joined
-from .tuples import is_scaled
+from .tuples import has_decimals, is_scaled
 
 _ROWS = code("NDArray[np.void]")
 _GROUP = code("Sequence[Mapping[str, Any] | Any] | NDArray[np.void] | None")
@@ -49,7 +49,7 @@ def _values(source: ir.Message) -> list[dict[str, Any]]:
             scaled.append((f"{field.name}_decimal", code("Decimal | int | str | None")))
     for group in source.groups:
         result.append({"name": group.name, "type": _GROUP})
-        if any(is_scaled(field) for field in group.block.fields):
+        if any(map(has_decimals, group.block.fields)):
             scaled.append((f"{group.name}_float", _GROUP))
     for each in source.data:
         text, other = code("str | Buffer | None"), code("Buffer | BaseMessage | None")
@@ -143,7 +143,7 @@ def _properties(source: ir.Message, level: ir.Message | ir.Group) -> list[dict[s
             result.append({"name": group.name, "type": kind})
             continue
         result.append({"name": group.name, "type": _ROWS})
-        if any(map(is_scaled, group.block.fields)):
+        if any(map(has_decimals, group.block.fields)):
             result.append({"name": free(f"{group.name}_float", taken), "type": _ROWS})
     for each in level.data:
         result.append({"name": each.name, "type": _type(each)})

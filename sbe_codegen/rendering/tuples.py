@@ -137,6 +137,13 @@ def is_scaled(element: _Element) -> bool:
     return element.exponent is not None or (composite is not None and composite.decimal is not None)
 
 
+def has_decimals(field: ir.Field) -> bool:
+    """Whether there is a float of it or of a member, however deep."""
+    composite = field.encoding.composite
+    members = () if composite is None else composite.members
+    return is_scaled(field) or any(map(has_decimals, members))
+
+
 def _object(i: int, value: Source) -> _Value:
     return _Value(code("v{} = {}", i, value), code("sbe_put(values, {0}, v{0})", i))
 

@@ -368,6 +368,20 @@ def test_a_key_is_taken_in_every_form(tmp_path: Path) -> None:
         assert signer_of(key, password).sign(b"text") == wanted
 
 
+INSIDE = "MC4CAQAwBQYDK2VwBCIEIBERERERERERERERERERERERERERERERERERERERERER"
+WRAPPED = [f'"{INSIDE}"', f"'{INSIDE}'", f"{INSIDE[:50]}\\n{INSIDE[50:]}",
+           f'{{"key":"{INSIDE}"}}', f"key:{INSIDE}"]  # fmt: skip
+
+
+def test_a_path_may_be_as_long_as_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "binance_production_private_key_of_the_account"
+    path.write_bytes(pem(KEY))
+    for given_ in (path, str(path)):
+        assert signer_of(given_).sign(b"text") == signer_of(KEY).sign(b"text")
+    with pytest.raises(MissingKey, match="no text that UTF-8 has"):
+        signer_of(path, "\ud800")
+
+
 def test_what_is_no_key_is_named_and_not_quoted(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("hunter2")
@@ -390,10 +404,11 @@ def test_what_is_no_key_is_named_and_not_quoted(tmp_path: Path) -> None:
         (
             b"".join(pem(KEY).splitlines()[1:-1]).decode(),
             None,
-            "neither the path of a file nor PEM",
+            "neither the path of a file that can be read nor PEM",
         ),
         ("k" * 64, None, "neither the path"),
         ("a\0b", None, "it is no path"),
+        *((quoted, None, "neither the path") for quoted in WRAPPED),
     ):
         with pytest.raises(MissingKey, match=said) as caught:
             signer_of(key, password)

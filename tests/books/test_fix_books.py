@@ -201,3 +201,34 @@ def test_a_level_without_a_quantity_is_gone() -> None:
     assert book.bids()["qty"].tolist() == [5]
     books.take(increment(11, 11, None), 2)
     assert book.bids()["qty"].tolist() == []
+
+
+def test_what_can_not_be_in_a_book_makes_it_stale(clock: list[float]) -> None:
+    books = FixBooks(Feigned(), "btcusdt", "ethusdt")
+    for symbol in books:
+        books.take(snapshot(10, symbol), 1)
+    odd = bytearray(bytes(increment(11, 11)))
+    at = odd.index((100).to_bytes(8, "little"))
+    odd[at : at + 8] = (-(2**63)).to_bytes(8, "little", signed=True)  # a price that is null
+    assert books.take(fix_sbe.MarketDataIncrementalDepth.decode(bytes(odd)), 2) is None
+    assert books["btcusdt"].state == "stale"
+    assert "bids[0].price" in str(books["btcusdt"].reason)
+    assert books["ethusdt"].state == "live"
+    clock[0] += 1
+    assert books.next_symbol() == "BTCUSDT"
+
+
+def test_a_clock_that_is_set_back_keeps_no_book_stale(clock: list[float]) -> None:
+    session = Feigned()
+    books = FixBooks(session, "btcusdt")
+    books.take(snapshot(10), 4000 * 10**9)
+    session.follows(4001 * 10**9)
+    assert books.take(snapshot(20), 401 * 10**9) is books["btcusdt"]
+    assert books["btcusdt"].state == "live"
+
+
+def test_what_is_no_symbol_is_in_no_mapping() -> None:
+    books = FixBooks(Feigned(), "btcusdt")
+    assert "BtcUsdt" in books
+    assert 5 not in books
+    assert None not in books

@@ -17,7 +17,7 @@ from ...errors import FeedError
 from ..ledger import Ledger
 from ..settings import check_batching
 from .account import KINDS
-from .connection import Connection
+from .connection import Connection, batch_of
 from .requests import Key
 from .sessions import MOST_DEPTH
 from .settings import Settings
@@ -47,6 +47,7 @@ class BlockingConnection:
         self.timeout = timeout
         self._settings = settings
         self._taken: deque[tuple[Any, int]] = deque()
+        self._fetching: concurrent.futures.Future[None] | None = None
         self._connection: Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -100,14 +101,18 @@ class BlockingConnection:
         thread.join()
         loop.close()
 
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Does it in the loop's thread, and waits; what interrupts the waiting ends it."""
+    def _begun(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Does it in the loop's thread."""
         with self._gate:
             if self._is_over or self._loop is None:
                 work.close()
                 state = "closed" if self._is_over else "not open"
                 raise RuntimeError(f"this is {state}: write '{_USAGE}'")
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does it in the loop's thread, and waits; what interrupts the waiting ends it."""
+        future = self._begun(work)
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -193,17 +198,23 @@ class BlockingConnection:
             raise RuntimeError(f"this is closed: use it in its block, '{_USAGE}'")
         if not self._taken:
             connection = self._opened()
+            wait = None if until is None else max(until - time.monotonic(), 0.0)
             try:
-                self._taken.extend(self._call(connection.several(_MOST, until)))
-            except RuntimeError:
+                if self._fetching is None or self._fetching.done():
+                    self._fetching = self._begun(self._fetch(connection))
+                self._fetching.result(wait)
+            except TimeoutError:
+                if not self._taken:
+                    raise TimeoutError(f"nothing came within {self.timeout or 0:g} s") from None
+            except (RuntimeError, concurrent.futures.CancelledError):
                 if not self._is_over:
                     raise
                 self._taken.extend(connection.left_over())
-        if self._taken:
-            return self._taken.popleft()
-        if until is not None and time.monotonic() >= until:
-            raise TimeoutError(f"nothing came within {self.timeout or 0:g} s")
-        return None
+        return self._taken.popleft() if self._taken else None
+
+    async def _fetch(self, connection: Connection) -> None:
+        """What came is taken over here, where nothing interrupts; who waits may be, and again."""
+        self._taken.extend(await connection.several(_MOST, None))
 
     def several(self, most: int, until: float | None) -> list[tuple[Any, int]]:
         """See `fix.Connection.several`."""
@@ -225,18 +236,21 @@ class BlockingConnection:
         """See `fix.Connection.batches`."""
         check_batching(max_messages, max_delay)
         while (first := self._next(self.deadline())) is not None:
-            collector = fix_sbe.Collector()
+            held: list[tuple[Any, int]] = []
             found: tuple[Any, int] | None = first
             until = time.monotonic() + max_delay
             while found is not None:
-                collector.append(bytes(found[0]), found[1])
-                if len(collector) >= max_messages:
+                held.append(found)
+                if len(held) >= max_messages:
                     break
                 try:
                     found = self._next(until)
                 except TimeoutError:
                     break
                 except FeedError:  # what came before is handed over first
-                    yield collector.take()
+                    yield batch_of(held)
                     raise
-            yield collector.take()
+                except BaseException:  # who is interrupted has got none of it
+                    self._taken.extendleft(reversed(held))
+                    raise
+            yield batch_of(held)

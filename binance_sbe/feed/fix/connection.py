@@ -196,22 +196,34 @@ class Connection(Sessions):
         first. Rows have ``received_ns``.
         """
         check_batching(max_messages, max_delay)
-        collector = fix_sbe.Collector()
+        held: list[tuple[Any, int]] = []
         until: float | None = None
         while True:
             try:
                 found = await self._next(until)
             except FeedError:
-                if len(collector):  # what came before is handed over first
-                    yield collector.take()
+                if held:  # what came before is handed over first
+                    yield batch_of(held)
+                raise
+            except BaseException:  # who is cancelled has got none of it
+                self._queue.extendleft(reversed(held))
                 raise
             if found is not None:
-                collector.append(bytes(found[0]), found[1])
+                held.append(found)
                 if until is None:
                     until = time.monotonic() + max_delay
-                if len(collector) < max_messages and time.monotonic() < until:
+                if len(held) < max_messages and time.monotonic() < until:
                     continue
             elif until is None:
                 return
-            yield collector.take()
+            batch, held = batch_of(held), []
+            yield batch
             until = None
+
+
+def batch_of(messages: Iterable[tuple[Any, int]]) -> Batch:
+    """Messages with when they came, as tables."""
+    collector = fix_sbe.Collector()
+    for message, received_ns in messages:
+        collector.append(bytes(message), received_ns)
+    return collector.take()

@@ -105,11 +105,19 @@ class Requests:
         """A request was refused: what it was to subscribe to is not, and no snapshot is awaited."""
         keys = [key for key, each in self.identities.items() if each == identity]
         for key in keys:
-            del self.identities[key]
-            waiting = self._snapshots.get(key[0])
-            if waiting and key in waiting:
-                waiting.remove(key)
+            self._without(key)
         return keys
+
+    def _without(self, key: Key) -> None:
+        self.identities.pop(key, None)
+        waiting = self._snapshots.get(key[0])
+        if waiting and key in waiting:
+            waiting.remove(key)
+
+    def unsubscribed(self, key: Key, identity: str) -> None:
+        """It was unsubscribed from: nothing of it is awaited any more."""
+        self._without(key)
+        self.drop(identity)
 
     def snapshot(self, message: Any) -> str | None:
         """A snapshot came: the kind that it is of, and its request is answered."""

@@ -231,7 +231,6 @@ class Sessions(Successive[Link]):
             old = self._link
             assert old is not None
             await self._pause_after(old)
-            was_live = old.is_live
             try:
                 link = await self._succeeded()
             except (Unreachable, FixError, TimeoutError) as error:
@@ -241,7 +240,7 @@ class Sessions(Successive[Link]):
                 LOG.warning("%s: no new session yet: %s", self._settings.place, error)
                 await self._wait_a_while()
                 continue
-            if not was_live:
+            if not old.is_live:  # or not any more: then its successor may have begun before
                 self.gaps.append(Gap(old.last_ns, time.time_ns(), self._account.cause))
             if old.is_live:
                 await asyncio.sleep(_SETTLE_SECONDS)
@@ -325,8 +324,7 @@ class Sessions(Successive[Link]):
             return
         values = market_data_request(*key, MOST_DEPTH, identity, subscribe=False)
         await self._sent(link, fix_sbe.MarketDataRequest, values)
-        link.requests.identities.pop(key, None)
-        link.requests.drop(identity)
+        link.requests.unsubscribed(key, identity)
 
     async def _answer(self, answer: asyncio.Future[Any], what: str) -> Any:
         seconds = self._settings.reply_timeout

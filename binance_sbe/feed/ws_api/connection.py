@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from typing import Any
+from typing import Any, TypeVar
 
 from ... import spot_sbe
 from ...api.websocket_api import RateLimit, Reply
@@ -25,6 +26,7 @@ from ..successive import GIVE_UP_SECONDS, Successive
 from .link import Link
 from .settings import Settings
 
+K = TypeVar("K")
 _PASSING = (-1000, -1001, -1003, -1007, -1034)  # errors of the exchange's that pass
 _MOST_DAMAGED = 1000
 _NO_KEYS = (
@@ -58,6 +60,9 @@ class Connection(Successive[Link]):
         self._recorder = NOBODY
         self._logs_on = False
         self._subscriptions: dict[int, int] = {}  # ids as the user has them -> as they are now
+        self._changing = asyncio.Lock()  # of these, of the logon, and of the link for them
+        self._quiet_since: int | None = None  # no events come any more (ns since 1970)
+        self._unwanted: set[asyncio.Task[None]] = set()  # end what nobody has waited for
 
     def __repr__(self) -> str:
         state = "new" if self._link is None else ("open" if self._link.is_open else "lost")
@@ -173,22 +178,25 @@ class Connection(Successive[Link]):
         """Opens a connection, logs it on, leaves the one before, and subscribes."""
         link = await self._opened()
         try:
-            if self._logs_on:
-                await self._log_on(link)
-            started = old.last_ns
-            if old.is_open:  # nothing comes twice: it ends before events begin anew
-                self._link = link  # what is asked from now on
-                await old.drained(self._settings.reply_timeout)
-                started = time.time_ns()
-                await old.close()
-            for mine in list(self._subscriptions):
-                self._subscriptions[mine] = await self._subscribe(link)
+            async with self._changing:
+                if self._logs_on:
+                    await self._log_on(link)
+                if old.is_open:  # nothing comes twice: it ends before events begin anew
+                    self._link = link  # what is asked from now on
+                    await old.drained(self._settings.reply_timeout)
+                    self._quiet_since = time.time_ns()
+                    await old.close()
+                elif self._quiet_since is None:
+                    self._quiet_since = old.last_ns
+                for mine in list(self._subscriptions):
+                    self._subscriptions[mine] = await self._subscribe(link)
         except BaseException:
             self._link = old if old.is_open else self._link
             await link.close()
             raise
+        started, self._quiet_since = self._quiet_since, None
         if self._subscriptions:
-            gap = Gap(started, time.time_ns(), cause)
+            gap = Gap(started or old.last_ns, time.time_ns(), cause)
             self.gaps.append(gap)
             self._recorder.missed(gap.started_ns, gap.ended_ns, gap.cause)
         self._link = link
@@ -197,7 +205,12 @@ class Connection(Successive[Link]):
 
     async def reply(self, method: str, **params: Any) -> Reply:
         """The reply to any request, with its status and rate limits. See `request`."""
-        return await self._live().ask(method, params)
+        link = self._live()
+        found = await link.ask(method, params)
+        is_done = found.status is None or found.status < 400
+        if is_done and method in ("session.logon", "session.logout"):
+            link.session.is_logged_on = self._logs_on = method == "session.logon"
+        return found
 
     async def request(self, method: str, **params: Any) -> Any:
         """The message that answers a request, such as ``"depth", symbol="BTCUSDT", limit=5``.
@@ -205,13 +218,12 @@ class Connection(Successive[Link]):
         Parameters that are None are left out. Raises BinanceError for an error of the exchange's,
         ConnectionLost where the connection ended meanwhile, and FeedError where no reply comes.
         """
-        found = _message(await self.reply(method, **params))
-        if method == "session.logout":
-            self._live().session.is_logged_on = self._logs_on = False
-        return found
+        return _message(await self.reply(method, **params))
 
     async def signed_request(self, method: str, **params: Any) -> Any:
         """The same with time and signature, which orders and accounts need. Raises MissingKey."""
+        if method == "session.logon":
+            return await self.log_on()
         return await self._signed(self._live(), method, params)
 
     async def _signed(self, link: Link, method: str, params: Params, with_key: bool = False) -> Any:
@@ -223,13 +235,15 @@ class Connection(Successive[Link]):
 
     async def log_on(self) -> spot_sbe.WebSocketSessionLogonResponse:
         """Logs the connection on with the Ed25519 key; requests need no signature then."""
-        found = await self._log_on(self._live())
-        self._logs_on = True
+        async with self._changing:
+            found = await self._log_on(self._live())
+            self._logs_on = True
         return found
 
     async def _log_on(self, link: Link) -> spot_sbe.WebSocketSessionLogonResponse:
-        found: spot_sbe.WebSocketSessionLogonResponse = await self._signed(
-            link, "session.logon", {}, with_key=True
+        found: spot_sbe.WebSocketSessionLogonResponse = _of_kind(
+            await self._signed(link, "session.logon", {}, with_key=True),
+            spot_sbe.WebSocketSessionLogonResponse,
         )
         link.session.is_logged_on = True
         return found
@@ -240,7 +254,20 @@ class Connection(Successive[Link]):
         Events have the exchange's own id, which is another one after a connection was lost; this
         one stays good for `unsubscribe_user_data`.
         """
-        found = await self._subscribe(self._live())
+        async with self._changing:
+            link = self._live()
+            asked = asyncio.create_task(self._subscribe(link))
+            try:
+                found = await asyncio.shield(asked)
+            except asyncio.CancelledError:
+                ending = asyncio.create_task(_end_unwanted(link, asked))
+                self._unwanted.add(ending)
+                ending.add_done_callback(self._unwanted.discard)
+                raise
+            mine = self._known_as(found)
+        return mine
+
+    def _known_as(self, found: int) -> int:
         mine = found if found not in self._subscriptions else max(self._subscriptions) + 1
         self._subscriptions[mine] = found
         return mine
@@ -251,42 +278,43 @@ class Connection(Successive[Link]):
             answer = _message(await link.ask("userDataStream.subscribe", {}))
         else:
             answer = await self._signed(link, "userDataStream.subscribe.signature", {})
-        identity: int = answer.subscription_id
+        kind = spot_sbe.UserDataStreamSubscribeResponse
+        identity = _of_kind(answer, kind).subscription_id
+        if identity is None:
+            raise FeedError("the exchange has subscribed to user data without saying as which")
         return identity
 
     async def unsubscribe_user_data(self, subscription_id: int | None = None) -> None:
         """Ends one subscription, or without an id all of them. ValueError for one there is not."""
-        current = None
-        if subscription_id is not None:
-            if subscription_id not in self._subscriptions:
-                raise ValueError(f"there is no subscription {subscription_id!r}")
-            current = self._subscriptions[subscription_id]
-        await self.request("userDataStream.unsubscribe", subscriptionId=current)
-        if subscription_id is None:
-            self._subscriptions.clear()
-        else:
-            self._subscriptions.pop(subscription_id, None)
+        async with self._changing:
+            current = None
+            if subscription_id is not None:
+                if subscription_id not in self._subscriptions:
+                    raise ValueError(f"there is no subscription {subscription_id!r}")
+                current = self._subscriptions[subscription_id]
+            await self.request("userDataStream.unsubscribe", subscriptionId=current)
+            if subscription_id is None:
+                self._subscriptions.clear()
+            else:
+                self._subscriptions.pop(subscription_id, None)
 
     # market data
 
     async def server_time(self) -> int:
         """The exchange's clock, in microseconds since 1970."""
-        found: int = (await self.request("time")).server_time
+        found: int = _of_kind(await self.request("time"), spot_sbe.ServerTimeResponse).server_time
         return found
 
     async def depth(self, symbol: str, limit: int = 100) -> spot_sbe.DepthResponse:
         """The ``limit`` best levels (5,000 at most) of each side."""
-        found: spot_sbe.DepthResponse = await self.request(
-            "depth", symbol=symbol_name(symbol).upper(), limit=limit
-        )
-        return found
+        found = await self.request("depth", symbol=symbol_name(symbol).upper(), limit=limit)
+        return _of_kind(found, spot_sbe.DepthResponse)
 
     async def trades(self, symbol: str, limit: int = 500) -> spot_sbe.TradesResponse:
         """The latest trades, 1,000 at most."""
-        found: spot_sbe.TradesResponse = await self.request(
-            "trades.recent", symbol=symbol_name(symbol).upper(), limit=limit
-        )
-        return found
+        name = symbol_name(symbol).upper()
+        found = await self.request("trades.recent", symbol=name, limit=limit)
+        return _of_kind(found, spot_sbe.TradesResponse)
 
     async def klines(
         self,
@@ -298,11 +326,11 @@ class Connection(Successive[Link]):
         limit: int = 500,
     ) -> spot_sbe.KlinesResponse:
         """Bars of an interval such as "1m" or "1h", 1,000 at most; times are ms since 1970."""
-        found: spot_sbe.KlinesResponse = await self.request(
+        found = await self.request(
             "klines", symbol=symbol_name(symbol).upper(), interval=interval, startTime=start_ms,
             endTime=end_ms, limit=limit,
         )  # fmt: skip
-        return found
+        return _of_kind(found, spot_sbe.KlinesResponse)
 
     # consuming
 
@@ -311,6 +339,20 @@ class Connection(Successive[Link]):
         if event is None:
             raise StopAsyncIteration
         return event
+
+
+async def _end_unwanted(link: Link, asked: asyncio.Task[int]) -> None:
+    """Ends a subscription that was cancelled before its answer came."""
+    with contextlib.suppress(FeedError, BinanceError):
+        await link.ask("userDataStream.unsubscribe", {"subscriptionId": await asked})
+
+
+def _of_kind(message: Any, kind: type[K]) -> K:
+    """FeedError for an answer to something else."""
+    if not isinstance(message, kind):
+        made = type(message).__name__
+        raise FeedError(f"the exchange has answered with {made} where {kind.__name__} was asked")
+    return message
 
 
 def _is_final(error: Exception) -> bool:

@@ -358,7 +358,8 @@ class _Level:
             wanted = {(e["levels"], e["field"]) for e in layout.mantissas.values() if e["levels"]}
             outer = [(n, scopes[n - 1][field]) for n, field in sorted(wanted)]
             full = free(f"{name}_float", self.taken)
-            doc = f"A copy of {name} with {', '.join(layout.scaled)} as the nearest float64."
+            shown = (f"decimals in {n}" if n in layout.partly_scaled else n for n in layout.scaled)
+            doc = f"A copy of {name} with {', '.join(shown)} as the nearest float64."
             to_floats = ToFloats(layout, outer)
             result[full] = structured.GroupFloats(full, schema_name, doc, view, to_floats)
         return result, TableLayout(spec, layout, {})

@@ -111,6 +111,22 @@ class FieldFormats:
         mantissa, exponent = (members[name] for name in table.decimal)
         return mantissa, exponent
 
+    def has_decimals(self, field: Spec) -> bool:
+        """Whether a field is a decimal, or a composite with one in it."""
+        if field["kind"] != "composite":
+            return False
+        table = self.types[field["named"]]
+        return table.decimal is not None or any(map(self.has_decimals, table.fields))
+
+    def with_floats(self, field: Spec) -> Any:
+        """As `row`, with float64 in place of decimals."""
+        if self.decimal(field):
+            return "f8"
+        if not self.has_decimals(field):
+            return self.row(field)
+        members = present(self.types[field["named"]].fields, self.types)
+        return np.dtype([(each["name"], self.with_floats(each)) for each in members], align=True)
+
     def row(self, field: Spec) -> Any:
         """In this machine's order, and naturally aligned."""
         if field["kind"] == "composite":
@@ -160,7 +176,12 @@ class BlockLayout:
         self.dtype = formats.on_the_wire(self.fields, self.length)
         self.mantissas = {f["name"]: f["exponent"] for f in self.fields if "exponent" in f}
         self.decimals = {f["name"]: parts for f in self.fields if (parts := formats.decimal(f))}
-        self.scaled = [n for n in self.dtype.names or () if n in {*self.mantissas, *self.decimals}]
+        self.partly_scaled = {
+            f["name"] for f in self.fields
+            if f["name"] not in self.decimals and formats.has_decimals(f)
+        }  # fmt: skip
+        known = {*self.mantissas, *self.decimals, *self.partly_scaled}
+        self.scaled = [name for name in self.dtype.names or () if name in known]
         self.constants = {f["name"]: f["constant"] for f in spec["fields"] if "constant" in f}
 
     def older_dtype(self, version: int, stride: int) -> np.dtype[Any]:
@@ -230,14 +251,15 @@ class ToFloats:
 
     def __init__(self, layout: BlockLayout, outer: Sequence[tuple[int, Any]]) -> None:
         self.outer_exponents = tuple(outer)
+        self.formats = layout.formats
         self.order = layout.formats.order
         self.specs = {field["name"]: field for field in layout.fields}
         self.constants = layout.constants
         self.scaled = [(self.specs[name], place) for name, place in layout.mantissas.items()]
         self.decimals = layout.decimals
-        self.copied = [name for name in self.specs if name not in layout.scaled]
+        self.others = [field for name, field in self.specs.items() if name not in layout.mantissas]
         columns = [
-            (f["name"], "f8" if f["name"] in layout.scaled else layout.formats.row(f))
+            (f["name"], "f8" if f["name"] in layout.mantissas else self.formats.with_floats(f))
             for f in layout.fields
         ]
         self.dtype = np.dtype(columns, align=True)
@@ -245,7 +267,8 @@ class ToFloats:
     def __call__(self, group: Array, outer: Mapping[tuple[int, str], Any], version: int) -> Array:
         """``outer`` has the exponents of the blocks around; ``version`` is the sender's."""
         result = np.empty(group.shape, self.dtype)
-        scales = []
+        scales: list[tuple[Any, ...]] = []
+        copies: list[tuple[Array, Array]] = []
         for field, place in self.scaled:
             name = field["name"]
             power, null = self._power(place, group, outer, version)
@@ -256,10 +279,32 @@ class ToFloats:
             else:
                 null_mantissa = null_for(field, version)
                 scales.append((group[name], power, result[name], null_mantissa, null))
-        for name, parts in self.decimals.items():
-            scales.append(decimal_scale(parts, group[name], result[name], version))
-        move([_native(group[name], result[name]) for name in self.copied], scales)
+        for field in self.others:
+            self._plan(field, group[field["name"]], result[field["name"]], version, copies, scales)
+        move(copies, scales)
         return result
+
+    def _plan(
+        self,
+        field: Spec,
+        source: Array,
+        target: Array,
+        version: int,
+        copies: list[tuple[Array, Array]],
+        scales: list[tuple[Any, ...]],
+    ) -> None:
+        """How a column that no exponent of a block scales gets there."""
+        parts = self.formats.decimal(field)
+        if parts is not None:
+            scales.append(decimal_scale(parts, source, target, version))
+        elif self.formats.has_decimals(field):
+            types = self.formats.types
+            members = within(field, types[field["named"]].fields, types)
+            for each in present(list(members), types):
+                name = each["name"]
+                self._plan(each, source[name], target[name], version, copies, scales)
+        else:
+            copies.append(_native(source, target))
 
     def _power(
         self,

@@ -20,32 +20,54 @@ from .scaling cimport sbe_scale
 from .elements import CODES
 
 
-cdef class BlockView(Element):
-    """The root block: a structured array of shape (1,), a view unless the sender is older."""
+cdef class Blocks(Element):
+    """What is shown as a structured array of blocks of one layout."""
 
     cdef object layout
+    cdef object dtype           # of the layout, as the next two are: not looked up at each read
+    cdef uint64_t length
+    cdef uint64_t newest        # the first version that has all fields
+
+    def __init__(self, name, schema_name, doc, since, layout):
+        Element.__init__(self, name, schema_name, doc, since)
+        self.layout = layout
+        self.dtype = layout.dtype
+        self.length = layout.length
+        self.newest = layout.since
+
+    cdef object array(
+        self, const sbe_block* first, uint64_t count, uint64_t stride, object owner
+    ):
+        """A view of the blocks, or a copy with nulls where the sender is older."""
+        if first.data == NULL or count == 0:
+            return self.layout.blank(0)
+        if stride >= self.length and first.version >= self.newest:
+            return view_array(self.dtype, first.data, count, stride, owner)
+        older = self.layout.older_dtype(first.version, stride)
+        return self.layout.filled(view_array(older, first.data, count, stride, owner))
+
+
+cdef class BlockView(Blocks):
+    """The root block: a structured array of shape (1,), a view unless the sender is older."""
 
     def __init__(self, name, doc, layout):
-        Element.__init__(self, name, name, doc, 0)
-        self.layout = layout
+        Blocks.__init__(self, name, name, doc, 0, layout)
 
     cdef object read(self, const sbe_root* root, object owner):
         cdef sbe_block block = root.block
-        return block_array(self.layout, &block, 1, block.length, owner)
+        return self.array(&block, 1, block.length, owner)
 
 
-cdef class GroupView(Element):
+cdef class GroupView(Blocks):
     """A group of fixed-size entries: a structured array of shape (n,), a view over the frame."""
 
     cdef uint64_t slot          # of its Group in the message's C struct
-    cdef object layout
     cdef tuple elements
     cdef const sbe_framing* framing     # NULL where the dimensions have no counts
 
     def __init__(self, name, schema_name, doc, since, slot, layout, elements, size_t framing):
-        Element.__init__(self, name, schema_name, doc, since)
+        Blocks.__init__(self, name, schema_name, doc, since, layout)
         self.slot = slot
-        self.layout = layout
         self.elements = elements
         self.framing = <const sbe_framing*>framing
 
@@ -54,7 +76,7 @@ cdef class GroupView(Element):
         cdef sbe_block first = sbe_block(group.data, group.stride, group.version)
         if self.framing != NULL and is_ragged(&group):
             return self.gathered(&group)
-        return block_array(self.layout, &first, group.count, group.stride, owner)
+        return self.array(&first, group.count, group.stride, owner)
 
     cdef object gathered(self, const sbe_group* group):
         """A copy of blocks that are not one after the other: a newer sender's entries have more."""
@@ -145,7 +167,9 @@ cdef class GroupFloats(Element):
 
     cdef GroupView group
     cdef object to_floats
-    cdef tuple exponents            # (levels out, IntField)
+    cdef object dtype               # of the copy
+    cdef tuple exponents            # fields of the blocks around
+    cdef int[MOST_CELLS] levels     # how far out each of them is
     cdef sbe_cell[MOST_CELLS] cells
     cdef Py_ssize_t cell_count      # 0: not by cells
     cdef bint has_inside            # exponents in the entries
@@ -154,17 +178,22 @@ cdef class GroupFloats(Element):
         Element.__init__(self, name, schema_name, doc, 0)
         self.group = group
         self.to_floats = to_floats
-        self.exponents = tuple(to_floats.outer_exponents)
+        self.dtype = to_floats.dtype
+        self.exponents = tuple(element for _, element in to_floats.outer_exponents)
         self.cell_count = self.plan()
 
     cdef Py_ssize_t plan(self) except -1:
         cdef sbe_cell* cell
         cdef Py_ssize_t i = 0
-        names = [(levels, field.name) for levels, field in self.exponents]
+        outer = self.to_floats.outer_exponents
+        names = [(levels, field.name) for levels, field in outer]
         if len(self.to_floats.specs) > MOST_CELLS or self.to_floats.order != "<":
             return 0
-        if any(type(field) is not IntField for _, field in self.exponents):
+        if any(type(field) is not IntField for _, field in outer):
             return 0
+        for i, (levels, _) in enumerate(outer):     # each scales a cell: there are no more of them
+            self.levels[i] = levels
+        i = 0
         for name, spec in self.to_floats.specs.items():
             cell = &self.cells[i]
             cell.offset = spec["offset"]
@@ -198,30 +227,31 @@ cdef class GroupFloats(Element):
         cdef sbe_group group = (<const sbe_group*>(<const char*>root + self.group.slot))[0]
         cdef bint plain = (
             self.cell_count > 0 and self.group.framing == NULL and group.count > 0
-            and group.data != NULL and group.stride >= <uint64_t>self.group.layout.length
-            and group.version >= <uint64_t>self.group.layout.since
+            and group.data != NULL and group.stride >= self.group.length
+            and group.version >= self.group.newest
         )
-        cdef Py_ssize_t i = 0
-        for levels, element in self.exponents:
-            scope = out_of(root, levels - 1)
-            if plain and scope != NULL and i < MOST_CELLS:
-                plain = (<IntField>element).load(&scope.block, &powers[i])
-                i += 1
-            else:
-                plain = False
+        cdef Py_ssize_t i
+        if plain:
+            for i in range(len(self.exponents)):
+                scope = out_of(root, self.levels[i] - 1)
+                plain = scope != NULL and (<IntField>self.exponents[i]).load(
+                    &scope.block, &powers[i]
+                )
+                if not plain:
+                    break
         if plain:
             found = self.copied(&group, powers)
             if found is not None:
                 return found
         outer = {}
-        for levels, element in self.exponents:
+        for levels, element in self.to_floats.outer_exponents:
             scope = out_of(root, levels - 1)
             outer[levels, element.name] = None if scope == NULL else element.read(scope, owner)
         return self.to_floats(self.group.read(root, owner), outer, root.block.version)
 
     cdef object copied(self, const sbe_group* group, const int64_t* powers):
         """None where a value needs Python's integers."""
-        cdef np.ndarray result = empty_array(self.to_floats.dtype, group.count)
+        cdef np.ndarray result = empty_array(self.dtype, group.count)
         # From here on no Python code runs. The frame is the owner's, which `read` holds; the array
         # is nobody else's yet.
         cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
@@ -278,18 +308,6 @@ cdef inline bint copy_cells(
         entry += group.stride
         to += width
     return True
-
-
-cdef object block_array(
-    object layout, const sbe_block* first, uint64_t count, uint64_t stride, object owner
-):
-    """Blocks as a structured array: a view, or a copy with nulls where the sender is older."""
-    if first.data == NULL or count == 0:
-        return layout.blank(0)
-    if stride >= <uint64_t>layout.length and first.version >= <uint64_t>layout.since:
-        return view_array(layout.dtype, first.data, count, stride, owner)
-    older = layout.older_dtype(first.version, stride)
-    return layout.filled(view_array(older, first.data, count, stride, owner))
 
 
 np.import_array()

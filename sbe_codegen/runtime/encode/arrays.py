@@ -98,6 +98,8 @@ def _copy(slot: Any, source: Array, target: Array, path: str, version: int) -> N
     same = target == source
     if target.dtype.kind == "f":
         same |= np.isnan(target) & np.isnan(source)
+        if source.dtype.kind in "iu":  # numpy compares both as floats
+            same &= np.frompyfunc(lambda made, given: made == given, 2, 1)(target, source) == True  # noqa: E712
     if not same.all():
         bad = int(np.argmin(same.reshape(len(same), -1).all(axis=1)))
         why = f"{target.dtype} can't hold it"

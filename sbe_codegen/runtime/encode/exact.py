@@ -15,6 +15,7 @@ from ..errors import EncodeError
 from .refusals import MISSING, refusal
 
 _FLOATING = (float, np.floating)
+_MOST_DIGITS = 1000  # the longest mantissas have 617, of 255 bytes with zeros behind them
 
 
 class Wanted(NamedTuple):
@@ -41,17 +42,19 @@ def exactly(value: Any, ending: str, path: str) -> Decimal | None:
         raise refusal(path, value, "a number is needed, not bool")
     if ending == "float":
         if isinstance(value, int | np.integer):
-            return Decimal(int(value))
+            return _short(Decimal(int(value)), value, path)
         if not isinstance(value, _FLOATING):
             raise refusal(path, value, f"a float is needed, not {type(value).__name__}")
         number = float(value)
+        if number != value and not np.isnan(number):  # of a long double
+            raise refusal(path, value, "float64 can't hold it; a Decimal goes under _decimal")
         if np.isnan(number):
             return None
         if np.isinf(number):
             raise refusal(path, value, "there is no mantissa for it")
         return Decimal(repr(number))
     if isinstance(value, int | np.integer):
-        return Decimal(int(value))
+        return _short(Decimal(int(value)), value, path)
     if isinstance(value, _FLOATING):
         raise refusal(path, value, "a Decimal is needed; a float goes under the name with _float")
     try:
@@ -60,6 +63,13 @@ def exactly(value: Any, ending: str, path: str) -> Decimal | None:
         raise refusal(path, value, "a Decimal is needed") from None
     if not made.is_finite():
         raise refusal(path, value, "there is no mantissa for it; null is None")
+    return _short(made, value, path)
+
+
+def _short(made: Decimal, value: Any, path: str) -> Decimal:
+    """The same, where a mantissa may have as many digits."""
+    if len(made.as_tuple().digits) > _MOST_DIGITS:
+        raise refusal(path, value, f"it has more than {_MOST_DIGITS} digits")
     return made
 
 

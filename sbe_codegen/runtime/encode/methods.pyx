@@ -6,6 +6,7 @@ program is run. Which value is which is then known without looking up a name.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
@@ -130,6 +131,7 @@ cdef class Encoder:
         for i in range(len(names)):
             places[i] = known.get(names[i], -1)
             has_others = has_others or places[i] < 0
+        before = self.known     # lives until all is set: its end may run Python code
         free(self.places)
         self.places = places
         self.known = names
@@ -186,7 +188,8 @@ cdef class Encoder:
         if not self.are_known(names, count):
             self.learn(() if names == NULL else <tuple>names)
         try:
-            if self.fill(writer, values, names, count) == 0:
+            # What learning has let go of may have run Python code, which has encoded others.
+            if self.are_known(names, count) and self.fill(writer, values, names, count) == 0:
                 return 0
         except Derived:
             pass
@@ -334,10 +337,14 @@ cdef object call_into(
                 )
     if target == NULL:
         raise TypeError("encode_into needs a buffer to write to")
+    # Python code that it runs comes before what is written is looked at.
+    if offset == NULL:
+        place = 0
+    else:
+        place = <object>offset if PyLong_CheckExact(<object>offset) else index(<object>offset)
     open_writer(&writer, 0)
     try:
         encoder.write_all(&writer, values + positional, names, count)
-        place = 0 if offset == NULL else <object>offset
         return put_into(&writer, encoder.message, <object>target, place)
     finally:
         close_writer(&writer)
@@ -369,7 +376,7 @@ cdef object into_slowly(
     if target == NULL and "buffer" not in own:
         raise TypeError("encode_into needs a buffer to write to")
     buffer = own["buffer"] if target == NULL else <object>target
-    place = own.get("offset", 0) if offset == NULL else <object>offset
+    place = index(own.get("offset", 0) if offset == NULL else <object>offset)
     open_writer(&writer, 0)
     try:
         encoder.write_slowly(&writer, rest)

@@ -57,7 +57,8 @@ class Planner:
                 found = inner[facts["name"]]
                 level = self.level(facts["elements"], found.block, found.groups)
                 groups.append(Group(facts, self.big, level))
-                if any(s.is_value and s.ending == "float" for s in level.derived.values()):
+                values = (s.is_value and s.ending == "float" for s in level.derived.values())
+                if any(values) or found.block.partly_scaled:
                     floats.append(facts["name"])
             elif "length_at" in facts:
                 data.append(Data(facts, self.big))
@@ -150,6 +151,8 @@ class Planner:
                 raise refusal("", value, "no characters stand for null; give None")
             try:
                 made = value.encode(encoding)
+                if made.decode(encoding) != value:
+                    raise refusal("", value, f"{encoding} has no such text")
             except UnicodeError as error:
                 raise refusal("", value, f"{encoding} has no such text ({error})") from None
             if len(made) > length:
@@ -282,8 +285,10 @@ def bits_of(value: Any, labels: Mapping[str, int], names: Iterable[str], flags: 
 
 def array_bytes(value: Any, length: int, dtype: np.dtype[Any], primitive: str) -> bytes:
     """The items of a fixed array, each of them as it is given."""
-    if isinstance(value, str):
-        raise refusal("", value, f"{length} numbers are needed, not str")
+    # what has no order, or can be read only once, is no fixed array
+    is_ordered = hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__")
+    if isinstance(value, str | Mapping) or not is_ordered:
+        raise refusal("", value, f"{length} numbers are needed, not {type(value).__name__}")
     try:
         items = list(value)
     except TypeError:
@@ -299,7 +304,8 @@ def array_bytes(value: Any, length: int, dtype: np.dtype[Any], primitive: str) -
             with np.errstate(all="ignore"):
                 try:
                     number = dtype.type(item)
-                    same = number == item or (number != number and item != item)
+                    # as a Python float: numpy would compare in the precision of the item
+                    same = float(number) == item or (number != number and item != item)
                 except (TypeError, ValueError, OverflowError):
                     same = False
             if isinstance(item, str) or not same:

@@ -130,7 +130,11 @@ class _Work:
             self.ask_for_exponents(level, scopes)
         for group in level.groups:
             entries = scope.get(group.name)
+            if self.fit:
+                self.note_inner(group.level, 1, scopes)
             if isinstance(entries, np.ndarray) or not isinstance(entries, Sequence):
+                if self.fit and entries is not None and len(entries):
+                    self.refuse_array(group.level, entries, scopes, path + group.name)
                 continue
             made = []
             for i, entry in enumerate(entries):
@@ -164,10 +168,35 @@ class _Work:
                         f"or give {scaling.exponent}",
                     )
 
+    def note_inner(self, level: Any, levels: int, scopes: list[tuple[Any, Any, str]]) -> None:
+        """Notes the exponents of what a group has, also where it has no entries."""
+        for scaling in level.derived.values():
+            if scaling.exponent is not None and scaling.levels == levels:
+                self.note_exponent(scaling, scopes, levels)
+        for group in level.groups:
+            self.note_inner(group.level, levels + 1, scopes)
+
+    def refuse_array(
+        self, level: Any, entries: Any, scopes: list[tuple[Any, Any, str]], path: str
+    ) -> None:
+        """An array has mantissas as they are: nobody may choose their exponents."""
+        for name, scaling in level.derived.items():
+            if scaling.exponent is None or scaling.ending != "float" or not scaling.levels:
+                continue
+            outer, where, _ = scopes[scaling.levels - 1]
+            slot = outer.fields[outer.places[scaling.exponent]]
+            if slot.facts.get("constant") is None and scaling.exponent not in where:
+                raise refusal(
+                    path,
+                    entries,
+                    f'with exponents="fit" give values, such as {name}, or {scaling.exponent}',
+                )
+
     def note_exponent(
-        self, scaling: Scaling, scopes: list[tuple[Any, Any, str]]
+        self, scaling: Scaling, scopes: list[tuple[Any, Any, str]], inner: int = 0
     ) -> tuple[int, str]:
-        level, scope, path = scopes[scaling.levels]
+        """``scopes`` are those of a block, or of the one ``inner`` levels around it."""
+        level, scope, path = scopes[scaling.levels - inner]
         assert scaling.exponent is not None
         key = id(scope), scaling.exponent
         if key not in self.exponents:
@@ -205,7 +234,15 @@ class _Work:
         for i, entry in enumerate(entries):
             if not isinstance(entry, Mapping):
                 raise refusal(f"{path}[{i}]", entry, "an entry is a dict of its fields")
-            result.append({names.get(key, key): each for key, each in entry.items()})
+            for key in entry:
+                if names.get(key, key) != key and names[key] in entry:
+                    raise refusal(f"{path}[{i}].{key}", entry[key], f"{names[key]} is given too")
+            made = {names.get(key, key): each for key, each in entry.items()}
+            for key in made.keys() & inner.layout.partly_scaled:
+                slot = inner.fields[inner.places[key]]
+                types = inner.layout.formats.types
+                made[key] = _by_parts(slot, types, made[key], f"{path}[{i}].{key}")
+            result.append(made)
         return result
 
     def choose(self) -> None:
@@ -265,6 +302,22 @@ def _composite(slot: Any, scaling: Scaling, value: Any, path: str) -> dict[str, 
     return {mantissa.name: mantissa_of(wanted, power), exponent.name: power}
 
 
+def _by_parts(slot: Any, types: Mapping[str, Any], value: Any, path: str) -> Any:
+    """A composite whose decimals are given by their values, however deep, as it is encoded."""
+    table = types[slot.facts["named"]]
+    if isinstance(value, Mapping):
+        composites = (each for each in slot.members_of_it if each.facts["kind"] == "composite")
+        inner = {each.name: each for each in composites}
+        return {
+            name: _by_parts(inner[name], types, each, f"{path}.{name}") if name in inner else each
+            for name, each in value.items()
+        }
+    if table.decimal is None or isinstance(value, tuple):
+        return value
+    scaling = Scaling(slot.name, "float", members=tuple(table.decimal))
+    return _composite(slot, scaling, value, path)
+
+
 def _entry(level: Any, names: Sequence[str], row: tuple[Any, ...]) -> dict[str, Any]:
     """One row of ``bids_float``: raw numbers beside the scaled ones, null as its null value."""
     result: dict[str, Any] = {}
@@ -283,8 +336,9 @@ def _raw(slot: Any, value: Any) -> Any:
         members = [each for each in slot.members_of_it if each.size]
         pairs = zip(members, value, strict=True)
         made = {each.name: _raw(each, part) for each, part in pairs}
-        is_null = slot.null is not None and made[members[0].name] is None
-        return None if is_null else made
+        first = made[members[0].name]
+        is_nan = isinstance(first, float) and np.isnan(first)  # of a decimal, by its value
+        return None if slot.null is not None and (first is None or is_nan) else made
     if kind in ("text", "char"):
         text = value.decode(slot.facts.get("encoding") or "latin-1")
         if kind == "char":

@@ -88,8 +88,11 @@ cdef class Data:
         if hasattr(type(value), "TEMPLATE_ID"):
             return bytes(value)
         try:
-            made = bytes(memoryview(value))
-        except (TypeError, BufferError):
+            view = memoryview(value)
+            if "O" in view.format:
+                refuse(self.name, value, "bytes are needed, and not Python objects")
+            made = bytes(view)
+        except (TypeError, ValueError, BufferError):    # ValueError: of what was released
             refuse(self.name, value, "bytes are needed" if self.encoding is None else
                    "a str is needed")
         if self.encoding is not None:

@@ -7,13 +7,10 @@ whose items are entries as the wire has them are only noted, and copied once, in
 cimport numpy as np
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer, Py_buffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.long cimport PyLong_CheckExact
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
-
-from operator import index
 
 from .refusals import of_message, refusal
 
@@ -72,9 +69,13 @@ cdef int copy_out(const sbe_writer* writer, uint8_t* to) except -1:
         to += piece.at - done
         done = piece.at
         array = <np.ndarray>piece.array
-        # Python code may have run since it was noted, and have changed the array's shape in place.
-        if <size_t>np.PyArray_DIM(array, 0) != piece.count:
-            raise RuntimeError("an array has changed its length while it was encoded")
+        # Python code may have run since it was noted, and have changed the array in place.
+        if (
+            np.PyArray_NDIM(array) != 1
+            or <size_t>np.PyArray_DIM(array, 0) != piece.count
+            or <size_t>np.PyArray_ITEMSIZE(array) < piece.size
+        ):
+            raise RuntimeError("an array has changed its shape while it was encoded")
         item = <const uint8_t*>np.PyArray_DATA(array)
         stride = np.PyArray_STRIDE(array, 0)
         if stride == <Py_ssize_t>piece.size:
@@ -114,21 +115,20 @@ cdef object taken_out(const sbe_writer* writer):
 
 
 cdef object put_into(const sbe_writer* writer, object message, object target, object offset):
-    """The message to its place, or an error and not a byte of it."""
+    """The message to its place, or an error and not a byte of it; ``offset`` is an int."""
     cdef Py_buffer view
     cdef Py_ssize_t place
     cdef size_t total = writer.total
     cdef uint8_t* to
-    number = offset if PyLong_CheckExact(offset) else index(offset)
     try:
-        place = number
+        place = offset
     except OverflowError:
         place = -1
     PyObject_GetBuffer(target, &view, PyBUF_WRITABLE)
     try:
         if place < 0 or place > view.len or <size_t>(view.len - place) < total:
             raise of_message(refusal(
-                "offset", number, f"the message takes {total} bytes, and the buffer has "
+                "offset", offset, f"the message takes {total} bytes, and the buffer has "
                 f"{view.len}"
             ), message.__name__)
         to = <uint8_t*>view.buf + place

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import enum
 import json
 import logging
 import time
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -334,6 +336,10 @@ def test_wrong_arguments_are_refused(
 # without I/O
 
 
+class Side(enum.StrEnum):
+    BUY = "BUY"
+
+
 def test_what_is_signed_is_what_goes_out() -> None:
     key = Ed25519PrivateKey.generate()
     session = WsSession(KEY, signer_of(key), 2.5)
@@ -348,6 +354,27 @@ def test_what_is_signed_is_what_goes_out() -> None:
         "&symbol=BTCUSDT&timestamp=1700000000000"
     )
     assert signature == signer_of(key).sign(text.encode())
+    odd = {
+        "side": Side.BUY, "pair": ("A", Side.BUY), "price": np.float64(0.5), "limit": np.int64(7),
+        "filter": {"a": 1}, "recvWindow": 100,
+    }  # fmt: skip
+    made = session.signed(odd, 5)
+    signature = made.pop("signature")
+    parts = []
+    for name in sorted(made):
+        value = json.loads(json.dumps(made[name]))
+        is_text = isinstance(value, str | int)
+        parts.append(f"{name}={value if is_text else json.dumps(value, separators=(',', ':'))}")
+    assert (made["side"], made["price"], made["limit"], made["recvWindow"]) == (
+        "BUY",
+        "0.5",
+        7,
+        100,
+    )
+    assert signature == signer_of(key).sign("&".join(parts).encode())
+    for wrong in (float("nan"), np.float64("inf"), Decimal("NaN")):
+        with pytest.raises(ValueError, match="price: .* is no number"):
+            session.signed({"price": wrong}, 5)
     session.is_logged_on = True
     assert session.signed({}, 5, with_key=False) == {"timestamp": 5, "recvWindow": 2500}
     identity, sent = session.request("x.y", given_)

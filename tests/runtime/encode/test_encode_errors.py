@@ -337,7 +337,7 @@ def test_values_that_change_others_while_they_are_read() -> None:
     assert len(Diff.encode(**DIFF | {"asks": [inner] * 3})) > 0
     levels = np.zeros(500, Diff.BIDS_DTYPE)
     shrinking = [{"price": 1, "qty": Nasty(lambda: levels.resize(3, refcheck=False))}]
-    with pytest.raises(RuntimeError, match="length"):
+    with pytest.raises(RuntimeError, match="shape"):
         Diff.encode(**DIFF | {"bids": levels, "asks": shrinking})
 
 
