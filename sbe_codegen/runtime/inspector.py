@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .decode.layout import NUMPY
+from .decode.field_formats import NUMPY
 from .decode.texts import DEEPEST
 from .decode.times import EPOCH, PER_SECOND
 from .errors import DecodeError

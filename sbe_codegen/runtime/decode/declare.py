@@ -11,16 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import elements, entries, structured, texts
-from .layout import (
-    NUMPY,
-    BlockLayout,
-    CompositeTable,
-    FieldFormats,
-    Spec,
-    TableLayout,
-    ToFloats,
-    present,
-)
+from .field_formats import NUMPY, CompositeTable, FieldFormats, Spec, present
+from .layout import BlockLayout, TableLayout, ToFloats
 from .names import free
 from .times import datetime_name, datetime_property
 from .var_data import data_attributes

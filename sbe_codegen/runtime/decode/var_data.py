@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from . import texts
-from .layout import Spec
+from .field_formats import Spec
 from .names import free
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..decode.elements import ConstantField
-from ..decode.layout import NUMPY
+from ..decode.field_formats import NUMPY
 from ..decode.names import free
 from .composites import CompositeSlot
 from .levels import Group, Level

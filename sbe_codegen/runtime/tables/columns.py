@@ -7,17 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..decode.field_formats import FieldFormats, present, within
 from ..decode.gather import move
-from ..decode.layout import (
-    FieldFormats,
-    decimal_scale,
-    negated,
-    null_for,
-    nulls_of,
-    present,
-    wide,
-    within,
-)
+from ..decode.layout import decimal_scale, negated, null_for, nulls_of, wide
 from ..decode.times import unit_of
 from ..errors import UnknownName
 from .forms import FOUND, NAN, PLAIN, Fact, as_datetimes, as_strings, of_group

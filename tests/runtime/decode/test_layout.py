@@ -7,14 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sbe_codegen.runtime.decode.layout import (
-    BlockLayout,
-    CompositeTable,
-    FieldFormats,
-    TableLayout,
-    ToFloats,
-    null_for,
-)
+from sbe_codegen.runtime.decode.field_formats import CompositeTable, FieldFormats
+from sbe_codegen.runtime.decode.layout import BlockLayout, TableLayout, ToFloats, null_for
 
 
 def field(name: str, kind: str, type_: str, offset: int, since: int = 0, **more: Any) -> Any:
