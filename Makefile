@@ -1,5 +1,5 @@
 # make demo       a local exchange and the live client for ten seconds
-# make test       everything that must hold and can be tried in a few minutes
+# make test       everything that must hold and can be tried in 10 to 15 minutes
 # make test-all   that, and what takes longer: chaos, repeated builds, more random schemas
 # make bench      speed, as ratios to rivals
 # make latency    from the exchange's send to a handler, beside other clients
@@ -82,7 +82,7 @@ $(VENV)/tools: pyproject.toml
 
 # What the tests need comes while the decoders are compiled.
 $(VENV)/ready: $(VENV)/tools
-	@echo "compiling the decoders of three schemas, and fetching what the tests need: a few minutes"
+	@echo "compiling the decoders of three schemas, and fetching what the tests need: 2 to 5 minutes"
 	@SBE_MODULES=none $(PIP) --no-build-isolation -e ".[test]" & fetching=$$!; \
 		$(BIN)/python setup.py -q build_ext --inplace || { kill $$fetching; exit 1; }; wait $$fetching
 	@touch $@

@@ -12,7 +12,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sbe_codegen.runtime.decode.forms import FORMS
-from sbe_codegen.runtime.decode.scaling import to_decimal, to_float
+
+try:
+    from sbe_codegen.runtime.decode.scaling import to_decimal, to_float
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "binance_sbe is not compiled in this directory. 'make build' compiles it in a checkout; a "
+        "program that uses an installed binance_sbe is to be started in another directory",
+        name=_error.name,
+    ) from None
 from sbe_codegen.runtime.errors import (
     DecodeError,
     EncodeError,
@@ -32,6 +40,8 @@ from sbe_codegen.runtime.tables.results import Batch, GroupTable, Table
 from sbe_codegen.version import __version__
 
 from .errors import (
+    COMPILE_ALL,
+    LARGE_DECODERS,
     BinanceError,
     BookError,
     ConnectionLost,
@@ -145,11 +155,21 @@ if TYPE_CHECKING:
 else:
     from . import books
 
+    def _module(name: str) -> ModuleType:
+        try:
+            return import_module(f".{name}", __name__)
+        except ModuleNotFoundError as error:
+            if error.name not in LARGE_DECODERS:
+                raise
+            said = f"{error.name} is not compiled: {COMPILE_ALL}"
+            raise ModuleNotFoundError(said, name=error.name) from None
+
     class _Callable(ModuleType):
         """The room `books` has the name of the function `live.books`: so it can be called."""
 
         def __call__(self, *symbols: str, **options: Any) -> Any:
-            return import_module(".live", "binance_sbe").books(*symbols, **options)
+            _module("spot_sbe")  # which books need for their snapshots
+            return _module("live").books(*symbols, **options)
 
         @property
         def __signature__(self) -> inspect.Signature:
@@ -184,10 +204,10 @@ else:
 
     def __getattr__(name: str) -> Any:
         if name in _MODULES:
-            return import_module(f".{name}", __name__)
+            return _module(name)
         if name not in __all__:
             raise AttributeError(f"module 'binance_sbe' has no attribute '{name}'")
-        found = getattr(import_module(f".{_HOMES.get(name, 'spot_stream')}", __name__), name)
+        found = getattr(_module(_HOMES.get(name, "spot_stream")), name)
         globals()[name] = found
         return found
 

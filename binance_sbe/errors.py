@@ -52,7 +52,7 @@ from .output import shown
 KEY_HELP = (
     "SBE market data needs an API key of type Ed25519, without permissions: create one at "
     "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to it. A local "
-    "exchange takes any text, unless it was started with keys"
+    "exchange takes any text, unless it was started with keys (commands: --simulate)"
 )
 FIX_KEY_HELP = (
     "FIX needs an API key of type Ed25519 that has the permission FIX_API (or, for market data and "
@@ -113,6 +113,11 @@ class BinanceError(_Quoting, SbeError):
         return advised(f"{self.code}: {shown(self.message)}", self.code)
 
 
+# What `make demo` leaves out, and what is said where it is needed.
+LARGE_DECODERS = ("binance_sbe.spot_sbe", "binance_sbe.fix_sbe")
+COMPILE_ALL = "'make build' in the checkout compiles all decoders, in some minutes"
+
+
 class NotSbe(_Quoting, SbeError, ValueError):
     """An answer that is not SBE: ``content_type`` says what, ``body`` is the start of it.
 
@@ -123,7 +128,7 @@ class NotSbe(_Quoting, SbeError, ValueError):
         self.content_type = None if content_type is None else _kept(content_type)
         self.size = len(body)
         self.body = body = stripped_bytes(body[:_LONGEST_BODY])
-        start = body[:200].decode("ascii", "backslashreplace")
+        start = " ".join(body[:200].decode("ascii", "backslashreplace").split())  # in one line
         if not start.isprintable():
             start = body[:24].hex(" ")
         kind = shown(content_type, 100) if content_type else "no content type"

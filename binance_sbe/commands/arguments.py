@@ -100,7 +100,8 @@ def tape_streams(text: str) -> list[str]:
     try:
         return [name if name in KINDS else stream_name(name) for name in found]
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}, and none of {', '.join(KINDS)}") from None
+        alone = "" if "@" in text else f", or a kind alone: {', '.join(KINDS)}"
+        raise argparse.ArgumentTypeError(f"{error}{alone}") from None
 
 
 def speed(text: str) -> float:
@@ -221,7 +222,10 @@ def symbol(text: str) -> str:
     try:
         return symbol_name(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a symbol, such as btcusdt") from None
+        name, at, kind = text.partition("@")
+        only = f"; for one kind of streams: {name} --kinds {kind}" if at and kind in KINDS else ""
+        why = f"'{text}' is not a symbol, such as btcusdt{only}"
+        raise argparse.ArgumentTypeError(why) from None
 
 
 def url(text: str) -> str:

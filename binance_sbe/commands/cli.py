@@ -20,11 +20,10 @@ from typing import Any
 from sbe_codegen.printing import close_output, open_streams
 from sbe_codegen.runtime.errors import SbeError
 
-from ..errors import exit_code
+from ..errors import COMPILE_ALL, LARGE_DECODERS, exit_code
 from ..output import complain, say
 from ..venue.streams import DEPTH, KINDS
 from .common import DEMO_SYMBOLS
-from .helping import COMPILE_ALL, LARGE_DECODERS
 from .options import WEB_PORT, parsed
 from .signals import at_signal, interrupting
 

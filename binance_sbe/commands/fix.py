@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from sbe_codegen.extras import imported
 from sbe_codegen.runtime.errors import DecodeError
 
 from .. import fix_sbe
@@ -37,6 +38,7 @@ async def _where(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
             "private_key": options.private_key,
         }  # fmt: skip
         return
+    imported("cryptography", "the local FIX acceptor", "fix")
     from ..simulator.fix import FixAcceptor
     from ..simulator.server import Exchange
 

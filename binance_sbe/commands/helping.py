@@ -12,9 +12,6 @@ from sbe_codegen.printing import close_output
 from ..output import say
 from ..venue.streams import KINDS
 
-# What `make demo` leaves out, and what the commands that need it say.
-LARGE_DECODERS = ("binance_sbe.spot_sbe", "binance_sbe.fix_sbe")
-COMPILE_ALL = "'make build' in the checkout compiles all decoders, in some minutes"
 SHELLS = ("bash", "zsh")
 EPILOG = """\
 without an API key:

@@ -11,20 +11,17 @@ from pathlib import Path
 
 from sbe_codegen.pages import FEED, page
 
+from ..errors import COMPILE_ALL, LARGE_DECODERS
 from ..feed.intake.stats import Stats
 from ..spot_stream import MESSAGES
-from .helping import COMPILE_ALL, LARGE_DECODERS
 from .numbers import decode_times
 from .quotes import Market
 
-_NEXT = (
-    ("watch --simulate btcusdt", "the same until Ctrl-C"),
-    ("book --simulate btcusdt", "an order book, checked"),
-)
-_WITH_KEY = (
-    ("doctor", "what stands in the way"),
-    ("watch btcusdt", "the exchange itself"),
-)
+_NEXT = [("watch --simulate btcusdt", "the same until Ctrl-C")]
+_WITH_KEY = [("watch btcusdt", "the exchange itself")]
+# With all decoders.
+_NEXT_OF_ALL = ("book --simulate btcusdt", "an order book, checked")
+_WITH_KEY_OF_ALL = ("doctor", "what stands in the way")
 
 
 def total(market: Market) -> str:
@@ -56,15 +53,17 @@ def came(market: Market, stats: Stats, width: int = 80) -> list[str]:
 def next_steps() -> list[str]:
     """What to try after the demo."""
     name = command_name()
-    lines = [
-        [f"  {name} {arguments:<24}  {what}" for arguments, what in commands]
-        for commands in (_NEXT, _WITH_KEY)
-    ]
+
+    def lines(*commands: tuple[str, str]) -> list[str]:
+        return [f"  {name} {arguments:<24}  {what}" for arguments, what in commands]
+
     key = f"and with an API key in BINANCE_API_KEY ({page(FEED)}):"
-    is_whole = all(find_spec(name) is not None for name in LARGE_DECODERS)
-    more = f"'book', 'plot', 'fix', 'doctor' and others need more: {COMPILE_ALL}"
-    first = [] if is_whole else [more]
-    return ["try next:", *lines[0], key, *lines[1], *first]
+    if all(find_spec(name) is not None for name in LARGE_DECODERS):
+        first, with_key = [*_NEXT, _NEXT_OF_ALL], [_WITH_KEY_OF_ALL, *_WITH_KEY]
+        return ["try next:", *lines(*first), key, *lines(*with_key)]
+    more = f"all other commands need more: {COMPILE_ALL}; then also"
+    later = lines(_NEXT_OF_ALL, _WITH_KEY_OF_ALL)
+    return ["try next:", *lines(*_NEXT), key, *lines(*_WITH_KEY), more, *later]
 
 
 def command_name() -> str:

@@ -93,9 +93,23 @@ def stream_name(text: str) -> str:
         raise ValueError(f"stream '{text}' is not '<symbol>@<kind>', such as 'btcusdt@trade'")
     if kind not in KINDS:
         raise ValueError(
-            f"stream '{text}': SBE has no '{kind}' stream; its kinds are {', '.join(KINDS)}"
+            f"stream '{text}': SBE has no '{kind}' stream{_instead(kind)}; its kinds are "
+            f"{', '.join(KINDS)}"
         )
     return f"{symbol.lower()}@{kind}"
+
+
+def _instead(kind: str) -> str:
+    """What there is of a kind that only JSON streams have."""
+    if kind == "bookTicker":
+        return f", but '{BEST_BID_ASK}'"
+    if kind == "aggTrade":
+        return f", but '{TRADE}', which has the single trades"
+    if kind.startswith("kline_"):
+        return f", but bars can be made of '{TRADE}'"
+    if kind.startswith("depth"):
+        return f", but '{DEPTH20 if kind[5:6].isdigit() else DEPTH}'"
+    return ""
 
 
 def is_stream_template(template_id: int) -> bool:

@@ -84,7 +84,7 @@ BAD: list[tuple[Any, str, str]] = [
     *((arguments.kinds, text, f"'{text}' names none of trade, bestBidAsk, depth20, depth")
       for text in ("", ",")),
     (arguments.tape_streams, "trades", "stream 'trades' is not '<symbol>@<kind>', such as "
-     "'btcusdt@trade', and none of trade, bestBidAsk, depth20, depth"),
+     "'btcusdt@trade', or a kind alone: trade, bestBidAsk, depth20, depth"),
     *((arguments.speed, text, f"'{text}' is not a speed, such as 1, 10 or max")
       for text in ("", "0", "-1", "nan", "fast")),
     *((arguments.clients, text, f"'{text}' is not a number of clients: 0 to 1000")

@@ -62,8 +62,9 @@ TEXTS: list[tuple[Exception, str]] = [
     (NotSbe(None, b"<html>"), "the answer is not SBE (no content type, 6 bytes): <html>"),
     (NotSbe("text/html", b"<\xff>"), "the answer is not SBE (text/html, 3 bytes): <\\xff>"),
     (NotSbe("x/y", b"a\n" * 50),
-     f"the answer is not SBE (x/y, 100 bytes): {(b'a' + chr(10).encode()).hex(' ')}"
-     + " 61 0a" * 11),
+     f"the answer is not SBE (x/y, 100 bytes): {' '.join('a' * 50)}"),
+    (NotSbe("x/y", b"\0a" * 50),
+     f"the answer is not SBE (x/y, 100 bytes): {' '.join(['00', '61'] * 12)}"),
     (NotSbe("", b"x" * 300), f"the answer is not SBE (no content type, 300 bytes): {'x' * 200}"),
 ]  # fmt: skip
 

@@ -183,6 +183,8 @@ cdef object new_error(const sbe_fault* fault, object schema, object frame):
         text = (
             f"schema id {available} where this decoder has schema {wanted} ({schema.package})"
         )
+        if all(0x20 <= byte < 0x7F for byte in divmod(available, 256)):
+            text += "; the bytes look like text, such as JSON"
     kind = CLASSES[code]
     # A flood of damaged frames makes many, and __init__ takes longer.
     error = kind.__new__(kind, text)
