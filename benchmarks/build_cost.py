@@ -3,17 +3,24 @@
     .venv/bin/python benchmarks/build_cost.py [SCHEMA.xml ...]
 
 prints a Markdown table. Times are of this machine; the ratios carry over.
+
+    .venv/bin/python benchmarks/build_cost.py --encoders
+
+prints what encoding adds to compiling the package, and to a wheel: its modules beside all others.
+It reads what `make build` has left in this directory.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import resource
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import numpy
@@ -21,7 +28,8 @@ import numpy
 from sbe_codegen import builder, ir
 from sbe_codegen.conventions import Conventions
 
-SCHEMAS = Path(__file__).parent.parent / "schemas"
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMAS = ROOT / "schemas"
 
 
 def module_of(schema: Path) -> ir.Module:
@@ -63,7 +71,31 @@ def compiled(files: list[Path], level: str) -> tuple[float, int]:
     return time.perf_counter() - begin, size
 
 
+def encoders() -> None:
+    """Messages share tables that encode them all, so that these modules are all that it takes."""
+    seconds, size = {True: 0.0, False: 0.0}, {True: 0, False: 0}
+    flags, _ = builder.flags()
+    includes = [numpy.get_include(), sysconfig.get_path("include"), str(ROOT)]
+    with tempfile.TemporaryDirectory() as scratch:
+        for file in [*ROOT.glob("binance_sbe/**/*.c"), *ROOT.glob("sbe_codegen/**/*.c")]:
+            made = builder.of_large(flags) if file.stat().st_size > 5_000_000 else flags
+            command = [os.environ.get("CC", "gcc"), "-c", "-fPIC", "-w", *made]
+            command += ["-DNPY_NO_DEPRECATED_API=NPY_1_7_API_VERSION", str(file)]
+            command += [*(f"-I{each}" for each in includes), "-o", f"{scratch}/made.o"]
+            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            subprocess.run(command, check=True)
+            used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+            seconds["/encode/" in str(file)] += used
+    for file in [*ROOT.glob("binance_sbe/**/*.so"), *ROOT.glob("sbe_codegen/**/*.so")]:
+        size["/encode/" in str(file)] += len(zlib.compress(file.read_bytes(), 9))
+    print(f"gcc: {seconds[True]:.0f} s beside {seconds[False]:.0f} s of all others, in a wheel: "
+          f"{size[True] // 1024} KB beside {size[False] // 1024} KB")  # fmt: skip
+
+
 def main() -> None:
+    if "--encoders" in sys.argv:
+        encoders()
+        return
     given = [Path(each) for each in sys.argv[1:]] or sorted(SCHEMAS.glob("*.xml"))
     print("| schema | messages | modules | to C, s | gcc | s | KB | ms/message | KB/message |")
     print("|---|---|---|---|---|---|---|---|---|")

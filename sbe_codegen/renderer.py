@@ -68,6 +68,7 @@ class _Renderer:
             "package": doc(module.package),
             "schema_id": module.schema_id,
             "schema_version": module.version,
+            "has_versions": "version" not in module.header.implied,
             "version": module.version,
             "byte_order": "bigEndian" if module.big_endian else "littleEndian",
             "order": literal(self.fields.numpy_order),

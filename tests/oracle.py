@@ -282,7 +282,7 @@ class Field:
 
 class Block:
     def __init__(self, schema: Schema, node: ET.Element) -> None:
-        self.schema = schema
+        self.schema, self.node = schema, node
         self.fields: list[Field] = []
         position = 0
         for child in node:
@@ -294,10 +294,16 @@ class Block:
         self.length = max(position, int(node.get("blockLength", 0)))
 
     def length_at(self, version: int) -> int:
-        """A sender of the latest version pads as the schema says; an older one only had less."""
-        if version >= self.schema.version:
-            return self.length
+        """A sender of the latest version pads as the schema says; an older one only had less.
+
+        Where a header does not say how long the root block is, an older one that had the same
+        fields padded them too.
+        """
         known = [part for f in self.fields if f.size for part in f.parts(None)]
+        had_all = all(since <= version for since, _, _ in known)
+        is_implied = not self.schema.has_lengths and local(self.node) == "message"
+        if version >= self.schema.version or (is_implied and had_all):
+            return self.length
         return max((at + len(part) for since, at, part in known if since <= version), default=0)
 
     def encode(self, values: dict[str, Any], version: int, surplus: bytes = b"") -> bytes:
@@ -325,6 +331,8 @@ class Schema:
         }
         self.header = root.get("headerType", "messageHeader")
         self.messages = {n.get("name", ""): n for n in root if local(n) == "message"}
+        header = {each.get("name") for each in self.types[self.header]}
+        self.has_lengths, self.has_versions = "blockLength" in header, "version" in header
         self.null_data = null_data
 
     def kind(self, name: str) -> Kind:

@@ -28,6 +28,11 @@ def has_counts(seed: int) -> bool:
     return seed % 4 in (0, 3)
 
 
+def lacking(seed: int) -> tuple[str, ...]:
+    """What the header of this schema does not have: the schema's own is taken then."""
+    return {2: ("blockLength",), 3: ("schemaId", "version")}.get(seed % 4, ())
+
+
 def conventions(seed: int) -> dict[str, Any]:
     """What the prose of the schema would say, as the arguments of `Conventions`."""
     return {
@@ -56,6 +61,7 @@ class _Writer:
         header = [
             f'<type name="{name}" primitiveType="uint16"/>'
             for name in ("blockLength", "templateId", "schemaId", "version")
+            if name not in lacking(seed)
         ]
         if self.order == "bigEndian":
             self.rng.shuffle(header)

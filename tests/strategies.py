@@ -13,6 +13,11 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 Values = st.SearchStrategy[Any]
 
 
+def versions(schema: Schema, since: int = 0) -> st.SearchStrategy[int]:
+    """Of senders: that of the schema where headers have none."""
+    return st.integers(since if schema.has_versions else schema.version, schema.version)
+
+
 def numbers(code: str, size: int) -> Values:
     if code in "fd":
         return st.floats(allow_nan=False, width=32 if code == "f" else 64)

@@ -193,7 +193,9 @@ class LevelRenderer:
     def framing(self, name: str) -> dict[str, Any]:
         dimension, data = self.framings[name]
         absent = code("sbe_member(-1, 0)")
-        parts: list[Source | int] = [self.fields.module.version, dimension.size if dimension else 0]
+        module = self.fields.module
+        newer = 0 if "version" in module.header.implied else module.version + 1
+        parts: list[Source | int] = [newer, dimension.size if dimension else 0]
         members = (
             (dimension.block_length, dimension.count, dimension.group_count, dimension.data_count)
             if dimension

@@ -86,7 +86,7 @@ cdef enum:
 
 
 cdef struct sbe_framing:        # how groups and data that the schema does not know are stepped over
-    uint64_t version            # the schema's
+    uint64_t newer              # the first version that may have more than the schema
     uint64_t size               # of group dimensions
     sbe_member block_length
     sbe_member count
@@ -272,7 +272,7 @@ cdef inline bint take_counted_entries(
     cdef const uint8_t* at = cursor.position - framing.size
     group.data = cursor.position
     group.end = NULL
-    if group.version <= framing.version or group.count == 0 or (
+    if group.version < framing.newer or group.count == 0 or (
         load_member(at, &framing.groups) == 0 and load_member(at, &framing.data) == 0
     ):
         return take_entries(cursor, minimum, element, group)

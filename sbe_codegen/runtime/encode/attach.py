@@ -37,7 +37,8 @@ EncodeError, also where there is no room, and then not a byte has been written."
 def attach(schema: Any, header: Any, module: str) -> tuple[Callable[..., Any], ...]:
     """``encode`` and ``encode_many`` of the module; its classes get `encode` and the like."""
     spec = header._SPEC
-    planner = Planner(spec["order"], module, schema.version)
+    has_lengths = spec["block_length_at"] != [0, 0]
+    planner = Planner(spec["order"], module, schema.version, has_lengths)
 
     def make_header(message: Any, length: int, groups: int, data: int, version: int) -> bytes:
         return header_bytes(spec, {

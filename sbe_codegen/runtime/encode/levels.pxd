@@ -17,6 +17,7 @@ cdef class Level:
     cdef readonly object layout     # BlockLayout
     cdef readonly uint64_t length, since, latest
     cdef readonly bint is_plain     # numbers of up to eight bytes only, without gaps between them
+    cdef public bint is_implied     # headers do not say how long the block is
     cdef readonly Py_ssize_t count  # of names
     cdef size_t field_count, group_count, data_count
     cdef dict lengths               # version -> bytes of the block

@@ -14,6 +14,7 @@ class Level:
     since: int
     latest: int
     is_plain: bool
+    is_implied: bool
     count: int
     def __init__(
         self,

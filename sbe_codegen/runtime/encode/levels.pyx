@@ -59,7 +59,10 @@ cdef class Level:
         found = self.lengths.get(version)
         if found is None:
             known = [e.end_at(version) for e in self.fields if e.since <= version and e.size]
-            found = self.lengths[version] = max(known, default=0)
+            found = max(known, default=0)
+            if self.is_implied and version >= self.since:
+                found = self.length     # readers take it to be padded as the schema says
+            self.lengths[version] = found
         return found
 
     cdef int write(self, sbe_writer* writer, PyObject** values) except -1:

@@ -39,13 +39,16 @@ Facts = Mapping[str, Any]
 class Planner:
     """Makes the levels of the messages of one module, whose enums are in ``module``."""
 
-    def __init__(self, order: str, module: str, version: int) -> None:
+    def __init__(self, order: str, module: str, version: int, has_lengths: bool) -> None:
         self.big = order == ">"
+        self.has_lengths = has_lengths  # of root blocks, in the header
         self.module = module
         self.version = version
 
     def message(self, message: Any) -> Level:
-        return self.level(message._ELEMENTS, message._LAYOUT.block, message._LAYOUT.groups)
+        level = self.level(message._ELEMENTS, message._LAYOUT.block, message._LAYOUT.groups)
+        level.is_implied = not self.has_lengths
+        return level
 
     def level(self, elements: Sequence[Any], layout: Any, inner: Mapping[str, Any]) -> Level:
         fields, groups, data = [], [], []

@@ -13,7 +13,7 @@ from canonical import canonical
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Schema
-from strategies import messages
+from strategies import messages, versions
 
 from binance_sbe import EncodeError, UnknownName, decode_many, spot_stream
 
@@ -28,7 +28,7 @@ def test_tables_of_random_schemas(
 ) -> None:
     module, schema = random_module
     name = data.draw(st.sampled_from(sorted(schema.messages)))
-    version = data.draw(st.integers(0, schema.version))
+    version = data.draw(versions(schema))
     drawn = data.draw(st.lists(messages(schema, name), min_size=1, max_size=3))
     frames = [schema.encode(name, canonical(schema, name, each), version) for each in drawn]
     frames *= data.draw(st.sampled_from((1, 130)))

@@ -12,7 +12,7 @@ from fuzzing import corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Schema, same
-from strategies import messages
+from strategies import messages, versions
 
 from binance_sbe import EncodeError, fix_sbe, spot_sbe, spot_stream
 
@@ -58,7 +58,7 @@ def test_frames_of_random_schemas(
 ) -> None:
     module, schema = random_module
     name = data.draw(st.sampled_from(sorted(schema.messages)))
-    version = data.draw(st.integers(0, schema.version))
+    version = data.draw(versions(schema))
     values = canonical(schema, name, data.draw(messages(schema, name)))
     check(module, name, schema.encode(name, values, version))
 
