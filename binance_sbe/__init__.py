@@ -16,6 +16,8 @@ from sbe_codegen.runtime.decode.forms import FORMS
 try:
     from sbe_codegen.runtime.decode.scaling import to_decimal, to_float
 except ModuleNotFoundError as _error:
+    if not str(_error.name).startswith("sbe_codegen."):
+        raise
     raise ModuleNotFoundError(
         "binance_sbe is not compiled in this directory. 'make build' compiles it in a checkout; a "
         "program that uses an installed binance_sbe is to be started in another directory",

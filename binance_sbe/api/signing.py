@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _HELP = "make one with 'openssl genpkey -algorithm ed25519 -out key.pem'"
 _LARGEST = 1 << 16  # bytes of a file that may be a key
+_WRAPPING = re.compile(r"\s|\\[nrt]")  # where lines of a key were broken
 _SECRET = re.compile(r"[A-Za-z0-9+/=_-]{40}")  # what has it in it may be a key: not quoted
 
 
@@ -61,9 +62,7 @@ def key_of(key: object, password: str | bytes | None = None) -> Ed25519PrivateKe
     if isinstance(key, str) and "-----BEGIN" in key:
         return _of_pem(key.encode(), "the private key", password)
     if isinstance(key, str | Path):
-        # of a path only what stands between two slashes; a key in base64 has slashes of its own
-        parts = key.parts if isinstance(key, Path) else (key,)
-        is_quoted = not any(map(_SECRET.search, parts))
+        is_quoted = not _may_be_key(str(key))
         name = shown(key, 200) if is_quoted else "the private key's file"
         try:
             content = _read(Path(key), name)
@@ -84,6 +83,17 @@ def key_of(key: object, password: str | bytes | None = None) -> Ed25519PrivateKe
         )
     kind = type(key).__name__
     raise MissingKey(f"a private key is Ed25519, as PEM or as a key of cryptography, not {kind}")
+
+
+def _may_be_key(text: str) -> bool:
+    """Whether a text may have a key in it, however it was wrapped, and is not to be shown.
+
+    In a path that begins with a slash or a dot each part counts alone; keys in base64 have slashes
+    as well, but begin otherwise.
+    """
+    plain = _WRAPPING.sub("", text)
+    parts = plain.split("/") if text.startswith(("/", "./", "../", "~/")) else [plain]
+    return any(map(_SECRET.search, parts))
 
 
 def check_recv_window(seconds: object) -> None:

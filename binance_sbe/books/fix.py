@@ -25,6 +25,7 @@ from .keeper import Keeper, Link, LiveBook
 
 _NULL = -(2**63)  # of a quantity: the level is gone
 _TICK_SECONDS = 0.1
+_LEAST_DEPTH = 100  # of fewer levels the best are soon beyond what is known
 _NOT_ASKED, _NO_SESSION = -2, -3  # stamps of links: what heals them heals no session after them
 _UNHEARD_NS = 10 * 10**9  # after a new session began, a snapshot that has not come is asked for
 _OVERDUE_SECONDS = 30.0  # after it was asked for, it is asked for again
@@ -102,7 +103,8 @@ class FixBooks(Mapping[str, LiveBook]):
             raise ValueError("at least one symbol is needed, such as 'btcusdt'")
         names = list(dict.fromkeys(symbol_name(each).upper() for each in symbols))
         self._session = session
-        self._heard: dict[str, int] = {}  # after so many breaks something of a symbol has come
+        # When something of a symbol came, and after so many breaks, where the clock can't say that.
+        self._heard: dict[str, tuple[int, int]] = {}
         self._first_ns = self._taken_ns = 0  # when the first and the latest message had come
         self._look_at = 0.0  # not at every message, as that is at all books
         self._asked: dict[str, float] = {}  # when snapshots were asked for that have not come
@@ -127,7 +129,12 @@ class FixBooks(Mapping[str, LiveBook]):
             return Link(False, "there is no session", _NO_SESSION - breaks)
         if not session.is_subscribed(symbol, DEPTH):  # any more: it is asked for again
             return Link(True, "its depth is not subscribed to", _NOT_ASKED)
-        if self._heard.get(symbol) == breaks:
+        heard_ns, after = self._heard.get(symbol, (-1, -1))
+        if (
+            (heard_ns >= 0 and not gaps)
+            or after == breaks
+            or (gaps and heard_ns >= gaps[-1].ended_ns)
+        ):
             return Link(True, None, breaks)
         begun = gaps[-1].ended_ns if gaps else self._first_ns
         is_late = self._taken_ns - begun > _UNHEARD_NS
@@ -147,10 +154,10 @@ class FixBooks(Mapping[str, LiveBook]):
         book = self._keeper.books.get(message.symbol)
         if book is None or message.last_book_update_id is None:
             return None
-        gaps = self._session.ledger.gaps
-        is_new = not gaps or is_back or received_ns >= gaps[-1].ended_ns
-        if self._session.is_live and is_new:
-            self._heard[book.symbol] = len(gaps)
+        if not self._session.is_subscribed(book.symbol, DEPTH):
+            return None  # it was on its way
+        breaks = len(self._session.ledger.gaps)
+        self._heard[book.symbol] = received_ns, breaks if is_back else -1
         changed = False
         try:
             if isinstance(message, fix_sbe.MarketDataSnapshot):
@@ -207,13 +214,16 @@ class FixBooks(Mapping[str, LiveBook]):
         self._keeper.log_changes("FIX")
 
 
-def _checked(session: Connection | BlockingConnection, symbols: tuple[str, ...]) -> None:
+def _checked(session: Connection | BlockingConnection, symbols: tuple[str, ...], depth: int) -> int:
+    if not (isinstance(depth, int) and 2 <= depth <= MOST_DEPTH):
+        raise ValueError(f"depth is 2 to {MOST_DEPTH} levels, not {depth!r}")
     names = [symbol_name(each).upper() for each in symbols]
     both = sorted(name for name in names if session.is_subscribed(name, TICKER))
     if both:
         raise ValueError(
             f"the book ticker of {both[0].lower()} is subscribed to: use another session"
         )
+    return depth
 
 
 async def follow(
@@ -222,12 +232,13 @@ async def follow(
     """Order books over an open FIX session: the book that has changed, after each change.
 
     Nobody else iterates over the session. Depth of ``symbols`` is subscribed to, ``depth`` levels
-    of each side; a book that missed an increment is subscribed to anew, and so gets a snapshot.
+    of each side, and 100 at least; a book that missed an increment is subscribed to anew, and so
+    gets a snapshot.
     Only books that are live are given; one that was given before says by its ``state`` and
     ``reason`` whether it still is. Raises ValueError where the session has a book ticker of one of
     them, whose snapshots can't be told from those of depth.
     """
-    _checked(session, symbols)
+    depth = max(_checked(session, symbols, depth), _LEAST_DEPTH)
     books = FixBooks(session, *symbols, depth=depth, **options)
     await session.unsubscribe(*symbols, kinds=DEPTH)  # so that a snapshot comes
     await session.subscribe(*symbols, kinds=DEPTH, depth=depth)
@@ -268,7 +279,7 @@ def follow_blocking(
 
     TimeoutError where no message comes within the ``timeout`` of the session.
     """
-    _checked(session, symbols)
+    depth = max(_checked(session, symbols, depth), _LEAST_DEPTH)
     books = FixBooks(session, *symbols, depth=depth, **options)
     session.unsubscribe(*symbols, kinds=DEPTH)
     session.subscribe(*symbols, kinds=DEPTH, depth=depth)

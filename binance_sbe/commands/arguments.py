@@ -222,9 +222,9 @@ def symbol(text: str) -> str:
     try:
         return symbol_name(text)
     except ValueError:
-        name, at, kind = text.partition("@")
-        only = f"; for one kind of streams: {name} --kinds {kind}" if at and kind in KINDS else ""
-        why = f"'{text}' is not a symbol, such as btcusdt{only}"
+        name, at, _ = text.partition("@")
+        alone = f"; give {name} alone" if at and name.isalnum() else ""
+        why = f"'{text}' is not a symbol, such as btcusdt{alone}"
         raise argparse.ArgumentTypeError(why) from None
 
 

@@ -9,7 +9,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from sbe_codegen.runtime.errors import SbeError
@@ -44,6 +44,7 @@ class Successive(Asynchronous, Generic[L]):
         self._renewal: asyncio.Task[None] | None = None
         self._pause = FIRST_PAUSE
         self._queue: deque[Any] = deque()
+        self._given_back = 0  # of these, by who was cancelled: they count for no limit
         self._wake = asyncio.Event()
         self._error: SbeError | None = None
         self._is_closed = self._is_consumed = False
@@ -120,6 +121,19 @@ class Successive(Asynchronous, Generic[L]):
 
     # consuming
 
+    def _taken_out(self) -> Any:
+        self._given_back = max(self._given_back - 1, 0)
+        return self._queue.popleft()
+
+    def _give_back(self, items: Sequence[Any]) -> None:
+        """What somebody has taken who did not hand it on."""
+        self._queue.extendleft(reversed(items))
+        self._given_back += len(items)
+
+    @property
+    def _waiting_count(self) -> int:
+        return len(self._queue) - self._given_back
+
     def __aiter__(self) -> Self:
         if self._link is None:
             raise self._not_open()
@@ -143,6 +157,6 @@ class Successive(Asynchronous, Generic[L]):
                         await self._wake.wait()
                 except TimeoutError:
                     return None
-            return self._queue.popleft()
+            return self._taken_out()
         finally:
             self._is_consumed = False

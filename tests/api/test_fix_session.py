@@ -370,7 +370,8 @@ def test_a_key_is_taken_in_every_form(tmp_path: Path) -> None:
 
 INSIDE = "MC4CAQAwBQYDK2VwBCIEIBERERERERERERERERERERERERERERERERERERERERER"
 WRAPPED = [f'"{INSIDE}"', f"'{INSIDE}'", f"{INSIDE[:50]}\\n{INSIDE[50:]}",
-           f'{{"key":"{INSIDE}"}}', f"key:{INSIDE}"]  # fmt: skip
+           f'{{"key":"{INSIDE}"}}', f"key:{INSIDE}", f"{INSIDE[:33]}\n{INSIDE[33:]}",
+           f"{INSIDE[:33]} {INSIDE[33:]}", f"{INSIDE[:33]}/{INSIDE[33:]}"]  # fmt: skip
 
 
 def test_a_path_may_be_as_long_as_a_key(tmp_path: Path) -> None:
@@ -378,6 +379,12 @@ def test_a_path_may_be_as_long_as_a_key(tmp_path: Path) -> None:
     path.write_bytes(pem(KEY))
     for given_ in (path, str(path)):
         assert signer_of(given_).sign(b"text") == signer_of(KEY).sign(b"text")
+    for named in ("/home/user/projects/trading/binance/keys/mykey", Path("/a") / ("b" * 30)):
+        with pytest.raises(MissingKey, match=f"{named}: the private key can't be read: No such"):
+            signer_of(named)
+    with pytest.raises(MissingKey, match="neither the path") as caught:
+        signer_of(Path(f"{INSIDE[:33]}/{INSIDE[33:]}"))
+    assert INSIDE[:10] not in str(caught.value)
     with pytest.raises(MissingKey, match="no text that UTF-8 has"):
         signer_of(path, "\ud800")
 

@@ -156,6 +156,12 @@ def test_a_snapshot_of_a_new_session_that_does_not_come_is_asked_for(clock: list
     assert books.next_symbol() is None
     session.refused.add("ETHUSDT")
     assert books["ethusdt"].reason == "its depth is not subscribed to; no diff has come since"
+    assert books.take(snapshot(11, "ETHUSDT"), 14 * 10**9) is None  # it was on its way
+    assert books["ethusdt"].state == "stale"
+    clock[0] += 100
+    assert books.next_symbol() is None  # since when it is so is counted from now on
+    clock[0] += 3
+    assert books.next_symbol() == "ETHUSDT"
 
 
 def test_a_snapshot_that_disagrees_makes_the_book_anew(clock: list[float]) -> None:

@@ -47,7 +47,8 @@ class BlockingConnection:
         self.timeout = timeout
         self._settings = settings
         self._taken: deque[tuple[Any, int]] = deque()
-        self._fetching: concurrent.futures.Future[None] | None = None
+        self._waiting: concurrent.futures.Future[None] | None = None
+        self._fetching: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -196,13 +197,13 @@ class BlockingConnection:
         """The next message; None at the end. TimeoutError when ``until`` is over."""
         if self._is_left:
             raise RuntimeError(f"this is closed: use it in its block, '{_USAGE}'")
-        if not self._taken:
-            connection = self._opened()
+        connection = self._opened()
+        while not self._taken:
             wait = None if until is None else max(until - time.monotonic(), 0.0)
             try:
-                if self._fetching is None or self._fetching.done():
-                    self._fetching = self._begun(self._fetch(connection))
-                self._fetching.result(wait)
+                if self._waiting is None or self._waiting.done():
+                    self._waiting = self._begun(self._fetched(connection))
+                self._waiting.result(wait)
             except TimeoutError:
                 if not self._taken:
                     raise TimeoutError(f"nothing came within {self.timeout or 0:g} s") from None
@@ -210,10 +211,18 @@ class BlockingConnection:
                 if not self._is_over:
                     raise
                 self._taken.extend(connection.left_over())
-        return self._taken.popleft() if self._taken else None
+            if not self._taken and (self._is_over or connection.is_closed):
+                return None
+        return self._taken.popleft()
+
+    async def _fetched(self, connection: Connection) -> None:
+        """Waits until something was taken over; who waits may be interrupted, and wait again."""
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.create_task(self._fetch(connection))
+        await asyncio.shield(self._fetching)
 
     async def _fetch(self, connection: Connection) -> None:
-        """What came is taken over here, where nothing interrupts; who waits may be, and again."""
+        """What came is taken over here, in the loop's thread, where nothing interrupts."""
         self._taken.extend(await connection.several(_MOST, None))
 
     def several(self, most: int, until: float | None) -> list[tuple[Any, int]]:

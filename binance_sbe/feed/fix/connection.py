@@ -178,7 +178,7 @@ class Connection(Sessions):
         first = await self._next(until)
         found = [] if first is None else [first]
         while first is not None and self._queue and len(found) < most:
-            found.append(self._queue.popleft())
+            found.append(self._taken_out())
         return found
 
     def left_over(self) -> list[tuple[Any, int]]:
@@ -206,7 +206,7 @@ class Connection(Sessions):
                     yield batch_of(held)
                 raise
             except BaseException:  # who is cancelled has got none of it
-                self._queue.extendleft(reversed(held))
+                self._give_back(held)
                 raise
             if found is not None:
                 held.append(found)

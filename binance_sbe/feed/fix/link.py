@@ -30,7 +30,7 @@ class Link:
         self._is_told = False  # that it is over
         self.is_ending = False  # the exchange has announced its end
         self.opened = time.monotonic()
-        self.last_ns = time.time_ns()  # when something came
+        self.began_ns = self.last_ns = time.time_ns()  # when it was logged on, when something came
         # of a successor, while its predecessor goes on: messages, kinds of snapshots, times
         self.held: list[tuple[Any, str | None, int]] = []
         self.logged_on: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -98,7 +98,7 @@ class Sessions(Successive[Link]):
             await self._close_link(link)
             raise
         self.sessions_count += 1
-        link.opened = time.monotonic()
+        link.opened, link.began_ns = time.monotonic(), time.time_ns()
         return link
 
     # events
@@ -207,7 +207,7 @@ class Sessions(Successive[Link]):
         self._put(message, at)
 
     def _put(self, message: Any, at: int | None = None) -> None:
-        if len(self._queue) >= self._settings.max_queue:
+        if self._waiting_count >= self._settings.max_queue:
             self._too_slow()
         if self._error is None:
             self._queue.append((message, time.time_ns() if at is None else at))
@@ -241,7 +241,7 @@ class Sessions(Successive[Link]):
                 await self._wait_a_while()
                 continue
             if not old.is_live:  # or not any more: then its successor may have begun before
-                self.gaps.append(Gap(old.last_ns, time.time_ns(), self._account.cause))
+                self.gaps.append(Gap(old.last_ns, link.began_ns, self._account.cause))
             if old.is_live:
                 await asyncio.sleep(_SETTLE_SECONDS)
                 await self._left(old)

@@ -134,7 +134,7 @@ class Connection(Successive[Link]):
             self._fail(error)
 
     def _put(self, message: Any) -> None:
-        if len(self._queue) >= self._settings.max_queue:
+        if self._waiting_count >= self._settings.max_queue:
             self._fail(SlowConsumer("user data", len(self._queue)))
         elif self._error is None:
             self._queue.append(message)
@@ -205,12 +205,13 @@ class Connection(Successive[Link]):
 
     async def reply(self, method: str, **params: Any) -> Reply:
         """The reply to any request, with its status and rate limits. See `request`."""
-        link = self._live()
-        found = await link.ask(method, params)
-        is_done = found.status is None or found.status < 400
-        if is_done and method in ("session.logon", "session.logout"):
-            link.session.is_logged_on = self._logs_on = method == "session.logon"
-        return found
+        if method != "session.logout":
+            return await self._live().ask(method, params)
+        async with self._changing:
+            link = self._live()
+            # Also if nobody waits for the answer: signatures are taken either way.
+            link.session.is_logged_on = self._logs_on = False
+            return await link.ask(method, params)
 
     async def request(self, method: str, **params: Any) -> Any:
         """The message that answers a request, such as ``"depth", symbol="BTCUSDT", limit=5``.
@@ -222,9 +223,14 @@ class Connection(Successive[Link]):
 
     async def signed_request(self, method: str, **params: Any) -> Any:
         """The same with time and signature, which orders and accounts need. Raises MissingKey."""
-        if method == "session.logon":
-            return await self.log_on()
-        return await self._signed(self._live(), method, params)
+        if method not in ("session.logon", "session.logout"):
+            return await self._signed(self._live(), method, params)
+        async with self._changing:
+            link = self._live()
+            link.session.is_logged_on = self._logs_on = False
+            found = await self._signed(link, method, params, with_key=True)
+            link.session.is_logged_on = self._logs_on = method == "session.logon"
+        return found
 
     async def _signed(self, link: Link, method: str, params: Params, with_key: bool = False) -> Any:
         if not link.session.can_sign:
@@ -292,11 +298,17 @@ class Connection(Successive[Link]):
                 if subscription_id not in self._subscriptions:
                     raise ValueError(f"there is no subscription {subscription_id!r}")
                 current = self._subscriptions[subscription_id]
-            await self.request("userDataStream.unsubscribe", subscriptionId=current)
+            before = dict(self._subscriptions)
+            # Also if nobody waits for the answer: no later connection subscribes to it again.
             if subscription_id is None:
                 self._subscriptions.clear()
             else:
-                self._subscriptions.pop(subscription_id, None)
+                del self._subscriptions[subscription_id]
+            try:
+                await self.request("userDataStream.unsubscribe", subscriptionId=current)
+            except BinanceError:
+                self._subscriptions = before
+                raise
 
     # market data
 

@@ -7,6 +7,7 @@ because it runs once per class.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,11 @@ class BlockLayout:
         return self.formats.older(self.fields, version, stride)
 
     def blank(self, count: int) -> Array:
-        return np.empty(count, self.dtype)
+        return np.empty(count, copy(self.dtype))
 
     def filled(self, older: Array) -> Array:
         """A copy in which the fields that the sender does not have are null."""
-        result = np.zeros(older.shape, self.dtype)
+        result = np.zeros(older.shape, copy(self.dtype))
         self._copy(result, older, self.fields)
         return result
 
@@ -120,7 +121,7 @@ class ToFloats:
 
     def __call__(self, group: Array, outer: Mapping[tuple[int, str], Any], version: int) -> Array:
         """``outer`` has the exponents of the blocks around; ``version`` is the sender's."""
-        result = np.empty(group.shape, self.dtype)
+        result = np.empty(group.shape, copy(self.dtype))
         scales: list[tuple[Any, ...]] = []
         copies: list[tuple[Array, Array]] = []
         for field, place in self.scaled:

@@ -308,7 +308,8 @@ def array_bytes(value: Any, length: int, dtype: np.dtype[Any], primitive: str) -
                 try:
                     number = dtype.type(item)
                     # as a Python float: numpy would compare in the precision of the item
-                    same = float(number) == item or (number != number and item != item)
+                    given = item.item() if isinstance(item, np.generic) else item
+                    same = float(number) == given or (number != number and given != given)
                 except (TypeError, ValueError, OverflowError):
                     same = False
             if isinstance(item, str) or not same:

@@ -133,7 +133,7 @@ class _Work:
             if self.fit:
                 self.note_inner(group.level, 1, scopes)
             if isinstance(entries, np.ndarray) or not isinstance(entries, Sequence):
-                if self.fit and entries is not None and len(entries):
+                if self.fit and isinstance(entries, np.ndarray) and entries.size:
                     self.refuse_array(group.level, entries, scopes, path + group.name)
                 continue
             made = []

@@ -7,6 +7,8 @@ from libc.string cimport memcpy, memset
 from .slots cimport MISSING, refuse
 from .writer cimport make_room
 
+import re
+
 from .refusals import plural
 
 cdef extern from "Python.h":
@@ -21,6 +23,11 @@ cdef sbe_place place_of(object facts, str name, bint big) except *:
     place.size = found[1] if found else 0
     place.big = big
     return place
+
+
+def has_objects(code):
+    """Whether a buffer's format has Python objects in it; names in it count for nothing."""
+    return "O" in re.sub(":[^:]*:", "", code)
 
 
 cdef class Data:
@@ -89,10 +96,10 @@ cdef class Data:
             return bytes(value)
         try:
             view = memoryview(value)
-            if "O" in view.format:
-                refuse(self.name, value, "bytes are needed, and not Python objects")
-            made = bytes(view)
+            made = None if has_objects(view.format) else bytes(view)
         except (TypeError, ValueError, BufferError):    # ValueError: of what was released
+            made = None
+        if made is None:
             refuse(self.name, value, "bytes are needed" if self.encoding is None else
                    "a str is needed")
         if self.encoding is not None:

@@ -82,6 +82,31 @@ def test_books_end_when_another_thread_closes_and_tell_of_silence(acceptor: FixA
             list(books)
 
 
+def test_time_outs_and_interrupts_end_no_iteration(acceptor: FixAcceptor) -> None:
+    """What came is handed over once, however often who waits for it begins anew."""
+    with connected(acceptor, timeout=0.002) as session:
+        session.subscribe("btcusdt", kinds="trade")
+        seen: list[int] = []
+        late = 0
+        while len(seen) < 400 or not late:
+            try:
+                for message in session:
+                    seen += message.md_entries["trade_id"].tolist()
+                    if len(seen) > 400:
+                        break
+                else:
+                    raise AssertionError("the iteration has ended")
+            except TimeoutError:
+                late += 1
+        assert seen == list(range(seen[0], seen[0] + len(seen)))
+        waiting = session._begun(session._fetched(session._connection))  # of who was interrupted
+        session.timeout = 20
+        more = [next(iter(session)) for _ in range(50)]
+        assert waiting.done()
+        ids = [number for each in more for number in each.md_entries["trade_id"].tolist()]
+        assert ids == list(range(seen[-1] + 1, seen[-1] + 1 + len(ids)))
+
+
 def test_messages_batches_and_questions(acceptor: FixAcceptor) -> None:
     with connected(acceptor) as session:
         assert [each.symbol for each in session.instruments().related_sym] == ["BTCUSDT"]

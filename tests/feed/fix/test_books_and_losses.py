@@ -11,7 +11,7 @@ import pytest
 from test_connection import run
 
 from binance_sbe import fix, fix_sbe
-from binance_sbe.books.fix import follow
+from binance_sbe.books.fix import FixBooks, follow
 from binance_sbe.feed import successive
 from binance_sbe.feed.fix import connection as connections
 from binance_sbe.feed.fix.requests import Requests
@@ -76,7 +76,7 @@ def test_a_book_whose_resubscription_fails_is_subscribed_to_again(
             async for book in follow(session, "btcusdt", "ethusdt", depth=10):
                 assert book.state == "live"
                 given[book.symbol] = given.get(book.symbol, 0) + 1
-                if state["asked"] == 1 and given.get("BTCUSDT", 0) > 5:
+                if given.get("BTCUSDT", 0) == 5 and book.symbol == "BTCUSDT":
                     state["lose"] = 3
                 if state["asked"] > 2:
                     given.setdefault("again", given["BTCUSDT"])
@@ -141,6 +141,49 @@ def test_who_is_cancelled_amid_a_batch_has_lost_nothing(monkeypatch: pytest.Monk
             assert seen == list(range(seen[0], seen[0] + len(seen)))
             assert published[seen[0]] < began + 0.5
             assert session.ledger.holes == []
+
+    run(work)
+
+
+def test_books_of_a_quiet_market_are_live_again_after_a_cut() -> None:
+    async def work(acceptor: FixAcceptor, options: dict[str, Any]) -> None:
+        async with fix.connect(**options) as session:
+            await session.subscribe("btcusdt", "ethusdt", kinds="depth")
+            books = FixBooks(session, "btcusdt", "ethusdt")
+            acceptor.inflict("cut")
+            until = time.monotonic() + 15
+            states: set[str] = set()
+            while time.monotonic() < until:
+                for message, received_ns in await session.several(1, time.monotonic() + 0.05):
+                    books.take(message, received_ns)
+                assert books.next_symbol() is None
+                states |= {book.state for book in books.values()}
+                if session.gaps and all(book.state == "live" for book in books.values()):
+                    break
+            assert [book.state for book in books.values()] == ["live", "live"]
+            assert "stale" in states
+            assert [book.audit.failures for book in books.values()] == [0, 0]
+            assert [book.audit.checks for book in books.values()] == [1, 1]
+
+    run(work, rate=1e-9)
+
+
+def test_a_batch_that_is_given_back_does_not_count_for_the_limit() -> None:
+    async def first_batch(session: Any) -> None:
+        async with asyncio.timeout(1.5):
+            await anext(session.batches(max_delay=30))
+
+    async def work(acceptor: FixAcceptor, options: dict[str, Any]) -> None:
+        async with fix.connect(**options, max_queue=100) as session:
+            await session.subscribe("btcusdt", kinds="trade")
+            with pytest.raises(TimeoutError):
+                await first_batch(session)
+            assert len(session._queue) > 100
+            count = 0
+            async for _ in session:
+                count += 1
+                if count > 400:
+                    break
 
     run(work)
 

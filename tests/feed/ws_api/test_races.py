@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from served import run
+from served import KEY, run
 
 from binance_sbe import spot_sbe, ws_api
+from binance_sbe.api.signing import signer_of
+from binance_sbe.api.ws_session import WsSession
 from binance_sbe.errors import FeedError
 from binance_sbe.feed import successive
 from binance_sbe.serving.rest import Refusal
@@ -132,12 +134,74 @@ def test_a_subscription_that_was_cancelled_is_ended() -> None:
     run(work)
 
 
+def test_who_logs_out_while_a_connection_takes_over_is_logged_out(slow: Slow) -> None:
+    async def work(server: WsApi, options: dict[str, Any]) -> None:
+        async with ws_api.connect(**options) as api:
+            await api.log_on()
+            mine = await api.subscribe_user_data()
+            first = api._link
+            slow["session.log"] = 0.3
+            await server.inflict("shutdown")
+            while api._link is first:
+                await asyncio.sleep(0.005)
+            await api.request("session.logout")
+            assert [each.is_logged_on for each in server._clients] == [False]
+            assert await api.server_time() > 0
+            await server.inflict("cut")
+            while api.connections_count < 3 or not api._link or not api._link.is_open:
+                await asyncio.sleep(0.05)
+            assert mine in api._subscriptions
+            assert len(server.subscriptions) == 1
+
+    run(work)
+
+
+def test_a_logon_that_a_program_signs_itself_is_not_repeated() -> None:
+    async def work(server: WsApi, options: dict[str, Any]) -> None:
+        session = WsSession(KEY, signer_of(server.key), None)
+        async with ws_api.connect(url=server.url) as api:
+            given = session.signed({}, time.time_ns() // 10**6)
+            assert (await api.reply("session.logon", **given)).status == 200
+            await server.inflict("cut")
+            while api.connections_count < 2:
+                await asyncio.sleep(0.05)
+            assert await api.server_time() > 0
+
+    run(work)
+
+
+def test_an_unsubscription_that_was_cancelled_does_not_come_back(slow: Slow) -> None:
+    async def work(server: WsApi, options: dict[str, Any]) -> None:
+        async with ws_api.connect(**options) as api:
+            mine = await api.subscribe_user_data()
+            slow["userDataStream.unsubscribe"] = 0.2
+            asked = asyncio.create_task(api.unsubscribe_user_data(mine))
+            await asyncio.sleep(0.1)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            await asyncio.sleep(0.3)
+            await server.inflict("cut")
+            while api.connections_count < 2:
+                await asyncio.sleep(0.05)
+            assert await api.server_time() > 0
+            assert list(server.subscriptions) == []
+            with pytest.raises(ValueError, match="no subscription"):
+                await api.unsubscribe_user_data(mine)
+
+    run(work)
+
+
 def test_logon_and_logout_count_however_they_are_asked(slow: Slow) -> None:
     async def work(server: WsApi, options: dict[str, Any]) -> None:
         async with ws_api.connect(**options, recv_window=5) as api:
-            await api.signed_request("session.logon")
-            await api.request("userDataStream.subscribe")
-            await api.reply("session.logout")
+            for ending in ("session.logout", None):
+                await api.signed_request("session.logon", recvWindow=777)
+                assert server.asked[-1][1]["recvWindow"] == 777
+                await api.request("userDataStream.subscribe")
+                if ending is None:
+                    await api.reply("session.logout")
+                else:
+                    await api.signed_request(ending)
             assert await api.subscribe_user_data() >= 0  # by a signature
             await api.signed_request("account.status", recvWindow=100)
             assert server.asked[-1][1]["recvWindow"] == 100

@@ -83,6 +83,12 @@ def test_nobody_chooses_exponents_of_an_array() -> None:
         message.replace(exponents="fit", bids=bids((5, 6)), asks_float=message.asks_float)
 
 
+@pytest.mark.parametrize("odd", [5, (each for each in range(2)), {}, np.array(3)])
+def test_what_is_no_group_is_refused_with_chosen_exponents_too(odd: Any) -> None:
+    with pytest.raises(EncodeError, match="bids"):
+        Diff.encode(exponents="fit", bids=odd, asks=[], **HEAD)
+
+
 def test_exponents_that_nothing_needs_are_chosen_too() -> None:
     made = Diff.decode(Diff.encode(exponents="fit", bids_float=[], asks_float=[], **HEAD))
     assert (made.price_exponent, made.qty_exponent, len(made.bids)) == (0, 0, 0)
@@ -94,6 +100,7 @@ def test_exponents_that_nothing_needs_are_chosen_too() -> None:
         ("singles", [0.1, 0, 0, 0], r"singles\[0\] = 0.1: float32 can't hold it"),
         ("singles", [0, 1e300, 0, 0], r"singles\[1\] = 1e\+300"),
         ("singles", [2**24 + 1, 0, 0, 0], r"singles\[0\] = 16777217"),
+        ("doubles", np.array([1, 2**53 + 1]), r"doubles\[1\] = np.int64\(9007199254740993\)"),
         ("doubles", [1, 2**53 + 1], r"doubles\[1\] = 9007199254740993: float64 can't hold it"),
         ("ints", {4, 3, 100, 1}, "4 numbers are needed, not set"),
         ("ints", {1: 2, 3: 4, 5: 6, 7: 8}, "4 numbers are needed, not dict"),
@@ -181,8 +188,9 @@ def test_no_addresses_of_objects_go_out() -> None:
     from binance_sbe import fix_sbe
 
     kind = fix_sbe.TestRequest
-    with pytest.raises(EncodeError):
-        kind.encode(test_req_id=np.array([object()], dtype=object))
+    for odd in (np.array([object()], dtype=object), np.array([(1, None)], "i4,O")):
+        with pytest.raises(EncodeError):
+            kind.encode(test_req_id=odd)
     released = memoryview(b"x")
     released.release()
     with pytest.raises(EncodeError):
