@@ -37,6 +37,8 @@ MODULES = {
     "(../howto/api.md#a-client-for-the-websocket-api).",
     "binance_sbe.fix": "Sessions of the FIX API, and messages out of its byte stream. See [Use the "
     "FIX API](../howto/fix.md).",
+    "binance_sbe.books.fix": "Order books over the FIX API. See [Use the FIX API]"
+    "(../howto/fix.md).",
     "binance_sbe.metrics": "The counters of a feed for Prometheus. See [Metrics]"
     "(../formats/metrics.md).",
     "binance_sbe.tape": "Recordings of feeds. See [Record and read tapes](../howto/tape.md).",

@@ -23,6 +23,8 @@ from ..logs import LOG
 from ..venue.streams import symbol_name
 from .keeper import Keeper, Link, LiveBook
 
+__all__ = ["FixBooks", "follow", "follow_blocking"]
+
 _NULL = -(2**63)  # of a quantity: the level is gone
 _TICK_SECONDS = 0.1
 _LEAST_DEPTH = 100  # of fewer levels the best are soon beyond what is known
@@ -233,9 +235,8 @@ async def follow(
 
     Nobody else iterates over the session. Depth of ``symbols`` is subscribed to, ``depth`` levels
     of each side, and 100 at least; a book that missed an increment is subscribed to anew, and so
-    gets a snapshot.
-    Only books that are live are given; one that was given before says by its ``state`` and
-    ``reason`` whether it still is. Raises ValueError where the session has a book ticker of one of
+    gets a snapshot. Only books that are live are given; one that was given before says by its
+    ``state`` and ``reason`` whether it still is. Raises ValueError where the session has a book ticker of one of
     them, whose snapshots can't be told from those of depth.
     """
     depth = max(_checked(session, symbols, depth), _LEAST_DEPTH)
