@@ -236,8 +236,10 @@ async def follow(
     Nobody else iterates over the session. Depth of ``symbols`` is subscribed to, ``depth`` levels
     of each side, and 100 at least; a book that missed an increment is subscribed to anew, and so
     gets a snapshot. Only books that are live are given; one that was given before says by its
-    ``state`` and ``reason`` whether it still is. Raises ValueError where the session has a book ticker of one of
-    them, whose snapshots can't be told from those of depth.
+    ``state`` and ``reason`` whether it still is.
+
+    Raises ValueError where the session has a book ticker of one of them, whose snapshots can't be
+    told from those of depth.
     """
     depth = max(_checked(session, symbols, depth), _LEAST_DEPTH)
     books = FixBooks(session, *symbols, depth=depth, **options)
