@@ -65,6 +65,8 @@ def _verify(options: argparse.Namespace) -> int:
     with Tape(options.path) as tape, bar("reading") as progress:
         report = tape.verify(progress)
     _say_report(report, options.json)
+    if not report.is_whole and not options.json:
+        say("'binance-sbe tape recover' mends what can be mended")
     return 0 if report.is_whole else GENERAL
 
 
@@ -77,11 +79,13 @@ def _recover(options: argparse.Namespace) -> int:
     for each in reports:
         lost = None if lost is None or each.frames_lost is None else lost + each.frames_lost
     problems = [problem for each in reports for problem in each.problems]
-    _say_report(Report(sum(each.frames_good for each in reports), lost, problems), options.json)
+    found = Report(sum(each.frames_good for each in reports), lost, problems)
+    _say_report(found, options.json, "whole" if found.is_whole else "mended as far as it could be")
     return 0
 
 
-def _say_report(report: Report, as_json: bool) -> None:
+def _say_report(report: Report, as_json: bool, state: str | None = None) -> None:
+    """``state`` is said in place of whether the tape was whole."""
     if as_json:
         told = {
             "is_whole": report.is_whole,
@@ -91,7 +95,10 @@ def _say_report(report: Report, as_json: bool) -> None:
         }
         say_json([told])
     else:
-        say_wrapped(map(shown, str(report).splitlines()))
+        first, *others = str(report).splitlines()
+        if state is not None:
+            first = f"{state}:{first.partition(':')[2]}"
+        say_wrapped(map(shown, [first, *others]))
 
 
 def _cut(options: argparse.Namespace) -> int:

@@ -97,6 +97,9 @@ def test_verify_and_recover(tape: Path, capsys: Any) -> None:
     lines = said(capsys, "verify", str(tape), code=1)
     assert lines[0].startswith("not whole: 4 frames are good, 0 lost")
     assert any(line.startswith(file.name) and "footer" in line for line in lines[1:])
+    assert lines[-1] == "'binance-sbe tape recover' mends what can be mended"
+    lines = said(capsys, "recover", str(tape))
+    assert lines[0].startswith("mended as far as it could be: 4 frames are good, 0 lost")
     (line,) = said(capsys, "recover", str(tape), "--json")
     assert json.loads(line)["frames_good"] == 4
     assert said(capsys, "verify", str(tape)) == ["whole: 4 frames are good, 0 lost"]
