@@ -61,7 +61,7 @@ def next_steps() -> list[str]:
     if all(find_spec(name) is not None for name in LARGE_DECODERS):
         first, with_key = [*_NEXT, _NEXT_OF_ALL], [_WITH_KEY_OF_ALL, *_WITH_KEY]
         return ["try next:", *lines(*first), key, *lines(*with_key)]
-    more = f"all other commands need more: {COMPILE_ALL}; then also"
+    more = f"others need more decoders: {COMPILE_ALL}; then also"
     later = lines(_NEXT_OF_ALL, _WITH_KEY_OF_ALL)
     return ["try next:", *lines(*_NEXT), key, *lines(*_WITH_KEY), more, *later]
 
