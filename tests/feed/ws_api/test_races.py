@@ -67,13 +67,13 @@ def test_a_gap_begins_where_events_ended_however_often_a_connection_is_tried(
     async def work(server: WsApi, options: dict[str, Any]) -> None:
         async with ws_api.connect(**options) as api:
             await api.subscribe_user_data()
-            slow["userDataStream.subscribe"] = 0.5
+            slow["userDataStream.subscribe"] = 2.0
             before = time.time_ns()
             await server.inflict("shutdown")
             while not api.gaps:
                 await asyncio.sleep(0.05)
             (gap,) = api.gaps
-            assert gap.started_ns - before < 0.6e9  # 1.1e9 and more when it was tried again
+            assert gap.started_ns - before < 2e9  # which is when it was tried again
             assert len(server.subscriptions) == 1
 
     run(work)
