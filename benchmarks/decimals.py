@@ -33,6 +33,18 @@ from sbe_codegen import load  # noqa: E402
 
 LEVELS = 10
 CALLS = 2000
+_BOOK = """\
+  <sbe:message name="{kind}Book" id="{number}">
+    <field name="time" id="1" type="stamp"/>
+    <field name="updateId" id="2" type="stamp"/>
+    <group name="bids" id="3">
+      <field name="price" id="4" type="{kind}"/><field name="qty" id="5" type="{kind}"/>
+    </group>
+    <group name="asks" id="6">
+      <field name="price" id="7" type="{kind}"/><field name="qty" id="8" type="{kind}"/>
+    </group>
+  </sbe:message>
+"""
 SCHEMA = """<?xml version="1.0" encoding="UTF-8"?>
 <sbe:messageSchema xmlns:sbe="http://fixprotocol.io/2016/sbe" package="decimals" id="77"
                    version="0" byteOrder="littleEndian">
@@ -57,28 +69,8 @@ SCHEMA = """<?xml version="1.0" encoding="UTF-8"?>
       <type name="exponent" primitiveType="int8" presence="constant">-8</type>
     </composite>
   </types>
-  <sbe:message name="SentBook" id="1">
-    <field name="time" id="1" type="stamp"/>
-    <field name="updateId" id="2" type="stamp"/>
-    <group name="bids" id="3">
-      <field name="price" id="4" type="Sent"/><field name="qty" id="5" type="Sent"/>
-    </group>
-    <group name="asks" id="6">
-      <field name="price" id="7" type="Sent"/><field name="qty" id="8" type="Sent"/>
-    </group>
-  </sbe:message>
-  <sbe:message name="FixedBook" id="2">
-    <field name="time" id="1" type="stamp"/>
-    <field name="updateId" id="2" type="stamp"/>
-    <group name="bids" id="3">
-      <field name="price" id="4" type="Fixed"/><field name="qty" id="5" type="Fixed"/>
-    </group>
-    <group name="asks" id="6">
-      <field name="price" id="7" type="Fixed"/><field name="qty" id="8" type="Fixed"/>
-    </group>
-  </sbe:message>
-</sbe:messageSchema>
-"""
+{books}</sbe:messageSchema>
+""".replace("{books}", _BOOK.format(kind="Sent", number=1) + _BOOK.format(kind="Fixed", number=2))
 Way = Callable[[int], Any]
 PRICES = [[9_412_345_000_000 + i * 1_000_000 * side for i in range(LEVELS)] for side in (-1, 1)]
 QTYS = [[31_210_000 + i * 7_777 for i in range(LEVELS)] for _ in range(2)]

@@ -42,8 +42,6 @@ from sbe_codegen.runtime.tables.results import Batch, GroupTable, Table
 from sbe_codegen.version import __version__
 
 from .errors import (
-    COMPILE_ALL,
-    LARGE_DECODERS,
     BinanceError,
     BookError,
     ConnectionLost,
@@ -62,6 +60,7 @@ from .errors import (
     SubscriptionRefused,
     TapeError,
     Unreachable,
+    not_compiled,
 )
 
 __all__ = [
@@ -161,9 +160,9 @@ else:
         try:
             return import_module(f".{name}", __name__)
         except ModuleNotFoundError as error:
-            if error.name not in LARGE_DECODERS:
+            said = not_compiled(error)
+            if said is None:
                 raise
-            said = f"{error.name} is not compiled: {COMPILE_ALL}"
             raise ModuleNotFoundError(said, name=error.name) from None
 
     class _Callable(ModuleType):

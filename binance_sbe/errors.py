@@ -49,6 +49,9 @@ from sbe_codegen.runtime.errors import SbeError
 from .keys import stripped, stripped_bytes
 from .output import shown
 
+# What `make demo` leaves out, and what is said where it is needed.
+LARGE_DECODERS = ("binance_sbe.spot_sbe", "binance_sbe.fix_sbe")
+COMPILE_ALL = "'make build' in the checkout compiles all decoders, in some minutes"
 KEY_HELP = (
     "SBE market data needs an API key of type Ed25519, without permissions: create one at "
     "https://www.binance.com/en/my/settings/api-management and set BINANCE_API_KEY to it. A local "
@@ -111,11 +114,6 @@ class BinanceError(_Quoting, SbeError):
 
     def __str__(self) -> str:
         return advised(f"{self.code}: {shown(self.message)}", self.code)
-
-
-# What `make demo` leaves out, and what is said where it is needed.
-LARGE_DECODERS = ("binance_sbe.spot_sbe", "binance_sbe.fix_sbe")
-COMPILE_ALL = "'make build' in the checkout compiles all decoders, in some minutes"
 
 
 class NotSbe(_Quoting, SbeError, ValueError):
@@ -327,3 +325,10 @@ def exit_code(error: Exception) -> int:
             return REFUSED
         case _:
             return GENERAL
+
+
+def not_compiled(error: ModuleNotFoundError) -> str | None:
+    """What to say where a decoder is missing that `make demo` leaves out; None for any other."""
+    if error.name not in LARGE_DECODERS:
+        return None
+    return f"{error.name} is not compiled: {COMPILE_ALL}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -249,15 +249,21 @@ async def follow(
         found = await session.several(1, time.monotonic() + _TICK_SECONDS)
         if not found and session.is_closed:
             return
-        for message, received_ns in found:
-            book = books.take(message, received_ns)
-            if book is not None and book.state == "live":
-                yield book
+        for book in _live_after(books, found):
+            yield book
         symbol = books.next_symbol()
         if symbol is not None:
             with _failing(session, books, symbol):
                 await session.unsubscribe(symbol, kinds=DEPTH)
                 await session.subscribe(symbol, kinds=DEPTH, depth=depth)
+
+
+def _live_after(books: FixBooks, messages: Iterable[tuple[Any, int]]) -> Iterator[LiveBook]:
+    """The book that each message, with when it came, has changed, where it is live then."""
+    for message, received_ns in messages:
+        book = books.take(message, received_ns)
+        if book is not None and book.state == "live":
+            yield book
 
 
 @contextlib.contextmanager
@@ -295,10 +301,7 @@ def follow_blocking(
             return
         elif until is not None and time.monotonic() >= until:
             raise TimeoutError(f"nothing came within {session.timeout:g} s")
-        for message, received_ns in found:
-            book = books.take(message, received_ns)
-            if book is not None and book.state == "live":
-                yield book
+        yield from _live_after(books, found)
         symbol = books.next_symbol()
         if symbol is not None:
             with _failing(session, books, symbol):

@@ -20,7 +20,7 @@ from typing import Any
 from sbe_codegen.printing import close_output, open_streams
 from sbe_codegen.runtime.errors import SbeError
 
-from ..errors import COMPILE_ALL, LARGE_DECODERS, exit_code
+from ..errors import exit_code, not_compiled
 from ..output import complain, say
 from ..venue.streams import DEPTH, KINDS
 from .common import DEMO_SYMBOLS
@@ -55,9 +55,10 @@ def _main(given: Sequence[str] | None) -> int:
         complain(str(error))
         return exit_code(error)
     except ModuleNotFoundError as error:
-        if error.name not in LARGE_DECODERS:
+        said = not_compiled(error)
+        if said is None:
             raise
-        complain(f"{error.name} is not compiled: {COMPILE_ALL}")
+        complain(said)
         return 1
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))

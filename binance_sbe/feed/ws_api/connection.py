@@ -184,19 +184,19 @@ class Connection(Successive[Link]):
                 if old.is_open:  # nothing comes twice: it ends before events begin anew
                     self._link = link  # what is asked from now on
                     await old.drained(self._settings.reply_timeout)
-                    self._quiet_since = time.time_ns()
+                    started = self._quiet_since = time.time_ns()
                     await old.close()
-                elif self._quiet_since is None:
-                    self._quiet_since = old.last_ns
+                else:
+                    started = self._quiet_since = self._quiet_since or old.last_ns
                 for mine in list(self._subscriptions):
                     self._subscriptions[mine] = await self._subscribe(link)
         except BaseException:
             self._link = old if old.is_open else self._link
             await link.close()
             raise
-        started, self._quiet_since = self._quiet_since, None
+        self._quiet_since = None
         if self._subscriptions:
-            gap = Gap(started or old.last_ns, time.time_ns(), cause)
+            gap = Gap(started, time.time_ns(), cause)
             self.gaps.append(gap)
             self._recorder.missed(gap.started_ns, gap.ended_ns, gap.cause)
         self._link = link
