@@ -8,6 +8,8 @@ import multiprocessing
 import pickle
 import pkgutil
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
@@ -145,3 +147,12 @@ def test_the_tree_in_the_docstring_is_the_one_there_is() -> None:
         for kind in ERRORS
     }
     assert drawn == there_are
+
+
+@pytest.mark.parametrize("use", ["binance_sbe.books('btcusdt')", "binance_sbe.spot_sbe"])
+def test_a_decoder_that_the_demo_leaves_out_is_told_with_what_to_do(use: str) -> None:
+    code = f"import sys, binance_sbe; sys.modules['binance_sbe.spot_sbe'] = None; {use}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "binance_sbe.spot_sbe is not compiled: 'make build' in the checkout" in done.stderr
