@@ -18,8 +18,6 @@ SCHEMA, RECORD_BATCH = 1, 3     # kinds of a message (MessageHeader)
 Block = namedtuple("Block", "offset metadata_length body_length")
 # A message without the eight bytes before it.
 Message = namedtuple("Message", "kind body_length metadata")
-# Of a batch: for each column (rows, nulls), and for each buffer (offset in the body, length).
-Layout = namedtuple("Layout", "codec columns buffers")
 
 
 cdef struct sbe_flat:           # a table of a flatbuffer, borrowed from who has the bytes
@@ -122,20 +120,13 @@ cdef dict pairs(const sbe_flat* table, int number):
     return found
 
 
-cdef list number_pairs(const sbe_flat* table, int number):
-    """A vector of structs of two numbers of 64 bits."""
-    cdef sbe_vector items = vector(table, number, 16)
-    cdef Py_ssize_t i
-    return [(number64(table, i), number64(table, i + 8))
-            for i in range(items.begin, items.end, 16)]
-
-
-cdef sbe_flat root(const uint8_t[::1] data) except *:
-    cdef sbe_flat flat
-    flat.data = &data[0] if data.shape[0] else NULL
-    flat.size = data.shape[0]
-    flat.at = flat.fields_at = flat.fields_size = 0
+cdef sbe_flat root(const uint8_t* data, Py_ssize_t size) except *:
+    cdef sbe_flat flat = sbe_flat(data, size, 0, 0, 0)
     return table_at(&flat, followed(&flat, 0))
+
+
+cdef sbe_flat root_of(const uint8_t[::1] data) except *:
+    return root(&data[0] if data.shape[0] else NULL, data.shape[0])
 
 
 cdef int kind_of_message(const sbe_flat* table) except -1:
@@ -145,36 +136,48 @@ cdef int kind_of_message(const sbe_flat* table) except -1:
 
 def read_message(const uint8_t[::1] data not None):
     """Of the flatbuffer of a message, without the eight bytes before it."""
-    cdef sbe_flat table = root(data)
+    cdef sbe_flat table = root_of(data)
     cdef Py_ssize_t at = field(&table, 3)
     size = number64(&table, at) if at else 0
     return Message(kind_of_message(&table), size, pairs(&table, 4))
 
 
-def read_layout(const uint8_t[::1] data not None):
-    """Of the flatbuffer of a message that is a batch. ``codec`` is "lz4", "zstd" or None."""
-    cdef sbe_flat table = root(data), compression
-    cdef Py_ssize_t at = target(&table, 2), place
-    cdef uint8_t codec = 0
+cdef sbe_layout layout_of(const uint8_t* data, Py_ssize_t size, int64_t rows) except *:
+    """Of the flatbuffer of a message that is a batch of so many rows, as it should be."""
+    cdef sbe_flat table = root(data, size), compression
+    cdef sbe_layout layout
+    cdef sbe_vector items
+    cdef Py_ssize_t at = target(&table, 2), place, i
     if kind_of_message(&table) != RECORD_BATCH or not at:
         raise ValueError("no batch")
     table = table_at(&table, at)
-    name = None
+    layout.codec = PLAIN
     at = target(&table, 3)
     if at:
         compression = table_at(&table, at)
         place = field(&compression, 0)
-        codec = compression.data[place] if place else 0
-        place = field(&compression, 1)
-        if codec > 1 or (place and compression.data[place]):
+        layout.codec = ZSTD if place and compression.data[place] else LZ4
+        if place and compression.data[place] > 1:
             raise ValueError("its buffers are compressed in a way that is not known")
-        name = "zstd" if codec else "lz4"
-    return Layout(name, number_pairs(&table, 1), number_pairs(&table, 2))
+        place = field(&compression, 1)
+        if place and compression.data[place]:
+            raise ValueError("its buffers are compressed in a way that is not known")
+    items = vector(&table, 1, 16)
+    layout.is_whole = items.end - items.begin == 16 * COLUMNS
+    for i in range(items.begin, items.end, 16):
+        if number64(&table, i) != rows or number64(&table, i + 8) != 0:
+            layout.is_whole = False
+    items = vector(&table, 2, 16)
+    layout.buffers = (items.end - items.begin) // 16
+    for i in range(min(layout.buffers, <int64_t>BUFFERS)):
+        place = items.begin + 16 * i
+        layout.at[i] = sbe_buffer_place(number64(&table, place), number64(&table, place + 8))
+    return layout
 
 
 def schema_metadata(const uint8_t[::1] data not None):
     """The metadata of the schema that a message of a schema has."""
-    cdef sbe_flat table = root(data)
+    cdef sbe_flat table = root_of(data)
     cdef Py_ssize_t at = target(&table, 2)
     if kind_of_message(&table) != SCHEMA or not at:
         raise ValueError("no schema")
@@ -184,7 +187,7 @@ def schema_metadata(const uint8_t[::1] data not None):
 
 def read_footer(const uint8_t[::1] data not None):
     """The blocks of record batches that a footer names."""
-    cdef sbe_flat table = root(data)
+    cdef sbe_flat table = root_of(data)
     cdef sbe_vector items = vector(&table, 3, 24)
     cdef Py_ssize_t i
     return [Block(number64(&table, i), <int32_t>number32(&table, i + 8), number64(&table, i + 16))

@@ -15,7 +15,7 @@ WINDOW = 16 << 20  # bytes of a file that are mapped at a time, or as many as on
 class Held:
     """A file that is open until nobody reads in it any more."""
 
-    _window: tuple[int, memoryview] | None = None  # where in the file it begins
+    _window: tuple[int, Mapping] | None = None  # where in the file it begins
 
     def __init__(self, path: Path) -> None:
         self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -30,12 +30,14 @@ class Held:
 
     def read(self, at: int, size: int) -> bytes:
         """So many bytes, or those that there are."""
-        parts = []
+        parts: list[bytes] = []
         while size > 0 and (part := self._part(at, min(size, 1 << 30))):
+            if len(part) == size and not parts:
+                return part
             parts.append(part)
             at += len(part)
             size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def mapped(self, at: int, size: int) -> memoryview | None:
         """The same where it lies; None where the file has become shorter since it was opened.
@@ -49,8 +51,8 @@ class Held:
         if window is None or not 0 <= at - window[0] <= len(window[1]) - size:
             begin = at - at % GRANULARITY
             length = min(max(WINDOW, at + size - begin), self.size - begin)
-            self._window = window = begin, Mapping(self.fd, begin, length).view()
-        return window[1][at - window[0] : at - window[0] + size]
+            self._window = window = begin, Mapping(self.fd, begin, length)
+        return window[1].part(at - window[0], size)
 
     def _part(self, at: int, size: int) -> bytes:
         if hasattr(os, "pread"):

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import TapeError
 from ..output import shown
 from . import flat
-from .body import Body
+from .body import columns_in
 from .damage import Damage
 from .entries import Entry, Rows, rising
 from .pool import Held, Pool
@@ -30,6 +30,7 @@ from .rows import (
     VERSION,
     columns_of,
     hashed,
+    parsed,
     pyarrow,
 )
 
@@ -58,7 +59,7 @@ class TapeReader:
         try:
             held = self._pool.held(path)
         except OSError as error:
-            raise TapeError(f"{path}: {error.strerror or error}") from None
+            raise self._failed(error) from None
         self.size, self._identity = held.size, held.identity  # whatever has its name later
         self._check_format()
         if self.headless is not None and not is_part:
@@ -66,6 +67,9 @@ class TapeReader:
 
     def no_tape(self) -> TapeError:
         return TapeError(f"{self.path}: {self.headless}")
+
+    def _failed(self, error: OSError) -> TapeError:
+        return TapeError(f"{self.path}: {error.strerror or error}")
 
     def _piece(self, at: int, end: int) -> bytes:
         """The bytes from ``at`` to ``end``, as far as the file had them when it was opened.
@@ -78,7 +82,7 @@ class TapeReader:
         try:
             return self._held().read(at, end - at)
         except OSError as error:
-            raise TapeError(f"{self.path}: {error.strerror or error}") from None
+            raise self._failed(error) from None
 
     def _held(self) -> Held:
         held = self._pool.held(self.path)
@@ -89,10 +93,12 @@ class TapeReader:
     def _message(self, entry: Entry, in_place: bool) -> bytes | memoryview:
         """The bytes of a batch: a copy, or where they lie in the file."""
         if in_place and self._pool.maps:
-            with contextlib.suppress(OSError, ValueError):  # a file system that can't map
+            try:
                 found = self._held().mapped(entry.offset, entry.end - entry.offset)
                 if found is not None:
                     return found
+            except (OSError, ValueError):
+                pass  # a file system that can't map
         return self._piece(entry.offset, entry.end)
 
     def _check_format(self) -> None:
@@ -217,12 +223,11 @@ class TapeReader:
             return None
         return length
 
-    def _entry(self, at: int, head: bytes | None = None) -> Entry | None:
+    def _entry(self, at: int, head: bytes) -> Entry | None:
         """The batch that begins there, if its metadata are as they were written.
 
         ``head`` are the file's bytes there, as far as somebody has them.
         """
-        head = self._piece(at, at + _HEAD) if head is None else head
         length = self._length(head, at)
         if not length:
             return None
@@ -236,8 +241,8 @@ class TapeReader:
                 return None
             if found.get(CHECK) != hashed(text, streams).encode() or message.body_length < 0:
                 return None
-            return Entry(at, length, message.body_length, json.loads(text), streams)
-        except ValueError:
+            return Entry(at, length, message.body_length, parsed(text), streams)
+        except (ValueError, RecursionError):
             return None
 
     def _batches_from(self, at: int, end: int) -> Iterator[Entry]:
@@ -258,7 +263,10 @@ class TapeReader:
         """What the file has, from its beginning to its end."""
         if self.headless is not None:
             return [Damage(self.name, 0, self.size, self.headless, None, None)]
-        entries, tail = self._walked()
+        try:
+            entries, tail = self._walked(self._held())
+        except OSError as error:
+            raise self._failed(error) from None
         found: list[Entry | Damage] = []
         at, before = self._first, 0
         frames: int | None = 0 if self.number == 0 and self._is_version else None
@@ -277,12 +285,12 @@ class TapeReader:
             found.append(tail)
         return found
 
-    def _walked(self) -> tuple[list[Entry], Damage | None]:
+    def _walked(self, held: Held) -> tuple[list[Entry], Damage | None]:
         """The batches, as they lie in the file, and what is wrong with its end."""
         entries: list[Entry] = []
         at = self._first
         while True:
-            entry = self._entry(at)
+            entry = self._entry(at, held.read(at, min(_HEAD, self.size - at)))
             if entry is not None and entry.end > self.size:
                 why = "cut off within a batch"
                 return entries, Damage(self.name, at, self.size, why, entry.rows, entry.frames)
@@ -361,7 +369,7 @@ class TapeReader:
         """
         try:
             message = self._message(entry, in_place)
-            rows = Rows(*Body(message, entry.metadata_length, entry.rows).columns())
+            rows = Rows(*columns_in(message, entry.metadata_length, entry.rows))
         except (self._pa.ArrowException, ValueError, OSError, MemoryError, TypeError) as error:
             raise self._unreadable(entry, shown(error, 200)) from None
         if hashed(*rows.columns) != entry.told["columns"]:

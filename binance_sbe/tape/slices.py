@@ -135,6 +135,9 @@ def names_are_known(readers: list[TapeReader]) -> bool:
 
 def merged(all_of_them: list[Iterator[Slice]]) -> Iterator[Slice]:
     """The slices of several recordings by time; rows of one stay in their order."""
+    if len(all_of_them) == 1:
+        yield from all_of_them[0]
+        return
     heads: list[tuple[Slice, Iterator[Slice]]] = []
     for each in all_of_them:
         first = next(each, None)

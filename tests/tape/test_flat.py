@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from taped import tape_of, trades
 
 from binance_sbe.tape import flat
+from binance_sbe.tape.body import columns_in
 
 SCHEMA = pa.schema([("x", pa.int64())], metadata={"key": "value", "": "\u8d39"})
 
@@ -53,7 +54,12 @@ def test_the_blocks_of_a_footer_are_where_arrow_reads_them(tmp_path: Path) -> No
         assert found.body_length == block.body_length
 
 
-READERS = (flat.read_message, flat.read_layout, flat.schema_metadata, flat.read_footer)
+def read_layout(data: bytes) -> None:
+    """As of a batch without a body."""
+    columns_in(bytes(8) + data, len(data), 2)
+
+
+READERS = (flat.read_message, read_layout, flat.schema_metadata, flat.read_footer)
 
 
 @given(st.binary(max_size=400))

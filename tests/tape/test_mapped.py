@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,14 +119,40 @@ def test_a_map_is_of_an_open_file_and_stays_when_that_is_closed(tmp_path: Path) 
     file = tmp_path / "file"
     file.write_bytes(bytes(range(256)) * 100)
     with file.open("rb") as opened:
-        found = Mapping(opened.fileno(), GRANULARITY, 1000).view()
+        mapping = Mapping(opened.fileno(), GRANULARITY, 1000)
+        found = mapping.part(0, 1000)
+        assert len(mapping) == 1000
+        assert mapping.part(998, 2).tobytes() == found[998:].tobytes()
+        for at, size in ((-1, 2), (999, 2), (0, 1001), (0, -1), (2**62, 2**62)):
+            with pytest.raises(ValueError, match=f"{size} bytes at {at} are not within 1000"):
+                mapping.part(at, size)
         with pytest.raises(OSError, match="Invalid argument"):
             Mapping(opened.fileno(), 0, 0)
         with pytest.raises(OSError, match="Invalid argument"):
             Mapping(opened.fileno(), 1, 1000)
     with pytest.raises(OSError, match="Bad file descriptor"):
         Mapping(-1, 0, 1000)
+    del mapping
     assert found.tobytes() == file.read_bytes()[GRANULARITY : GRANULARITY + 1000]
     assert found.readonly
     with pytest.raises(TypeError):
         found[0] = 1
+
+
+def test_a_file_that_became_shorter_is_told_where_the_system_tells(tmp_path: Path) -> None:
+    """Linux from 5.14 on; elsewhere it is found by the size of the file, shortly before."""
+    file = tmp_path / "file"
+    file.write_bytes(bytes(4 * GRANULARITY))
+    with file.open("r+b") as opened:
+        mapping = Mapping(opened.fileno(), 0, 4 * GRANULARITY)
+        opened.truncate(GRANULARITY)
+        if sys.platform != "linux" or not maps_in_one_go():
+            pytest.skip("this system does not tell it")
+        with pytest.raises(OSError, match="shorter"):
+            mapping.part(2 * GRANULARITY, 10)
+        assert mapping.part(0, 10).tobytes() == bytes(10)
+
+
+def maps_in_one_go() -> bool:
+    major, minor = platform.release().split(".")[:2]
+    return (int(major), int(re.match(r"\d+", minor)[0])) >= (5, 14)  # type: ignore[index]

@@ -1,0 +1,117 @@
+"""The columns of a batch, found in the bytes of its message without an Arrow object for each.
+
+The layout is that of Arrow's "Columnar Format": a body has the buffers of each column, one after
+the other, each at a multiple of eight bytes. A compressed buffer begins with its length as it is
+without compression, eight bytes, or with -1 where it is not compressed after all.
+"""
+
+from cpython.buffer cimport PyBUF_READ
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcpy
+
+from sbe_codegen.runtime.decode.arrays cimport view_array
+
+from .flat cimport (
+    BUFFERS, LZ4, PLAIN, ZSTD, layout_of, sbe_buffer_place, sbe_codec, sbe_layout,
+)
+
+import numpy as np
+
+from .rows import pyarrow
+
+cdef enum:
+    # The buffers of received_ns, connection, kind and frame: the first of each marks its nulls.
+    RECEIVED = 1
+    CONNECTION = 3
+    KIND = 5
+    OFFSETS = 7
+    DATA = 8
+    PADDING = 64                # a buffer may be so much longer than what it has to hold
+    LONGEST = 0x7FFFFFFF        # offsets are int32
+
+cdef object INT64 = np.dtype("<i8"), INT32 = np.dtype("<i4"), UINT16 = np.dtype("<u2")
+cdef object UINT8 = np.dtype("u1")
+cdef dict CODECS = {}
+
+
+cdef struct sbe_body:           # borrowed from who has the message
+    const uint8_t* data
+    int64_t size
+    sbe_layout layout
+
+
+cdef object codec_of(sbe_codec codec):
+    if codec not in CODECS:
+        CODECS[codec] = pyarrow().Codec("lz4" if codec == LZ4 else "zstd")
+    return CODECS[codec]
+
+
+cdef object column(
+    object message, const sbe_body* body, int which, object kind, int itemsize, int64_t count,
+    int64_t most,
+):
+    """An array of a buffer that has so many items; not compressed it may take ``most`` bytes."""
+    cdef sbe_buffer_place place = body.layout.at[which]
+    cdef int64_t size
+    if count <= 0:
+        return np.empty(0, kind)
+    if place.offset < 0 or place.offset % 8 or place.offset > body.size or (
+        not 0 <= place.length <= body.size - place.offset
+    ):
+        raise ValueError(
+            f"a buffer of {place.length} bytes at {place.offset} is not in the batch"
+        )
+    if body.layout.codec != PLAIN and place.length:
+        if place.length < 8:
+            raise ValueError(f"a compressed buffer of {place.length} bytes has no length")
+        memcpy(&size, body.data + place.offset, 8)
+        place.offset += 8
+        place.length -= 8
+        if size != -1:
+            if not 0 <= size <= most:
+                raise ValueError(f"a buffer of {size} bytes, where at most {most} can be")
+            packed = PyMemoryView_FromMemory(
+                <char*>body.data + place.offset, place.length, PyBUF_READ
+            )
+            buffer = codec_of(body.layout.codec).decompress(packed, size)
+            if count * itemsize > buffer.size:
+                raise ValueError(f"{count} values of {kind} are not within {size} bytes")
+            return view_array(
+                kind, <const uint8_t*><size_t>buffer.address, count, itemsize, buffer
+            )
+    if count * itemsize > place.length:
+        raise ValueError(f"{count} values of {kind} are not within {place.length} bytes")
+    return view_array(kind, body.data + place.offset, count, itemsize, message)
+
+
+def columns_in(message, Py_ssize_t metadata_length, int64_t rows):
+    """received_ns, connection, kind, offsets and data of a batch of so many rows.
+
+    ``message`` is its bytes: metadata behind eight bytes, and the body behind them. Arrays are over
+    it, or over memory of their own where it is compressed. Raises ValueError where this is no such
+    batch, or one with nulls; and what Arrow's codecs raise.
+    """
+    cdef const uint8_t[::1] bytes = message
+    cdef sbe_body body
+    cdef int64_t most, last
+    if not 0 <= metadata_length <= bytes.shape[0] - 8:
+        raise ValueError(f"metadata of {metadata_length} bytes are not in {bytes.shape[0]}")
+    if (<size_t>&bytes[0] + <size_t>metadata_length) % 8:
+        raise ValueError("its body is not at a multiple of eight bytes")
+    body.data = &bytes[0] + 8 + metadata_length
+    body.size = bytes.shape[0] - 8 - metadata_length
+    body.layout = layout_of(&bytes[0] + 8, metadata_length, rows)
+    if not body.layout.is_whole or body.layout.buffers != BUFFERS or rows < 1:
+        raise ValueError(f"not {rows} rows without nulls, as were written")
+    if rows > LONGEST:
+        raise ValueError(f"{rows} rows are more than a batch can have")
+    offsets = column(message, &body, OFFSETS, INT32, 4, rows + 1, 4 * (rows + 1) + PADDING)
+    last = offsets[-1]
+    return (
+        column(message, &body, RECEIVED, INT64, 8, rows, 8 * rows + PADDING),
+        column(message, &body, CONNECTION, UINT16, 2, rows, 2 * rows + PADDING),
+        column(message, &body, KIND, UINT8, 1, rows, rows + PADDING),
+        offsets,
+        column(message, &body, DATA, UINT8, 1, last, LONGEST),
+    )
