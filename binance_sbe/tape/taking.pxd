@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memcpy
 
-from ..feed.intake.tap cimport Tap
+from ..feed.intake.tap cimport Tap, sbe_span
 
 
 cdef class Chunk:
@@ -69,6 +69,9 @@ cdef class Taking(Tap):
     cdef int add(
         self, int64_t received, int connection, int kind, const uint8_t* data, Py_ssize_t size
     ) except -1
+    cdef Py_ssize_t add_frames(
+        self, int64_t received, int connection, const sbe_span* spans, Py_ssize_t count
+    ) noexcept
     cdef Chunk roomy(self, Py_ssize_t size)
     cdef int lose(self, int64_t received, int kind, Py_ssize_t size) except -1
     cdef int hand_over(self) except -1

@@ -9,7 +9,7 @@ cimport cython
 cimport numpy as cnp
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from ..feed.intake.streams cimport Source
 from ..feed.intake.tap cimport sbe_span
@@ -95,14 +95,47 @@ cdef class Taking(Tap):
         self, Source source, const sbe_span* spans, Py_ssize_t count, int64_t received,
         int64_t* moment
     ) except -1:
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i = 0
+        cdef int connection = source.number & 0xFFFF
         cdef int64_t off = moment[0] - received
         if not -MILLISECOND < off - self.offset < MILLISECOND or not self.clock_is_set:
             self.set_clock(received, off)
         moment[0] = received + self.offset
-        for i in range(count):
-            self.add(received, source.number & 0xFFFF, FRAME, spans[i].data, spans[i].size)
+        while i < count:
+            if self.chunk is not None and not self.lost_since:
+                i += self.add_frames(received, connection, spans + i, count - i)
+            if i < count:       # no room for this one, or none yet
+                self.add(received, connection, FRAME, spans[i].data, spans[i].size)
+                i += 1
         return 0
+
+    cdef Py_ssize_t add_frames(
+        self, int64_t received, int connection, const sbe_span* spans, Py_ssize_t count
+    ) noexcept:
+        """As many of them as there is room for in the chunk, which is there; how many."""
+        cdef Chunk chunk = self.chunk
+        cdef Py_ssize_t i, rows = chunk.rows, used = chunk.used
+        cdef int64_t* received_at = chunk.received_at + rows
+        cdef uint16_t* connection_at = chunk.connection_at + rows
+        cdef int32_t* end_at = chunk.offset_at + rows + 1
+        count = min(count, chunk.most - rows)
+        for i in range(count):
+            if spans[i].size > chunk.room - used:
+                count = i
+                break
+            memcpy(chunk.data_at + used, spans[i].data, spans[i].size)
+            used += spans[i].size
+            end_at[i] = <int32_t>used
+        for i in range(count):
+            received_at[i] = received
+            connection_at[i] = <uint16_t>connection
+        memset(chunk.kind_at + rows, FRAME, count)
+        self.frames += count
+        self.frame_bytes += used - chunk.used
+        chunk.frames += count
+        chunk.used = used
+        chunk.rows = rows + count
+        return count
 
     def set_clock(self, int64_t received, int64_t offset):
         self.clock_is_set = True
