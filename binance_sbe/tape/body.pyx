@@ -5,20 +5,18 @@ the other, each at a multiple of eight bytes. A compressed buffer begins with it
 without compression, eight bytes, or with -1 where it is not compressed after all.
 """
 
-from cpython.buffer cimport PyBUF_READ
+from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
 from sbe_codegen.runtime.decode.arrays cimport view_array
 
-from .flat cimport (
-    BUFFERS, LZ4, PLAIN, ZSTD, layout_of, sbe_buffer_place, sbe_codec, sbe_layout,
-)
+from .flat cimport BUFFERS, PLAIN, ZSTD, layout_of, sbe_buffer_place, sbe_layout
 
 import numpy as np
 
-from .rows import pyarrow
+from .unpacking import unpacked
 
 cdef enum:
     # The buffers of received_ns, connection, kind and frame: the first of each marks its nulls.
@@ -32,7 +30,6 @@ cdef enum:
 
 cdef object INT64 = np.dtype("<i8"), INT32 = np.dtype("<i4"), UINT16 = np.dtype("<u2")
 cdef object UINT8 = np.dtype("u1")
-cdef dict CODECS = {}
 
 
 cdef struct sbe_body:           # borrowed from who has the message
@@ -41,10 +38,16 @@ cdef struct sbe_body:           # borrowed from who has the message
     sbe_layout layout
 
 
-cdef object codec_of(sbe_codec codec):
-    if codec not in CODECS:
-        CODECS[codec] = pyarrow().Codec("lz4" if codec == LZ4 else "zstd")
-    return CODECS[codec]
+cdef object as_array(object owner, object kind, int itemsize, int64_t count):
+    """An array over memory that stays where it is as long as ``owner`` is there."""
+    cdef Py_buffer buffer
+    PyObject_GetBuffer(owner, &buffer, PyBUF_SIMPLE)
+    cdef const uint8_t* data = <const uint8_t*>buffer.buf
+    cdef int64_t size = buffer.len
+    PyBuffer_Release(&buffer)
+    if count * itemsize > size:
+        raise ValueError(f"{count} values of {kind} are not within {size} bytes")
+    return view_array(kind, data, count, itemsize, owner)
 
 
 cdef object column(
@@ -74,11 +77,9 @@ cdef object column(
             packed = PyMemoryView_FromMemory(
                 <char*>body.data + place.offset, place.length, PyBUF_READ
             )
-            buffer = codec_of(body.layout.codec).decompress(packed, size)
-            if count * itemsize > buffer.size:
-                raise ValueError(f"{count} values of {kind} are not within {size} bytes")
-            return view_array(
-                kind, <const uint8_t*><size_t>buffer.address, count, itemsize, buffer
+            return as_array(
+                unpacked("zstd" if body.layout.codec == ZSTD else "lz4", packed, size), kind,
+                itemsize, count,
             )
     if count * itemsize > place.length:
         raise ValueError(f"{count} values of {kind} are not within {place.length} bytes")
