@@ -22,6 +22,7 @@ from typing import Any
 
 from . import ir, names, parser, renderer, resolver, selection
 from .conventions import Conventions
+from .translating import know_ascii_names_only, translate
 
 SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
 Progress = Callable[[str], None]
@@ -127,34 +128,49 @@ def runtime_sources() -> dict[str, Path]:
     return {".".join(path.relative_to(_HERE.parent).with_suffix("").parts): path for path in found}
 
 
+def extension(name: str, source: Path) -> Any:
+    """One of a module written in Cython, or in the C that Cython has made of it."""
+    import numpy
+    from setuptools import Extension
+
+    if sys.byteorder != "little":
+        raise SystemExit("binance-sbe decodes in place and needs a little-endian machine.")
+    compile_flags, link_flags = flags()
+    macros: list[tuple[str, str | None]] = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
+    if "coverage" in switches():
+        macros.append(("CYTHON_TRACE_NOGIL", "1"))
+    return Extension(
+        name,
+        [str(source)],
+        include_dirs=[numpy.get_include()],
+        define_macros=macros,
+        extra_compile_args=compile_flags,
+        extra_link_args=link_flags,
+    )
+
+
 def cythonized(
-    sources: dict[str, Path], root: Path | None, force: bool = False, shared: str | None = None
+    sources: dict[str, Path],
+    root: Path | None,
+    force: bool = False,
+    shared: str | None = None,
+    ascii_names: bool = True,
 ) -> list[Any]:
     """Extensions for modules (name -> .pyx), translated to C; paths relative to ``root``.
 
     ``shared`` is the name of one more module: what of Cython's own code all of them need is there
     once (its memoryviews above all, which are 60 KB of a wheel and five seconds of a compiler).
+    With ``ascii_names`` this process translates nothing with other names any more.
     """
-    import numpy
+    if ascii_names:
+        know_ascii_names_only()
     from Cython.Build import cythonize
     from setuptools import Extension
 
-    if sys.byteorder != "little":
-        raise SystemExit("binance-sbe decodes in place and needs a little-endian machine.")
     on = switches()
     compile_flags, link_flags = flags()
-    macros: list[tuple[str, str | None]] = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
-    if "coverage" in on:
-        macros.append(("CYTHON_TRACE_NOGIL", "1"))
     extensions = [
-        Extension(
-            name,
-            [str(path) if root is None else os.path.relpath(path, root)],
-            include_dirs=[numpy.get_include()],
-            define_macros=macros,
-            extra_compile_args=compile_flags,
-            extra_link_args=link_flags,
-        )
+        extension(name, path if root is None else Path(os.path.relpath(path, root)))
         for name, path in sources.items()
     ]
     if shared is not None:
@@ -229,25 +245,20 @@ def compile_module(
 
     What is made on the way goes into ``scratch``, or a folder of its own that is removed.
     """
-    from Cython.Compiler.Errors import CompileError as CythonError
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
-    from setuptools.errors import CompileError
 
-    directory = directory.resolve()
+    directory, source = directory.resolve(), source.resolve()
+    made = extension(name, source.with_suffix(".c"))
+    # What gcc warns of in generated code is nothing that its user could mend: it takes
+    # for uninitialized what is only read where a call before it has not raised.
+    made.extra_compile_args = [*made.extra_compile_args, "-w"]
+    if source.stat().st_size > _LARGE:
+        made.extra_compile_args = of_large(made.extra_compile_args)
     progress("translating to C")
+    translate(name, source)
     with tempfile.TemporaryDirectory(prefix="sbe-codegen-", dir=scratch) as temporary:
-        try:
-            extensions = cythonized({name: source.resolve()}, None)
-        except CythonError as error:
-            raise CompileError(f"Cython refuses {source.name}: {error}") from None
-        for each in extensions:
-            # What gcc warns of in generated code is nothing that its user could mend: it takes
-            # for uninitialized what is only read where a call before it has not raised.
-            each.extra_compile_args = [*each.extra_compile_args, "-w"]
-            if source.stat().st_size > _LARGE:
-                each.extra_compile_args = of_large(each.extra_compile_args)
-        command = build_ext(Distribution({"ext_modules": extensions}))
+        command = build_ext(Distribution({"ext_modules": [made]}))
         command.build_lib = str(directory)
         command.build_temp = temporary
         command.ensure_finalized()

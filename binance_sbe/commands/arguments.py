@@ -24,6 +24,7 @@ _UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d
 _SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?"
 PICTURES = (".png", ".svg")
+_LEAST_FILE = 1 << 20  # bytes, after which a new file of a tape may begin
 
 
 def _seconds(text: str) -> float:
@@ -59,11 +60,16 @@ def rotation(text: str) -> dict[str, float]:
     if _seconds(text) > 0:
         return {"rotate_seconds": _seconds(text)}
     try:
-        return {"rotate_bytes": size(text)}
+        most = size(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
             f"'{text}' is neither a duration nor a size, such as 1h or 512MB"
         ) from None
+    if most < _LEAST_FILE:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is less than 1MiB, the least with which a new file begins"
+        )
+    return {"rotate_bytes": most}
 
 
 def durability(text: str) -> float | str:

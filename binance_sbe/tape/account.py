@@ -84,7 +84,10 @@ class TapeLedger(Ledger):
     ``connections`` those of the feeds (`TapeConnection`), ``marks`` the user's (time, text),
     ``snapshots`` counts those of books, and ``streams`` has a `StreamAccount` for each stream.
     ``dropped`` counts what the feed's own consumer was too slow for: these events are on the tape.
-    Frames are not read for it: whether they are as they were written `Tape.verify` says.
+    ``damaged_count`` is that of the feed: frames that were no message, which are on the tape too.
+    Frames are not read for it: whether they are as they were written `Tape.verify` says, and
+    ``damaged``, ``unknown_templates`` and ``newer_versions`` stay empty (`Tape.batches` has them in
+    ``rejected``, and the ledger of a tape that is played counts them).
     """
 
     def __init__(self) -> None:
@@ -93,11 +96,16 @@ class TapeLedger(Ledger):
         self.breaks: list[Break] = []
         self.marks: list[tuple[int, str]] = []
         self.snapshots = 0
+        self._damaged_count = 0
         self._streams: dict[str, StreamAccount] = {}
 
     @property
     def streams(self) -> Mapping[str, StreamAccount]:  # type: ignore[override]
         return self._streams
+
+    @property
+    def damaged_count(self) -> int:
+        return self._damaged_count
 
     def __repr__(self) -> str:
         return (
@@ -131,6 +139,7 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
     before: tuple[TapeReader, int] | None = None
     lost: list[Damage] = []
     expected: int | None = 0
+    counters: Mapping[str, int] = {}
     for reader in recording.readers:
         names: list[str] = []
         totals = np.zeros(0, np.int64)  # of each of the names
@@ -163,7 +172,10 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
             count += 1
             before, last_ns = (reader, count), told["last_ns"]
             expected = told["frames_before"] + part.frames
+            counters = told["counters"]
         _add_frames(ledger, names, totals)
+    ledger.dropped += counters.get("dropped", 0)  # since the recorder was begun
+    ledger._damaged_count += counters.get("damaged", 0)
     if lost:
         frames = lost[0].frames
         at = last_ns or _written_ns(recording.readers[-1])

@@ -35,7 +35,10 @@ class Disk:
         """Whether somebody, here or in another process, has made the file and not closed it yet."""
         if fcntl is None:
             return False
-        fd = os.open(path, os.O_RDONLY)
+        try:
+            fd = os.open(path, os.O_RDONLY)
+        except OSError:
+            return False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -16,7 +16,8 @@ from sbe_codegen.runtime.errors import DecodeError
 
 from ..books import blocking, live
 from ..books.base import TICK_SECONDS, BaseBooks
-from ..books.keeper import Link, LiveBook
+from ..books.keeper import UP, Link, LiveBook
+from ..feed.protocol.supervisor import WE_CLOSED
 from ..logs import LOG
 from ..spot_sbe import DepthResponse
 from .playing import Player
@@ -48,6 +49,7 @@ class PlayedBooks(BaseBooks):
         self._places: list[int] = []  # of the snapshots of the tape: the events before each
         self._ticked = 0.0
         self._row_link: Link | None = None
+        self._has_ended = False  # whoever takes the events has had the last
 
     def _start(self) -> None:
         """What is on the tape is looked for, once."""
@@ -66,7 +68,9 @@ class PlayedBooks(BaseBooks):
         return player.moment_ns / 1e9, player.now_ns
 
     def _link(self, symbol: str) -> Link:
-        return super()._link(symbol) if self._row_link is None else self._row_link
+        """That the recorded feed was closed counts once all that it had brought is taken."""
+        link = super()._link(symbol) if self._row_link is None else self._row_link
+        return UP if link.cause == WE_CLOSED and not (link.is_up or self._has_ended) else link
 
     @property
     def _is_behind(self) -> bool:
@@ -156,6 +160,7 @@ class AsyncBooks(PlayedBooks, live.Books):
                 event = await anext(events)
             except StopAsyncIteration:
                 self._apply()
+                self._has_ended = True
                 return
             self._apply()
             yield event
@@ -189,6 +194,7 @@ class ThreadBooks(PlayedBooks, blocking.Books):
         finally:
             stage.until = EVER
         if self._player.is_over:
+            self._has_ended = True
             self.feed._end()
 
     def _step(self, until: float | None) -> tuple[bool, tuple[str, LiveBook | None, Any] | None]:
@@ -201,7 +207,10 @@ class ThreadBooks(PlayedBooks, blocking.Books):
         except TimeoutError:
             return False, None
         self._apply()
-        return (True, None) if event is None else (False, self._taken(event))
+        if event is None:
+            self._has_ended = True
+            return True, None
+        return False, self._taken(event)
 
 
 class _NoRequests:

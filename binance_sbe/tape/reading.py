@@ -19,6 +19,7 @@ from ..output import shown
 from . import flat
 from .body import columns_in
 from .damage import Damage
+from .disk import DISK
 from .entries import Entry, Rows, rising
 from .pool import Held, Pool
 from .rows import (
@@ -331,7 +332,9 @@ class TapeReader:
     def footer_problem(self) -> str | None:
         """What is wrong with the end of the file, None where it is as it should be."""
         if not self.has_end:
-            return "it has no footer: the recorder was killed, or has not ended yet"
+            if DISK.is_written(self.path):
+                return "its recorder is at work: it has no footer yet"
+            return "it has no footer: the recorder was killed"
         end = self.size - 10
         length = int.from_bytes(self._piece(end, end + 4), "little", signed=True)
         if not 0 < length <= end:
@@ -342,7 +345,10 @@ class TapeReader:
             return "its footer is damaged"
         found = [flat.Block(e.offset, e.metadata_length + 8, e.body_length) for e in self.entries]
         if blocks != found:
-            return f"its footer names {len(blocks)} batches, not the {len(found)} that are there"
+            return (
+                f"its footer is that of other batches: it names {len(blocks)}, and here are "
+                f"{len(found)}"
+            )
         return None
 
     @property

@@ -71,7 +71,7 @@ class Recorder(recording.Recorder):
         self._settings = settings
         self._now = time.time_ns
         self._host = ""
-        self._streams: list[str] = []
+        self._streams: dict[str, None] = {}  # that are wanted
         self._most_held = 0
         self._backlog: Backlog | None = None
         self._ledger: Ledger | None = None
@@ -180,7 +180,7 @@ class Recorder(recording.Recorder):
         ledger: Ledger | None = None,
     ) -> None:
         """Opens the first file. RecordingError where that can't be done."""
-        self._host, self._streams = stripped(url), list(streams)
+        self._host, self._streams = stripped(url), dict.fromkeys(streams)
         self._backlog, self._ledger = backlog, ledger
         if backlog is not None:
             self._most_held = backlog.arbiter.most_held
@@ -194,7 +194,9 @@ class Recorder(recording.Recorder):
         self._put(number, Kind.TEXT, text.encode())
 
     def asked(self, streams: Iterable[str]) -> None:
-        self._put(0, Kind.SUBSCRIPTION, as_json({"asked": list(streams)}))
+        names = list(streams)
+        self._streams = self._streams | dict.fromkeys(names)  # the writer's thread may look at it
+        self._put(0, Kind.SUBSCRIPTION, as_json({"asked": names}))
 
     def opened(self, number: int, name: str, now_ns: int) -> None:
         self._put(number, Kind.OPENED, as_json({"number": number, "name": name}), now_ns)
@@ -208,7 +210,9 @@ class Recorder(recording.Recorder):
         self._put(number, Kind.ENDED, as_json(told), now_ns)
 
     def forgotten(self, streams: Iterable[str]) -> None:
-        self._put(0, Kind.SUBSCRIPTION, as_json({"forgotten": list(streams)}))
+        names = list(streams)
+        self._streams = {each: None for each in self._streams if each not in names}
+        self._put(0, Kind.SUBSCRIPTION, as_json({"forgotten": names}))
 
     def released(self, moment: int, read_since: int) -> None:
         told = {"moment_ns": moment, "read_since_ns": read_since}
@@ -255,7 +259,7 @@ class Recorder(recording.Recorder):
             "file": str(number),
             "started_ns": str(self._now()),
             "host": self._host,
-            "streams": as_json(self._streams),
+            "streams": as_json(list(self._streams)),
             "clock": as_json(clock),
             "settings": as_json({"most_held": self._most_held}),
             "schemas": as_json([schema_of(self._schema)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from .rows import MOST_STREAMS
 
 Moment = int | str | datetime
 _EVER = 2**63 - 1
+_BEYOND_MICROSECONDS = re.compile(r"(.*[.,]\d{6})(\d{1,3})(?!\d)(.*)")
 _LAST_NS = 253_402_300_799 * 10**9  # of the year 9999
 
 
@@ -29,7 +31,11 @@ def moment_ns(value: Moment, name: str = "start") -> int:
         raise TypeError(f"{name} is ns since 1970, a datetime or a text in ISO 8601, not {kind}")
     if isinstance(value, int):
         return value
+    rest = 0  # ns that a datetime can't have
     if isinstance(value, str):
+        found = _BEYOND_MICROSECONDS.match(value)
+        if found is not None:
+            value, rest = found[1] + found[3], int(found[2].ljust(3, "0"))
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
@@ -39,7 +45,7 @@ def moment_ns(value: Moment, name: str = "start") -> int:
     if value.tzinfo is None:
         value = value.replace(tzinfo=UTC)
     since = value - datetime(1970, 1, 1, tzinfo=UTC)
-    return ((since.days * 86400 + since.seconds) * 10**6 + since.microseconds) * 1000
+    return ((since.days * 86400 + since.seconds) * 10**6 + since.microseconds) * 1000 + rest
 
 
 def moment_of(ns: int) -> datetime:

@@ -359,7 +359,7 @@ def check_streams(tape: Tape, streams: Iterable[str]) -> None:
 def nothing_in(tape: Tape) -> TapeError:
     """For a range of time that the tape is before, or after."""
     return TapeError(
-        f"{tape.paths[0]}: no frame of it is in that range of time: it has "
+        f"{tape.paths[0]}: no frame of it is in that range of time: it goes from "
         f"{said(tape.start_ns)} to {said(tape.end_ns)}"
     )
 

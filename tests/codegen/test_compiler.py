@@ -253,7 +253,7 @@ def test_descriptions_are_text_and_never_code(compiled: Any) -> None:
 def test_a_big_endian_machine_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.byteorder", "big")
     with pytest.raises(SystemExit, match="needs a little-endian machine"):
-        builder.cythonized({}, Path())
+        builder.extension("module", Path("module.pyx"))
 
 
 def test_builds_are_portable_unless_asked_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

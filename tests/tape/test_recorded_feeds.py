@@ -19,6 +19,7 @@ from binance_sbe import sync
 from binance_sbe.errors import RecordingError
 from binance_sbe.simulator import Exchange
 from binance_sbe.tape import Kind, Recorder, Recording, Tape
+from binance_sbe.tape.reading import TapeReader
 
 STREAMS = ("btcusdt@trade", "btcusdt@bestBidAsk", "btcusdt@depth", "ethusdt@depth20")
 
@@ -252,3 +253,42 @@ async def test_a_feed_that_is_closed_is_not_recorded(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="closed"):
             feed.record(tmp_path / "late")
     assert not (tmp_path / "late").exists()
+
+
+@in_loop
+async def test_what_was_no_message_is_in_the_account_of_the_tape(tmp_path: Path) -> None:
+    async with (
+        Exchange(rate=300, faults=["damage", "unknown"], fault_seconds=0.1, seed=5) as exchange,
+        binance_sbe.connect(
+            *STREAMS, url=exchange.url, api_key="x", record=tmp_path, on_error="collect"
+        ) as feed,
+    ):
+        while feed.ledger.damaged_count < 3:
+            await some(feed, 50)
+    assert Tape(tmp_path).ledger.damaged_count == feed.ledger.damaged_count
+    assert Tape(tmp_path).ledger.dropped == feed.ledger.dropped
+
+
+@in_loop
+async def test_each_file_says_which_streams_were_wanted_when_it_was_begun(tmp_path: Path) -> None:
+    async with open_feed(record=Recording(tmp_path, rotate_seconds=0.5)) as feed:
+        while len(files(tmp_path)) < 3:
+            await some(feed, 20)
+        await feed.unsubscribe(STREAMS[0])
+        there = len(files(tmp_path))
+        while len(files(tmp_path)) < there + 2:
+            await some(feed, 20)
+    readers = [TapeReader(file) for file in files(tmp_path)]
+    assert readers[0].told("streams", None) in ([], list(STREAMS))
+    assert readers[1].told("streams", None) == list(STREAMS)
+    assert readers[-1].told("streams", None) == list(STREAMS[1:])
+
+
+@in_loop
+async def test_verify_says_that_a_recorder_is_at_work(tmp_path: Path) -> None:
+    async with open_feed(record=tmp_path) as feed:
+        await some(feed, 20)
+        report = Tape(tmp_path).verify()
+        assert not report.is_whole
+        assert any("its recorder is at work" in each for each in report.problems)
+    assert Tape(tmp_path).verify().is_whole

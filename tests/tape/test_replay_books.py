@@ -75,6 +75,34 @@ def test_books_of_some_streams_are_the_same_at_each_id(tape: Path) -> None:
     check_same(told, again)
 
 
+@pytest.mark.parametrize("speed", [None, 20.0])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_books_are_live_up_to_the_last_event(
+    tape: Path, speed: float | None, is_async: bool
+) -> None:
+    """That the recorded feed was closed then counts once all that it had brought is taken."""
+    states: list[str] = []
+
+    async def work() -> str:
+        async with binance_sbe.replay(tape, speed=speed) as feed, feed.books(*SYMBOLS) as kept:
+            async for _, book, _ in kept:
+                if book is not None:
+                    states.append(book.state)
+            return str(kept["btcusdt"].state)
+
+    if is_async:
+        after = asyncio.run(work())
+    else:
+        with sync.replay(tape, speed=speed) as feed, feed.books(*SYMBOLS) as kept:
+            for _, book, _ in kept.events():
+                if book is not None:
+                    states.append(book.state)
+            after = kept["btcusdt"].state
+    assert set(states[states.index("live") :]) == {"live"}
+    assert len(states) > 60
+    assert after == "stale"
+
+
 def test_a_book_is_stale_after_a_break_of_the_tape_and_live_again(
     tape: Path, tmp_path: Path
 ) -> None:

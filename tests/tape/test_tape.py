@@ -71,7 +71,7 @@ def test_what_the_tape_has_not_is_refused_where_it_is_asked_for(tmp_path: Path, 
     tape = Tape(tmp_path)
     ask = getattr(tape, way)
     for range_of_time in ({"start": START + 10**15}, {"end": START - 10**18}):
-        with pytest.raises(TapeError, match=r"that range of time: it has 20.* to 20"):
+        with pytest.raises(TapeError, match=r"that range of time: it goes from 20.* to 20"):
             ask(**range_of_time)
     with pytest.raises(TapeError, match=r"no event of nope@trade .*: it has btcusdt@trade"):
         ask(streams=["btcusdt@trade", "nope@trade"])
@@ -266,6 +266,10 @@ def test_symbols_that_are_no_text_are_found_as_well(tmp_path: Path) -> None:
         (5, 5),
         ("1970-01-01T00:00:01", SECOND),
         ("1970-01-01T01:00:01+01:00", SECOND),
+        ("1970-01-01T00:00:01.000000007", SECOND + 7),
+        ("1970-01-01T01:00:01.1234567+01:00", SECOND + 123_456_700),
+        ("1970-01-01T00:00:01.12345678Z", SECOND + 123_456_780),
+        ("1970-01-01T00:00:01.5", SECOND + 500_000_000),
         (datetime(1970, 1, 1, 0, 0, 1, 7), SECOND + 7000),
         (datetime(2026, 11, 27, tzinfo=UTC) + timedelta(microseconds=1), 1795737600000001000),
     ],
