@@ -2,7 +2,7 @@
 
 ``SBE_MODULES`` says which modules: ``all`` (the default), ``live`` (what a feed needs: the stream
 decoder, the runtime and the feed), or ``none`` (those that are there stay as they are). For
-``SBE_BUILD`` see sbe_codegen/builder.py.
+``SBE_BUILD`` see sbe_codegen/flags.py.
 """
 
 import os

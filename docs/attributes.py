@@ -389,6 +389,18 @@ ATTRIBUTES: dict[str, dict[str, str | tuple[str, str]]] = {
             "What is wrong: a sentence for each place, which begins with the name of the file."
         ),
     },
+    "Tape": {
+        "damage": (
+            "deque[Damage | TapeError]",
+            "What reading has passed over, the latest 1,000: damage between batches, and the error "
+            'of each batch that was left out with `on_damage="skip"`.',
+        ),
+        "errors": (
+            "deque[DecodeError]",
+            'Frames that are no messages, of `messages(on_error="collect")`: the latest 1,000.',
+        ),
+        "paths": ("list[Path]", "What was given."),
+    },
     "TapeLedger": {
         "breaks": ("list[Break]", "The times of which the tape does not have everything."),
         "connections": ("list[TapeConnection]", "The connections of the feeds that were recorded."),

@@ -15,7 +15,7 @@ import re
 import runpy
 import textwrap
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -92,7 +92,8 @@ TOPICS = {  # what users of a page get without importing it: shown under the mod
 }
 # What other modules of the package call, and users have no need of.
 INSIDE = re.compile(
-    r"Ledger\.(note_\w+|follow|is_growing|holes_since)|(OrderBook|LiveBook)\.(adopt|content|heal|options|restore)"
+    r"(Tape)?Ledger\.(note_\w+|follow|is_growing|holes_since)|(OrderBook|LiveBook)\.(adopt|content|heal|options|restore)"
+    r"|Recorder\.(asked|begin|detach|ended|entered|filled|forgotten|hole|opened|released|snapshot|text)"
     r"|Source\.(note_\w+)|Stream\.(note_\w+)|Columns\.of|SchemaError\.of|Histogram\.add"
 )
 CONSTANTS = {  # values have no docstrings of their own
@@ -309,6 +310,8 @@ def described(found: type) -> list[str]:
         if INSIDE.fullmatch(f"{found.__name__}.{name}"):
             continue
         raw = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+        if isinstance(raw, cached_property):
+            raw = property(raw.func)
         is_function = inspect.isroutine(raw) and not inspect.isgetsetdescriptor(raw)
         text = doc_of(raw, name)
         if is_function:

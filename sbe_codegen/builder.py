@@ -1,30 +1,25 @@
-"""Text -> compiled extensions. All reading and writing of files, and all compiler flags, are here.
+"""Text -> compiled extensions. All reading and writing of files is here.
 
-The environment variable SBE_BUILD is a comma-separated list of switches:
-
-- ``debug``     no optimisation, Cython's own bounds checks on
-- ``sanitize``  AddressSanitizer and UndefinedBehaviorSanitizer
-- ``coverage``  line tracing of Cython code
-- ``annotate``  Cython's HTML reports beside the sources
-- ``native``    code for this machine's processor only (-march=native)
+What compilers are told is in `flags`, what Cython is in `translating`.
 """
 
 from __future__ import annotations
 
 import keyword
-import os
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from . import ir, names, parser, renderer, resolver, selection
 from .conventions import Conventions
-from .translating import know_ascii_names_only, translate
+from .flags import extension as extension
+from .flags import flags as flags
+from .flags import of_large as of_large
+from .flags import switches as switches
+from .translating import cythonized as cythonized
+from .translating import translate
 
-SWITCHES = frozenset({"debug", "sanitize", "coverage", "annotate", "native"})
 Progress = Callable[[str], None]
 _LARGE = 800_000  # bytes of generated Cython: some sixty messages
 _HERE = Path(__file__).resolve().parent
@@ -32,14 +27,6 @@ _HERE = Path(__file__).resolve().parent
 
 def _silent(_: str) -> None:
     pass
-
-
-def switches() -> frozenset[str]:
-    given = frozenset(filter(None, os.environ.get("SBE_BUILD", "").replace(" ", "").split(",")))
-    if given - SWITCHES:
-        unknown = ", ".join(sorted(given - SWITCHES))
-        raise SystemExit(f"SBE_BUILD: no switch {unknown}; there are {', '.join(sorted(SWITCHES))}")
-    return given
 
 
 def module_name(package: str) -> str:
@@ -89,117 +76,10 @@ def generate(
     return write(module, schema_file.name, directory, name or module_name(module.package))
 
 
-def flags() -> tuple[list[str], list[str]]:
-    """Compiler and linker flags. Portable by default: nothing of this machine's processor."""
-    on = switches()
-    compile_flags = ["-std=c11", "-Wno-unused-function", "-fno-strict-aliasing"]
-    link_flags: list[str] = []
-    if "debug" in on:
-        compile_flags += ["-O0", "-g"]
-    elif "sanitize" in on:
-        compile_flags += ["-O1", "-g1"]
-    else:
-        compile_flags += ["-O3", "-g0", "-fno-plt"]
-    if "sanitize" in on:
-        sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-        compile_flags += [*sanitizers, "-fno-omit-frame-pointer"]
-        link_flags += sanitizers
-    if "native" in on:
-        compile_flags.append("-march=native")
-    return compile_flags, link_flags
-
-
-def of_large(flags: list[str]) -> list[str]:
-    """Compiler flags for a module of many messages, where -O3 takes half as long again as -O2.
-
-    Most of it is never hot. gcc gives back what it does not need more often, too: that takes a
-    fifth more of the time and a third less memory.
-    """
-    made = ["-O2" if flag == "-O3" else flag for flag in flags]
-    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or ""
-    if "gcc" in compiler:
-        made += ["--param=ggc-min-expand=5", "--param=ggc-min-heapsize=32768"]
-    return made
-
-
 def runtime_sources() -> dict[str, Path]:
     """Module name -> source of the hand-written Cython modules."""
     found = sorted((_HERE / "runtime").rglob("*.pyx"))
     return {".".join(path.relative_to(_HERE.parent).with_suffix("").parts): path for path in found}
-
-
-def extension(name: str, source: Path) -> Any:
-    """One of a module written in Cython, or in the C that Cython has made of it."""
-    import numpy
-    from setuptools import Extension
-
-    if sys.byteorder != "little":
-        raise SystemExit("binance-sbe decodes in place and needs a little-endian machine.")
-    compile_flags, link_flags = flags()
-    macros: list[tuple[str, str | None]] = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
-    if "coverage" in switches():
-        macros.append(("CYTHON_TRACE_NOGIL", "1"))
-    return Extension(
-        name,
-        [str(source)],
-        include_dirs=[numpy.get_include()],
-        define_macros=macros,
-        extra_compile_args=compile_flags,
-        extra_link_args=link_flags,
-    )
-
-
-def cythonized(
-    sources: dict[str, Path],
-    root: Path | None,
-    force: bool = False,
-    shared: str | None = None,
-    ascii_names: bool = True,
-) -> list[Any]:
-    """Extensions for modules (name -> .pyx), translated to C; paths relative to ``root``.
-
-    ``shared`` is the name of one more module: what of Cython's own code all of them need is there
-    once (its memoryviews above all, which are 60 KB of a wheel and five seconds of a compiler).
-    With ``ascii_names`` this process translates nothing with other names any more.
-    """
-    if ascii_names:
-        know_ascii_names_only()
-    from Cython.Build import cythonize
-    from setuptools import Extension
-
-    on = switches()
-    compile_flags, link_flags = flags()
-    extensions = [
-        extension(name, path if root is None else Path(os.path.relpath(path, root)))
-        for name, path in sources.items()
-    ]
-    if shared is not None:
-        made = f"{shared.replace('.', '/')}.c"
-        extensions.append(
-            Extension(shared, [made], extra_compile_args=compile_flags, extra_link_args=link_flags)
-        )
-    return list(
-        cythonize(  # type: ignore[no-untyped-call]
-            extensions,
-            include_path=[str(root or Path()), str(_HERE.parent)],
-            compiler_directives={
-                "language_level": 3,
-                "boundscheck": "debug" in on,
-                "wraparound": False,
-                "cdivision": True,
-                "initializedcheck": False,
-                "linetrace": "coverage" in on,
-                "auto_pickle": False,
-                "emit_code_comments": bool(on & {"annotate", "coverage"}),
-                "warn.unused": False,
-            },
-            annotate="annotate" in on,
-            shared_utility_qualified_name=shared,
-            quiet=True,
-            force=force,
-            nthreads=os.cpu_count() or 1 if len(extensions) > 1 else 0,
-        )
-    )
 
 
 def build(

@@ -11,9 +11,66 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from .flags import extension, flags, switches
+
+_HERE = Path(__file__).resolve().parent
 _CODE = "from sbe_codegen.translating import main; main()"
 _MOST = 4000  # characters of what Cython says are told
+
+
+def cythonized(
+    sources: dict[str, Path],
+    root: Path | None,
+    force: bool = False,
+    shared: str | None = None,
+    ascii_names: bool = True,
+) -> list[Any]:
+    """Extensions for modules (name -> .pyx), translated to C; paths relative to ``root``.
+
+    ``shared`` is the name of one more module: what of Cython's own code all of them need is there
+    once (its memoryviews above all, which are 60 KB of a wheel and five seconds of a compiler).
+    With ``ascii_names`` this process translates nothing with other names any more.
+    """
+    if ascii_names:
+        know_ascii_names_only()
+    from Cython.Build import cythonize
+    from setuptools import Extension
+
+    on = switches()
+    compile_flags, link_flags = flags()
+    extensions = [
+        extension(name, path if root is None else Path(os.path.relpath(path, root)))
+        for name, path in sources.items()
+    ]
+    if shared is not None:
+        made = f"{shared.replace('.', '/')}.c"
+        extensions.append(
+            Extension(shared, [made], extra_compile_args=compile_flags, extra_link_args=link_flags)
+        )
+    return list(
+        cythonize(  # type: ignore[no-untyped-call]
+            extensions,
+            include_path=[str(root or Path()), str(_HERE.parent)],
+            compiler_directives={
+                "language_level": 3,
+                "boundscheck": "debug" in on,
+                "wraparound": False,
+                "cdivision": True,
+                "initializedcheck": False,
+                "linetrace": "coverage" in on,
+                "auto_pickle": False,
+                "emit_code_comments": bool(on & {"annotate", "coverage"}),
+                "warn.unused": False,
+            },
+            annotate="annotate" in on,
+            shared_utility_qualified_name=shared,
+            quiet=True,
+            force=force,
+            nthreads=os.cpu_count() or 1 if len(extensions) > 1 else 0,
+        )
+    )
 
 
 def translate(name: str, source: Path) -> None:
@@ -49,8 +106,6 @@ def _in_this_process(name: str, source: Path) -> None:
     from Cython.Compiler.Errors import CompileError as CythonError
     from setuptools.errors import CompileError
 
-    from .builder import cythonized
-
     try:
         cythonized({name: source}, None, ascii_names=False)
     except CythonError as error:
@@ -74,7 +129,5 @@ def know_ascii_names_only() -> None:
 
 
 def main() -> None:
-    from .builder import cythonized
-
     name, source = sys.argv[1:]
     cythonized({name: Path(source)}, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -297,24 +298,25 @@ def _nearest(
     The place is before the batch of that number, or at that row of it. Batches that have no stream
     that is not known yet are not read.
     """
-    entries = reader.entries
-    names: list[str] = []
-    has: list[set[str]] = []
-    for entry in entries:
-        names += entry.told["new"]
-        has.append({n for n, c in zip(names, entry.streams, strict=False) if c})
-    found: dict[str, tuple[int, int]] = {}
+    entries, places = reader.entries, reader.places_of_streams
     first = count if step > 0 or row is not None else count - 1
-    places = range(first, len(entries)) if step > 0 else range(min(first, len(entries) - 1), -1, -1)
-    missing: set[str] = set().union(*(has[i] for i in places)) if len(places) else set()
-    for i in places:
-        if not missing:
-            break
-        if has[i] & missing:
-            for stream, ids in _ids(reader, entries[i], step, row if i == count else None):
-                if stream in missing:
-                    missing.remove(stream)
-                    found[stream] = ids
+    next_of: dict[str, int] = {}  # by stream, where in its places it is looked for
+    for stream, where in places.items():
+        at = bisect_left(where, first) if step > 0 else bisect_right(where, first) - 1
+        if 0 <= at < len(where):
+            next_of[stream] = at
+    found: dict[str, tuple[int, int]] = {}
+    while next_of:
+        batches = [places[stream][at] for stream, at in next_of.items()]
+        i = min(batches) if step > 0 else max(batches)
+        wanted = {stream for stream, at in next_of.items() if places[stream][at] == i}
+        for stream, ids in _ids(reader, entries[i], step, row if i == count else None):
+            if stream in wanted and stream not in found:
+                found[stream] = ids
+        for stream in wanted:
+            next_of[stream] += step
+            if stream in found or not 0 <= next_of[stream] < len(places[stream]):
+                del next_of[stream]
     return found
 
 

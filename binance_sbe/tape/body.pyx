@@ -5,9 +5,10 @@ the other, each at a multiple of eight bytes. A compressed buffer begins with it
 without compression, eight bytes, or with -1 where it is not compressed after all.
 """
 
+cimport numpy as cnp
 from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from sbe_codegen.runtime.decode.arrays cimport view_array
@@ -17,6 +18,8 @@ from .flat cimport BUFFERS, PLAIN, ZSTD, layout_of, sbe_buffer_place, sbe_layout
 import numpy as np
 
 from .unpacking import unpacked
+
+cnp.import_array()
 
 cdef enum:
     # The buffers of received_ns, connection, kind and frame: the first of each marks its nulls.
@@ -86,6 +89,21 @@ cdef object column(
     return view_array(kind, body.data + place.offset, count, itemsize, message)
 
 
+cdef int check_places(
+    const int32_t* offsets, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t size
+) except -1:
+    """ValueError where a row from ``begin`` to ``end`` is not within ``size`` bytes."""
+    cdef Py_ssize_t i
+    cdef bint falls = False
+    for i in range(begin, end):         # without a branch, so that several are compared at a time
+        falls |= offsets[i] > offsets[i + 1]
+    if falls or offsets[begin] < 0 or offsets[end] > size:
+        for i in range(begin, end):
+            if not 0 <= offsets[i] <= offsets[i + 1] <= size:
+                raise ValueError(f"row {i} is not in its data")
+    return 0
+
+
 def columns_in(message, Py_ssize_t metadata_length, int64_t rows):
     """received_ns, connection, kind, offsets and data of a batch of so many rows.
 
@@ -95,7 +113,8 @@ def columns_in(message, Py_ssize_t metadata_length, int64_t rows):
     """
     cdef const uint8_t[::1] bytes = message
     cdef sbe_body body
-    cdef int64_t most, last
+    cdef const int32_t* places
+    cdef int64_t last
     if not 0 <= metadata_length <= bytes.shape[0] - 8:
         raise ValueError(f"metadata of {metadata_length} bytes are not in {bytes.shape[0]}")
     if (<size_t>&bytes[0] + <size_t>metadata_length) % 8:
@@ -108,7 +127,9 @@ def columns_in(message, Py_ssize_t metadata_length, int64_t rows):
     if rows > LONGEST:
         raise ValueError(f"{rows} rows are more than a batch can have")
     offsets = column(message, &body, OFFSETS, INT32, 4, rows + 1, 4 * (rows + 1) + PADDING)
-    last = offsets[-1]
+    places = <const int32_t*>cnp.PyArray_DATA(offsets)
+    last = places[rows]
+    check_places(places, 0, rows, last)
     return (
         column(message, &body, RECEIVED, INT64, 8, rows, 8 * rows + PADDING),
         column(message, &body, CONNECTION, UINT16, 2, rows, 2 * rows + PADDING),

@@ -7,6 +7,8 @@ from sbe_codegen.runtime.tables.batch cimport Collector, collect_row
 from sbe_codegen.runtime.tables.rows cimport Rows
 from sbe_codegen.runtime.tables.tables cimport aim, sbe_frames, sbe_place, sbe_table
 
+from .body cimport check_places
+
 cdef enum:
     FRAME = 0                   # see `rows.Kind`
     TOGETHER = 512              # frames that are appended in one go
@@ -30,21 +32,6 @@ cdef void stamp(Rows rows, const size_t* used, int64_t first, const int64_t* rec
             prefix = <int64_t*>(table.rows.data + at)       # frame, received_ns
             prefix[1] = received[prefix[0] - first]
             at += table.itemsize
-
-
-cdef int check_places(
-    const int32_t* offsets, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t size
-) except -1:
-    """ValueError where a row from ``begin`` to ``end`` is not within ``size`` bytes."""
-    cdef Py_ssize_t i
-    cdef bint falls = False
-    for i in range(begin, end):         # without a branch, so that several are compared at a time
-        falls |= offsets[i] > offsets[i + 1]
-    if falls or offsets[begin] < 0 or offsets[end] > size:
-        for i in range(begin, end):
-            if not 0 <= offsets[i] <= offsets[i + 1] <= size:
-                raise ValueError(f"row {i} is not in its data")
-    return 0
 
 
 def collect(

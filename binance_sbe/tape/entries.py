@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .rows import Kind
+from ..errors import TapeError
+from .rows import Kind, parsed
 from .tape_file import Columns, record_batch
 
 FRAME = str(int(Kind.FRAME))  # as metadata of batches name it
@@ -29,15 +28,24 @@ class Entry:
     told: dict[str, Any]
     _streams: bytes
 
-    @cached_property
+    @property
     def streams(self) -> list[int]:
-        """How many events of each stream of the file, by its number."""
-        found: list[int] = json.loads(self._streams)
+        """How many events of each stream of the file, by its number. TapeError for no such list."""
+        try:
+            found = parsed(self._streams)
+        except (ValueError, RecursionError):
+            found = None
+        if type(found) is not list or not all(type(n) is int and 0 <= n < 2**31 for n in found):
+            raise TapeError(f"the batch at byte {self.offset} has no counts of streams")
         return found
 
     @property
+    def body_at(self) -> int:
+        return self.offset + 8 + self.metadata_length
+
+    @property
     def end(self) -> int:
-        return self.offset + 8 + self.metadata_length + self.body_length
+        return self.body_at + self.body_length
 
     @property
     def rows(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,23 +22,16 @@ from .disk import DISK
 from .entries import Entry, Rows, rising
 from .pool import Held, Pool
 from .rows import (
-    BATCH,
-    CHECK,
     MAGIC,
     PREFIX,
-    STREAMS,
     VERSION,
     columns_of,
     hashed,
-    parsed,
     pyarrow,
 )
+from .walking import Walk
 
-_CONTINUES = b"\xff\xff\xff\xff"
 _TAIL = b"ARROW1"
-_LONGEST_METADATA = 64 << 20
-_STEP = 1 << 20  # bytes that are looked through at a time
-_HEAD = 4096  # bytes of a batch that are read at first: its metadata are within, mostly
 _NAMED = re.compile(r"-([0-9a-f]{8})-(\d{4,9})\.arrow$")  # whose file it is, and which
 
 
@@ -68,6 +60,11 @@ class TapeReader:
 
     def no_tape(self) -> TapeError:
         return TapeError(f"{self.path}: {self.headless}")
+
+    @property
+    def _walk(self) -> Walk:
+        """Not kept: it would keep this, and with it the files that are open."""
+        return Walk(self.name, self.size, self._piece, self._is_good)
 
     def _failed(self, error: OSError) -> TapeError:
         return TapeError(f"{self.path}: {error.strerror or error}")
@@ -133,13 +130,13 @@ class TapeReader:
     @cached_property
     def _described(self) -> bytes | None:
         """The schema's message with its eight bytes of prefix; None where it is none."""
-        found = self._length(self._piece(8, 16), 8)
+        found = self._walk.length(self._piece(8, 16), 8)
         return None if found is None else self._piece(8, 16 + found)
 
     @cached_property
     def _first_batch(self) -> Entry | None:
         """The first that there is, wherever it begins."""
-        return next(self._batches_from(8, self.size), None)
+        return next(self._walk.batches_from(8, self.size), None)
 
     @cached_property
     def _schema_is_whole(self) -> bool:
@@ -215,59 +212,12 @@ class TapeReader:
 
     # where batches are
 
-    def _length(self, head: bytes, at: int) -> int | None:
-        """How long the metadata is of the message that begins so; None where none does."""
-        if len(head) < 8 or head[:4] != _CONTINUES:
-            return None
-        length = int.from_bytes(head[4:8], "little", signed=True)
-        if not 0 <= length <= min(_LONGEST_METADATA, self.size - at - 8):
-            return None
-        return length
-
-    def _entry(self, at: int, head: bytes) -> Entry | None:
-        """The batch that begins there, if its metadata are as they were written.
-
-        ``head`` are the file's bytes there, as far as somebody has them.
-        """
-        length = self._length(head, at)
-        if not length:
-            return None
-        if length + 8 > len(head):
-            head = self._piece(at, at + 8 + length)
-        try:
-            message = flat.read_message(head[8 : 8 + length])
-            found = message.metadata
-            text, streams = found.get(BATCH), found.get(STREAMS)
-            if message.kind != flat.RECORD_BATCH or text is None or streams is None:
-                return None
-            if found.get(CHECK) != hashed(text, streams).encode() or message.body_length < 0:
-                return None
-            return Entry(at, length, message.body_length, parsed(text), streams)
-        except (ValueError, RecursionError):
-            return None
-
-    def _batches_from(self, at: int, end: int) -> Iterator[Entry]:
-        """The batches that begin at or after ``at``, by looking at every place where one can."""
-        while at < end:
-            part = self._piece(at, min(at + _STEP + 8, end))
-            place = part.find(_CONTINUES)
-            while place >= 0:
-                if (at + place) % 8 == 0:
-                    entry = self._entry(at + place, part[place : place + _HEAD])
-                    if entry is not None:
-                        yield entry
-                place = part.find(_CONTINUES, place + 1)
-            at += _STEP
-
     @cached_property
     def parts(self) -> list[Entry | Damage]:
         """What the file has, from its beginning to its end."""
         if self.headless is not None:
             return [Damage(self.name, 0, self.size, self.headless, None, None)]
-        try:
-            entries, tail = self._walked(self._held())
-        except OSError as error:
-            raise self._failed(error) from None
+        entries, tail = self._walk.through(self._first)
         found: list[Entry | Damage] = []
         at, before = self._first, 0
         frames: int | None = 0 if self.number == 0 and self._is_version else None
@@ -286,24 +236,6 @@ class TapeReader:
             found.append(tail)
         return found
 
-    def _walked(self, held: Held) -> tuple[list[Entry], Damage | None]:
-        """The batches, as they lie in the file, and what is wrong with its end."""
-        entries: list[Entry] = []
-        at = self._first
-        while True:
-            entry = self._entry(at, held.read(at, min(_HEAD, self.size - at)))
-            if entry is not None and entry.end > self.size:
-                why = "cut off within a batch"
-                return entries, Damage(self.name, at, self.size, why, entry.rows, entry.frames)
-            if entry is None:
-                if self._is_end(at):
-                    return entries, None
-                entry = next(self._batches_from(at + 1, self.size), None)
-                if entry is None or entry.end > self.size:
-                    return entries, Damage(self.name, at, self.size, "no batch", None, None)
-            entries.append(entry)
-            at = entry.end
-
     @property
     def _first(self) -> int:
         """Where the first batch should begin."""
@@ -315,13 +247,21 @@ class TapeReader:
     def _is_version(self) -> bool:
         return self._own_metadata.get("version") == VERSION
 
-    def _is_end(self, at: int) -> bool:
-        """Whether the stream ends there, as it should."""
-        return at == self.size or self._length(self._piece(at, at + 8), at) == 0
-
     @property
     def entries(self) -> list[Entry]:
         return [part for part in self.parts if isinstance(part, Entry)]
+
+    @cached_property
+    def places_of_streams(self) -> dict[str, list[int]]:
+        """By stream, the numbers of the entries that have events of it, rising."""
+        names: list[str] = []
+        found: dict[str, list[int]] = {}
+        for i, entry in enumerate(self.entries):
+            names += entry.told["new"]
+            for name, count in zip(names, entry.streams, strict=False):
+                if count:
+                    found.setdefault(name, []).append(i)
+        return found
 
     @cached_property
     def has_end(self) -> bool:
@@ -381,6 +321,13 @@ class TapeReader:
         if hashed(*rows.columns) != entry.told["columns"]:
             raise self._unreadable(entry, "its rows are not those that were written")
         return rows
+
+    def _is_good(self, entry: Entry) -> bool:
+        try:
+            self.read(entry)
+        except TapeError:
+            return False
+        return True
 
     def check_arrow(self, entry: Entry, rows: Rows) -> None:
         """TapeError where Arrow does not read the same rows from a batch."""

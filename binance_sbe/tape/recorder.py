@@ -51,7 +51,7 @@ def schema_of(module: str) -> dict[str, Any]:
 class Recorder(recording.Recorder):
     """Writes a recording. Made by `record` of a feed; ``with`` closes it, and so does the feed.
 
-    ``path`` is the directory. ``frames`` counts the frames that came to it, ``written_frames`` and
+    ``path`` is the directory. ``frames`` counts the frames that it took, ``written_frames`` and
     ``written_bytes`` those that are written and the bytes of the files, ``lost_frames`` those that
     never will be, since the disk could not take them. ``lag_ns`` is how far the disk was behind
     when the last batch was written, or is while it writes one. ``failure`` says why it can't be

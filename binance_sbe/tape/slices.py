@@ -138,29 +138,39 @@ def merged(all_of_them: list[Iterator[Slice]]) -> Iterator[Slice]:
     if len(all_of_them) == 1:
         yield from all_of_them[0]
         return
-    heads: list[tuple[Slice, Iterator[Slice]]] = []
+    heads: list[_Head] = []
     for each in all_of_them:
         first = next(each, None)
         if first is not None:
-            heads.append((first, each))
+            heads.append(_Head.of(first, each))
     while heads:
-        heads.sort(key=lambda head: _begins(head[0]))
-        (first, source), *others = heads
-        rest: Slice | None = None
+        heads.sort(key=lambda head: int(head.times[0]))
+        first_head, *others = heads
+        part, source, times = first_head
+        rest: _Head | None = None
         if others:
-            limit = _begins(others[0][0])
-            times = np.maximum.accumulate(first.rows.received_ns[first.begin : first.end])
-            count = max(int(np.searchsorted(times, limit, "right")), 1)
+            count = max(int(np.searchsorted(times, others[0].times[0], "right")), 1)
             if count < len(times):
-                rest = first._replace(begin=first.begin + count)
-                first = first._replace(end=first.begin + count)
-        yield first
-        rest = rest or next(source, None)
-        heads = [*others, (rest, source)] if rest is not None else others
+                rest = _Head(part._replace(begin=part.begin + count), source, times[count:])
+                part = part._replace(end=part.begin + count)
+        yield part
+        if rest is None:
+            after = next(source, None)
+            rest = None if after is None else _Head.of(after, source)
+        heads = others if rest is None else [*others, rest]
 
 
-def _begins(part: Slice) -> int:
-    return int(part.rows.received_ns[part.begin])
+class _Head(NamedTuple):
+    """What comes next of a recording. ``times`` are those of its rows, as if no clock went back."""
+
+    part: Slice
+    source: Iterator[Slice]
+    times: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, part: Slice, source: Iterator[Slice]) -> _Head:
+        received = part.rows.received_ns[part.begin : part.end]
+        return cls(part, source, np.maximum.accumulate(received))
 
 
 def tells_of_damage(reader: TapeReader, entry: Entry) -> bool:

@@ -42,7 +42,7 @@ cdef class Chunk:
         self.connection_at = <uint16_t*>cnp.PyArray_DATA(self.connection)
         self.kind_at = <uint8_t*>cnp.PyArray_DATA(self.kind)
         self.offset_at = <int32_t*>cnp.PyArray_DATA(self.offsets)
-        self.grow(FIRST_DATA)
+        self.grow(min(<Py_ssize_t>FIRST_DATA, 256 * most))
 
     cdef int grow(self, Py_ssize_t size) except -1:
         """Makes room for so many bytes."""
@@ -68,7 +68,7 @@ cdef class Chunk:
         self.rows = self.frames = self.used = 0
         if self.room > MOST_DATA:
             self.room = self.used = 0
-            self.grow(FIRST_DATA)
+            self.grow(min(<Py_ssize_t>FIRST_DATA, 256 * self.most))
 
     cdef int64_t cost(self):
         """Bytes of memory that it takes, however few of them are used."""

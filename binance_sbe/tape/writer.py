@@ -61,6 +61,7 @@ class Writer:
         self._unsynced = 0  # bytes
         self._flushes: list[threading.Event] = []
         self._closing = threading.Event()
+        self._in_hand: Chunk | None = None  # what is being written
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -106,10 +107,13 @@ class Writer:
             self.failure = f"{type(error).__name__}: {error}"
             self._taking.cut()
             self._taking.stop()
+            if self._in_hand is not None:
+                self._lose(self._in_hand)
             while not self._taking.full.empty():
                 chunk = self._next(0.0)
                 if chunk is not None:
-                    self._taking.lose_all(chunk)
+                    self._lose(chunk)
+            self._give_up()
         finally:
             self._answer(self._flushes)
 
@@ -149,9 +153,22 @@ class Writer:
         except Empty:
             return None
 
+    def _give_up(self) -> None:
+        """After an error of ours: a further file tells what was lost, if that can be."""
+        try:
+            file, self._file = self._file, None
+            if file is not None:  # nobody knows what its Arrow writer has kept
+                file.abandon()
+                self._note(file, False)
+            self._write_holes()
+            self._end_file()
+        except BaseException as error:
+            LOG.error("%s: nor is what was lost told", self._settings.directory, exc_info=error)
+
     def _write(self, chunk: Chunk) -> None:
         """Until it is written; once only where the end has come."""
         is_last = False
+        self._in_hand = chunk
         self.writing_ns = int(chunk.received_ns[0])
         while True:
             try:
@@ -164,6 +181,7 @@ class Writer:
                 break
             is_last = self._closing.wait(_AGAIN_SECONDS)
         self.writing_ns = 0
+        self._in_hand = None
         self._taking.done(chunk)
         if self._settings.durability == "batch" and self._file is not None:
             try:  # what was written is not written again

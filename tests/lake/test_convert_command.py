@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from market_tape import market
+from taped import tape_of, trades
 from test_convert import damaged
 
 from binance_sbe import lake
@@ -48,6 +50,17 @@ def test_it_says_what_came_of_it(tape: Path, tmp_path: Path) -> None:
     assert again.returncode == 1
     assert "made with other options (numbers, kinds)" in again.stderr
     assert command(tape, "--out", out, "--replace").returncode == 0
+
+
+def test_it_says_what_came_of_books(tape: Path, tmp_path: Path) -> None:
+    done = command(tape, "--out", tmp_path / "out", "--kinds", "book")
+    assert done.returncode == 0
+    assert re.search(r"rows: \d+ files of book; ", done.stdout)
+    none = tape_of(tmp_path / "trades", trades(10)).parent
+    done = command(none, "--out", tmp_path / "none", "--kinds", "book")
+    assert done.returncode == 0
+    assert "rows: none; " in done.stdout
+    assert "note: no books: there are no snapshots of them on the tape" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import resource
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from feeds import trade
 from taped import START, Stuck, files, frames_of, give, recorder_at, trades
 
 from binance_sbe.tape import Recorder, Recording, Tape
+from binance_sbe.tape.tape_file import TapeFile
 
 
 def test_a_disk_that_is_stuck_is_told_of_while_it_is(
@@ -147,3 +150,29 @@ def test_a_recording_that_has_ended_takes_nothing_more(tmp_path: Path) -> None:
 def test_settings_that_can_not_be(tmp_path: Path, option: str, value: object) -> None:
     with pytest.raises(ValueError, match=option):
         Recorder(Recording(tmp_path, **{option: value}))  # type: ignore[arg-type]
+
+
+def test_an_error_of_the_writer_itself_is_in_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of the disk: of a batch nothing is known but that it was given."""
+    write, done = TapeFile.write, itertools.count()
+
+    def fails_once(*given: Any) -> None:
+        if next(done) == 2:
+            raise MemoryError("there is none")
+        write(*given)
+
+    recorder = recorder_at(tmp_path, batch_rows=100)
+    monkeypatch.setattr(TapeFile, "write", fails_once)
+    give(recorder, trades(1000))
+    assert not recorder.flush(20)
+    give(recorder, trades(500, 1001))
+    recorder.close()
+    assert recorder.written_frames + recorder.lost_frames == 1500
+    assert "MemoryError: there is none" in str(recorder.failure)
+    with Tape(tmp_path) as tape:
+        assert tape.frames_count == recorder.written_frames < 1000
+        told = [each.frames for each in tape.ledger.breaks if each.frames]
+        assert sum(told) == 1000 - recorder.written_frames
+    assert not Tape(tmp_path).verify().is_whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -239,24 +240,46 @@ def test_a_manifest_that_can_not_be_written_is_said_and_no_more(tape: Path) -> N
     assert Tape(tape).verify().is_whole
 
 
-@pytest.mark.parametrize("at", [1, 2])
+def fails(*_: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+@pytest.mark.parametrize("call", ["rename", "replace"])
 def test_what_a_failure_left_is_said_as_it_is(
-    tape: Path, at: int, monkeypatch: pytest.MonkeyPatch
+    tape: Path, call: str, has_links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = files(tape)[0]
     cut(file, 0.5)
     content = file.read_bytes()
-    calls = 0
-    rename = Path.rename
+    if not has_links:
+        monkeypatch.setattr(os, "link", fails)
+    if call == "rename" and has_links:
+        assert Tape.recover(tape).frames_lost  # nothing is renamed
+        assert Path(f"{file}.damaged").read_bytes() == content
+        return
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, call, fails)
+        check_that_nothing_is_done(tape, file, content)
+    assert Tape.recover(tape).frames_lost
+    assert Path(f"{file}.damaged").read_bytes() == content
+    assert Tape(tape).verify().is_whole
 
-    def fails(self: Path, target: Path) -> Path:
-        nonlocal calls
-        calls += 1
-        if calls == at:
-            raise OSError(5, "Input/output error")
-        return rename(self, target)
 
-    monkeypatch.setattr(Path, "rename", fails)
+def test_a_mending_that_was_killed_is_gone_on_with(tape: Path) -> None:
+    """Between the two steps the file has both names."""
+    file = files(tape)[0]
+    cut(file, 0.5)
+    content = file.read_bytes()
+    lost = Tape(tape).verify().frames_lost
+    os.link(file, f"{file}.damaged")
+    assert Tape.recover(tape).frames_lost == lost
+    assert Path(f"{file}.damaged").read_bytes() == content
+    assert Tape(tape).verify().frames_lost == lost
+    assert Tape(tape).verify().is_whole
+
+
+def check_that_nothing_is_done(tape: Path, file: Path, content: bytes) -> None:
     with pytest.raises(RecordingError, match=r"it is as it was$"):
         Tape.recover(tape)
     assert file.read_bytes() == content
