@@ -15,7 +15,7 @@ from ..errors import TapeError
 from ..feed.ledger import Hole, Ledger
 from .census import Census
 from .damage import Damage
-from .entries import Entry
+from .entries import Entry, Rows
 from .reading import TapeReader
 from .rows import MOST_STREAMS, Kind, parted
 from .slices import Recording, tells_of_damage
@@ -215,40 +215,69 @@ def _read(
 ) -> None:
     rows = reader.read(entry)
     for i in np.flatnonzero(rows.kind).tolist():
-        kind, at, content = int(rows.kind[i]), int(rows.received_ns[i]), rows.frame(i)
-        if kind == Kind.MARK:
-            ledger.marks.append((at, content.decode("utf-8", "replace")))
-        elif kind == Kind.SNAPSHOT:
-            ledger.snapshots += bool(parted(content)[1])
-        elif kind == Kind.HOLE:
-            told = json.loads(content)
-            if "frames" in told:
-                gap = Break(told["started_ns"], told["ended_ns"], told["cause"], told["frames"])
-                place = reader, count
-                seams.append(_Seam(gap, place, place, i, recording.readers))
-            else:
-                _note(ledger, told)
-        elif kind == Kind.OPENED:
-            told = json.loads(content)
-            if not (told.get("again") and told["number"] in is_open):
-                found = is_open[told["number"]] = TapeConnection(told["name"], at)
-                ledger.connections.append(found)  # type: ignore[arg-type]
-                ledger.connections_count += 1
-        elif kind == Kind.ENDED:
-            told = json.loads(content)
-            known = is_open.pop(told["number"], None)
-            ledger.ended_count += 1
-            if known is not None:
-                known.closed_ns, known.cause = at, told["cause"]
+        try:
+            _read_one(ledger, recording, reader, rows, i, count, is_open, seams)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise TapeError(
+                f"{reader.path}: batch {entry.told['batch']} at byte {entry.offset}: row {i} of it "
+                "says what no recorder says"
+            ) from None
+
+
+def _read_one(
+    ledger: TapeLedger,
+    recording: Recording,
+    reader: TapeReader,
+    rows: Rows,
+    i: int,
+    count: int,
+    is_open: dict[int, TapeConnection],
+    seams: list[_Seam],
+) -> None:
+    """A row that is no frame. What `json` and a dict raise where it says what can't be."""
+    kind, at, content = int(rows.kind[i]), int(rows.received_ns[i]), rows.frame(i)
+    if kind == Kind.MARK:
+        ledger.marks.append((at, content.decode("utf-8", "replace")))
+    elif kind == Kind.SNAPSHOT:
+        ledger.snapshots += bool(parted(content)[1])
+    elif kind == Kind.HOLE:
+        told = json.loads(content)
+        if "frames" in told:
+            lost = None if told["frames"] is None else _whole(told["frames"])
+            times = _whole(told["started_ns"]), _whole(told["ended_ns"])
+            gap = Break(*times, str(told["cause"]), lost)
+            place = reader, count
+            seams.append(_Seam(gap, place, place, i, recording.readers))
+        else:
+            _note(ledger, told)
+    elif kind == Kind.OPENED:
+        told = json.loads(content)
+        if not (told.get("again") and told["number"] in is_open):
+            found = is_open[told["number"]] = TapeConnection(told["name"], at)
+            ledger.connections.append(found)  # type: ignore[arg-type]
+            ledger.connections_count += 1
+    elif kind == Kind.ENDED:
+        told = json.loads(content)
+        known = is_open.pop(told["number"], None)
+        ledger.ended_count += 1
+        if known is not None:
+            known.closed_ns, known.cause = at, told["cause"]
 
 
 def _note(ledger: TapeLedger, told: dict[str, Any]) -> None:
-    stream, first, last = told["stream"], told["last_before"] + 1, told["first_after"] - 1
+    stream = str(told["stream"])
+    first, last = _whole(told["last_before"]) + 1, _whole(told["first_after"]) - 1
     if told.get("filled"):
         ledger.fill(stream, first, last)
         return
-    times = told["started_ns"], told["ended_ns"]
-    ledger.note(Hole(stream, first - 1, last + 1, *times, told["cause"]))
+    times = _whole(told["started_ns"]), _whole(told["ended_ns"])
+    ledger.note(Hole(stream, first - 1, last + 1, *times, str(told["cause"])))
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value
 
 
 def _between(recordings: list[Recording], sessions: list[Session], seams: list[_Seam]) -> None:

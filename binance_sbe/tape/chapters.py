@@ -52,7 +52,7 @@ class Chapter:
         self._wanted = wanted
         self._on_damage = on_damage
         self.readers = self._from_start(recording.readers)
-        self.streams: list[str] = self.readers[0].told("streams", [])
+        self.streams: list[str] = self.readers[0].asked
 
     def _from_start(self, readers: list[TapeReader]) -> list[TapeReader]:
         """Without the files that end before: each begins with what was open at its beginning."""
@@ -110,7 +110,7 @@ class Chapter:
 
     def asked(self) -> set[str]:
         """All streams that somebody has asked for while it was recorded."""
-        found = {name for reader in self.readers for name in reader.told("streams", [])}
+        found = {name for reader in self.readers for name in reader.asked}
         for content in self._contents(Kind.SUBSCRIPTION):
             told = json.loads(content)
             found |= {*told.get("asked", ()), *told.get("entered", ())}

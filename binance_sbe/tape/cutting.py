@@ -187,7 +187,7 @@ class _Cutter:
         changed = {"recording": self._identity.encode(), "file": str(self._files).encode()}
         changed["cut_of"] = as_json(part)
         if selection.streams is not None:
-            asked = [name for name in reader.told("streams", []) if name in selection.streams]
+            asked = [name for name in reader.asked if name in selection.streams]
             changed["streams"] = as_json(asked)
         kept |= {f"{PREFIX}{key}".encode(): value for key, value in changed.items()}
         name = f"{stem_of(moment_of(first_ns), self._identity, self._files)}{SUFFIX}"
@@ -273,7 +273,7 @@ class _Cutter:
                 if kept is not None:
                     writing.add(kept, told["counters"])
             self._follow([each for each in others if each.row >= first])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise TapeError(
                 f"{reader.path}: batch {told['batch']}: a row that is no frame does not say what "
                 f"it should: {shown(error, 200)}"

@@ -187,11 +187,17 @@ class TapeReader:
         return not self._schema_is_damaged or self.metadata is not self._own_metadata
 
     def told(self, key: str, default: Any) -> Any:
-        """A value of the metadata that is JSON."""
+        """A value of the metadata that is JSON, if it is of the kind that ``default`` is."""
         try:
-            return json.loads(self.metadata[key])
+            found = json.loads(self.metadata[key])
         except (KeyError, ValueError, RecursionError):
             return default
+        return found if isinstance(found, type(default)) else default
+
+    @property
+    def asked(self) -> list[str]:
+        """The streams that were wanted when the file was begun."""
+        return [name for name in self.told("streams", []) if isinstance(name, str)]
 
     @cached_property
     def _named(self) -> tuple[str, int]:

@@ -148,7 +148,8 @@ class Tape:
         found = {}
         for reader in self._readers:
             for schema in reader.told("schemas", []):
-                found[schema["sha256"]] = schema
+                if isinstance(schema, dict) and isinstance(schema.get("sha256"), str):
+                    found[schema["sha256"]] = schema
         return list(found.values())
 
     @cached_property
@@ -206,7 +207,7 @@ class Tape:
         self._check_is_open()
         selection = Selection.of(start, end, streams)
         if selection.streams is not None and names_are_known(self._readers):
-            asked = {name for each in self._readers for name in each.told("streams", [])}
+            asked = {name for each in self._readers for name in each.asked}
             check_streams(self, selection.streams - asked)  # one may have brought nothing
         first, last = self.start_ns or 0, self.end_ns or 0
         if self.sessions and (selection.start > last or selection.end <= first):

@@ -199,3 +199,74 @@ def test_what_arrow_alone_can_not_read_is_told_and_mended(tmp_path: Path) -> Non
                 assert Tape(tmp_path).verify().is_whole
                 (tmp_path / f"{file.name}.damaged").unlink()
     assert told > 4
+
+
+def with_numbers(message: bytes, length: int, number: int, other: int) -> bytes:
+    """Each of the numbers of 64 bits of the metadata that is one, as another."""
+    metadata = message[: 8 + length].replace(
+        number.to_bytes(8, "little"), other.to_bytes(8, "little")
+    )
+    return metadata + message[8 + length :]
+
+
+@pytest.mark.parametrize("compression", [None, "zstd", "lz4"])
+def test_buffers_that_are_too_short_for_their_rows_are_refused(compression: str | None) -> None:
+    message, length = message_of(batch_of([(1, 2, 3, b"x")] * 3), {"compression": compression})
+    with pytest.raises(ValueError, match=r"5 values of int32 are not within \d+ bytes"):
+        columns_in(with_numbers(message, length, 3, 4), length, 4)
+    with pytest.raises(ValueError, match="are more than a batch can have"):
+        columns_in(with_numbers(message, length, 3, 2**31), length, 2**31)
+
+
+def test_a_batch_of_other_columns_is_refused() -> None:
+    numbers = pa.array([1, 2], pa.int64())
+    message, length = message_of(pa.record_batch([numbers] * 4, names=list("abcd")), {})
+    with pytest.raises(ValueError, match="not 2 rows without nulls"):
+        columns_in(message, length, 2)
+
+
+def test_a_compressed_buffer_without_its_length_is_refused() -> None:
+    message, length = message_of(batch_of([(1, 2, 3, b"x" * 99)]), {"compression": "zstd"})
+    told = 0
+    for at in range(8, 8 + length, 8):  # where a number of 64 bits may be
+        if 9 <= int.from_bytes(message[at : at + 8], "little") < 60:
+            shorter = message[:at] + (5).to_bytes(8, "little") + message[at + 8 :]
+            try:
+                columns_in(shorter, length, 1)
+            except ValueError as error:
+                told += "a compressed buffer of 5 bytes has no length" in str(error)
+    assert told >= 3
+
+
+def test_what_is_not_aligned_is_refused() -> None:
+    message, length = message_of(batch_of([(1, 2, 3, b"x")]), {})
+    moved = memoryview(b"1234567" + message)[7:]
+    with pytest.raises(ValueError, match="not at a multiple of eight bytes"):
+        columns_in(moved, length, 1)
+
+
+def test_compressions_that_are_not_known_are_refused() -> None:
+    message, length = message_of(batch_of([(1, 2, 3, b"x")]), {"compression": "zstd"})
+    told = 0
+    for at in range(8, 8 + length):
+        if message[at] in (0, 1):
+            other = message[:at] + b"\x02" + message[at + 1 :]
+            try:
+                columns_in(other, length, 1)
+            except (ValueError, OSError, MemoryError, pa.ArrowException) as error:
+                told += "compressed in a way that is not known" in str(error)
+    assert told >= 1
+
+
+@pytest.mark.parametrize(
+    ("offsets", "row"),
+    [((0, 3, 2, 4), 1), ((-1, 1, 2, 4), 0), ((0, 1, 5, 4), 1), ((1, 0, 2, 4), 0)],
+)
+def test_offsets_that_fall_are_refused(offsets: tuple[int, ...], row: int) -> None:
+    message, length = message_of(batch_of([(1, 2, 3, b"a"), (1, 2, 3, b"b"), (1, 2, 3, b"cd")]), {})
+    there = np.array([0, 1, 2, 4], "<i4").tobytes()
+    assert message.count(there) == 1
+    other = message.replace(there, np.array(offsets, "<i4").tobytes())
+    with pytest.raises(ValueError, match=f"row {row} is not in its data"):
+        columns_in(other, length, 3)
+    assert columns_in(message, length, 3)[4].tobytes() == b"abcd"
