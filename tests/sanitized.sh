@@ -42,7 +42,7 @@ export PYTEST_ADDOPTS="--capture=sys -p no:cacheprovider -q -n $(nproc) --dist l
     tests/runtime/tables/test_nested_columns.py tests/runtime/decode/test_runtime_memory.py tests/runtime/decode/test_fuzz.py \
     tests/feed/transport/test_reader.py tests/feed/transport/test_reader_ends.py tests/feed/transport/test_rfc6455_fuzz.py \
     tests/tape/test_flat.py tests/tape/test_body.py tests/tape/test_recorder.py tests/tape/test_tape.py \
-    tests/tape/test_mapped.py tests/tape/test_losses.py::test_the_row_of_a_loss_fills_no_batch_beyond_its_end \
+    tests/tape/test_mapped.py tests/tape/test_unpacking.py tests/tape/test_walking.py tests/tape/test_losses.py::test_the_row_of_a_loss_fills_no_batch_beyond_its_end \
     tests/feed/test_awaited.py tests/feed/transport/test_poller.py tests/feed/transport/test_bell.py \
     tests/feed/transport/test_loop_watch.py tests/feed/transport/test_alarm.py tests/feed/transport/test_wire.py \
     --deselect tests/tape/test_mapped.py::test_a_file_that_is_made_shorter_is_damaged_and_ends_no_process \

@@ -162,7 +162,7 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
                 seams.append(_Seam(gap, before, (reader, count)))
                 lost = []
             names += told["new"]
-            counts = np.array(part.streams[: len(names)], np.int64)
+            counts = np.array(reader.counts_of(part)[: len(names)], np.int64)
             totals = np.pad(totals, (0, len(names) - len(totals)))
             totals[: len(counts)] += counts
             try:

@@ -80,7 +80,9 @@ class Chapter:
                 expected = told["frames_before"] + part.frames
                 if names is not None:
                     names += told["new"]
-                if told["first_ns"] >= selection.end or not self._is_needed(part, names, gap):
+                if told["first_ns"] >= selection.end or not self._is_needed(
+                    reader, part, names, gap
+                ):
                     continue
                 try:
                     rows = reader.read(part, in_place=True)
@@ -96,7 +98,9 @@ class Chapter:
                 gap = None
         self.is_over = True
 
-    def _is_needed(self, entry: Entry, names: list[str] | None, gap: str | None) -> bool:
+    def _is_needed(
+        self, reader: TapeReader, entry: Entry, names: list[str] | None, gap: str | None
+    ) -> bool:
         """Whether a batch has anything that matters; ``names`` are those of its file's streams."""
         kinds = entry.told["kinds"]
         if entry.told["last_ns"] < self._selection.start:
@@ -104,9 +108,8 @@ class Chapter:
         wanted = self._wanted()
         if wanted is None or names is None or gap or entry.told["others"] or entry.has_others:
             return True
-        return any(
-            count and name in wanted for name, count in zip(names, entry.streams, strict=False)
-        )
+        counts = reader.counts_of(entry)
+        return any(count and name in wanted for name, count in zip(names, counts, strict=False))
 
     def asked(self) -> set[str]:
         """All streams that somebody has asked for while it was recorded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ class Mending:
         lost: str | None = None
         before, missing = self._before, None
         last_ns = 0
-        last: dict[str, Any] = {}
+        last: Mapping[str, Any] = {}
         for part in self._reader.parts:
             if isinstance(part, Damage):
                 lost, missing = part.why, part.frames
@@ -137,7 +138,8 @@ class Mending:
         if not last and beside is not None:
             last, last_ns = beside[1].told, beside[1].told["last_ns"]
         if last and missing != 0:
-            end = last | {"first_ns": last_ns, "frames_before": (before or 0) + (missing or 0)}
+            reached = (before or 0) + (missing or 0)
+            end = dict(last) | {"first_ns": last_ns, "frames_before": reached}
             file.write(*_hole(lost, missing, last_ns, end))
 
 
@@ -152,7 +154,7 @@ def _set_aside(path: Path, old: Path) -> None:
 
 
 def _hole(
-    why: str, frames: int | None, since: int, told: dict[str, Any]
+    why: str, frames: int | None, since: int, told: Mapping[str, Any]
 ) -> tuple[Columns, int, dict[str, int]]:
     """A batch of one row, before that of which ``told`` is."""
     until = told["first_ns"]

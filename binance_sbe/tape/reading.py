@@ -24,9 +24,11 @@ from .pool import Held, Pool
 from .rows import (
     MAGIC,
     PREFIX,
+    STREAMS,
     VERSION,
     columns_of,
     hashed,
+    parsed,
     pyarrow,
 )
 from .walking import Walk
@@ -192,7 +194,7 @@ class TapeReader:
             found = json.loads(self.metadata[key])
         except (KeyError, ValueError, RecursionError):
             return default
-        return found if isinstance(found, type(default)) else default
+        return found if default is None or isinstance(found, type(default)) else default
 
     @property
     def asked(self) -> list[str]:
@@ -257,6 +259,20 @@ class TapeReader:
     def entries(self) -> list[Entry]:
         return [part for part in self.parts if isinstance(part, Entry)]
 
+    def counts_of(self, entry: Entry) -> list[int]:
+        """How many events of each stream of the file a batch has, by the stream's number.
+
+        It is read each time: a list of hundreds for each batch of a tape is too much to keep.
+        """
+        metadata = self._piece(entry.offset + 8, entry.body_at)
+        try:
+            found = parsed(flat.read_message(metadata).metadata[STREAMS])
+        except (ValueError, KeyError, RecursionError):
+            found = None
+        if type(found) is not list or not all(type(n) is int and 0 <= n < 2**31 for n in found):
+            raise self._unreadable(entry, "it has no counts of its streams")
+        return found
+
     @cached_property
     def places_of_streams(self) -> dict[str, list[int]]:
         """By stream, the numbers of the entries that have events of it, rising."""
@@ -264,7 +280,7 @@ class TapeReader:
         found: dict[str, list[int]] = {}
         for i, entry in enumerate(self.entries):
             names += entry.told["new"]
-            for name, count in zip(names, entry.streams, strict=False):
+            for name, count in zip(names, self.counts_of(entry), strict=False):
                 if count:
                     found.setdefault(name, []).append(i)
         return found

@@ -45,7 +45,8 @@ class Slice(NamedTuple):
 class Streams:
     """The streams that a file numbers, as far as one has come in it."""
 
-    def __init__(self, wanted: frozenset[str]) -> None:
+    def __init__(self, reader: TapeReader, wanted: frozenset[str]) -> None:
+        self._reader = reader
         self._wanted = wanted
         self._numbers: list[bool] | None = []  # by number: whether it is wanted; None: not known
 
@@ -58,7 +59,7 @@ class Streams:
         if self._numbers is None:
             return True
         self._numbers += [name in self._wanted for name in part.told["new"]]
-        counts = part.streams
+        counts = self._reader.counts_of(part)
         return any(c and w for c, w in zip(counts, self._numbers, strict=False)) or (
             part.told["others"] > 0 and len(self._numbers) >= MOST_STREAMS
         )
@@ -83,7 +84,7 @@ class Recording:
         ``in_place``: they lie in the file, see `TapeReader.read`.
         """
         for reader in self.readers:
-            streams = None if selection.streams is None else Streams(selection.streams)
+            streams = None if selection.streams is None else Streams(reader, selection.streams)
             marks = None if selection.streams is None else StreamMarks(selection.streams, False)
             for part in reader.parts:
                 may_have = streams is None or streams.may_have(part)

@@ -8,11 +8,10 @@ beginning on: its length may be wrong, and what follows it whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from . import flat
 from .damage import Damage
-from .entries import Entry
+from .entries import ODD, Entry, Shape
 from .rows import BATCH, CHECK, STREAMS, hashed, parsed
 
 _CONTINUES = b"\xff\xff\xff\xff"
@@ -21,17 +20,6 @@ _TAIL = b"ARROW1"
 _LONGEST_METADATA = 64 << 20
 _STEP = 1 << 20  # bytes that are looked through at a time
 _HEAD = 4096  # bytes of a batch that are read at first: its metadata are within, mostly
-_MOST_ROWS = 2**31 - 2  # of a batch, whose offsets are int32
-_MOST = 2**63 - 1
-_NUMBERS = {  # of a batch: the least that each can be, and the most
-    "batch": (0, _MOST),
-    "rows": (1, _MOST_ROWS),
-    "before": (0, _MOST),
-    "frames_before": (0, _MOST),
-    "first_ns": (-_MOST, _MOST),
-    "last_ns": (-_MOST, _MOST),
-    "others": (0, _MOST),
-}
 
 
 class Walk:
@@ -51,6 +39,7 @@ class Walk:
         self._size = size
         self._read = read
         self._is_good = is_good
+        self._shapes: dict[Shape, Shape] = {}
 
     def length(self, head: bytes, at: int) -> int | None:
         """How long the metadata is of the message that begins so; None where none does."""
@@ -71,7 +60,7 @@ class Walk:
             return None
         if length + 8 > len(head):
             head = self._read(at, at + 8 + length)
-        return _entry_of(at, length, head[8 : 8 + length])
+        return _entry_of(at, length, head[8 : 8 + length], self._shapes)
 
     def batches_from(self, at: int, end: int) -> Iterator[Entry]:
         """The batches that begin at or after ``at``, by looking at every place where one can."""
@@ -98,7 +87,8 @@ class Walk:
                 begin = at if before is None else before.offset
                 entry = next(self.batches_from(begin + 1, self._size), None)
                 if before is not None:
-                    self._mend_length(before, self._size if entry is None else entry.offset)
+                    end = self._size if entry is None else entry.offset
+                    entries[-1] = self._mended(before, end)
                 if entry is None:
                     return entries, self._tail(entries, at)
             entries.append(entry)
@@ -114,18 +104,14 @@ class Walk:
         footer = int.from_bytes(last[:4], "little", signed=True)
         return last[4:] == _TAIL and at + 8 + footer + 10 == self._size
 
-    def _mend_length(self, entry: Entry, end: int) -> None:
-        """The last batch before ``end`` may be longer or shorter than it says."""
-        claimed, longest = entry.body_length, end - entry.body_at
-        if longest < 0:  # so that it does not reach into the next
-            entry.metadata_length += longest
-            entry.body_length = 0
-            return
-        if claimed <= longest and self._is_good(entry):
-            return
-        entry.body_length = longest
-        if claimed <= longest and not self._is_good(entry):
-            entry.body_length = claimed
+    def _mended(self, entry: Entry, end: int) -> Entry:
+        """The last batch before ``end``, which may be longer or shorter than it says."""
+        if entry.end > end:
+            return entry.ending(end)
+        if self._is_good(entry):
+            return entry
+        longer = entry.ending(end)
+        return longer if self._is_good(longer) else entry
 
     def _tail(self, entries: list[Entry], at: int) -> Damage | None:
         """What is behind the last batch, which is followed by none."""
@@ -141,7 +127,7 @@ class Walk:
         if at == self._size:
             return None
         head = self._read(at, at + 8 + _STEP)
-        hidden = _entry_of(at, 0, head[8:]) if head[:4] == _CONTINUES else None
+        hidden = _entry_of(at, 0, head[8:], self._shapes) if head[:4] == _CONTINUES else None
         if hidden is not None:
             why = "the length of its metadata is damaged"
             return Damage(self._name, at, self._size, why, hidden.rows, hidden.frames)
@@ -155,7 +141,7 @@ def _may_be_root(head: bytes) -> bool:
     return int.from_bytes(head[8:12], "little") < _STEP
 
 
-def _entry_of(at: int, length: int, metadata: bytes) -> Entry | None:
+def _entry_of(at: int, length: int, metadata: bytes, shapes: dict[Shape, Shape]) -> Entry | None:
     try:
         message = flat.read_message(metadata)
         found = message.metadata
@@ -164,28 +150,6 @@ def _entry_of(at: int, length: int, metadata: bytes) -> Entry | None:
             return None
         if found.get(CHECK) != hashed(text, streams).encode() or message.body_length < 0:
             return None
-        told = parsed(text)
-    except (ValueError, RecursionError):
+        return Entry.of(at, length, message.body_length, parsed(text), shapes)
+    except (*ODD, RecursionError):
         return None
-    return Entry(at, length, message.body_length, told, streams) if _is_told(told) else None
-
-
-def _is_told(told: Any) -> bool:
-    """Whether a batch says of itself what one says."""
-    if type(told) is not dict:
-        return False
-    for name, (least, most) in _NUMBERS.items():
-        value = told.get(name)
-        if type(value) is not int or not least <= value <= most:
-            return False
-    kinds, new, counters = told.get("kinds"), told.get("new"), told.get("counters")
-    return (
-        type(kinds) is dict
-        and all(type(each) is int for each in kinds.values())
-        and type(new) is list
-        and all(type(each) is str for each in new)
-        and type(counters) is dict
-        and all(type(each) is int for each in counters.values())
-        and type(told.get("columns")) is str
-        and type(told.get("schema")) is str
-    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -102,8 +104,24 @@ def test_a_wrong_length_of_the_metadata_costs_its_batch(
 
 def test_a_metadata_that_is_no_dict_is_no_batch(tmp_path: Path) -> None:
     file = tape_of(tmp_path, trades(3))
-    (entry,) = TapeReader(file).entries
-    assert entry.streams == [3]
-    entry._streams = b'{"a": 1}'
-    with pytest.raises(TapeError, match="has no counts of streams"):
-        _ = entry.streams
+    reader = TapeReader(file)
+    (entry,) = reader.entries
+    assert reader.counts_of(entry) == [3]
+    with pytest.raises(TapeError, match="it has no counts of its streams"):
+        reader.counts_of(entry.ending(entry.offset + 16))
+
+
+def test_a_batch_takes_little_memory(tmp_path: Path) -> None:
+    """A tape of a day has a million."""
+    file = tape_of(tmp_path, trades(20_000), batch_rows=10)
+    reader = TapeReader(file)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        count = len(reader.parts)
+        gc.collect()
+        size = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert count > 2000
+    assert size / count < 500
