@@ -15,7 +15,7 @@ from sbe_codegen.runtime.errors import DecodeError
 from .. import spot_sbe, spot_stream
 from ..errors import LakeError, TapeError
 from ..tape.damage import Damage
-from ..tape.entries import Entry
+from ..tape.entry import Entry
 from ..tape.reading import TapeReader
 from ..tape.rows import Kind, parted
 from ..tape.tape import Tape
@@ -147,7 +147,7 @@ def _refuse_overlaps(tape: Tape) -> None:
     """Recordings of the same streams at the same time are one market twice."""
     known: list[tuple[int, int, set[str], str]] = []
     for recording in tape._recordings:
-        told = [entry.told for reader in recording.readers for entry in reader.entries]
+        told = [entry for reader in recording.readers for entry in reader.entries]
         told = [each for each in told if each["first_event_us"] is not None]
         if not told:
             continue
@@ -183,14 +183,14 @@ def _units(reader: TapeReader, before: TapeReader | None) -> list[Unit]:
 
 def _bytes(before: Entry | None, entry: Entry) -> int:
     """Of the frames of a batch, at least about."""
-    now = entry.told["counters"].get("bytes", 0)
-    then = 0 if before is None else before.told["counters"].get("bytes", 0)
+    now = entry["counters"].get("bytes", 0)
+    then = 0 if before is None else before["counters"].get("bytes", 0)
     return max(now - then if before is not None else 0, entry.body_length)
 
 
 def _unit(reader: TapeReader, before: TapeReader | None, begin: int, end: int, frames: int) -> Unit:
     path, entries = os.fspath(reader.path), reader.entries
-    first_ns = entries[begin].told["first_ns"]
+    first_ns = entries[begin].first_ns
     run_up: list[Span] = []
     count = _run_up(entries[:begin], first_ns)
     if count == begin and before is not None and before.entries:
@@ -202,7 +202,7 @@ def _unit(reader: TapeReader, before: TapeReader | None, begin: int, end: int, f
         run_up.append(Span(path, begin - count, begin))
     name = f"{reader.recording[:8]}-{reader.number:04d}-{begin:06d}"
     # by the exchange's clock: units are in the order of their events
-    times = [entry.told["first_event_us"] for entry in entries[begin:end]]
+    times = [entry["first_event_us"] for entry in entries[begin:end]]
     first_us = min((each for each in times if each is not None), default=first_ns // 1000)
     span = Span(path, begin, end)
     return Unit(name, span, tuple(run_up), reader.recording, first_us * 1000, frames)
@@ -212,7 +212,7 @@ def _run_up(entries: Sequence[Entry], first_ns: int) -> int:
     """How many of the last of these batches are to be read before."""
     frames = count = 0
     for entry in reversed(entries):
-        if entry.told["last_ns"] < first_ns - RUN_UP_NS or frames >= RUN_UP_FRAMES:
+        if entry.last_ns < first_ns - RUN_UP_NS or frames >= RUN_UP_FRAMES:
             break
         frames += entry.frames
         count += 1
@@ -222,7 +222,7 @@ def _run_up(entries: Sequence[Entry], first_ns: int) -> int:
 def _snapshots(reader: TapeReader) -> list[tuple[str, int]]:
     found = []
     for entry in reader.entries:
-        if not entry.told["kinds"].get(_SNAPSHOT):
+        if not entry["kinds"].get(_SNAPSHOT):
             continue
         try:
             rows = reader.read(entry)

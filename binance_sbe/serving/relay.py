@@ -326,6 +326,4 @@ class Relay(Server):
 
 def _has_snapshots(tape: Any) -> bool:
     """Whether there are snapshots of books on a tape."""
-    return any(
-        str(_SNAPSHOT) in entry.told["kinds"] for each in tape._readers for entry in each.entries
-    )
+    return any(str(_SNAPSHOT) in entry["kinds"] for each in tape._readers for entry in each.entries)

@@ -15,7 +15,8 @@ from ..errors import TapeError
 from ..feed.ledger import Hole, Ledger
 from .census import Census
 from .damage import Damage
-from .entries import Entry, Rows
+from .entries import Rows
+from .entry import Entry
 from .reading import TapeReader
 from .rows import MOST_STREAMS, Kind, parted
 from .slices import Recording, tells_of_damage
@@ -151,17 +152,16 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
                 _add_frames(ledger, names, totals)
                 names, totals = [], np.zeros(0, np.int64)
                 continue
-            told = part.told
-            missing = None if expected is None else told["frames_before"] - expected
+            missing = None if expected is None else part.frames_before - expected
             if missing and not lost and _is_told(reader, part):
                 missing = 0
             if lost or (missing and before is not None):
                 why = lost[0].why if lost else "a file is missing"
                 cause = f"the tape is damaged: {why}"
-                gap = Break(last_ns or told["first_ns"], told["first_ns"], cause, missing)
+                gap = Break(last_ns or part.first_ns, part.first_ns, cause, missing)
                 seams.append(_Seam(gap, before, (reader, count)))
                 lost = []
-            names += told["new"]
+            names += part["new"]
             counts = np.array(reader.counts_of(part)[: len(names)], np.int64)
             totals = np.pad(totals, (0, len(names) - len(totals)))
             totals[: len(counts)] += counts
@@ -171,9 +171,9 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
             except TapeError as error:
                 lost.append(Damage(reader.name, part.offset, part.end, str(error), part.rows, 0))
             count += 1
-            before, last_ns = (reader, count), told["last_ns"]
-            expected = told["frames_before"] + part.frames
-            counters = told["counters"]
+            before, last_ns = (reader, count), part.last_ns
+            expected = part.frames_before + part.frames
+            counters = part["counters"]
         _add_frames(ledger, names, totals)
     ledger.dropped += counters.get("dropped", 0)  # since the recorder was begun
     ledger._damaged_count += counters.get("damaged", 0)
@@ -219,7 +219,7 @@ def _read(
             _read_one(ledger, recording, reader, rows, i, count, is_open, seams)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise TapeError(
-                f"{reader.path}: batch {entry.told['batch']} at byte {entry.offset}: row {i} of it "
+                f"{reader.path}: batch {entry['batch']} at byte {entry.offset}: row {i} of it "
                 "says what no recorder says"
             ) from None
 

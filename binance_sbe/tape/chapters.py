@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ..errors import TapeError
 from .damage import Damage
-from .entries import Entry, Rows
+from .entries import Rows
+from .entry import Entry
 from .reading import TapeReader
 from .rows import Kind, parted
 from .selecting import Selection
@@ -58,7 +59,7 @@ class Chapter:
         """Without the files that end before: each begins with what was open at its beginning."""
         for i in range(len(readers) - 1, 0, -1):
             entries = readers[i].entries
-            if entries and entries[0].told["first_ns"] <= self._selection.start:
+            if entries and entries[0].first_ns <= self._selection.start:
                 return readers[i:]
         return readers
 
@@ -74,15 +75,12 @@ class Chapter:
                     self._on_damage(part, reader)
                     gap, names = gap or part.why, None
                     continue
-                told = part.told
-                if expected is not None and told["frames_before"] != expected:
+                if expected is not None and part.frames_before != expected:
                     gap = gap or "a file is missing"
-                expected = told["frames_before"] + part.frames
+                expected = part.frames_before + part.frames
                 if names is not None:
-                    names += told["new"]
-                if told["first_ns"] >= selection.end or not self._is_needed(
-                    reader, part, names, gap
-                ):
+                    names += part["new"]
+                if part.first_ns >= selection.end or not self._is_needed(reader, part, names, gap):
                     continue
                 try:
                     rows = reader.read(part, in_place=True)
@@ -90,10 +88,10 @@ class Chapter:
                     self._on_damage(error, reader)
                     gap = gap or "a batch is not as it was written"
                     continue
-                if told["first_ns"] < selection.start:  # nothing was played that could be missing
+                if part.first_ns < selection.start:  # nothing was played that could be missing
                     gap = None
-                self.last_ns = max(self.last_ns, told["last_ns"])
-                is_inside = told["first_ns"] >= selection.start and told["last_ns"] < selection.end
+                self.last_ns = max(self.last_ns, part.last_ns)
+                is_inside = part.first_ns >= selection.start and part.last_ns < selection.end
                 yield Part(self, rows, 0, len(rows), gap, is_inside)
                 gap = None
         self.is_over = True
@@ -102,11 +100,11 @@ class Chapter:
         self, reader: TapeReader, entry: Entry, names: list[str] | None, gap: str | None
     ) -> bool:
         """Whether a batch has anything that matters; ``names`` are those of its file's streams."""
-        kinds = entry.told["kinds"]
-        if entry.told["last_ns"] < self._selection.start:
+        kinds = entry["kinds"]
+        if entry.last_ns < self._selection.start:
             return not _STATE.isdisjoint(kinds)
         wanted = self._wanted()
-        if wanted is None or names is None or gap or entry.told["others"] or entry.has_others:
+        if wanted is None or names is None or gap or entry["others"] or entry.has_others:
             return True
         counts = reader.counts_of(entry)
         return any(count and name in wanted for name, count in zip(names, counts, strict=False))
@@ -129,7 +127,7 @@ class Chapter:
         """Those of all rows of a kind. What is damaged is left out: playing comes to it."""
         for reader in self.readers:
             for entry in reader.entries:
-                if str(int(kind)) not in entry.told["kinds"]:
+                if str(int(kind)) not in entry["kinds"]:
                     continue
                 try:
                     rows = reader.read(entry)

@@ -17,7 +17,8 @@ from . import manifest
 from .choosing import Other, chosen, chosen_state, joined, others_of
 from .damage import Damage
 from .disk import DISK
-from .entries import Entry, Rows
+from .entries import Rows
+from .entry import Entry
 from .reading import TapeReader
 from .rows import PREFIX, SUFFIX, Kind, as_json, stem_of, tape_hole
 from .selecting import Moment, Selection, StreamMarks, moment_of
@@ -219,13 +220,12 @@ class _Cutter:
                     self._lose(reader, str(part), part.why, part.frames)
                 self._expected = None
                 continue
-            told = part.told
-            missing = 0 if self._expected is None else told["frames_before"] - self._expected
+            missing = 0 if self._expected is None else part.frames_before - self._expected
             if missing and self._last_ns:
                 self._lose(reader, f"{missing} frames before it", "a file is missing", missing)
-            self._expected = told["frames_before"] + part.frames
+            self._expected = part.frames_before + part.frames
             skipped |= not self._batch(reader, part, marks, writing, skipped)
-            self._last_ns = told["last_ns"]
+            self._last_ns = part.last_ns
             last = part
             reached(part.end)
         if self._lost is not None and last is not None and not writing.is_empty:
@@ -248,8 +248,8 @@ class _Cutter:
         skipped: bool,
     ) -> bool:
         """Takes what is wanted of a batch; False where some of it is left out, or all."""
-        told, selection = entry.told, self._selection
-        if told["last_ns"] < selection.start:
+        selection = self._selection
+        if entry.last_ns < selection.start:
             self._lost, self._problems = None, []
         if selection.misses(entry) and not entry.has_others:
             return False
@@ -271,11 +271,11 @@ class _Cutter:
                     self._say_lost(int(rows.received_ns[first]), writing, entry)
                 kept = chosen(rows, inside, others, marks)
                 if kept is not None:
-                    writing.add(kept, told["counters"])
+                    writing.add(kept, entry["counters"])
             self._follow([each for each in others if each.row >= first])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise TapeError(
-                f"{reader.path}: batch {told['batch']}: a row that is no frame does not say what "
+                f"{reader.path}: batch {entry.batch}: a row that is no frame does not say what "
                 f"it should: {shown(error, 200)}"
             ) from None
         return bool(inside.all())
@@ -290,7 +290,7 @@ class _Cutter:
         if chunk is not None:
             state = chosen_state(chunk, self._selection.streams)
             if len(state.kind):
-                writing.add(state, entry.told["counters"])
+                writing.add(state, entry["counters"])
 
     def _say_lost(self, at: int, writing: _Writing, entry: Entry) -> None:
         assert self._lost is not None
@@ -300,4 +300,4 @@ class _Cutter:
         hole = tape_hole(frames, None, self._last_ns or at, at, f"damaged: {why}")
         chunk = Chunk(1)
         chunk.append(at, 0, Kind.HOLE, hole)
-        writing.add(Columns.of(chunk), entry.told["counters"])
+        writing.add(Columns.of(chunk), entry["counters"])

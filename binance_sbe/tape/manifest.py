@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import TapeError
 from .disk import DISK, Disk
-from .entries import FRAME
+from .entry import FRAME
 from .reading import TapeReader
 from .rows import SUFFIX
 from .tape_file import TapeFile
@@ -104,7 +104,7 @@ def renew(directory: Path, disk: Disk = DISK) -> None:
 
 
 def _looked_up(reader: TapeReader) -> dict[str, Any]:
-    told = [each.told for each in reader.entries]
+    told = reader.entries
     kinds: Counter[str] = Counter()
     for each in told:
         kinds.update(each["kinds"])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import RecordingError, TapeError
 from .damage import Damage
 from .disk import DISK
-from .entries import Entry
+from .entry import Entry
 from .reading import TapeReader
 from .rows import PREFIX, VERSION, Kind, tape_hole
 from .slices import Recording
@@ -112,7 +111,7 @@ class Mending:
         lost: str | None = None
         before, missing = self._before, None
         last_ns = 0
-        last: Mapping[str, Any] = {}
+        last: Entry | None = None
         for part in self._reader.parts:
             if isinstance(part, Damage):
                 lost, missing = part.why, part.frames
@@ -122,22 +121,21 @@ class Mending:
             except TapeError:
                 lost, missing = "a batch was not as it was written", part.frames
                 continue
-            told = part.told
             if lost is not None:
-                frames = None if before is None else told["frames_before"] - before
+                frames = None if before is None else part.frames_before - before
                 if frames is None or frames > 0:
-                    file.write(*_hole(lost, frames, last_ns or told["first_ns"], told))
+                    file.write(*_hole(lost, frames, last_ns or part.first_ns, dict(part)))
                 lost = None
-            file.write(rows.columns, told["frames_before"], told["counters"])
-            before, last_ns, last = told["frames_before"] + part.frames, told["last_ns"], told
+            file.write(rows.columns, part.frames_before, part["counters"])
+            before, last_ns, last = part.frames_before + part.frames, part.last_ns, part
         if before is not None and self._after is not None:
             missing = max(self._after - before, 0)
             lost = lost or ("its end is missing" if missing else None)
         if lost is None:
             return
-        if not last and beside is not None:
-            last, last_ns = beside[1].told, beside[1].told["last_ns"]
-        if last and missing != 0:
+        if last is None and beside is not None:
+            last, last_ns = beside[1], beside[1].last_ns
+        if last is not None and missing != 0:
             reached = (before or 0) + (missing or 0)
             end = dict(last) | {"first_ns": last_ns, "frames_before": reached}
             file.write(*_hole(lost, missing, last_ns, end))
@@ -154,7 +152,7 @@ def _set_aside(path: Path, old: Path) -> None:
 
 
 def _hole(
-    why: str, frames: int | None, since: int, told: Mapping[str, Any]
+    why: str, frames: int | None, since: int, told: dict[str, Any]
 ) -> tuple[Columns, int, dict[str, int]]:
     """A batch of one row, before that of which ``told`` is."""
     until = told["first_ns"]

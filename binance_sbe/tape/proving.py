@@ -10,7 +10,8 @@ from typing import Any
 from ..errors import RecordingError, TapeError
 from . import manifest
 from .damage import Damage
-from .entries import Entry, Rows
+from .entries import Rows
+from .entry import Entry
 from .mending import Mending
 from .pool import Pool
 from .reading import TapeReader
@@ -96,7 +97,7 @@ class _Proof:
         for part in reversed(parts):
             part.following = following
             if isinstance(part.what, Entry):
-                following = part.what.told["frames_before"]
+                following = part.what["frames_before"]
         # of a file that is given by itself nobody knows what should be before it
         self._expected = None if recording.readers[0].is_alone else 0
         self._is_told = False
@@ -153,7 +154,7 @@ class _Proof:
         self.problems.append(str(told))
 
     def _batch(self, reader: TapeReader, part: Entry, following: int | None) -> None:
-        name, before = reader.name, part.told["frames_before"]
+        name, before = reader.name, part.frames_before
         holes: list[Any] = []
         rows: Rows | None = None
         try:
@@ -176,7 +177,7 @@ class _Proof:
                 )
         elif missing < 0:
             self.problems.append(
-                f"{name}: batch {part.told['batch']}: {-missing} frames of it were on the tape "
+                f"{name}: batch {part['batch']}: {-missing} frames of it were on the tape "
                 "before: a file is there twice"
             )
         elif self._expected is None:

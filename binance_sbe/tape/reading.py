@@ -19,7 +19,8 @@ from . import flat
 from .body import columns_in
 from .damage import Damage
 from .disk import DISK
-from .entries import Entry, Rows, rising
+from .entries import Rows, rising
+from .entry import Entry
 from .pool import Held, Pool
 from .rows import (
     MAGIC,
@@ -145,7 +146,7 @@ class TapeReader:
         first = self._first_batch
         if first is None or self._described is None:
             return first is None
-        return hashed(self._described) == first.told.get("schema")
+        return bool(hashed(self._described) == first["schema"])
 
     @property
     def _schema_is_damaged(self) -> bool:
@@ -179,7 +180,7 @@ class TapeReader:
         """
         if self._schema_is_damaged and self.footer_schema is not None:
             described = self.footer_schema.serialize().to_pybytes()
-            if self._first_batch and hashed(described) == self._first_batch.told.get("schema"):
+            if self._first_batch and hashed(described) == self._first_batch["schema"]:
                 return _texts(described)
         return self._own_metadata
 
@@ -230,16 +231,16 @@ class TapeReader:
         at, before = self._first, 0
         frames: int | None = 0 if self.number == 0 and self._is_version else None
         for entry in rising(entries):
-            rows = entry.told["before"] - before
+            rows = entry.before - before
             if entry.offset != at or rows:
-                lost = None if frames is None else entry.told["frames_before"] - frames
+                lost = None if frames is None else entry.frames_before - frames
                 if frames is None and rows == 0:
                     lost = 0
                 why = "no batch" if entry.offset != at else "batches are missing here"
                 found.append(Damage(self.name, at, entry.offset, why, rows, lost))
             found.append(entry)
-            at, before = entry.end, entry.told["before"] + entry.rows
-            frames = entry.told["frames_before"] + entry.frames
+            at, before = entry.end, entry.before + entry.rows
+            frames = entry.frames_before + entry.frames
         if tail is not None:
             found.append(tail)
         return found
@@ -279,7 +280,7 @@ class TapeReader:
         names: list[str] = []
         found: dict[str, list[int]] = {}
         for i, entry in enumerate(self.entries):
-            names += entry.told["new"]
+            names += entry["new"]
             for name, count in zip(names, self.counts_of(entry), strict=False):
                 if count:
                     found.setdefault(name, []).append(i)
@@ -340,7 +341,7 @@ class TapeReader:
             rows = Rows(*columns_in(message, entry.metadata_length, entry.rows))
         except (self._pa.ArrowException, ValueError, OSError, MemoryError, TypeError) as error:
             raise self._unreadable(entry, shown(error, 200)) from None
-        if hashed(*rows.columns) != entry.told["columns"]:
+        if hashed(*rows.columns) != entry["columns"]:
             raise self._unreadable(entry, "its rows are not those that were written")
         return rows
 
@@ -365,7 +366,7 @@ class TapeReader:
 
     def _unreadable(self, entry: Entry, why: str) -> TapeError:
         return TapeError(
-            f"{self.path}: batch {entry.told['batch']} at byte {entry.offset}: {why}: "
+            f"{self.path}: batch {entry['batch']} at byte {entry.offset}: {why}: "
             "'binance-sbe tape recover' keeps the others"
         )
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..venue.streams import stream_names
 from .census import Census
-from .entries import Entry, Rows
+from .entries import Rows
+from .entry import Entry
 from .rows import MOST_STREAMS
 
 Moment = int | str | datetime
@@ -67,9 +68,7 @@ class Selection:
 
     def misses(self, entry: Entry) -> bool:
         """Whether no row of a batch came in that time."""
-        told = entry.told
-        missed: bool = told["first_ns"] >= self.end or told["last_ns"] < self.start
-        return missed
+        return entry.first_ns >= self.end or entry.last_ns < self.start
 
     def inside(self, rows: Rows) -> NDArray[np.bool_]:
         """Which rows came in that time."""

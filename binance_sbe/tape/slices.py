@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..errors import TapeError
 from ..output import shown
 from .damage import Damage
-from .entries import Entry, Rows
+from .entries import Rows
+from .entry import Entry
 from .pool import Pool
 from .reading import TapeReader
 from .rows import MOST_STREAMS, SUFFIX, Kind, pyarrow
@@ -58,10 +59,10 @@ class Streams:
             return True
         if self._numbers is None:
             return True
-        self._numbers += [name in self._wanted for name in part.told["new"]]
+        self._numbers += [name in self._wanted for name in part["new"]]
         counts = self._reader.counts_of(part)
         return any(c and w for c, w in zip(counts, self._numbers, strict=False)) or (
-            part.told["others"] > 0 and len(self._numbers) >= MOST_STREAMS
+            part["others"] > 0 and len(self._numbers) >= MOST_STREAMS
         )
 
 
@@ -91,7 +92,6 @@ class Recording:
                 if isinstance(part, Damage):
                     on_damage(part, reader)
                     continue
-                told = part.told
                 if selection.misses(part):
                     continue
                 has_others = with_others and part.has_others
@@ -106,7 +106,7 @@ class Recording:
                 if marks is not None:
                     wanted = marks.of(rows).astype(np.uint8)
                     wanted[rows.kind != Kind.FRAME] = with_others
-                if told["first_ns"] < selection.start or told["last_ns"] >= selection.end:
+                if part.first_ns < selection.start or part.last_ns >= selection.end:
                     inside = selection.inside(rows).astype(np.uint8)
                     wanted = inside if wanted is None else inside & wanted
                 yield Slice(reader, part, rows, 0, len(rows), wanted)
@@ -129,7 +129,7 @@ def names_are_known(readers: list[TapeReader]) -> bool:
     for reader in readers:
         if any(isinstance(part, Damage) for part in reader.parts):
             return False
-        if sum(len(entry.told["new"]) for entry in reader.entries) >= MOST_STREAMS:
+        if sum(len(entry["new"]) for entry in reader.entries) >= MOST_STREAMS:
             return False
     return True
 
@@ -176,7 +176,7 @@ class _Head(NamedTuple):
 
 def tells_of_damage(reader: TapeReader, entry: Entry) -> bool:
     """Whether a batch has the row with which `recover` says that frames before it are gone."""
-    if not entry.told["kinds"].get(str(int(Kind.HOLE))):
+    if not entry["kinds"].get(str(int(Kind.HOLE))):
         return False
     return bool(damaged_holes(reader.read(entry)))
 

@@ -115,7 +115,7 @@ class Tape:
     @cached_property
     def streams(self) -> list[str]:
         """The streams of which there are events, by name."""
-        found = {name for r in self._readers for entry in r.entries for name in entry.told["new"]}
+        found = {name for r in self._readers for entry in r.entries for name in entry["new"]}
         return sorted(found)
 
     @cached_property
@@ -127,8 +127,8 @@ class Tape:
             if entries:
                 session = Session(
                     recording.identity,
-                    min(entry.told["first_ns"] for entry in entries),
-                    max(entry.told["last_ns"] for entry in entries),
+                    min(entry.first_ns for entry in entries),
+                    max(entry.last_ns for entry in entries),
                     sum(entry.frames for entry in entries),
                     [reader.name for reader in recording.readers],
                     recording.readers[-1].has_footer,

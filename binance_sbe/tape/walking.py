@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from . import flat
 from .damage import Damage
-from .entries import ODD, Entry, Shape
+from .entry import ODD, Entry, Shape
 from .rows import BATCH, CHECK, STREAMS, hashed, parsed
 
 _CONTINUES = b"\xff\xff\xff\xff"
@@ -151,5 +151,5 @@ def _entry_of(at: int, length: int, metadata: bytes, shapes: dict[Shape, Shape])
         if found.get(CHECK) != hashed(text, streams).encode() or message.body_length < 0:
             return None
         return Entry.of(at, length, message.body_length, parsed(text), shapes)
-    except (*ODD, RecursionError):
+    except ODD:
         return None

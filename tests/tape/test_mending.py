@@ -371,7 +371,7 @@ def test_no_bit_of_the_footer_is_whole_where_arrow_reads_something_else(tmp_path
     (reader,) = source._readers
     for entry in reader.entries:
         columns = reader.read(entry).columns
-        smaller.write(columns, entry.told["frames_before"], entry.told["counters"])
+        smaller.write(columns, entry["frames_before"], entry["counters"])
     smaller.close()
     content = file.read_bytes()
     assert Tape(file).verify().is_whole

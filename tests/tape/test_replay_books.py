@@ -109,7 +109,7 @@ def test_a_book_is_stale_after_a_break_of_the_tape_and_live_again(
     told = books_by_id(sync_played_books(tape, None).lines)
     (file,) = files(tape)
     reader = TapeReader(file)
-    only_frames = [entry for entry in reader.entries if set(entry.told["kinds"]) == {"0"}]
+    only_frames = [entry for entry in reader.entries if set(entry["kinds"]) == {"0"}]
     entry = only_frames[len(only_frames) // 3]
     data = bytearray(file.read_bytes())
     data[entry.end - 300] ^= 0x10
