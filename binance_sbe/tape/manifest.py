@@ -97,7 +97,7 @@ def renew(directory: Path, disk: Disk = DISK) -> None:
             for name, entry in _to_renew(directory).items()
             if not (directory / f"{name}.damaged").exists()
         }
-        for path in sorted(directory.glob(f"*{SUFFIX}")):
+        for path in sorted(filter(Path.is_file, directory.glob(f"*{SUFFIX}"))):
             with contextlib.suppress(TapeError):
                 entries[path.name] = _looked_up(TapeReader(path))
         _write(directory, entries, disk)

@@ -250,10 +250,16 @@ def opened(paths: list[Path], pool: Pool) -> list[TapeReader]:
 def files_of(path: Path) -> list[Path]:
     """The files of a tape: itself, or those in a directory. TapeError where there are none."""
     if path.is_dir():
-        found = sorted(each for each in path.iterdir() if each.suffix == SUFFIX)
+        found = sorted(
+            each
+            for each in path.iterdir()
+            if each.suffix == SUFFIX and (each.is_file() or not each.exists())  # a broken link
+        )
         if not found:
             raise TapeError(f"{path}: no tape is in this directory: no file ends in {SUFFIX}")
         return found
     if not path.exists():
         raise TapeError(f"{path}: there is no such file or directory")
+    if not path.is_file():
+        raise TapeError(f"{path}: no file, and no directory")
     return [path]

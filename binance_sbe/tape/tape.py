@@ -270,6 +270,7 @@ class Tape:
         self.check_is_public()
         if max_messages < 1:
             raise ValueError(f"max_messages is at least 1, not {max_messages}")
+        max_messages = min(max_messages, 2**31)  # more than a batch can have
         return self._batches(self._selected(start, end, streams), max_messages, on_error)
 
     def _batches(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -262,3 +263,20 @@ def test_what_can_not_be_kept_is_said(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:3000])
     with pytest.raises(TapeError, match=file.name):
         Tape.recover(file)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes here")
+def test_what_only_has_the_name_of_a_file_is_none_of_the_tape(tmp_path: Path) -> None:
+    tape_of(tmp_path, trades(30))
+    (tmp_path / "a directory.arrow").mkdir()
+    os.mkfifo(tmp_path / "a pipe.arrow")
+    with Tape(tmp_path) as tape:
+        assert len(list(tape.messages())) == 30
+        assert sum(len(batch) for batch in tape.batches(max_messages=2**70)) == 30
+    assert Tape(tmp_path).verify().is_whole
+    assert Tape.recover(tmp_path).is_whole
+    with pytest.raises(TapeError, match=r"a pipe\.arrow: no file, and no directory"):
+        Tape(tmp_path / "a pipe.arrow")
+    (tmp_path / "a link.arrow").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(TapeError, match=r"a link\.arrow: No such file"):
+        Tape(tmp_path)
