@@ -15,12 +15,14 @@ from sbe_codegen.runtime.tables.results import Batch
 
 from .. import spot_stream
 from ..errors import TapeError
+from ..logs import LOG
 from ..output import shown
 from ..venue.streams import Message
 from . import manifest
 from .account import Session, TapeLedger, ledger_of
 from .damage import Damage
 from .decoding import collect
+from .disk import DISK
 from .messages import Messages
 from .pool import Pool
 from .proving import Report, recovered, verified
@@ -184,8 +186,8 @@ class Tape:
     def _note_damage(self, what: Damage | TapeError, reader: TapeReader) -> None:
         """Raises it, or keeps it: as ``on_damage`` says.
 
-        A batch that is not all there yet, since the recorder still writes it or was killed at that,
-        is no damage: it is kept.
+        A batch that is not all there, since the recorder still writes it or was killed at that, is
+        no damage: it is kept, and logged where nobody writes it any more.
         """
         is_last = any(each.readers[-1] is reader for each in self._recordings)
         is_at_end = isinstance(what, Damage) and what.end == reader.size
@@ -199,6 +201,8 @@ class Tape:
                     "'binance-sbe tape recover' keeps the rest"
                 )
             )
+        if is_cut and what not in self.damage and not DISK.is_written(reader.path):
+            LOG.warning("%s: %s", reader.directory, what)
         self.damage.append(what)
 
     def _selected(

@@ -12,6 +12,7 @@ import pytest
 from feeds import trade
 from taped import files, frames_of, recorder_at, tape_of, trades
 
+from binance_sbe import sync
 from binance_sbe.errors import TapeError
 from binance_sbe.tape import Kind, Report, Tape
 from binance_sbe.tape.damage import Damage
@@ -214,6 +215,24 @@ def test_a_batch_that_is_not_written_to_its_end_ends_the_tape(tmp_path: Path) ->
     file.write_bytes(content[: third.end - 80] + content[third.end :])
     with pytest.raises(TapeError, match="tape recover' keeps"):
         list(Tape(tmp_path).messages())
+
+
+def test_an_end_that_is_cut_off_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tape_of(tmp_path, trades(30), batch_rows=10)
+    last = Tape(tmp_path)._readers[0].entries[-1]
+    file.write_bytes(file.read_bytes()[: last.body_at + 100])
+    with Tape(tmp_path) as tape:
+        assert len(list(tape.messages())) == 30 - last.frames
+        assert sum(map(len, tape.batches())) == 30 - last.frames
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1
+    assert f"cut off within a batch; {last.frames} frames are lost" in told[0]
+    caplog.clear()
+    with sync.replay(tmp_path) as feed:
+        assert sum(1 for _ in feed) == 30 - last.frames
+    assert "cut off within a batch" in caplog.text
 
 
 def test_a_file_that_is_cut_before_another_is_damaged(tmp_path: Path) -> None:
