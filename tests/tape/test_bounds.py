@@ -46,7 +46,10 @@ def repeated(path: Path, times: int) -> Path:
 
 
 def run(code: str, *limits: tuple[int, int]) -> str:
-    """What a program says that has these limits (`resource`)."""
+    """What a program says that has these limits (`resource`).
+
+    Each thread that allocates would take 64 MB of addresses for itself, at a moment of its own.
+    """
 
     def limited() -> None:
         for name, most in limits:
@@ -54,7 +57,7 @@ def run(code: str, *limits: tuple[int, int]) -> str:
 
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False,
-        preexec_fn=limited, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        preexec_fn=limited, env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
