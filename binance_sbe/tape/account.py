@@ -16,7 +16,7 @@ from ..feed.ledger import Hole, Ledger
 from .census import Census
 from .damage import Damage
 from .entries import Rows
-from .entry import Entry
+from .entry import ODD, Entry
 from .reading import TapeReader
 from .rows import MOST_STREAMS, Kind, parted
 from .slices import Recording, tells_of_damage
@@ -217,9 +217,9 @@ def _read(
     for i in np.flatnonzero(rows.kind).tolist():
         try:
             _read_one(ledger, recording, reader, rows, i, count, is_open, seams)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except ODD:
             raise TapeError(
-                f"{reader.path}: batch {entry['batch']} at byte {entry.offset}: row {i} of it "
+                f"{reader.path}: batch {entry.batch} at byte {entry.offset}: row {i} of it "
                 "says what no recorder says"
             ) from None
 

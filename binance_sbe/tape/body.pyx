@@ -41,25 +41,16 @@ cdef struct sbe_body:           # borrowed from who has the message
     sbe_layout layout
 
 
-cdef object as_array(object owner, object kind, int itemsize, int64_t count):
-    """An array over memory that stays where it is as long as ``owner`` is there."""
-    cdef Py_buffer buffer
-    PyObject_GetBuffer(owner, &buffer, PyBUF_SIMPLE)
-    cdef const uint8_t* data = <const uint8_t*>buffer.buf
-    cdef int64_t size = buffer.len
-    PyBuffer_Release(&buffer)
-    if count * itemsize > size:
-        raise ValueError(f"{count} values of {kind} are not within {size} bytes")
-    return view_array(kind, data, count, itemsize, owner)
-
-
 cdef object column(
     object message, const sbe_body* body, int which, object kind, int itemsize, int64_t count,
     int64_t most,
 ):
     """An array of a buffer that has so many items; not compressed it may take ``most`` bytes."""
     cdef sbe_buffer_place place = body.layout.at[which]
+    cdef const uint8_t* data
+    cdef Py_buffer buffer
     cdef int64_t size
+    owner = message
     if count <= 0:
         return np.empty(0, kind)
     if place.offset < 0 or place.offset % 8 or place.offset > body.size or (
@@ -68,25 +59,25 @@ cdef object column(
         raise ValueError(
             f"a buffer of {place.length} bytes at {place.offset} is not in the batch"
         )
+    data = body.data + place.offset
     if body.layout.codec != PLAIN and place.length:
         if place.length < 8:
             raise ValueError(f"a compressed buffer of {place.length} bytes has no length")
-        memcpy(&size, body.data + place.offset, 8)
-        place.offset += 8
+        memcpy(&size, data, 8)
         place.length -= 8
         if size != -1:
             if not 0 <= size <= most:
                 raise ValueError(f"a buffer of {size} bytes, where at most {most} can be")
-            packed = PyMemoryView_FromMemory(
-                <char*>body.data + place.offset, place.length, PyBUF_READ
-            )
-            return as_array(
-                unpacked("zstd" if body.layout.codec == ZSTD else "lz4", packed, size), kind,
-                itemsize, count,
-            )
+            packed = PyMemoryView_FromMemory(<char*>data + 8, place.length, PyBUF_READ)
+            owner = unpacked("zstd" if body.layout.codec == ZSTD else "lz4", packed, size)
+            PyObject_GetBuffer(owner, &buffer, PyBUF_SIMPLE)
+            data, place.length = <const uint8_t*>buffer.buf, buffer.len
+            PyBuffer_Release(&buffer)       # its memory stays where it is as long as it is there
+        else:
+            data += 8
     if count * itemsize > place.length:
         raise ValueError(f"{count} values of {kind} are not within {place.length} bytes")
-    return view_array(kind, body.data + place.offset, count, itemsize, message)
+    return view_array(kind, data, count, itemsize, owner)
 
 
 cdef int check_places(

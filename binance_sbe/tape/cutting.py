@@ -18,7 +18,7 @@ from .choosing import Other, chosen, chosen_state, joined, others_of
 from .damage import Damage
 from .disk import DISK
 from .entries import Rows
-from .entry import Entry
+from .entry import ODD, Entry
 from .reading import TapeReader
 from .rows import PREFIX, SUFFIX, Kind, as_json, stem_of, tape_hole
 from .selecting import Moment, Selection, StreamMarks, moment_of
@@ -273,7 +273,7 @@ class _Cutter:
                 if kept is not None:
                     writing.add(kept, entry["counters"])
             self._follow([each for each in others if each.row >= first])
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except ODD as error:
             raise TapeError(
                 f"{reader.path}: batch {entry.batch}: a row that is no frame does not say what "
                 f"it should: {shown(error, 200)}"

@@ -41,15 +41,15 @@ cdef int64_t number_or_none(object value) except? -1:
 cdef class Entry:
     """Where a batch is, and its metadata ("tape.batch"), which is as it was written.
 
-    ``entry["first_ns"]`` and so on have what it says of itself, by the keys of "tape.batch"; what
-    is asked for most is an attribute as well.
+    Its attributes have the names of the keys of "tape.batch", by which it is a mapping as well.
     """
 
     cdef readonly int64_t offset, metadata_length, body_length
     cdef readonly int64_t batch, rows, before, frames_before, first_ns, last_ns
     cdef readonly int64_t frames    # SBE messages, or what claimed to be some
-    cdef int64_t first_event, last_event, others
-    cdef uint64_t columns
+    cdef readonly int64_t others
+    cdef int64_t first_event, last_event
+    cdef uint64_t digest            # of the columns
     cdef object shape
     cdef bytes counts               # of kinds, and of counters behind them
 
@@ -74,10 +74,9 @@ cdef class Entry:
         self.frames = number(kinds.get(FRAME, 0), 0)
         if self.rows > MOST_ROWS:
             raise ValueError(f"{self.rows} rows are more than a batch can have")
-        digest = told["columns"]
-        self.columns = int(digest, 16)
-        if digest != f"{self.columns:016x}":
-            raise ValueError(f"{digest!r} is no check sum")
+        self.digest = int(told["columns"], 16)
+        if told["columns"] != self.columns:
+            raise ValueError(f"{told['columns']!r} is no check sum")
         shape = Shape(tuple(kinds), tuple(counters), tuple(told["new"]), told["schema"])
         found = shapes.get(shape)
         if found is None:
@@ -102,52 +101,46 @@ cdef class Entry:
         """Whether some of its rows are no frames."""
         return self.shape.kinds != (FRAME,)
 
-    def ending(self, int64_t end):
-        """The same, which is that long: metadata that would be longer are cut off, too."""
-        cdef Entry other = Entry.__new__(Entry)
+    def end_at(self, int64_t end):
+        """It is that long: metadata that would be longer are cut off, too."""
         cdef int64_t body_at = min(self.offset + 8 + self.metadata_length, end)
-        other.offset = self.offset
-        other.metadata_length, other.body_length = body_at - self.offset - 8, end - body_at
-        other.batch, other.rows, other.before = self.batch, self.rows, self.before
-        other.frames_before, other.frames = self.frames_before, self.frames
-        other.first_ns, other.last_ns = self.first_ns, self.last_ns
-        other.first_event, other.last_event = self.first_event, self.last_event
-        other.others, other.columns = self.others, self.columns
-        other.shape, other.counts = self.shape, self.counts
-        return other
+        self.metadata_length, self.body_length = body_at - self.offset - 8, end - body_at
+
+    @property
+    def first_event_us(self):
+        return None if self.first_event == NONE else self.first_event
+
+    @property
+    def last_event_us(self):
+        return None if self.last_event == NONE else self.last_event
+
+    @property
+    def columns(self):
+        return f"{self.digest:016x}"
+
+    @property
+    def new(self):
+        return list(self.shape.new)
+
+    @property
+    def schema(self):
+        return self.shape.schema
+
+    @property
+    def kinds(self):
+        return dict(zip(self.shape.kinds, self.numbers()))
+
+    @property
+    def counters(self):
+        return dict(zip(self.shape.counters, self.numbers()[len(self.shape.kinds):]))
+
+    cdef tuple numbers(self):
+        return struct.unpack(f"<{len(self.counts) // 8}q", self.counts)
 
     def __getitem__(self, name):
-        if name == "batch":
-            return self.batch
-        if name == "rows":
-            return self.rows
-        if name == "before":
-            return self.before
-        if name == "frames_before":
-            return self.frames_before
-        if name == "first_ns":
-            return self.first_ns
-        if name == "last_ns":
-            return self.last_ns
-        if name == "first_event_us":
-            return None if self.first_event == NONE else self.first_event
-        if name == "last_event_us":
-            return None if self.last_event == NONE else self.last_event
-        if name == "others":
-            return self.others
-        if name == "columns":
-            return f"{self.columns:016x}"
-        if name == "new":
-            return list(self.shape.new)
-        if name == "schema":
-            return self.shape.schema
-        if name in ("kinds", "counters"):
-            counts = struct.unpack(f"<{len(self.counts) // 8}q", self.counts)
-            kinds = self.shape.kinds
-            if name == "kinds":
-                return dict(zip(kinds, counts))
-            return dict(zip(self.shape.counters, counts[len(kinds):]))
-        raise KeyError(name)
+        if name not in NAMES:
+            raise KeyError(name)
+        return getattr(self, name)
 
     def keys(self):
         return NAMES

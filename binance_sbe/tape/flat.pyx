@@ -147,7 +147,7 @@ cdef sbe_layout layout_of(const uint8_t* data, Py_ssize_t size, int64_t rows) ex
     cdef sbe_flat table = root(data, size), compression
     cdef sbe_layout layout
     cdef sbe_vector items
-    cdef Py_ssize_t at = target(&table, 2), place, i
+    cdef Py_ssize_t at = target(&table, 2), place, method, i
     if kind_of_message(&table) != RECORD_BATCH or not at:
         raise ValueError("no batch")
     table = table_at(&table, at)
@@ -157,10 +157,8 @@ cdef sbe_layout layout_of(const uint8_t* data, Py_ssize_t size, int64_t rows) ex
         compression = table_at(&table, at)
         place = field(&compression, 0)
         layout.codec = ZSTD if place and compression.data[place] else LZ4
-        if place and compression.data[place] > 1:
-            raise ValueError("its buffers are compressed in a way that is not known")
-        place = field(&compression, 1)
-        if place and compression.data[place]:
+        method = field(&compression, 1)
+        if (place and compression.data[place] > 1) or (method and compression.data[method]):
             raise ValueError("its buffers are compressed in a way that is not known")
     items = vector(&table, 1, 16)
     layout.is_whole = items.end - items.begin == 16 * COLUMNS

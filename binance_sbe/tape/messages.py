@@ -44,7 +44,7 @@ class Messages:
             try:
                 message: Message = self._decode(frame)
             except DecodeError as error:
-                error.args = (f"{part.reader.name}: batch {part.entry['batch']}: {error}",)
+                error.args = (f"{part.reader.name}: batch {part.entry.batch}: {error}",)
                 if self._errors is None:
                     raise
                 self._errors.append(error)

@@ -22,6 +22,7 @@ from ..feed.intake.backlog import Backlog
 from ..feed.ledger import Ledger
 from .chapters import Chapter, Part
 from .entries import Rows
+from .entry import ODD
 from .pumping import EVER, Pump
 from .rows import Kind, parted
 from .selecting import Selection, StreamMarks
@@ -33,7 +34,6 @@ _LOOK_NS = 20_000_000  # between looks at what is held, where the tape may not s
 _LATER_NS = 500_000_000  # that it is held longer then: the tape may say so yet
 _MOST_STREAMS = 1 << 30
 _MOST_HELD = 1 << 24
-_ODD = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def most_held_of(tape: Tape) -> int:
@@ -304,7 +304,7 @@ class Player:
     def _step(self, most: int, until: int) -> str:
         try:
             return self._play(most, until)
-        except _ODD as error:  # of rows that are as they were written
+        except ODD as error:  # of rows that are as they were written
             assert self._part is not None
             self._finish(TapeError(f"{self._part.chapter.readers[0].path.parent}: {error}"))
             return "end"
@@ -352,7 +352,7 @@ class Player:
         is_before = received < self.start_ns
         try:
             self._do(kind, int(part.rows.connection[at]), received, content, is_before)
-        except _ODD as error:
+        except ODD as error:
             what = Kind(kind).name.lower()
             self._finish(TapeError(f"{part.chapter.readers[0].path.parent}: a row of kind {what} "
                                    f"at {received} ns can't be read: {error}"))  # fmt: skip

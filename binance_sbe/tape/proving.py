@@ -97,7 +97,7 @@ class _Proof:
         for part in reversed(parts):
             part.following = following
             if isinstance(part.what, Entry):
-                following = part.what["frames_before"]
+                following = part.what.frames_before
         # of a file that is given by itself nobody knows what should be before it
         self._expected = None if recording.readers[0].is_alone else 0
         self._is_told = False
@@ -177,7 +177,7 @@ class _Proof:
                 )
         elif missing < 0:
             self.problems.append(
-                f"{name}: batch {part['batch']}: {-missing} frames of it were on the tape "
+                f"{name}: batch {part.batch}: {-missing} frames of it were on the tape "
                 "before: a file is there twice"
             )
         elif self._expected is None:

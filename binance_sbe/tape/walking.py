@@ -88,7 +88,7 @@ class Walk:
                 entry = next(self.batches_from(begin + 1, self._size), None)
                 if before is not None:
                     end = self._size if entry is None else entry.offset
-                    entries[-1] = self._mended(before, end)
+                    self._mend_length(before, end)
                 if entry is None:
                     return entries, self._tail(entries, at)
             entries.append(entry)
@@ -104,14 +104,15 @@ class Walk:
         footer = int.from_bytes(last[:4], "little", signed=True)
         return last[4:] == _TAIL and at + 8 + footer + 10 == self._size
 
-    def _mended(self, entry: Entry, end: int) -> Entry:
-        """The last batch before ``end``, which may be longer or shorter than it says."""
-        if entry.end > end:
-            return entry.ending(end)
-        if self._is_good(entry):
-            return entry
-        longer = entry.ending(end)
-        return longer if self._is_good(longer) else entry
+    def _mend_length(self, entry: Entry, end: int) -> None:
+        """The last batch before ``end`` may be longer or shorter than it says."""
+        claimed = entry.end
+        if claimed > end:
+            entry.end_at(end)
+        elif not self._is_good(entry):
+            entry.end_at(end)
+            if not self._is_good(entry):
+                entry.end_at(claimed)
 
     def _tail(self, entries: list[Entry], at: int) -> Damage | None:
         """What is behind the last batch, which is followed by none."""
