@@ -118,15 +118,12 @@ def _converted(options: argparse.Namespace, bar: Bar, executor: Executor | None)
 
 def report(made: Manifest, seconds: float) -> int:
     found = [f"{count:,} of {kind}" for kind, count in made.rows.items()]
-    books = sum(each.startswith("kind=book/") for each in made.files)
-    if books:
-        found.append(f"{books:,} files of book")
     rows = ", ".join(found)
     say(
         f"{made.url}: {len(made.files)} files, {made.frames:,} frames in {duration(seconds)}",
         f"rows: {rows or 'none'}; {made.duplicates:,} events had come before and are left out",
     )
-    if "book" in made.options["kinds"] and not books:
+    if "book" in made.options["kinds"] and not made.book_rows:
         say("note: no books: there are no snapshots of them on the tape (record it with --books)")
     if made.rejected:
         say(f"note: {made.rejected:,} frames are no messages, and have no rows")

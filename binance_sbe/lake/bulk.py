@@ -74,9 +74,10 @@ def convert(
         return convert_for_tool(work)
     made = work.convert()
     if "book" in options.kinds and format in TABLES:
-        staged, notes, failures = make_files(work, "book")
+        staged, books, failures = make_files(work, "book")
         made.failures |= failures
-        made.others += notes.files
+        made.others += books.files
+        made.book_rows = books.rows
         made.missing += [name for name in staged.missing if name not in made.missing]
         made.written(store)
     return made

@@ -132,6 +132,7 @@ class Manifest:
     others: list[str] = field(default_factory=list)  # files of holes, sessions, or of a tool
     damage: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)  # on files that are whole
+    book_rows: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -153,12 +154,12 @@ class Manifest:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows by kind."""
+        """Rows by kind, but for those of the account: `hole` and `session`."""
         found: dict[str, int] = {}
         for record in self.records:
             for part in record.parts:
                 found[part.kind] = found.get(part.kind, 0) + part.rows
-        return found
+        return found | ({"book": self.book_rows} if self.book_rows else {})
 
     @property
     def frames(self) -> int:

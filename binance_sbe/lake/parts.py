@@ -19,7 +19,14 @@ _FEW = frozenset(
     {"symbol", "side", "position", "is_last_in_event", "connection", "flags", "price_exponent",
      "qty_exponent", "stream", "cause", "state"}
 )  # fmt: skip
+# Columns that are the same for all levels of an event.
+_OF_EVENT = frozenset(
+    {"event_time", "received_time", "book_update_id", "first_book_update_id",
+     "last_book_update_id"}
+)  # fmt: skip
 _LEVEL = 1  # of zstd: higher ones cost much time here and gain little
+_PAGE_ROWS = 65_536  # of Parquet; pyarrow's 20,000 cost a tenth more time and bytes
+_STEP = 1 << 17  # values that pyarrow encodes in one go: 1,024 otherwise, which costs as much again
 
 
 def pyarrow() -> Any:
@@ -104,9 +111,12 @@ class _NotClosed(io.RawIOBase):
 def parquet_options(pa: Any, schema: Any) -> dict[str, Any]:
     """Times and ids as differences, floats byte by byte, and the rest by dictionaries.
 
-    Measured with pyarrow 26: a third of the time of its defaults, at less size.
+    Where a row is a level, columns of its event are written as they are: zstd makes nothing of
+    values that are the same again and again. Measured with pyarrow 26: a third of the time of its
+    defaults, at less size.
     """
     pq = imported("pyarrow.parquet", "an archive", "lake")
+    runs = _OF_EVENT if "is_last_in_event" in schema.names else frozenset()
     few: list[str] = []
     encodings: dict[str, str] = {}
     for path, kind in leaves(pa, schema):
@@ -114,7 +124,7 @@ def parquet_options(pa: Any, schema: Any) -> dict[str, Any]:
         if name in _FEW:
             few.append(path)
         elif pa.types.is_timestamp(kind) or pa.types.is_integer(kind):
-            if kind.bit_width in (32, 64):
+            if kind.bit_width in (32, 64) and name not in runs:
                 encodings[path] = "DELTA_BINARY_PACKED"
         elif pa.types.is_floating(kind):
             encodings[path] = "BYTE_STREAM_SPLIT"
@@ -127,6 +137,8 @@ def parquet_options(pa: Any, schema: Any) -> dict[str, Any]:
         "column_encoding": encodings,
         "write_statistics": True,
         "write_page_index": True,
+        "max_rows_per_page": _PAGE_ROWS,
+        "write_batch_size": _STEP,
         "store_decimal_as_integer": True,
     }
     if "symbol" in schema.names:

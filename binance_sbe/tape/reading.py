@@ -270,7 +270,7 @@ class TapeReader:
             found = parsed(flat.read_message(metadata).metadata[STREAMS])
         except (ValueError, KeyError, RecursionError):
             found = None
-        if type(found) is not list or not all(type(n) is int and 0 <= n < 2**31 for n in found):
+        if type(found) is not list or not _are_counts(found):
             raise self._unreadable(entry, "it has no counts of its streams")
         return found
 
@@ -369,6 +369,13 @@ class TapeReader:
             f"{self.path}: batch {entry['batch']} at byte {entry.offset}: {why}: "
             "'binance-sbe tape recover' keeps the others"
         )
+
+
+def _are_counts(found: list[Any]) -> bool:
+    """Whether these are counts; no loop over them, for a tape has hundreds in each batch."""
+    if not found:
+        return True
+    return set(map(type, found)) == {int} and min(found) >= 0 and max(found) < 2**31
 
 
 def _texts(described: bytes) -> dict[str, str]:

@@ -143,6 +143,26 @@ def test_shards_together_are_the_whole(count: int, tmp_path: Path) -> None:
         assert rows(out, kind) == rows(tmp_path / "whole", kind)
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv", "tardis", "hftbacktest"])
+def test_the_manifest_behind_the_last_shard_tells_of_all(form: Any, tmp_path: Path) -> None:
+    tape = market(6).tape(tmp_path / "tape")
+    kinds = [*KINDS, "book", "snapshot"] if form in ("parquet", "csv") else None
+    whole = lake.convert(tape, tmp_path / "whole", form, kinds=kinds)
+    for number in (3, 1, 2):
+        done = lake.convert(tape, tmp_path / "out", form, kinds=kinds, shard=(number, 3))
+    assert (done.files, done.rows, done.remarks) == (whole.files, whole.rows, whole.remarks)
+    told = json.loads((tmp_path / "out" / manifest.ARCHIVE).read_bytes())
+    assert (told["files"], told["rows"]) == (whole.files, whole.rows)
+    if kinds:
+        book = lake.scan(tmp_path / "out", "book", engine="arrow")
+        assert whole.rows["book"] == book.count_rows() > 0
+        (tmp_path / "out" / manifest.FOLDER / "files-book-1-3.json").write_text(
+            '{"jobs": {"a": 1}}'
+        )
+        again = lake.convert(tape, tmp_path / "out", form, kinds=kinds, shard=(1, 3))
+        assert (again.files, again.rows) == (whole.files, whole.rows)
+
+
 def test_a_target_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
     tape = market(7).tape(tmp_path / "tape")
     other = tmp_path / "other"

@@ -19,7 +19,7 @@ from ..options import Options
 from ..parts import SUFFIXES, described, pyarrow, writer
 from ..store import Store
 from ..tables import DAY_US
-from .market import Job
+from .market import Job, Made
 from .sampled import samples
 
 KINDS = ("depth", "snapshot")
@@ -48,14 +48,15 @@ def schema(pa: Any, form: Form, is_flat: bool) -> Any:
     return pa.schema([*fields, pa.field("flags", pa.uint8(), nullable=False)])
 
 
-def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[str], list[str]]:
-    """Writes the files of a symbol, one a day; their names, and remarks."""
+def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
+    """Writes the files of a symbol, one a day."""
     pa = pyarrow()
     form = Form(pa, options.numbers, options.scale)
     is_flat = options.levels == "flat"
     columns = described(schema(pa, form, is_flat))
     name = quote(job.symbol, safe="")
     made: list[str] = []
+    rows = 0
     day: int | None = None
     with ExitStack() as stack:
         sink: Any = None
@@ -71,8 +72,10 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[st
                 made.append(f"{folder}/part-book-{name}{SUFFIXES[options.format]}")
                 file = stack.enter_context(out.writing(made[-1]))
                 sink = stack.enter_context(writer(options, file, columns))
-            sink.write_table(_table(pa, form, columns, job.symbol, found, is_flat))
-    return made, []
+            table = _table(pa, form, columns, job.symbol, found, is_flat)
+            sink.write_table(table)
+            rows += table.num_rows
+    return Made(made, rows=rows)
 
 
 def _by_day(found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -28,14 +28,14 @@ from ..hft_rows import (
 from ..options import Options
 from ..store import Store
 from . import npz
-from .market import Insertion, Job, Piece, books, insertions, pieces
+from .market import Insertion, Job, Made, Piece, books, insertions, pieces
 
 KINDS = ("trade", "depth", "snapshot")
 HELD_NS = 60_000_000_000  # rows wait so long for others that are earlier by the exchange's clock
 Rows = NDArray[Any]
 
 
-def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[str], list[str]]:
+def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
     """Writes the file of a symbol and a day; its name, if there is any row, and remarks on it."""
     name = f"{job.symbol}_{job.date.replace('-', '')}.npz"
     shift = _shift(stage, job)
@@ -65,7 +65,7 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[st
             spool.seek(0)
             with out.writing(name) as file:
                 npz.write(file, spool, DTYPE, count)
-    return [name] if count else [], remarks
+    return Made([name] if count else [], remarks)
 
 
 def _shift(stage: Store, job: Job) -> int:

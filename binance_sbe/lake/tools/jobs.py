@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..converting import Work
@@ -18,7 +18,7 @@ from ..options import Options
 from ..running import Task, run
 from ..store import Store
 from . import book, hftbacktest, nautilus, tardis
-from .market import Job
+from .market import Job, Made
 
 STAGE = "_stage"
 TOOLS: dict[str, Any] = {
@@ -31,7 +31,7 @@ TOOLS: dict[str, Any] = {
 
 def convert_for_tool(work: Work) -> Manifest:
     """Makes the files of a tool; those that are there, of the same units, stay."""
-    staged, notes, failures = make_files(work, work.options.format)
+    staged, made, failures = make_files(work, work.options.format)
     found = Manifest(
         work.store.url,
         work.options.as_json(),
@@ -39,25 +39,25 @@ def convert_for_tool(work: Work) -> Manifest:
         failures,
         staged.missing,
         staged.seams,
-        notes.files,
+        made.files,
         staged.damage,
-        notes.remarks,
+        made.remarks,
     )
     return found.written(work.store)
 
 
-def make_files(work: Work, name: str) -> tuple[Manifest, Notes, dict[str, str]]:
+def make_files(work: Work, name: str) -> tuple[Manifest, Made, dict[str, str]]:
     """Stages the tapes, and makes the files that one of TOOLS makes of that.
 
     A shard makes the files of some symbols, by a hash of their names. Returns the manifest of the
-    stage (of no records, where nothing was to be done), what is noted of files, and failures.
+    stage (of no records, where nothing was to be done), what came of all shards, and failures.
     """
     store, options, tool = work.store, work.options, TOOLS[name]
     mark = "" if work.shard is None else f"-{work.shard[0]}-{work.shard[1]}"
-    notes = Notes(store, f"{FOLDER}/files-{name}{mark}.json")
+    notes = Notes(store, name, mark)
     stems = [unit.stem for unit in work.plan.units]
-    if notes.units == stems and all(store.size(file) is not None for file in notes.files):
-        return Manifest(store.url, options.as_json(), []), notes, {}
+    if notes.is_done(stems):
+        return Manifest(store.url, options.as_json(), []), notes.together(), {}
     folder = f"{STAGE}-{name}{mark}"
     stage = Store(store.place(folder) if store.is_local else f"{store.url.rstrip('/')}/{folder}")
     inner = Options(
@@ -74,7 +74,7 @@ def make_files(work: Work, name: str) -> tuple[Manifest, Notes, dict[str, str]]:
         if outcome.problem is not None:
             failures[outcome.task.name] = outcome.problem
         else:
-            notes.note(outcome.task.arguments[3], *outcome.value)
+            notes.note(outcome.task.arguments[3], outcome.value)
         if work.progress is not None:
             work.progress(done, len(tasks))
     if staged.is_whole and not failures:
@@ -84,15 +84,13 @@ def make_files(work: Work, name: str) -> tuple[Manifest, Notes, dict[str, str]]:
         for file in stage.names():
             stage.remove(file)
         stage.remove_root()
-    return staged, notes, failures
+    return staged, notes.together(), failures
 
 
-def _do(
-    name: str, stage: Store, store: Store, job: Job, options: Options
-) -> tuple[list[str], list[str]]:
-    """Makes the files of a job, in a worker; their names, and remarks on them."""
-    found: tuple[list[str], list[str]] = TOOLS[name].write(stage, store, job, options)
-    return found
+def _do(name: str, stage: Store, store: Store, job: Job, options: Options) -> Made:
+    """Makes the files of a job, in a worker."""
+    made: Made = TOOLS[name].write(stage, store, job, options)
+    return made
 
 
 def jobs(
@@ -117,44 +115,71 @@ def jobs(
     ]
 
 
-class Notes:
-    """Of which parts of the stage each file was made, and of which units all of them."""
+@dataclass(frozen=True)
+class Note:
+    """Of which parts of the stage a job was done, and what came of it."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    parts: list[str]
+    files: list[str]
+    remarks: list[str]
+    rows: int
+
+
+class Notes:
+    """What was made of each job, and of which units all of them.
+
+    A shard has notes of its own.
+    """
+
+    def __init__(self, store: Store, tool: str, shard: str) -> None:
         self._store = store
-        self._name = name
+        self._all = f"{FOLDER}/files-{tool}"
+        self._name = f"{self._all}{shard}.json"
+        self.units, self._jobs = self._read(self._name)
+
+    def _read(self, name: str) -> tuple[list[str] | None, dict[str, Note]]:
+        """What can't be understood is made again."""
         try:
-            found = json.loads(store.read(name) or b"{}")
-        except ValueError:
-            found = {}
-        self.units: list[str] | None = found.get("units")
-        self._jobs: dict[str, Any] = found.get("jobs", {})
+            found = json.loads(self._store.read(name) or b"{}")
+            return found["units"], {key: Note(**each) for key, each in found["jobs"].items()}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None, {}
 
     @staticmethod
     def _key(job: Job) -> str:
         return f"{job.symbol} {job.date}"
 
+    def _are_there(self, note: Note) -> bool:
+        return all(self._store.size(name) is not None for name in note.files)
+
+    def is_done(self, units: list[str]) -> bool:
+        """Whether all is there that these units give."""
+        return self.units == units and all(map(self._are_there, self._jobs.values()))
+
     def has(self, job: Job) -> bool:
         known = self._jobs.get(self._key(job))
-        if known is None or known["parts"] != job.names:
-            return False
-        return all(self._store.size(name) is not None for name in known["files"])
+        return known is not None and known.parts == job.names and self._are_there(known)
 
-    def note(self, job: Job, files: list[str], remarks: list[str]) -> None:
+    def note(self, job: Job, made: Made) -> None:
         """Files of the same job under other names are removed."""
         known = self._jobs.get(self._key(job))
-        for name in set(known["files"] if known else ()) - set(files):
+        for name in set(known.files if known else ()) - set(made.files):
             self._store.remove(name)
-        self._jobs[self._key(job)] = {"parts": job.names, "files": files, "remarks": remarks}
+        self._jobs[self._key(job)] = Note(job.names, made.files, made.remarks, made.rows)
 
-    @property
-    def files(self) -> list[str]:
-        return sorted(name for each in self._jobs.values() for name in each["files"])
-
-    @property
-    def remarks(self) -> list[str]:
-        return [text for each in self._jobs.values() for text in each["remarks"]]
+    def together(self) -> Made:
+        """What came of the jobs of all shards."""
+        found: dict[str, Note] = {}
+        for name in self._store.names(FOLDER):
+            if name.startswith(self._all):
+                found |= self._read(name)[1]
+        found |= self._jobs
+        return Made(
+            sorted(name for each in found.values() for name in each.files),
+            [remark for each in found.values() for remark in each.remarks],
+            sum(each.rows for each in found.values()),
+        )
 
     def write(self) -> None:
-        told = {"units": self.units, "jobs": self._jobs}
+        told = {"units": self.units, "jobs": {k: asdict(v) for k, v in self._jobs.items()}}
         self._store.write(self._name, json.dumps(told).encode())

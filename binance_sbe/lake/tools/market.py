@@ -7,7 +7,7 @@ piece is small, whatever the day has.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,15 @@ class Job:
     @property
     def names(self) -> list[str]:
         return [part.path for unit in self.units for part in unit]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a job: names of files, and remarks on them. ``rows`` are rows of the archive."""
+
+    files: list[str]
+    remarks: list[str] = field(default_factory=list)
+    rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ..options import Options
 from ..parts import pyarrow
 from ..store import Store
 from ..tables import NAMES
-from .market import Job, Piece, Side, books, insertions, interleaved, pieces
+from .market import Job, Made, Piece, Side, books, insertions, interleaved, pieces
 
 KINDS = (*NAMES.values(), "snapshot")
 _PLACES = 16
@@ -33,8 +33,8 @@ _BUY, _SELL = 1, 2
 _LAST, _SNAPSHOT = 128, 32
 
 
-def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[str], list[str]]:
-    """Writes the files of a symbol and a day; their names, and remarks."""
+def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
+    """Writes the files of a symbol and a day; their names."""
     catalog = _Catalog(stage, job, options.tool.get("precisions") or {})
     made = []
     for folder, tables in (
@@ -46,7 +46,7 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[st
         name = catalog.write(out, folder, tables)
         if name is not None:
             made.append(name)
-    return made, []
+    return Made(made)
 
 
 class _Catalog:

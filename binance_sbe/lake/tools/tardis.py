@@ -22,7 +22,7 @@ from ..options import Options
 from ..parts import pyarrow
 from ..store import Store
 from ..tables import NAMES
-from .market import Job, Piece, books, insertions, interleaved, pieces
+from .market import Job, Made, Piece, books, insertions, interleaved, pieces
 from .sampled import samples
 
 KINDS = (*NAMES.values(), "snapshot")
@@ -46,8 +46,8 @@ _ROWS = {
 }
 
 
-def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[str], list[str]]:
-    """Writes the files of a symbol and a day; their names, and remarks."""
+def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
+    """Writes the files of a symbol and a day; their names."""
     made: list[str] = []
     for name, tables in (
         ("trades", _trades(stage, job)),
@@ -59,7 +59,7 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> tuple[list[st
         file = f"{EXCHANGE}_{name}_{job.date}_{job.symbol}.csv.gz"
         if _write(out, file, [*_HEAD, *_ROWS[name]], tables):
             made.append(file)
-    return made, []
+    return Made(made)
 
 
 def _write(out: Store, name: str, columns: list[str], tables: Iterator[dict[str, Any]]) -> bool:
