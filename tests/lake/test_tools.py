@@ -20,6 +20,7 @@ from tool_environments import python_with
 
 from binance_sbe import LakeError, lake
 from binance_sbe.lake.hft_rows import DTYPE, EXCH, LOCAL
+from binance_sbe.lake.tools import hftbacktest, npz
 from binance_sbe.lake.tools.hftbacktest import Settling, settled
 from binance_sbe.simulator.events import BestBidAsk, Depth, Diff, Trades
 
@@ -95,6 +96,25 @@ def test_hftbacktest_has_every_row_in_the_order_of_both_clocks(seed: int, tmp_pa
         assert bool(snapshots) == bool(made.snapshots.get(SYMBOL))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_are_the_same_however_many_are_made_in_one_go(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = market(seed, lines=2, holes=4)
+    whole = hft(made, tmp_path / "whole")
+    monkeypatch.setattr(hftbacktest, "_STEP", 5)
+    monkeypatch.setattr(npz, "_IN_MEMORY", len(whole) * 32)
+    assert hft(made, tmp_path / "pieces").tobytes() == whole.tobytes()
+    monkeypatch.setattr(hftbacktest, "HELD_NS", 0)  # nothing waits for what is behind it
+    monkeypatch.setattr(npz, "_IN_MEMORY", 0)
+    at_once = hft(made, tmp_path / "at-once")
+    seen, seen_at_once = (rows[(rows["ev"] & np.uint64(LOCAL)) != 0] for rows in (whole, at_once))
+    for name in ("local_ts", "px", "qty"):
+        assert seen_at_once[name].tobytes() == seen[name].tobytes()
+    of_exchange = at_once["exch_ts"][(at_once["ev"] & np.uint64(EXCH)) != 0]
+    assert (np.diff(of_exchange) >= 0).all()
+
+
 clocks = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=40)
 
 
@@ -131,10 +151,9 @@ def test_rows_that_come_piece_by_piece_are_the_same(times: Any, sizes: list[int]
     given_ = rows_at(times)
     settling, found, at = Settling(), [], 0
     for size in [*sizes, len(times)]:
-        found.append(settling.add(given_[at : at + size].copy()))
+        found += settling.add(given_[at : at + size].copy())
         at += size
-    found.append(settling.rest())
-    together = np.concatenate(found)
+    together = np.concatenate([rows_at([]), *found, *settling.rest()])
     assert settling.moved == 0
     assert together.tobytes() == settled(given_.copy()).tobytes()
 
@@ -143,8 +162,8 @@ def test_rows_that_are_later_than_a_minute_are_moved_and_counted() -> None:
     minute = 60 * 10**9
     settling = Settling()
     rows = rows_at([(10, 0), (20, 3 * minute), (5, minute)])
-    done = [settling.add(rows[i : i + 1].copy()) for i in range(3)]
-    together = np.concatenate([*done, settling.rest()])
+    done = [part for i in range(3) for part in settling.add(rows[i : i + 1].copy())]
+    together = np.concatenate([*done, *settling.rest()])
     exch = together[(together["ev"] & np.uint64(EXCH)) != 0]["exch_ts"]
     assert (np.diff(exch) >= 0).all()
     assert settling.moved == 1

@@ -7,7 +7,8 @@ the local side.
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Iterator
+from itertools import pairwise, takewhile
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,13 @@ from . import npz
 from .market import Insertion, Job, Made, Piece, books, insertions, pieces
 
 KINDS = ("trade", "depth", "snapshot")
+_STEP = 32_768  # rows that are made in one go: they stay in the processor's cache
 HELD_NS = 60_000_000_000  # rows wait so long for others that are earlier by the exchange's clock
 Rows = NDArray[Any]
 
 
 def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
-    """Writes the file of a symbol and a day; its name, if there is any row, and remarks on it."""
+    """Writes the file of a symbol and a day, if it has any row, with remarks on it."""
     name = f"{job.symbol}_{job.date.replace('-', '')}.npz"
     shift = _shift(stage, job)
     remarks = []
@@ -46,26 +48,23 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
             f"{shift / 1e6:.3f} ms later in it than they were"
         )
     settling = Settling()
-    count = 0
-    with tempfile.TemporaryFile() as spool:
+    with npz.Spool(DTYPE) as spool:
         for rows in rows_of(stage, job):
-            rows["local_ts"] += shift
-            done = settling.add(rows)
-            spool.write(done.view(np.uint8).data)
-            count += len(done)
-        done = settling.rest()
-        spool.write(done.view(np.uint8).data)
-        count += len(done)
+            if shift:
+                rows["local_ts"] += shift
+            for done in settling.add(rows):
+                spool.add(done)
+        for done in settling.rest():
+            spool.add(done)
         if settling.moved:
             remarks.append(
                 f"{name}: {settling.moved} rows came more than a minute after later ones "
                 "by the exchange's clock, and have the time of the one before them"
             )
-        if count:
-            spool.seek(0)
+        if spool.count:
             with out.writing(name) as file:
-                npz.write(file, spool, DTYPE, count)
-    return Made([name] if count else [], remarks)
+                npz.write(file, spool)
+    return Made([name] if spool.count else [], remarks)
 
 
 def _shift(stage: Store, job: Job) -> int:
@@ -88,28 +87,44 @@ def rows_of(stage: Store, job: Job) -> Any:
     for piece in pieces(stage, job):
         trades, diffs = _trades(piece), Diffs(*_no_diffs())
         inserted: list[Insertion] = []
+        levels = np.zeros(1, np.int64)
         if "depth" in piece:
             bids, asks = (piece.side("depth", name) for name in ("bids", "asks"))
             bid_px, bid_qty = piece.side_floats("depth", bids)
             ask_px, ask_qty = piece.side_floats("depth", asks)
             exch, local = piece.ints("depth", "event_time") * 1000, piece.arrivals("depth")
             diffs = Diffs(exch, local, bids.offsets, bid_px, bid_qty, asks.offsets, ask_px, ask_qty)
+            levels = bids.offsets.astype(np.int64) + asks.offsets
             inserted, waiting = insertions(piece, waiting)
-        i = j = 0
+        i = begin = 0
         for each in inserted:
-            if each.at > j or each.at == 0:
-                rows, i = merged(trades, diffs, i, j, each.at)
-                yield rows
-                _note(worst, bids, bid_px, asks, ask_px, j, each.at)
-                j = each.at
+            if each.at > begin or each.at == 0:
+                for at, stop in pairwise(_stops(levels, begin, each.at)):
+                    rows, i = merged(trades, diffs, i, at, stop)
+                    yield rows
+                _note(worst, bids, bid_px, asks, ask_px, begin, each.at)
+                begin = each.at
             yield _inserted(each, int(exch[each.at]), int(local[each.at]), worst)
             if each.book is not None:
                 worst[0] = min([worst[0], *each.book.bid_price[-1:].tolist()])
                 worst[1] = max([worst[1], *each.book.ask_price[-1:].tolist()])
-        rows, i = merged(trades, diffs, i, j, diffs.count)
-        yield rows
+        for at, stop in pairwise(_stops(levels, begin, diffs.count)):
+            rows, i = merged(trades, diffs, i, at, stop)
+            yield rows
         if "depth" in piece:
-            _note(worst, bids, bid_px, asks, ask_px, j, diffs.count)
+            _note(worst, bids, bid_px, asks, ask_px, begin, diffs.count)
+
+
+def _stops(levels: NDArray[np.int64], begin: int, end: int) -> Iterator[int]:
+    """Diffs between which rows are made in one go, from the first to the last of them.
+
+    ``levels`` is how many there are before each diff.
+    """
+    yield begin
+    while begin < end - 1:
+        begin = min(max(int(np.searchsorted(levels, levels[begin] + _STEP)), begin + 1), end - 1)
+        yield begin
+    yield end
 
 
 def _note(
@@ -173,38 +188,72 @@ class Settling:
     """
 
     def __init__(self) -> None:
-        self._held: Rows = np.empty(0, DTYPE)
+        self._held: list[Rows] = []
+        self._least: list[int] = []  # times of the exchange's clock in each of them
+        self._most: list[int] = []
         self._latest = -(2**63)  # by the exchange's clock, of those that were given
         self.moved = 0
 
-    def add(self, rows: Rows) -> Rows:
-        """Those that are settled now."""
-        rows = np.concatenate([self._held, rows]) if len(self._held) else rows
+    def add(self, rows: Rows) -> list[Rows]:
+        """Those that are settled now, in pieces."""
         if not len(rows):
-            return rows
-        at = int(np.searchsorted(rows["local_ts"], rows["local_ts"][-1] - HELD_NS))
-        if at:
-            # cut where all before are earlier than all behind by the exchange's clock, too
-            least = np.minimum.accumulate(rows["exch_ts"][::-1])[::-1]
-            most = np.maximum.accumulate(rows["exch_ts"])
-            good = np.flatnonzero(most[:at] <= least[1 : at + 1])
-            at = int(good[-1]) + 1 if len(good) else at
-        self._held = rows[at:].copy()
-        return self._given(rows[:at])
+            return []
+        self._hold(rows)
+        until = int(rows["local_ts"][-1]) - HELD_NS
+        old = sum(1 for _ in takewhile(lambda piece: piece["local_ts"][-1] <= until, self._held))
+        if not old:
+            return []
+        cuts = self._cuts(old)
+        return self._between(cuts) if len(cuts) > 1 else self._within(until)
 
-    def rest(self) -> Rows:
-        found, self._held = self._held, np.empty(0, DTYPE)
-        return self._given(found)
+    def rest(self) -> list[Rows]:
+        return self._between([*self._cuts(len(self._held) - 1), len(self._held)])
+
+    def _hold(self, rows: Rows) -> None:
+        self._held.append(rows)
+        self._least.append(int(rows["exch_ts"].min()))
+        self._most.append(int(rows["exch_ts"].max()))
+
+    def _cuts(self, most: int) -> list[int]:
+        """Where all pieces before are earlier than all behind by the exchange's clock, too.
+
+        From 0 on, and not behind ``most`` pieces.
+        """
+        before = np.maximum.accumulate(np.array([-(2**63), *self._most]))
+        behind = np.minimum.accumulate(np.array([*self._least, 2**63 - 1])[::-1])[::-1]
+        return np.flatnonzero((before <= behind)[: max(most, 0) + 1]).tolist()
+
+    def _between(self, cuts: list[int]) -> list[Rows]:
+        """The pieces before the last cut, as they are wherever that is in order."""
+        found = [self._given(_joined(self._held[a:b])) for a, b in pairwise(cuts) if a < b]
+        for parts in (self._held, self._least, self._most):
+            del parts[: cuts[-1]]
+        return found
+
+    def _within(self, until: int) -> list[Rows]:
+        """Cuts pieces where no place between them will do."""
+        rows = _joined(self._held)
+        at = int(np.searchsorted(rows["local_ts"], until))
+        least = np.minimum.accumulate(rows["exch_ts"][::-1])[::-1]
+        most = np.maximum.accumulate(rows["exch_ts"])
+        good = np.flatnonzero(most[:at] <= least[1 : at + 1])
+        at = int(good[-1]) + 1 if len(good) else at
+        self._held, self._least, self._most = [], [], []
+        if at < len(rows):
+            self._hold(rows[at:].copy())
+        return [self._given(rows[:at])] if at else []
 
     def _given(self, rows: Rows) -> Rows:
         late = rows["exch_ts"] < self._latest
         if late.any():
             self.moved += int(late.sum())
             rows["exch_ts"][late] = self._latest
-        done = settled(rows)
-        if len(rows):
-            self._latest = max(self._latest, int(rows["exch_ts"].max()))
-        return done
+        self._latest = max(self._latest, int(rows["exch_ts"].max()))
+        return settled(rows)
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def settled(rows: Rows) -> Rows:
