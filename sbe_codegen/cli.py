@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import builder, differences, frames_cli, ir, layouts
+from . import builder, differences, frames_cli, ir, layouts, unmatched
 from .conventions import Conventions
 from .errors import SbeError, SchemaError
 from .names import is_identifier
@@ -142,7 +142,8 @@ def _conventions(options: argparse.Namespace) -> Conventions | None:
 
 def _check(options: argparse.Namespace) -> int:
     try:
-        module = builder.read(options.schema, _conventions(options))
+        conventions = _conventions(options)
+        module = builder.read(options.schema, conventions)
     except SchemaError as error:
         say(*_lines(error))
         count = len(error.errors)
@@ -151,6 +152,9 @@ def _check(options: argparse.Namespace) -> int:
     plural = "s" * (len(module.messages) != 1)
     for warning in module.warnings:
         say(f"{'note' if isinstance(warning, ir.Note) else 'warning'}: {warning}")
+    if conventions is not None:
+        for sentence in unmatched.sentences(conventions, module):
+            say(f"warning: {options.conventions}: {sentence}")
     say(
         f"{options.schema}: {module.package}, schema {module.schema_id}, version "
         f"{module.version}: {len(module.messages)} message{plural}, no errors"

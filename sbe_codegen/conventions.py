@@ -32,7 +32,7 @@ _TIMES: dict[str, tuple[str | None, str]] = {
 def _pattern(text: str) -> re.Pattern[str]:
     """As of file names, but for the first ``*``, which is a group; in any case of letters."""
     first, star, rest = text.partition("*")
-    made = fnmatch.translate(first).removesuffix(r"\Z")
+    made = re.sub(r"\\[zZ]$", "", fnmatch.translate(first))  # the end, which Python 3.14 spells \z
     if star:
         made += f"(.*){fnmatch.translate(rest)}"
     return re.compile(made, re.IGNORECASE)

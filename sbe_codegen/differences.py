@@ -63,12 +63,8 @@ def _members(old: ir.Enum | ir.Set, new: ir.Enum | ir.Set) -> Iterator[Change]:
     if old.primitive != new.primitive:
         sentence = f"was {old.primitive.name}, is {new.primitive.name}"
         yield Change("breaking", path, sentence)
-    if isinstance(old, ir.Enum) and isinstance(new, ir.Enum) and old.null != new.null:
-        yield Change("breaking", path, f"null was {old.null}, is {new.null}")
-    before, after = (
-        {v.value: v for v in (e.values if isinstance(e, ir.Enum) else e.choices)}
-        for e in (old, new)
-    )
+    yield from _differs("breaking", path, "null", _null(old), _null(new))
+    before, after = _by_number(old), _by_number(new)
     names = {value.schema_name for value in after.values()}
     for number, value in before.items():
         place = f"{path}.{value.schema_name}"
@@ -88,6 +84,17 @@ def _members(old: ir.Enum | ir.Set, new: ir.Enum | ir.Set) -> Iterator[Change]:
     for number, value in after.items():
         if number not in before and value.schema_name not in known:
             yield Change("additive", f"{path}.{value.schema_name}", f"is new, {number}")
+
+
+def _null(kind: ir.Enum | ir.Set) -> int | None:
+    """The number that means nothing; a set has one only where it has a name."""
+    if isinstance(kind, ir.Enum):
+        return kind.null
+    return None if kind.null is None else kind.null.value
+
+
+def _by_number(kind: ir.Enum | ir.Set) -> dict[int, ir.Value]:
+    return {v.value: v for v in (kind.values if isinstance(kind, ir.Enum) else kind.choices)}
 
 
 def _metadata(old: Mapping[str, str], new: Mapping[str, str]) -> str:
@@ -262,17 +269,15 @@ def _grown(old: ir.Field, new: ir.Field, path: str, version: int) -> list[Change
 
 def _field(old: ir.Field, new: ir.Field, path: str, version: int) -> Iterator[Change]:
     if old.is_constant or new.is_constant:
-        if old.encoding.constant != new.encoding.constant:
-            before, after = old.encoding.constant, new.encoding.constant
-            sentence = f"the constant was {before!r}, is {after!r}"
-            yield Change("breaking", path, sentence)
+        yield from _constant(old, new, path)
         return
     if old.offset != new.offset:
         yield Change("breaking", path, f"was at byte {old.offset}, is at {new.offset}")
     grown = _grown(old, new, path, version)
+    is_same = _wire([old])[0][2:] == _wire([new])[0][2:]
     if grown is not None:
         yield from grown
-    elif _wire([old])[0][2:] != _wire([new])[0][2:]:
+    elif not is_same:
         before, after = type_of(old.encoding), type_of(new.encoding)
         sentence = f"was {before}, is {after}"
         if before == after and old.encoding.composite is not None:
@@ -281,15 +286,78 @@ def _field(old: ir.Field, new: ir.Field, path: str, version: int) -> Iterator[Ch
             sentence = f"{before} is read in another way"
         yield Change("breaking", path, sentence)
     yield from _differs("cosmetic", path, "id", old.id, new.id)
+    yield from _meaning(old, new, path, old.optional and new.optional)
+    if is_same:
+        yield from _named(old.encoding, new.encoding, path)
+    if is_same or grown is not None:
+        yield from _inner(old, new, path)
+    yield from _metadata_differs(path, old.metadata, new.metadata)
+
+
+def _constant(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
+    before, after = old.encoding.constant, new.encoding.constant
+    if before != after:
+        yield Change("breaking", path, f"the constant was {before!r}, is {after!r}")
+
+
+def _meaning(old: ir.Field, new: ir.Field, path: str, has_null: bool) -> Iterator[Change]:
+    """What the same bytes mean, of a field or of a member of a composite."""
     yield from _differs("breaking", path, "sinceVersion", old.since, new.since)
     if old.exponent != new.exponent:
         yield Change("breaking", path, "is scaled by another exponent")
     if old.optional != new.optional:
         severity: Severity = "additive" if new.optional else "cosmetic"
         yield Change(severity, path, f"is {'optional' if new.optional else 'required'} now")
-    elif old.optional:
+    elif has_null:
         yield from _differs("breaking", path, "null", old.encoding.null, new.encoding.null)
-    yield from _metadata_differs(path, old.metadata, new.metadata)
+    if old.time != new.time:
+        severity = "cosmetic" if None in (old.time, new.time) else "breaking"
+        yield Change(severity, path, f"was {_time(old.time)}, is {_time(new.time)}")
+
+
+def _time(time: ir.Time | None) -> str:
+    if time is None:
+        return "no time"
+    return f"a {time.kind} in {time.unit or 'a unit that is sent'}"
+
+
+def _named(old: ir.Encoding, new: ir.Encoding, path: str) -> Iterator[Change]:
+    """An enum or set that is another one now, or a number. What is in it has changes of its own."""
+    before, after = old.enum or old.set, new.enum or new.set
+    if (before and before.schema_name) == (after and after.schema_name):
+        return
+    is_same = True
+    if before is not None and after is not None:
+        one, other = (
+            {number: value.schema_name for number, value in _by_number(each).items()}
+            for each in (before, after)
+        )
+        is_same = one.items() <= other.items() and _null(before) == _null(after)
+    sentence = f"was {type_of(old)}, is {type_of(new)}"
+    yield Change("cosmetic" if is_same else "breaking", path, sentence)
+
+
+def _inner(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
+    """The members of a composite that is the same on the wire, or has more at its end."""
+    before, after = old.encoding.composite, new.encoding.composite
+    if before is None or after is None:
+        return
+    has_null = old.optional and new.optional
+    for one in before.members:
+        other = after.member(one.schema_name)
+        place = f"{path}.{one.schema_name}"
+        if other is None:
+            yield Change("breaking", place, "is gone")
+        elif one.is_constant or other.is_constant:
+            yield from _constant(one, other, place)
+        else:
+            yield from _meaning(one, other, place, has_null or (one.optional and other.optional))
+            yield from _named(one.encoding, other.encoding, place)
+            yield from _inner(one, other, place)
+    for other in after.members:
+        if other.is_constant and before.member(other.schema_name) is None:
+            place = f"{path}.{other.schema_name}"
+            yield Change("additive", place, f"a new constant, {other.encoding.constant!r}")
 
 
 def _wire(fields: Sequence[ir.Field]) -> list[tuple[object, ...]]:

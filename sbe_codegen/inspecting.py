@@ -36,7 +36,15 @@ def of_frame(
     chosen = wanted if wanted in known else min(known, default=None)
     only = None if inside or chosen is None else [chosen]
     made = loading.load(schema, messages=only, conventions=conventions, progress=progress)
-    return inspector.inspect(content, made, cut)
+    lines, is_whole = inspector.inspect(content, made, cut)
+    if chosen != wanted and len(known) > 1:
+        lines.append(f"{module.package} has {len(known)} templates: {_few(known)}")
+    return lines, is_whole
+
+
+def _few(numbers: set[int]) -> str:
+    shown = sorted(numbers)
+    return ", ".join(map(str, shown[:20])) + (" and more" if len(shown) > 20 else "")
 
 
 def _sofh(content: bytes) -> SofhSplitter | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -107,17 +108,24 @@ class _Writer:
     def __init__(self, arrow: Any, kind: str, path: Path, schema: Any) -> None:
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
-        if kind == "parquet":
-            parquet = imported("pyarrow.parquet", "tables --to parquet", "pyarrow")
-            self.writer = parquet.ParquetWriter(self.part, schema, compression="zstd")
-        else:
-            ipc = imported("pyarrow.ipc", "tables --to arrow", "pyarrow")
-            self.writer = ipc.new_stream(str(self.part), schema)
+        with self._refusals():
+            if kind == "parquet":
+                parquet = imported("pyarrow.parquet", "tables --to parquet", "pyarrow")
+                self.writer = parquet.ParquetWriter(self.part, schema, compression="zstd")
+            else:
+                ipc = imported("pyarrow.ipc", "tables --to arrow", "pyarrow")
+                self.writer = ipc.new_stream(str(self.part), schema)
 
     def write(self, table: Any) -> None:
-        try:
+        with self._refusals():
             self.writer.write_table(table)
-        except (ValueError, TypeError) as error:
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, NotImplementedError) as error:  # Arrow's errors are some
+            self.part.unlink(missing_ok=True)
             raise SbeError(f"{self.path.name} can't hold this: {error}") from error
 
     def finish(self) -> Path:

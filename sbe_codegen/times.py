@@ -2,9 +2,10 @@
 
 What conventions say of a name goes before all else. A type called ``utcTimestampUs`` or the like is
 a time in that unit. Else the semanticType of the field or of its type says it, and timeUnit the
-unit: nanoseconds where it says none (the standard's default), if the number has 64 bits. A
-composite is a time if its semanticType says so, and it has a ``time`` and a ``unit``, whose number
-is the power of ten that a second is divided by: 0, 3, 6 or 9.
+unit: nanoseconds where it says none (the standard's default), if the number has 64 bits. Where it
+says a unit that is none of these, the number stays a number. A composite is a time if its
+semanticType says so, and it has a ``time`` and a ``unit``, whose number is the power of ten that a
+second is divided by: 0, 3, 6 or 9.
 """
 
 from __future__ import annotations
@@ -35,16 +36,25 @@ def unit_named(text: str | None) -> str | None:
 
 
 def of_field(
-    field: ir.Field, source: schema.Element, conventions: Conventions, faults: Faults, path: str
+    field: ir.Field,
+    source: schema.Element,
+    conventions: Conventions,
+    faults: Faults,
+    path: str,
+    sibling: ir.Field | None = None,
 ) -> ir.Time | None:
-    """The time that a field, or a member of a composite, is; None for anything else."""
+    """The time that a field, or a member of a composite, is; None for anything else.
+
+    ``sibling`` is the member of the same composite that has the unit of this one; conventions can
+    say of the composite what it is.
+    """
     encoding = field.encoding
     if encoding.composite is not None:
         return _of_composite(field, source, conventions)
     is_whole = encoding.kind == "number" and not encoding.primitive.is_float
     if not is_whole or encoding.constant is not None:
         return None
-    said = conventions.time_of(field.schema_name, field.type_name)
+    said = conventions.time_of(field.schema_name, field.type_name) if sibling is None else None
     if said is not None:
         return ir.Time(*said) if said[0] else None
     unit = unit_of(field.type_name)
@@ -56,12 +66,31 @@ def of_field(
     bits = 8 * encoding.primitive.size
     if kind == "date":
         return ir.Time("date", "D") if bits <= 32 else None
-    unit = unit_named(source.time_unit or encoding.time_unit) or unit
-    if unit is None and bits < 64:
-        sentence = f"is a time of {bits} bits, and nothing says in what unit: it stays a number"
+    named = source.time_unit or encoding.time_unit
+    why = None
+    if named:
+        unit = unit_named(named)
+        why = f"timeUnit={named!r} is none of {', '.join(_UNITS)}"
+    elif unit is None and sibling is not None:
+        if sibling.encoding.constant is None:
+            return None  # each has its own: the composite is the time
+        unit = _unit_of_power(sibling.encoding.constant)
+        why = f"{sibling.schema_name} is {sibling.encoding.constant}, and none of 0, 3, 6 and 9"
+    elif unit is None and bits >= 64:
+        unit = "ns"
+    if unit is None:
+        why = why or "nothing says in what unit"
+        sentence = f"is a time of {bits} bits, and {why}: it stays a number"
         faults.note(path, field.place, f"{sentence} (timeUnit does, or conventions)")
         return None
-    return ir.Time(kind, unit or "ns")
+    return ir.Time(kind, unit)
+
+
+def _unit_of_power(power: ir.Constant) -> str | None:
+    try:
+        return POWERS.get(int(power))
+    except ValueError:
+        return None
 
 
 def _of_composite(
@@ -85,4 +114,5 @@ def _of_composite(
     power = unit.encoding.constant
     if power is None:
         return parts if unit.encoding.kind in ("number", "enum") else None
-    return replace(parts, unit=POWERS[int(power)]) if power in POWERS else None
+    named = _unit_of_power(power)
+    return replace(parts, unit=named) if named else None

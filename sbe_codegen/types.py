@@ -287,8 +287,7 @@ class Types:
                 description=each.description or encoding.description,
                 place=each.place,
             )
-            time = times.of_field(made, each, self.conventions, self.faults, place)
-            members.append(replace(made, time=time))
+            members.append(made)
             if encoding.constant is None:
                 position = offset + encoding.size
         self.faults.unique(
@@ -299,6 +298,10 @@ class Types:
             self.faults.add(path, source.place, "a composite needs at least one member")
         if stopped:
             raise Stop
+        members = [
+            self.timed(made, each, members, f"{path}.{each.name}")
+            for made, each in zip(members, source.members, strict=True)
+        ]
         name = names.type_name(source.name)
         count = sum(map(values_in, members))
         if count > limits.VALUES:
@@ -307,6 +310,19 @@ class Types:
         whole = ir.Composite(name, source.name, position, count, tuple(members), source.place)
         self.note_decimal(whole, path)
         return whole
+
+    def timed(
+        self,
+        member: ir.Field,
+        source: schema.AnyType | schema.Ref,
+        members: list[ir.Field],
+        path: str,
+    ) -> ir.Field:
+        """A member with the time that it is: a ``unit`` beside it says in what a ``time`` is."""
+        is_time = member.schema_name == "time"
+        unit = next((each for each in members if is_time and each.schema_name == "unit"), None)
+        time = times.of_field(member, source, self.conventions, self.faults, path, unit)
+        return replace(member, time=time)
 
     def note_decimal(self, made: ir.Composite, path: str) -> None:
         """Says so where a composite looks like a decimal number, and has no float."""

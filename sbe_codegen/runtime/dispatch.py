@@ -89,6 +89,17 @@ class Dispatcher:
                 )
         for module, versions in pairs:
             self._by_id.setdefault(module.SCHEMA_ID, []).append((module, versions))
+        sent = {each.name for each in first.Header._ELEMENTS if "constant" not in each.facts}
+        is_told = {
+            "schema_id": len(self._by_id) == 1,
+            "version": all(len(found) == 1 for found in self._by_id.values()),
+        }
+        for member, is_one in is_told.items():
+            if member not in sent and not is_one:
+                raise ValueError(
+                    f"headers have no {member} here, which would say what module a frame is for: "
+                    "say it with choose=function(frame, offset)"
+                )
         for schema_id, found in self._by_id.items():
             found.sort(key=lambda each: each[0].SCHEMA_VERSION)
             for (one, versions), (other, others) in combinations(found, 2):

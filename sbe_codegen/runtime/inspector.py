@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from .errors import DecodeError
 from .framing import sofh
 from .framing.sofh import SOFH_LENGTH, FramingError
 from .tables.columns import time_unit
+from .tables.forms import text_of
 
 _SHOWN = 12  # bytes of one element that are printed
 
@@ -125,6 +127,7 @@ class _Walk:
         self.depth = depth
         self.content = content
         self.position = start
+        self.version = sys.maxsize  # of the frame: members that it lacks take no bytes
         self.module = module
         self.order = ">" if module.BYTE_ORDER == "bigEndian" else "<"
 
@@ -157,7 +160,7 @@ class _Walk:
             facts = element.facts
             if "constant" in facts:
                 continue
-            self.take(at + facts["offset"] + _size(facts) - self.position)
+            self.take(at + facts["offset"] + self.size(facts) - self.position)
             yield from self.field(facts, at, "", {}, ())
         if self.end - at < self.module.HEADER_SIZE:
             raise _Cut
@@ -167,15 +170,14 @@ class _Walk:
         if message is None or header.schema_id != self.module.SCHEMA_ID:
             return
         root = self.take(header.block_length)
-        version = header.version
-        yield from self.level(message._ELEMENTS, root, header.block_length, version, "", ())
+        self.version = header.version
+        yield from self.level(message._ELEMENTS, root, header.block_length, "", ())
 
     def level(
         self,
         elements: Sequence[Any],
         at: int,
         length: int,
-        version: int,
         path: str,
         outer: tuple[Mapping[str, Any], ...],
     ) -> Iterator[Row]:
@@ -184,30 +186,31 @@ class _Walk:
         end = at
         for element in elements:
             facts = element.facts
-            if "kind" not in facts or "constant" in facts or facts["since"] > version:
+            if "kind" not in facts or "constant" in facts or facts["since"] > self.version:
                 continue
             offset = at + facts["offset"]
             begin = min(offset, at + length)
             if begin > end:
                 yield Row(end, begin, f"{path}(padding)", "")
-            end = offset + _size(facts)
-            if end > at + length:
-                return
+            end = offset + self.size(facts)
+            if end > at + length:  # an error, and what is behind the block is shown as well
+                end = at + length
+                if begin < end:
+                    yield Row(begin, end, f"{path}{facts['schema_name']}", "(cut)")
+                break
             yield from self.field(facts, at, path, values, scopes)
         if end < at + length:
             yield Row(end, at + length, f"{path}(more)", "padding, or fields of a newer schema")
         for element in elements:
             facts = element.facts
-            if facts["since"] > version:
+            if facts["since"] > self.version:
                 continue
             if "count_at" in facts:
-                yield from self.group(facts, version, path, scopes)
+                yield from self.group(facts, path, scopes)
             elif "length_at" in facts:
                 yield from self.data(facts, path)
 
-    def group(
-        self, facts: Mapping[str, Any], version: int, path: str, scopes: tuple[Any, ...]
-    ) -> Iterator[Row]:
+    def group(self, facts: Mapping[str, Any], path: str, scopes: tuple[Any, ...]) -> Iterator[Row]:
         at = self.take(facts["dimensions"])
         stride = self.number(at, facts["block_length_at"])
         count = self.number(at, facts["count_at"])
@@ -217,7 +220,7 @@ class _Walk:
             before = self.position
             block = self.take(stride)
             inner = f"{name}[{i}]."
-            yield from self.level(facts["elements"], block, stride, version, inner, scopes)
+            yield from self.level(facts["elements"], block, stride, inner, scopes)
             if self.position == before:
                 yield Row(before, before, inner, f"and {count - i - 1} more without any bytes")
                 return
@@ -249,21 +252,22 @@ class _Walk:
         values: dict[str, Any],
         scopes: tuple[Mapping[str, Any], ...],
     ) -> Iterator[Row]:
-        offset, size = at + facts["offset"], _size(facts)
+        offset, size = at + facts["offset"], self.size(facts)
         name = f"{path}{facts['schema_name']}"
         if facts["kind"] == "composite":
             end = offset
             mantissa, inner = self.decimal(facts, offset)
-            for member in facts["elements"]:
-                if "constant" in member.facts:
-                    continue
-                told = member.facts
-                if told["name"] == mantissa:
-                    told = told | {"exponent": {"field": "", "levels": 0}}
-                begin = offset + member.facts["offset"]
+            time = self.time(facts, offset)
+            for member in self.sent(facts):
+                told = dict(member)
+                begin = offset + told["offset"]
                 if begin > end:
                     yield Row(end, begin, f"{name}.(padding)", "")
-                end = begin + _size(member.facts)
+                end = begin + self.size(told)
+                if told["name"] == mantissa:
+                    told["exponent"] = {"field": "", "levels": 0}
+                if time is not None and told["name"] == facts["time"]["member"]:
+                    told["time"] = time
                 yield from self.field(told, offset, f"{name}.", {}, (inner,))
             return
         value = self.value(facts, self.content[offset : offset + size])
@@ -275,12 +279,40 @@ class _Walk:
         if "decimal" not in facts:
             return None, {}
         mantissa, exponent = facts["decimal"]
-        (told,) = (each.facts for each in facts["elements"] if each.facts["name"] == exponent)
-        if "constant" in told:
-            return mantissa, {"": told["constant"]}
+        power = self.member(facts, exponent, at)
+        return mantissa, {} if power is None else {"": power}
+
+    def time(self, facts: Mapping[str, Any], at: int) -> dict[str, Any] | None:
+        """What the number of a composite that is a time is, by the unit that it has."""
+        time = facts.get("time")
+        if time is None or "unit_member" not in time:
+            return None
+        power = self.member(facts, time["unit_member"], at)
+        unit = next((unit for unit, n in PER_SECOND.items() if n == 10 ** (power or 0)), None)
+        return {"kind": time["kind"], "unit": unit} if unit and power is not None else None
+
+    def member(self, facts: Mapping[str, Any], name: str, at: int) -> Any:
+        """The value of a member of a composite; None where it is null, or not sent."""
+        (told,) = (each.facts for each in facts["elements"] if each.facts["name"] == name)
+        if "constant" in told or told.get("since", 0) > self.version:
+            return told.get("constant")
         begin = at + told["offset"]
-        power = self.value(told, self.content[begin : begin + _size(told)])
-        return mantissa, {} if power == told.get("null") else {"": power}
+        value = self.value(told, self.content[begin : begin + self.size(told)])
+        return None if value == told.get("null") else value
+
+    def sent(self, facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The members of a composite that take bytes in this frame."""
+        members = (each.facts for each in facts["elements"])
+        return [
+            each
+            for each in members
+            if "constant" not in each and each.get("since", 0) <= self.version
+        ]
+
+    def size(self, facts: Mapping[str, Any]) -> int:
+        if facts["kind"] == "composite":
+            return max((f["offset"] + self.size(f) for f in self.sent(facts)), default=0)
+        return np.dtype(NUMPY[facts["type"]]).itemsize * int(facts.get("length", 1))
 
     def value(self, facts: Mapping[str, Any], data: bytes) -> Any:
         kind = facts["kind"]
@@ -290,13 +322,6 @@ class _Walk:
             return int.from_bytes(data, "little" if self.order == "<" else "big", signed=True)
         values = np.frombuffer(data, self.order + NUMPY[facts["type"]]).tolist()
         return values if kind == "array" else values[0]
-
-
-def _size(facts: Mapping[str, Any]) -> int:
-    if facts["kind"] == "composite":
-        parts = [e.facts for e in facts["elements"] if "constant" not in e.facts]
-        return max((f["offset"] + _size(f) for f in parts), default=0)
-    return np.dtype(NUMPY[facts["type"]]).itemsize * int(facts.get("length", 1))
 
 
 def date(value: int, unit: str) -> str:
@@ -338,6 +363,8 @@ _TIMES = {"date": _day, "time": _time_of_day}
 def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any], ...]) -> str:
     kind = facts["kind"]
     is_null = value == facts.get("null") or (isinstance(value, float) and math.isnan(value))
+    if facts["type"] == "char" and value == 0:  # of characters NUL means nothing, too
+        is_null = facts.get("optional") or 0 not in facts.get("labels", {0: ""})
     if is_null and (facts.get("optional") or kind in ("enum", "mantissa")):
         return f"{value} (null)"
     if kind == "enum":
@@ -348,7 +375,7 @@ def _text(facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any],
     if kind == "char":
         return repr(chr(value))
     if kind == "text":
-        return repr(value.partition(b"\0")[0].decode("latin-1"))
+        return repr(text_of(value, facts.get("encoding") or "latin-1"))
     unit = time_unit(facts)
     if unit is not None:
         return f"{value} ({date(value, unit)})"

@@ -186,6 +186,31 @@ def test_conventions_are_an_option(small: Path, tmp_path: Path) -> None:
         assert said in done.stdout
 
 
+def test_conventions_that_say_something_of_nothing_are_told(small: Path, tmp_path: Path) -> None:
+    conventions = tmp_path / "c.toml"
+    conventions.write_text(
+        'empty_is_null = ["te*", "nope"]\nembedded = ["Text"]\n'
+        'appended_is_absent = ["m.TEXT", "M.a"]\n'
+        '[layout_since]\n1 = 1\n7 = 1\n[exponents]\n"*Mantissa" = "*Exponent"\n'
+        '[times]\n"a" = "us"\nb = "us"\n'
+    )
+    done = run("check", small, "--conventions", conventions)
+    assert (done.returncode, done.stderr) == (0, "")
+    *said, last = done.stdout.splitlines()
+    assert last.endswith("1 message, no errors")
+    assert said == [
+        f"warning: {conventions}: {each}"
+        for each in (
+            "empty_is_null: no type of var data is called 'nope'",
+            "embedded: no type of var data is called 'Text'",
+            "exponents: no number that is called '*Mantissa' has an exponent '*Exponent'",
+            "times: no field and no type is called 'b'",
+            "appended_is_absent: no group or data of a message is called 'M.a'",
+            "layout_since: there is no message with the template id 7",
+        )
+    ]
+
+
 # layout
 
 

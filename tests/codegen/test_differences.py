@@ -114,7 +114,25 @@ ROWS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
         [('name="kind" id="2" type="kind"', 'name="kind" id="2" type="uint8"'),
          ('<enum name="kind" encodingType="uint8"><validValue name="Low">1</validValue>\n'
           '<validValue name="High">2</validValue></enum>', "")],
-        []),
+        ["cosmetic: M.kind: was kind: uint8, is uint8"]),
+    "enum that is another now": (
+        [('name="kind" id="2" type="kind"', 'name="kind" id="2" type="other"'),
+         ("<set name", '<enum name="other" encodingType="uint8"><validValue name="Small">1'
+          '</validValue><validValue name="High">2</validValue></enum><set name')],
+        ["breaking: M.kind: was kind: uint8, is other: uint8"]),
+    "enum that is another with the same values": (
+        [('name="kind" id="2" type="kind"', 'name="kind" id="2" type="other"'),
+         ("<set name", '<enum name="other" encodingType="uint8"><validValue name="Low">1'
+          '</validValue><validValue name="High">2</validValue></enum><set name')],
+        ["cosmetic: M.kind: was kind: uint8, is other: uint8"]),
+    "set that is another now": (
+        [('name="set" id="3" type="flags"', 'name="set" id="3" type="marks"'),
+         ("<set name", '<set name="marks" encodingType="uint16"><choice name="a">0</choice>'
+          '<choice name="c">1</choice></set><set name')],
+        ["breaking: M.set: was flags: uint16, is marks: uint16"]),
+    "null of a set": (
+        [('name="b">1<', 'name="b">1</choice><choice name="NullValue">65535<')],
+        ["breaking: flags: null was None, is 65535"]),
     # messages
     "message gone": ([('<message name="Other" id="2"><field name="z" id="1" type="uint8"/></message>',
                        "")], ["breaking: Other: template 2 is gone"]),
@@ -177,6 +195,26 @@ ROWS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
                           ["breaking: M.tag: char[4] is read in another way"]),
     "member of a composite": ([('name="m" primitiveType="int32"', 'name="m" primitiveType="uint32"')],
                               ["breaking: M.price: the members of decimal changed"]),
+    "constant in a composite": (
+        [('presence="constant">-2<', 'presence="constant">-3<')],
+        ["breaking: M.price.e: the constant was -2, is -3"]),
+    "constant new in a composite": (
+        [('presence="constant">-2</type>',
+          'presence="constant">-2</type><type name="c" primitiveType="int8" presence="constant">1'
+          '</type>')],
+        ["additive: M.price.c: a new constant, 1"]),
+    "constant gone from a composite": (
+        [('<type name="e" primitiveType="int8" presence="constant">-2</type>', "")],
+        ["breaking: M.price.e: is gone"]),
+    "sinceVersion of a member": (
+        [('name="m" primitiveType="int32"', 'name="m" sinceVersion="2" primitiveType="int32"')],
+        ["breaking: M.price: sinceVersion was 0, is 2",
+         "breaking: M.price.m: sinceVersion was 0, is 2"]),
+    "optional member": (
+        [('name="m" primitiveType="int32"', 'name="m" presence="optional" primitiveType="int32"')],
+        ["additive: M.price: is optional now", "additive: M.price.m: is optional now"]),
+    "time": ([('"a" id="1"', '"a" semanticType="UTCTimestamp" timeUnit="second" id="1"')],
+             ["cosmetic: M.a: was no time, is a timestamp in s"]),
     "constant": ([('presence="constant">4<', 'presence="constant">5<')],
                  ["breaking: M.always: the constant was 4, is 5"]),
     "constant that is sent now": (
@@ -270,6 +308,21 @@ ROWS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
 def test_a_change_is_exactly_what_its_rule_says(row: str) -> None:
     edits, said = ROWS[row]
     assert changes(*edits) == said
+
+
+def test_what_was_null_or_a_time_already_may_not_mean_another_thing() -> None:
+    marked = ('name="m" primitiveType="int32"',
+              'name="m" presence="optional" nullValue="-1" primitiveType="int32"')  # fmt: skip
+    time = ('"a" id="1"', '"a" semanticType="UTCTimestamp" timeUnit="second" id="1"')
+    old = text(1, marked, time)
+    edits = [
+        (marked[0], marked[1].replace("-1", "-2")),
+        (time[0], time[1].replace("second", "millisecond")),
+    ]
+    assert changes(*edits, old=old) == [
+        "breaking: M.a: was a timestamp in s, is a timestamp in ms",
+        "breaking: M.price.m: null was -1, is -2",
+    ]
 
 
 def test_a_version_that_goes_back_is_breaking_and_one_that_stays_is_not() -> None:

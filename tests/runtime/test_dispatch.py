@@ -67,6 +67,31 @@ def test_ranges_of_versions_are_kept_to(made: Made) -> None:
         wire.module_of(frame(1, 5, 7))
 
 
+@pytest.mark.parametrize(
+    ("member", "roots"),
+    [
+        ("schemaId", ['id="1" version="1"', 'id="2" version="1"']),
+        ("version", ['id="1" version="1"', 'id="1" version="2"']),
+    ],
+)
+def test_headers_that_do_not_say_it_need_a_function(
+    member: str, roots: list[str], compiled: Callable[[str, str], ModuleType]
+) -> None:
+    lacks = f'<type name="{member}" primitiveType="uint16"/>'
+    texts = [schema(f'<message name="M" id="1">{plain("a", 1)}</message>', root=r) for r in roots]
+    assert all(lacks in text for text in texts)
+    modules = [
+        compiled(f"wire_no_{member.lower()}_{i}", text.replace(lacks, ""))
+        for i, text in enumerate(texts)
+    ]
+    with pytest.raises(ValueError, match=r"headers have no (schema_id|version) here"):
+        Dispatcher(modules)
+    wire = Dispatcher(modules, lambda data, at: modules[data[at] != 1])
+    for i, module in enumerate(modules):
+        assert type(wire.decode(struct.pack("<HHHB", 1 + i, 1, 1, 7) + b"?")) is module.M
+    assert Dispatcher(modules[:1]).module_of(struct.pack("<HHHB", 1, 1, 1, 7)) is modules[0]
+
+
 def test_a_function_may_choose(made: Made) -> None:
     def choose(data: bytes, offset: int) -> ModuleType | None:
         kind = data[offset : offset + 1]
@@ -81,6 +106,28 @@ def test_a_function_may_choose(made: Made) -> None:
     wrong = Dispatcher([made["one"]], lambda *_: made["two"])
     with pytest.raises(ValueError, match="none of the modules"):
         wrong.decode(frame(1, 1, 7))
+
+
+def test_a_part_of_a_batch_is_counted_by_its_own_frames(made: Made) -> None:
+    wire = Dispatcher([made["one"], made["two"]])
+    bad = frame(2, 1, 0, 5)[:9]
+    mixed = [frame(1, 1, 0), frame(2, 1, 1, 5), frame(1, 1, 2), frame(2, 1, 3, 5), bad,
+             frame(2, 1, 5, 5), frame(1, 1, 6)]  # fmt: skip
+    found = wire.decode_many(mixed, on_error="collect")
+    batch = found[made["two"]]
+    assert batch[made["two"].T].records["frame"].tolist() == [1, 3, 5]
+    assert (batch.frame_count, batch.rejected["frame"].tolist()) == (4, [4])
+    whole = batch.part(0, batch.frame_count)
+    assert whole[made["two"].T].records["x"].tolist() == [1, 3, 5]
+    assert whole[made["two"].T].records["frame"].tolist() == [0, 1, 3]
+    assert (whole.rejected["frame"].tolist(), len(whole)) == ([2], 3)
+    for begin in range(5):
+        for end in range(begin, 6):
+            part = batch.part(begin, end)
+            rows = part[made["two"].T].records if part.tables else np.zeros(0, [("x", "u1")])
+            assert rows["x"].tolist() == [(1, 3, None, 5)[i] for i in range(4)[begin:end] if i != 2]
+            assert len(part.rejected) == (2 in range(4)[begin:end])
+            assert len(part) == len(rows)
 
 
 FORMS: dict[str, Callable[[list[bytes]], Any]] = {

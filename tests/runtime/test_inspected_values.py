@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from types import ModuleType
 from typing import Any
 
@@ -36,6 +37,86 @@ def module(compiled: Any) -> ModuleType:
         "inspected", schema(message, TYPES, TIED), Conventions(exponent="decimals")
     )
     return made
+
+
+OLD_TYPES = """
+<composite name="Stamp"><type name="time" primitiveType="uint64"/>
+<type name="unit" primitiveType="uint8" sinceVersion="4"/></composite>
+<composite name="Amount"><type name="mantissa" primitiveType="int64"/>
+<type name="exponent" primitiveType="int8" sinceVersion="4"/></composite>
+<composite name="Millis"><type name="time" primitiveType="uint64" semanticType="UTCTimestamp"/>
+<type name="unit" primitiveType="uint8" presence="constant">3</type>
+<type name="zone" primitiveType="int8"/></composite>
+<composite name="Any"><type name="time" primitiveType="uint64" semanticType="UTCTimestamp"/>
+<type name="unit" primitiveType="uint8"/></composite>
+"""
+OLD = """<message name="Old" id="2"><field name="at" id="1" type="Stamp"/>
+<field name="fee" id="2" type="Amount"/>
+<group name="g" id="9"><field name="x" id="1" type="int8"/></group></message>
+<message name="Times" id="3"><field name="a" id="1" type="Millis"/>
+<field name="b" id="2" type="Any"/></message>"""
+
+
+def lines_of(module: ModuleType, frame: bytes) -> list[tuple[int, str, str]]:
+    """Offset, field and value of each row behind the header."""
+    lines, _ = inspector.inspect(frame, module)
+    return [
+        (int(row[:6]), row[52:86].strip(), row[86:].strip())
+        for row in lines[5:]
+        if row[5:6].isdigit()
+    ]
+
+
+def test_a_frame_from_before_a_member_shows_all_its_bytes(compiled: Any) -> None:
+    module = compiled("inspected_old", schema(OLD, OLD_TYPES, 'id="1" version="4"'))
+    group = struct.pack("<HBb", 1, 1, 9)
+
+    def lines(block: bytes, version: int) -> list[tuple[int, str, str]]:
+        return lines_of(module, struct.pack("<4H", len(block), 2, 1, version) + block + group)
+
+    exact = lines(struct.pack("<QxQ", 17, 5), 0)
+    assert exact == [
+        (8, "at.time", "17"), (16, "(padding)", ""), (17, "fee.mantissa", "5"),
+        (25, "g", "1 entries with blocks of 1"), (28, "g[0].x", "9"),
+    ]  # fmt: skip
+    padded = lines(struct.pack("<QBQb", 17, 1, 5, 7), 3)
+    assert padded[2:4] == [
+        (17, "fee.mantissa", "5"), (25, "(more)", "padding, or fields of a newer schema"),
+    ]  # fmt: skip
+    whole = lines(struct.pack("<QBQb", 17, 1, 5, 2), 4)
+    assert (17, "fee.mantissa", "5 (500)") in whole
+    short = lines(struct.pack("<QBI", 17, 1, 5), 4)
+    assert short[2:] == [(17, "fee", "(cut)"), (21, "g", "1 entries with blocks of 1"),
+                         (24, "g[0].x", "9")]  # fmt: skip
+
+
+def test_texts_are_in_their_encoding_and_nul_is_null(compiled: Any) -> None:
+    types = """<type name="utf" primitiveType="char" length="8" characterEncoding="UTF-8"/>
+    <type name="wide" primitiveType="char" length="4" characterEncoding="UTF-16LE"/>
+    <type name="maybe" primitiveType="char" presence="optional" nullValue="32"/>
+    <enum name="E" encodingType="maybe"><validValue name="A">A</validValue></enum>"""
+    names = ("utf", "wide", "maybe", "E", "char")
+    fields = "".join(f'<field name="{n}" id="{i}" type="{n}"/>' for i, n in enumerate(names, 1))
+    module = compiled(
+        "inspected_texts", schema(f'<message name="M" id="1">{fields}</message>', types)
+    )
+    block = "é€x".encode().ljust(8, b"\0") + "ab".encode("utf-16-le") + b"\0\0\0"
+    head = struct.pack("<4H", len(block), 1, 1, 1)
+    found = {name: value for _, name, value in lines_of(module, head + block)}
+    assert found == {"utf": "'é€x'", "wide": "'ab'", "maybe": "0 (null)", "E": "0 (null)",
+                     "char": "'\\x00'"}  # fmt: skip
+
+
+def test_the_unit_of_a_time_is_the_one_beside_it(compiled: Any) -> None:
+    module = compiled("inspected_old", schema(OLD, OLD_TYPES, 'id="1" version="4"'))
+    frame = struct.pack("<4HQbQB", 18, 3, 1, 4, 1_700_000_000_123, 2, 1_700_000_000, 0)
+    found = {name: value for _, name, value in lines_of(module, frame)}
+    assert found["a.time"] == "1700000000123 (2023-11-14 22:13:20.123 UTC)"
+    assert found["b.time"] == "1700000000 (2023-11-14 22:13:20 UTC)"
+    table = module.decode_many([frame])[module.Times].to_arrow()
+    assert str(table.schema.field("a.time").type) == "timestamp[ms, tz=UTC]"
+    assert table["a.time"].to_pylist() == table["a.time"].to_pylist()
+    assert [each.timestamp() for each in table["a.time"].to_pylist()] == [1_700_000_000.123]
 
 
 GIVEN = {

@@ -65,9 +65,9 @@ class PacketLayout:
             place = getattr(self, name)
             if place is not None:
                 object.__setattr__(self, name, _place(name, place, within.get(name, self.header)))
-        if self.time_unit not in _UNITS:
+        if not isinstance(self.time_unit, str) or self.time_unit not in _UNITS:
             raise ValueError(f"time_unit is {', '.join(_UNITS)}, not {self.time_unit!r}")
-        if self.byte_order not in ("big", "little"):
+        if not isinstance(self.byte_order, str) or self.byte_order not in ("big", "little"):
             raise ValueError(f"byte_order is 'big' or 'little', not {self.byte_order!r}")
         if type(self.length_includes_header) is not bool:
             raise ValueError("length_includes_header is true or false")

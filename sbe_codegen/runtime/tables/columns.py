@@ -98,9 +98,9 @@ class Columns(dict[str, Array]):
 
         Times since 1970 are timestamps in their unit and UTC, days date32, times of day time64; one
         that is too large for that, or for a day, is MalformedMessage. Text is dictionary-encoded,
-        fixed texts are binary or, as str here, strings. Groups are large lists of structs, var data
-        large_binary, and null values are nulls. Text that is no text keeps its bytes as ``\\xNN``.
-        Needs pyarrow.
+        fixed texts are binary or, as str here, strings. Groups are large lists of structs (of
+        nulls, where entries have no fields), var data large_binary, and null values are nulls. Text
+        that is no text keeps its bytes as ``\\xNN``. Needs pyarrow.
         """
         return arrow_table(self)
 
@@ -193,18 +193,35 @@ def _outer(table: Any) -> list[tuple[Any, Array]]:
 
 def _joined(made: Columns, outer: Sequence[tuple[Any, Array]], forms: _Forms) -> Columns:
     """The same columns after those of the tables around, whose rows are repeated."""
-    taken = {*made, *made.groups, *made.data}
+    taken = {*made, *made.groups, *made.data, *_wholes(made._facts.values())}
     arrays: dict[str, Array] = dict(made)
     facts: dict[str, Fact] = dict(made._facts)
     for table, rows in outer:
         theirs = _columns(table, forms, _outer(table), with_groups=False)
-        names = {each: f"{table._name}.{each}" if each in taken else each for each in theirs}
-        taken.update(names.values())
-        arrays = {names[each]: column[rows] for each, column in theirs.items()} | arrays
-        facts |= {names[each]: theirs._facts[each] for each in theirs}
+        prefixed = _prefixed(theirs._facts, taken)
+        for each, column in reversed(theirs.items()):
+            name, fact = each, theirs._facts[each]
+            if each in prefixed:
+                name = f"{table._name}.{each}"
+                fact = fact._replace(whole=fact.whole and f"{table._name}.{fact.whole}")
+            arrays = {name: column[rows]} | arrays
+            facts[name] = fact
+            taken |= {name, *_wholes([fact])}
     result = Columns(made._table, arrays, facts)
     result.offsets, result.groups = made.offsets, made.groups
     return result
+
+
+def _wholes(facts: Iterable[Fact]) -> set[str]:
+    """What the columns are called that several become where they are a time."""
+    return {fact.whole for fact in facts if fact.whole}
+
+
+def _prefixed(facts: Mapping[str, Fact], taken: set[str]) -> set[str]:
+    """The columns whose names are taken, each with all that it becomes one with."""
+    found = {each for each, fact in facts.items() if each in taken or fact.whole in taken}
+    inner = tuple(f"{whole}." for whole in _wholes(facts[each] for each in found))
+    return found | {each for each in facts if each.startswith(inner)}
 
 
 def _around(

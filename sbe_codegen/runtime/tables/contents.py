@@ -73,15 +73,25 @@ class Source(Protocol):
         """`SomeRejections`, or `written.Rejections`."""
 
 
+def index_of(whole: Source, frames: Array) -> Array:
+    """Which of a batch's frames these are, from 0 on.
+
+    A batch of some frames of a larger input has other numbers of them: ``numbers``.
+    """
+    numbers = getattr(whole, "numbers", None)
+    return frames if numbers is None else np.searchsorted(numbers, frames)
+
+
 class SomeRejections:
     """Those of some of a batch's frames, which are counted from 0 again."""
 
     def __init__(self, whole: Source, begin: int, end: int) -> None:
         self._rejections = whole.rejections()
         records = self._rejections.records()
-        self._first, last = (int(i) for i in np.searchsorted(records["frame"], (begin, end)))
+        index = index_of(whole, records["frame"])
+        self._first, last = (int(i) for i in np.searchsorted(index, (begin, end)))
         self._records: Array = records[self._first : last].copy()
-        self._records["frame"] -= begin
+        self._records["frame"] = index[self._first : last] - begin
 
     def __len__(self) -> int:
         return len(self._records)
@@ -109,9 +119,10 @@ class Part:
             found = whole.contents(message)
             if found is None:
                 continue
-            first, last = np.searchsorted(found.records["frame"], (begin, end))
-            self._contents[message] = found.part(int(first), int(last))
-            self._contents[message].records["frame"] -= begin
+            index = index_of(whole, found.records["frame"])
+            first, last = (int(i) for i in np.searchsorted(index, (begin, end)))
+            self._contents[message] = found.part(first, last)
+            self._contents[message].records["frame"] = index[first:last] - begin
 
     def contents(self, message: type) -> Contents | None:
         return self._contents.get(message)

@@ -55,10 +55,8 @@ def is_null(column: Array, fact: Fact) -> Array | None:
         found = column == ""
     elif column.dtype.kind == "S":
         rows = column.view(np.uint8).reshape(len(column), column.dtype.itemsize)
-        if fact.charset.startswith(("utf-16", "utf-32")):  # a NUL is more than a byte
-            found = ~rows[:, : int(fact.charset[4:6]) // 8].any(axis=1)
-        else:
-            found = np.isin(rows[:, 0], fact.nulls)
+        width = width_of(fact.charset)
+        found = np.isin(rows[:, 0], fact.nulls) if width == 1 else ~rows[:, :width].any(axis=1)
     elif fact.nulls[0] != fact.nulls[0]:
         found = np.isnan(column)
     else:
@@ -201,19 +199,40 @@ def strings(column: Array, fact: Fact) -> Array:
     """Fixed texts as numpy's str, each up to its first NUL; what is null is empty."""
     distinct, codes = np.unique(column, return_inverse=True)
     missing = is_null(distinct, fact)
-    made = [_text(text, fact.charset) for text in distinct.tolist()]
+    made = [text_of(text, fact.charset) for text in byte_strings(distinct, fact)]
     if missing is not None:
         made = ["" if gone else text for text, gone in zip(made, missing, strict=True)]
     width = max(map(len, made), default=1) or 1
     return np.array(made, f"U{width}")[codes.reshape(-1)]
 
 
-def _text(content: bytes, charset: str) -> str:
-    wide = charset.startswith(("utf-16", "utf-32"))
-    if not wide:
+def width_of(charset: str) -> int:
+    """Bytes of a NUL in it."""
+    return int(charset[4:6]) // 8 if charset.startswith(("utf-16", "utf-32")) else 1
+
+
+def byte_strings(column: Array, fact: Fact) -> list[bytes]:
+    """Fixed texts as bytes: of wide characters up to the first NUL, else without those at the end.
+
+    numpy takes a NUL byte at the end for no part of the text, which half of a character may be.
+    """
+    width, size = width_of(fact.charset), column.dtype.itemsize
+    if width == 1:
+        found: list[bytes] = column.tolist()
+        return found
+    rows = np.ascontiguousarray(column).view(np.uint8).reshape(len(column), size)
+    characters = rows[:, : size - size % width].reshape(len(column), -1, width).any(axis=2)
+    counts = np.logical_and.accumulate(characters, axis=1).sum(axis=1) * width
+    return [row.tobytes()[:count] for row, count in zip(rows, counts.tolist(), strict=True)]
+
+
+def text_of(content: bytes, charset: str) -> str:
+    """A fixed text up to its first NUL; what is no text in the encoding as ``\\xNN``."""
+    if width_of(charset) == 1:
         content = content.partition(b"\0")[0]
     try:
         text = content.decode(charset, "backslashreplace")
     except Exception:  # codecs have errors of their own
         text = content.decode("latin-1")
-    return text.partition("\0")[0]
+    text = text.partition("\0")[0]
+    return text.encode("utf-8", "backslashreplace").decode()  # a codec may give half a character

@@ -9,7 +9,19 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...extras import imported
-from .forms import NO_TEXT, Fact, day_times, days, is_null, of_group, parts, shown, times
+from .forms import (
+    NO_TEXT,
+    Fact,
+    byte_strings,
+    day_times,
+    days,
+    is_null,
+    of_group,
+    parts,
+    shown,
+    times,
+    width_of,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -73,7 +85,7 @@ def _arrow_list(pa: Any, group: Columns) -> Any:
     if inner:
         values = pa.StructArray.from_arrays(list(inner.values()), list(inner))
     else:
-        values = pa.nulls(count, pa.struct([]))
+        values = pa.nulls(count)  # Parquet has no structs without fields
     return pa.LargeListArray.from_arrays(pa.array(group.offsets), values)
 
 
@@ -82,6 +94,8 @@ def _arrow(pa: Any, column: Array, fact: Fact) -> Any:
     if column.ndim > 1:
         flat = pa.array(np.ascontiguousarray(column).reshape(-1))
         return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(column.shape[1:])))
+    if column.dtype.kind == "S" and width_of(fact.charset) > 1:
+        return pa.array(_objects(byte_strings(column, fact)), pa.binary(), mask=missing)
     if column.dtype.kind == "S":
         return pa.array(column, pa.binary(), mask=missing)
     if column.dtype.kind == "U":
@@ -195,7 +209,8 @@ def _series(pd: Any, column: Array, fact: Fact) -> Any:
     if column.ndim > 1:
         return _objects(iter(column))
     if column.dtype.kind in "SU":
-        texts = _objects(column.tolist())
+        is_text = column.dtype.kind == "U"
+        texts = _objects(column.tolist() if is_text else byte_strings(column, fact))
         if missing is not None:
             texts[missing] = None
         return texts

@@ -81,6 +81,7 @@ class _Source:
         self.refused = whole.refused
         self.left_over_bytes = whole.left_over_bytes
         self.contents = whole.contents
+        self.numbers = frame
         self._made = _Rejections(whole.rejections(), frame)
 
     def rejections(self) -> _Rejections:

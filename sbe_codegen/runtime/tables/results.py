@@ -334,6 +334,8 @@ class Batch:
     def part(self, begin: int, end: int) -> Batch:
         """The frames from ``begin`` to ``end``, as in a slice, as a Batch of its own.
 
+        They are counted as in `frame_count`: where a `Dispatcher` made the batch, those that came
+        to it.
         Its rows are copies, and ``frame`` counts from 0 again; dictionaries of texts are shared.
         The bytes that are left over are those of the whole, in the part that begins it, and so are
         the losses.

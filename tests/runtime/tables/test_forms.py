@@ -224,6 +224,64 @@ def test_texts_are_bytes_or_strings(module: ModuleType) -> None:
     assert table(module).columns(texts="string")["code"].tolist() == []
 
 
+WIDE = """<type name='le' primitiveType='char' length='8' characterEncoding='UTF-16LE'/>
+<type name='be' primitiveType='char' length='8' characterEncoding='UTF-16BE' presence='optional'/>
+<type name='quad' primitiveType='char' length='8' characterEncoding='UTF-32LE'/>
+<type name='seven' primitiveType='char' length='6' characterEncoding='UTF-7'/>"""
+WIDE_MESSAGE = """<message name='W' id='1'><field name='le' id='1' type='le'/>
+<field name='be' id='2' type='be'/><field name='quad' id='3' type='quad'/>
+<field name='seven' id='4' type='seven'/></message>"""
+WIDE_TEXTS = [("ab", "Āb", "x"), ("abcd", "abcd", "yz"), ("", "", ""), ("a", "b", "c")]
+
+
+def test_a_nul_of_wide_characters_is_more_than_a_byte(compiled: Any) -> None:
+    module = compiled("forms_wide", schema(WIDE_MESSAGE, WIDE))
+    frames, halves = [], [b"+2AA-", b"ok", b"\0no", b"+2AA-"]  # UTF-7 of half of a character
+    for (le, be, quad), half in zip(WIDE_TEXTS, halves, strict=True):
+        parts = [le.encode("utf-16-le"), be.encode("utf-16-be"), quad.encode("utf-32-le"), half]
+        block = b"".join(p.ljust(n, b"\0") for p, n in zip(parts, (8, 8, 8, 6), strict=True))
+        head = b"".join(n.to_bytes(2, "little") for n in (len(block), 1, 1, 1))
+        frames.append(head + block)
+    made = module.decode_many(frames)[module.W]
+    for name, place, codec in (("le", 0, "utf-16-le"), ("be", 1, "utf-16-be"),
+                               ("quad", 2, "utf-32-le")):  # fmt: skip
+        texts: list[Any] = [each[place] for each in WIDE_TEXTS]
+        views = [getattr(module.W.decode(each), name) for each in frames]
+        may = name == "be"
+        wanted = [text or None for text in texts] if may else texts
+        assert [view or None if may else view for view in views] == wanted
+        assert made.columns(texts="string")[name].tolist() == texts
+        assert made.to_arrow(texts="string")[name].to_pylist() == wanted
+        assert made.to_polars(texts="string")[name].to_list() == wanted
+        contents = [text if text is None else text.encode(codec) for text in wanted]
+        assert made.to_arrow()[name].to_pylist() == contents
+        assert made.to_pandas()[name].tolist() == contents
+    assert made.to_arrow(texts="string")["seven"].to_pylist() == ["\\ud800", "ok", "", "\\ud800"]
+
+
+def test_a_time_beside_its_unit_is_in_that_unit(compiled: Any) -> None:
+    types = """<composite name='C'><type name='time' primitiveType='int64'/>
+    <type name='unit' primitiveType='uint8'/></composite>
+    <composite name='Tenth'><type name='time' primitiveType='uint64' semanticType='UTCTimestamp'/>
+    <type name='unit' primitiveType='uint8' presence='constant'>4</type></composite>"""
+    fields = "<field name='c' id='1' type='C'/><field name='d' id='2' type='Tenth'/>" + "".join(
+        f"<field name='t{i}' id='{9 + i}' type='uint64' semanticType='UTCTimestamp' "
+        f"timeUnit='{unit}'/>"
+        for i, unit in enumerate(("picosecond", "microsec", "minute", "Microseconds"))
+    )
+    message = f"<message name='M' id='1'>{fields}</message>"
+    made = compiled("forms_units", schema(message, types), Conventions(times={"*time": "us"}))
+    arrow = made.decode_many([])[made.M].to_arrow()
+    kinds = {field.name: field.type for field in arrow.schema}
+    assert kinds["c.time"] == pa.int64()
+    assert kinds["d.time"] == kinds["t0"] == kinds["t1"] == kinds["t2"] == pa.uint64()
+    assert kinds["t3"] == UTC_US
+    notes = module_of(schema(message, types)).notes
+    assert ["M.t0: is a time of 64 bits, and timeUnit='picosecond' is none of" in each
+            for each in notes].count(True) == 1  # fmt: skip
+    assert any("Tenth.time: is a time of 64 bits, and unit is 4, and none of" in n for n in notes)
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [({"times": "arrow"}, "times is 'raw' or 'datetime64' or 'numbers', not 'arrow'"),
