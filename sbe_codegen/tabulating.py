@@ -58,6 +58,7 @@ def write(
                 17, "is there already: remove it, or give another --out", str(path)
             )
     writers: dict[str, _Writer] = {}
+    before = 0  # frames of the inputs that are done
     try:
         for each in inputs:
             if isinstance(each, Loss):
@@ -65,15 +66,16 @@ def write(
                 report.tell(str(each))
                 continue
             batch = module.decode_many(each, on_error="collect")
-            _account(report, batch)
+            _account(report, batch, before)
             for message, table in batch.tables.items():
                 if len(table):
                     name = message.__name__
                     report.rows[name] = report.rows.get(name, 0) + len(table)
-                    made = _arrow(table, times)
+                    made = _arrow(table, times, before)
                     if name not in writers:
                         writers[name] = _Writer(arrow, kind, out / f"{name}.{ending}", made.schema)
                     writers[name].write(made)
+            before += batch.frame_count
     except BaseException:
         for writer in writers.values():
             writer.abandon()
@@ -82,8 +84,10 @@ def write(
     return report
 
 
-def _arrow(table: Any, times: str) -> Any:
+def _arrow(table: Any, times: str, before: int) -> Any:
+    """``frame`` is the number of a frame among all that there are."""
     try:
+        table.records["frame"] += before
         return table.to_arrow(times=times)
     except MalformedMessage as error:
         name = table.message.__name__
@@ -91,7 +95,7 @@ def _arrow(table: Any, times: str) -> Any:
         raise MalformedMessage(text, element=error.element) from None
 
 
-def _account(report: Report, batch: Any) -> None:
+def _account(report: Report, batch: Any, before: int) -> None:
     report.refused += len(batch.rejected)
     report.left_over += batch.left_over_bytes
     report.losses += len(batch.losses)
@@ -99,6 +103,7 @@ def _account(report: Report, batch: Any) -> None:
         report.tell(str(loss))
     if len(batch.rejected) and len(report.told) < _TOLD:
         for error in batch.errors:
+            error.frame += before
             report.tell(str(error))
 
 

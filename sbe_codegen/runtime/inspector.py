@@ -160,11 +160,16 @@ class _Walk:
             facts = element.facts
             if "constant" in facts:
                 continue
-            self.take(at + facts["offset"] + self.size(facts) - self.position)
+            before = self.position
+            self.take(at + facts["offset"] + self.size(facts) - before)
+            if at + facts["offset"] > before:
+                yield Row(before, at + facts["offset"], "(padding)", "")
             yield from self.field(facts, at, "", {}, ())
         if self.end - at < self.module.HEADER_SIZE:
             raise _Cut
         header = self.module.decode_header(self.content, at)  # what is implied as well
+        if at + self.module.HEADER_SIZE > self.position:
+            yield Row(self.position, at + self.module.HEADER_SIZE, "(padding)", "")
         self.take(at + self.module.HEADER_SIZE - self.position)
         message = self.module.MESSAGES.get(header.template_id)
         if message is None or header.schema_id != self.module.SCHEMA_ID:

@@ -197,6 +197,26 @@ def test_tables_of_a_stream_become_arrow_and_what_is_lost_is_said(
     assert expected in cut_short.stderr
 
 
+def test_frames_are_numbered_through_however_many_there_are(place: Path) -> None:
+    ipc = pytest.importorskip("pyarrow.ipc")
+    cut = LengthSplitter(4)
+    count = 100_003  # more than are decoded together
+    messages = [n(7) if i % 50_000 == 1 else m(i % 200) for i in range(count)]
+    messages[100_001] = m(1)[:-1]
+    (place / "many.bin").write_bytes(b"".join(map(cut.framed, messages)))
+    done = run(place, "tables", "s.xml", "many.bin", "--framing", "length4", "--to", "arrow",
+               "--out", "many")  # fmt: skip
+    assert done.returncode == 1
+    assert b"frame 100001: " in done.stderr
+    found: list[int] = []
+    for name, expected in (("M", count - 3), ("N", 2)):
+        with ipc.open_stream(place / "many" / f"{name}.arrows") as reader:
+            numbers = reader.read_all()["frame"].to_pylist()
+        assert (len(numbers), sorted(numbers)) == (expected, numbers)
+        found += numbers
+    assert sorted([*found, 100_001]) == list(range(count))
+
+
 def test_wrong_use_of_tables_is_told(place: Path) -> None:
     (place / "e.bin").write_bytes(b"")
     for command in ("tables", "inspect"):

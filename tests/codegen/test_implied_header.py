@@ -13,6 +13,7 @@ import pytest
 from small import TYPES, module_of, schema
 
 from sbe_codegen.runtime.errors import (
+    EncodeError,
     MalformedMessage,
     TruncatedMessage,
     UnexpectedTemplate,
@@ -90,6 +91,18 @@ def test_many_frames_are_as_one(short: Any, shortest: Any) -> None:
     frame = struct.pack("<H", 1) + BLOCK + REST
     assert shortest.decode_many(frame * 3)[shortest.M].records["a"].tolist() == [-5] * 3
     assert shortest.decode(frame).version == 1
+
+
+def test_a_version_that_no_header_says_is_not_written(short: Any, shortest: Any) -> None:
+    values = short.decode(struct.pack("<HH", 1, 1) + BLOCK + REST).to_dict()
+    older = values | {"b": None}
+    assert short.decode(short.M.encode(**older, version=0)).version == 0
+    assert shortest.decode(shortest.M.encode(**values, version=1)).to_dict() == values
+    sentence = "version = 0: headers of this schema can't say it: they are all of version 1"
+    with pytest.raises(EncodeError, match=sentence):
+        shortest.M.encode(**older, version=0)
+    with pytest.raises(EncodeError, match=sentence):
+        shortest.M.encode_into(bytearray(99), **older, version=0)
 
 
 @pytest.mark.parametrize("size", range(4 + 8 + len(REST)))

@@ -107,6 +107,21 @@ def test_texts_are_in_their_encoding_and_nul_is_null(compiled: Any) -> None:
                      "char": "'\\x00'"}  # fmt: skip
 
 
+def test_padding_of_a_header_is_shown(compiled: Any) -> None:
+    text = schema('<message name="M" id="1"><field name="a" id="1" type="int8"/></message>')
+    member = '<type name="version" primitiveType="uint16"/>'
+    assert text.count(member) == 1
+    padded = member.replace('name="version"', 'name="version" offset="9"')
+    more = '<type name="last" offset="12" primitiveType="uint8"/>'
+    module = compiled("inspected_header", text.replace(member, padded + more))
+    frame = struct.pack("<HHHxxxHxBb", 1, 1, 1, 1, 7, 5)
+    lines, is_whole = inspector.inspect(frame, module)
+    shown = [(int(row[:6]), row[52:86].strip()) for row in lines if row[5:6].isdigit()]
+    assert is_whole
+    assert shown == [(0, "blockLength"), (2, "templateId"), (4, "schemaId"), (6, "(padding)"),
+                     (9, "version"), (11, "(padding)"), (12, "last"), (13, "a")]  # fmt: skip
+
+
 def test_the_unit_of_a_time_is_the_one_beside_it(compiled: Any) -> None:
     module = compiled("inspected_old", schema(OLD, OLD_TYPES, 'id="1" version="4"'))
     frame = struct.pack("<4HQbQB", 18, 3, 1, 4, 1_700_000_000_123, 2, 1_700_000_000, 0)

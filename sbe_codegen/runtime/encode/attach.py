@@ -11,7 +11,7 @@ from ..errors import EncodeError, UnknownName
 from .many import written
 from .methods import Encoder, replace
 from .plan import Planner
-from .refusals import of_message
+from .refusals import of_message, refusal
 from .tables import contents_of
 
 _DOC = """\
@@ -40,7 +40,14 @@ def attach(schema: Any, header: Any, module: str) -> tuple[Callable[..., Any], .
     has_lengths = spec["block_length_at"] != [0, 0]
     planner = Planner(spec["order"], module, schema.version, has_lengths)
 
+    is_version_sent = len(spec["version_at"]) == 2
+
     def make_header(message: Any, length: int, groups: int, data: int, version: int) -> bytes:
+        if version != schema.version and not is_version_sent:
+            raise refusal(
+                "version", version, f"headers of this schema can't say it: they are all of version "
+                f"{schema.version}"
+            )  # fmt: skip
         return header_bytes(spec, {
             "block_length_at": length, "template_id_at": message.TEMPLATE_ID,
             "schema_id_at": schema.id, "version_at": version, "groups_at": groups, "data_at": data,
