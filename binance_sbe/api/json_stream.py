@@ -102,7 +102,7 @@ def _texts(message: Any, digits: Digits) -> tuple[_Text, _Text]:
     if places is None:
         first, second = (partial(decimal, exponent=each) for each in exponents)
         return first, second
-    pair = places if isinstance(places, tuple) else (places, places)
+    pair = places if isinstance(places, tuple | list) else (places, places)
     if len(pair) != 2 or not all(0 <= index(each) <= 38 for each in pair):
         raise ValueError(f"digits are one or two numbers from 0 to 38, not {places!r}")
     first, second = (

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from typing import Any
 
+from ..errors import LakeError
 from ..lake.bulk import convert
 from ..lake.manifest import ARCHIVE, Manifest
 from ..output import complain, note, redraw, say
@@ -67,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
     workers: Any = nullcontext(None)
     if options.workers is not None and options.workers > 1:
         workers = ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"))
+    elif options.workers is not None:
+        workers = ThreadPoolExecutor(1)  # a pool of processes is made where none is given
     began = time.monotonic()
     try:
         with at_once(), workers as executor:
@@ -97,6 +100,9 @@ def at_once() -> Iterator[None]:
 
 
 def _converted(options: argparse.Namespace, bar: Bar, executor: Executor | None) -> Manifest:
+    every = round(options.book_every * 1e6)
+    if options.book_every and not every:
+        raise LakeError("--book-every is at least a microsecond, or 0 for every change")
     return convert(
         options.tapes,
         options.out,
@@ -109,7 +115,7 @@ def _converted(options: argparse.Namespace, bar: Bar, executor: Executor | None)
         scale=options.scale,
         partition_by=options.partition_by,
         book_levels=options.book_levels,
-        book_every=int(options.book_every * 1e6),
+        book_every=every,
         replace=options.replace,
         progress=bar,
         **({} if options.precisions is None else {"precisions": options.precisions}),

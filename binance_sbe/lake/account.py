@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..feed.ledger import Hole
 from ..venue.streams import DEPTH
 from .events import Events
 
@@ -23,27 +22,36 @@ IDS_ARE_MISSING = 1  # before this row
 BOOK_IS_UNKNOWN = 2  # here: what the diffs give is not known to be the exchange's book
 
 
+LATE_NS = 60_000_000_000  # a snapshot may come so much later than the diffs that go on from it
+Told = tuple[int, str, str, int]  # when it came (ns), of which stream, HOLE or BOOK, and its id
+HOLE, BOOK = "hole", "book"
+
+
 @dataclass(frozen=True)
 class Account:
-    """What a tape says of itself, for all of its units; small, and pickled to every worker.
+    """What tapes say of themselves, for all units; small, and pickled to every worker.
 
     ``holes`` is by stream the ascending ids behind holes, ``snapshots`` the ascending ids of the
-    snapshots of books, by stream of diffs.
+    snapshots of books, by stream of diffs. ``told`` is all that they are made of.
     """
 
     holes: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     snapshots: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    told: tuple[Told, ...] = ()
 
     @classmethod
-    def of(cls, holes: Iterable[Hole], snapshots: Iterable[tuple[str, int]]) -> Account:
-        """``snapshots`` are the symbol and the last update id of each."""
-        behind: dict[str, set[int]] = defaultdict(set)
-        for hole in holes:
-            behind[hole.stream].add(hole.first_after)
-        known: dict[str, set[int]] = defaultdict(set)
-        for symbol, update_id in snapshots:
-            known[f"{symbol.lower()}@{DEPTH}"].add(update_id)
-        return cls(_sorted(behind), _sorted(known))
+    def of(cls, told: Iterable[Told]) -> Account:
+        """``told`` are the ids behind holes, and the last update ids of snapshots."""
+        every = tuple(told)
+        found: dict[str, dict[str, set[int]]] = {HOLE: defaultdict(set), BOOK: defaultdict(set)}
+        for _, stream, what, number in every:
+            found[what][stream].add(number)
+        return cls(_sorted(found[HOLE]), _sorted(found[BOOK]), every)
+
+    def until(self, last_ns: int) -> Account:
+        """What is known of the time up to the last row of a unit, and shortly after."""
+        end = last_ns + LATE_NS
+        return Account.of(each for each in self.told if each[0] <= end)
 
 
 def _sorted(found: Mapping[str, set[int]]) -> dict[str, NDArray[np.int64]]:

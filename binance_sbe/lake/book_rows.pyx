@@ -14,6 +14,7 @@ import numpy as np
 
 cdef enum:
     UNKNOWN = 2                 # account.BOOK_IS_UNKNOWN
+    NEVER = -2                  # no mantissa of a level that a sample has
 
 
 cdef class Sampler:
@@ -132,6 +133,7 @@ cdef class Sampler:
                          &quantities[count], levels[count])
                     if core.state != BOOK_LIVE:
                         self.pending = 0
+                        seen[0, 0] = NEVER  # so that it is told when the book is known again
                         count += 1
                     elif differs(seen, levels[count], self.levels):
                         count += 1

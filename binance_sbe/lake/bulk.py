@@ -8,7 +8,8 @@ from concurrent.futures import Executor
 from typing import Any, Literal
 
 from ..errors import LakeError
-from .converting import Progress, Work
+from .converting import Progress, Work, of_shard
+from .kept import Kept
 from .manifest import FOLDER, Manifest, archive_options, files_of
 from .options import TABLES, TOOLS, Options
 from .plan import AnyTape, paths, planned
@@ -64,22 +65,27 @@ def convert(
     found = paths(tapes)
     store = Store(out)
     is_new = _checked(store, options, replace)
-    plan = planned(found)
-    if part is None:
-        store.sweep()  # others are at work where this is a shard
+    plan = planned(found, None if is_new or replace else Kept.read(store))
+    if replace:
+        _remove(store)
     if is_new or replace:
-        _begin(store, options)
+        Manifest(store.url, options.as_json(), []).written(store, [u.name for u in plan.units])
+    # of a shard only what is its own: others are at work
+    mine = None if part is None else [f"part-{u.name}-" for u in of_shard(plan.units, part)]
+    store.sweep(mine)
     work = Work(store, options, plan, part, executor, len(found) > 1, progress)
     if format in TOOLS:
         return convert_for_tool(work)
     made = work.convert()
     if "book" in options.kinds and format in TABLES:
-        staged, books, failures = make_files(work, "book")
-        made.failures |= failures
-        made.others += books.files
-        made.book_rows = books.rows
-        made.missing += [name for name in staged.missing if name not in made.missing]
-        made.written(store)
+        books = make_files(work, "book")
+        made.failures |= books.failures
+        made.others += books.made.files
+        made.book_rows = books.made.rows
+        made.missing += [name for name in books.staged.missing if name not in made.missing]
+        done = {record.unit for record in made.records}
+        left = [unit.name for unit in plan.units if unit.name not in done]
+        made.written(store, [*left, *books.not_done])
     return made
 
 
@@ -102,12 +108,13 @@ def _checked(store: Store, options: Options, replace: bool) -> bool:
     known = archive_options(store)
     if known is None:
         there = store.names()
-        if there:
+        known = archive_options(store) if there else None  # another shard may have begun it
+        if there and known is None:
             raise LakeError(
                 f"{store.url} has files and is no archive ({there[0]} and {len(there) - 1} more): "
                 "choose an empty or a new directory"
             )
-    elif not replace and known != options.as_json():
+    if known is not None and not replace and known != options.as_json():
         differ = [name for name, value in options.as_json().items() if known.get(name) != value]
         raise LakeError(
             f"{store.url} has an archive that was made with other options "
@@ -116,8 +123,7 @@ def _checked(store: Store, options: Options, replace: bool) -> bool:
     return known is None
 
 
-def _begin(store: Store, options: Options) -> None:
-    """An archive without rows; what was there of another is removed."""
+def _remove(store: Store) -> None:
+    """What was there of another archive."""
     for name in [*files_of(store), *store.names(FOLDER)]:
         store.remove(name)
-    Manifest(store.url, options.as_json(), []).written(store)

@@ -6,6 +6,7 @@ by whatever, goes on where it was.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -13,10 +14,10 @@ from dataclasses import dataclass
 
 from .account import Account
 from .ledgers import write_ledgers
-from .manifest import Manifest, Record, records, seams
+from .manifest import FOLDER, Manifest, Record, records, seams, unit_of
 from .options import TABLES, Options
 from .parts import pyarrow
-from .plan import Plan, Unit
+from .plan import Plan, Unit, file_of
 from .running import Task, run
 from .store import Store
 from .work import convert_unit
@@ -44,9 +45,7 @@ class Work:
     def convert(self) -> Manifest:
         """Does the units that are not done, and accounts for all of them."""
         store, options, plan = self.store, self.options, self.plan
-        units = plan.units
-        if self.shard is not None:
-            units = units[self.shard[0] - 1 :: self.shard[1]]
+        units = plan.units if self.shard is None else of_shard(plan.units, self.shard)
         known = {record.unit: record for record in records(store)}
         waiting = [u for u in units if not _is_done(known.get(u.name), u, options, store)]
         total = sum(unit.frames for unit in units)
@@ -65,6 +64,10 @@ class Work:
         return _finish(store, options, plan, [unit.name for unit in units], failures)
 
 
+def of_shard(units: Sequence[Unit], shard: tuple[int, int]) -> Sequence[Unit]:
+    return units[shard[0] - 1 :: shard[1]]
+
+
 def _is_done(record: Record | None, unit: Unit, options: Options, store: Store) -> bool:
     return (
         record is not None
@@ -80,34 +83,52 @@ def do_unit(unit: Unit, store: Store, options: Options, account: Account) -> Non
         convert_unit(unit, store, options, account).write(store)
 
 
+_ONE = threading.Lock()
+_inside: list[int] = []  # how many threads Arrow had, for each that asks for one
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Arrow works in this thread meanwhile: handing small batches to others costs more.
 
-    Units are what is done side by side.
+    Units are what is done side by side, also by threads of one process.
     """
     pa = pyarrow()
-    before = pa.cpu_count()
-    pa.set_cpu_count(1)
+    with _ONE:
+        _inside.append(_inside[0] if _inside else pa.cpu_count())
+        pa.set_cpu_count(1)
     try:
         yield
     finally:
-        pa.set_cpu_count(before)
+        with _ONE:
+            before = _inside.pop()
+            if not _inside:
+                pa.set_cpu_count(before)
 
 
 def _finish(
     store: Store, options: Options, plan: Plan, mine: Sequence[str], failures: dict[str, str]
 ) -> Manifest:
-    """The account of the whole archive; what records do not know is removed."""
-    found = [record for record in records(store) if record.options == options.mark]
+    """The account of the whole archive; what no record knows, and should, is removed."""
+    names = store.names()  # before records are read: what others add meanwhile is not looked at
+    now = {unit.name for unit in plan.units}
+    found = []
+    for record in records(store):
+        if file_of(record.unit) in plan.files and record.unit not in now:
+            store.remove(record.place_in(FOLDER))  # the file has other batches now
+        elif record.options == options.mark:
+            found.append(record)
     known = {record.unit for record in found}
     kept = {part.path for record in found for part in record.parts}
-    for name in store.names():
-        stem = name.rpartition("/")[2].removeprefix("part-").rpartition("-")[0]
-        if name.startswith("kind=") and stem in known and name not in kept:
-            store.remove(name)  # of a unit that has been done again since
-    has_tables = options.format in TABLES
-    others = write_ledgers(store, options, plan.ledger) if has_tables else []
+    for name in names:
+        unit = unit_of(name)
+        if unit is None or name in kept or not name.startswith("kind="):
+            continue
+        is_gone = file_of(unit) in plan.files and unit not in now
+        if is_gone or (unit in known and unit in mine):  # done again since
+            store.remove(name)
+    plan.kept.write(store)
+    others = write_ledgers(store, options, plan.kept) if options.format in TABLES else []
     return Manifest(
         store.url,
         options.as_json(),
@@ -116,5 +137,5 @@ def _finish(
         [name for name in mine if name not in known and name not in failures],
         seams(found, plan.account.holes),
         others,
-        [str(damage) for damage in plan.damage],
-    ).written(store, [unit.name for unit in plan.units if unit.name not in known])
+        plan.kept.damage,
+    ).written(store, [name for name in now if name not in known])

@@ -64,6 +64,7 @@ def _frame(source: Source, i: int) -> bytes:
 
 
 def _lines(source: Source, numbers: Any, problems: list[str]) -> Iterator[bytes]:
+    without, first = 0, ""
     for i in numbers.tolist():
         message = spot_stream.decode(_frame(source, i))
         try:
@@ -71,4 +72,7 @@ def _lines(source: Source, numbers: Any, problems: list[str]) -> Iterator[bytes]
                 text = json.dumps(combined(message, event), ensure_ascii=False)
                 yield text.encode() + b"\n"
         except DecodeError as error:  # a symbol that is not UTF-8
-            problems.append(f"a frame has no JSON: {error}")
+            without += 1
+            first = first or str(error)
+    if without:
+        problems.append(f"{without} frames have no JSON, the first since {first}")

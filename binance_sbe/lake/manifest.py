@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class Record:
     first: int  # batches of the file, the last one exclusive
     last: int
     first_ns: int
+    mark: str  # `Unit.mark`
     options: str  # `Options.mark`
     frames: int = 0
     rejected: int = 0  # frames that are no messages
@@ -62,17 +64,18 @@ class Record:
         """That of a unit of which nothing is done."""
         span = unit.span
         return cls(
-            unit.name, span.path, unit.recording, span.first, span.last, unit.first_ns, options.mark
-        )
+            unit.name, span.path, unit.recording, span.first, span.last, unit.first_ns, unit.mark,
+            options.mark,
+        )  # fmt: skip
 
-    @property
-    def place(self) -> str:
-        return f"{FOLDER}/unit-{self.unit}.json"
+    def place_in(self, folder: str) -> str:
+        return f"{folder}/unit-{self.unit}.json"
 
-    def write(self, store: Store) -> None:
+    def write(self, store: Store, folder: str = FOLDER) -> None:
         """Notes that the unit is done: its files are there."""
         told = vars(self) | {"parts": [vars(part) for part in self.parts]}
-        store.write(self.place, json.dumps(told, separators=(",", ":")).encode())
+        place = self.place_in(folder)
+        store.write(place, json.dumps(told, separators=(",", ":")).encode())
 
     @classmethod
     def read(cls, store: Store, place: str) -> Record | None:
@@ -85,9 +88,9 @@ class Record:
             return None
 
     def is_of(self, unit: Unit, options: Options) -> bool:
-        """Whether it is of just these batches, and of these options."""
-        return (self.last, self.options, self.recording) == (
-            unit.span.last,
+        """Whether it is of just these batches, with this account, and of these options."""
+        return (self.mark, self.options, self.recording) == (
+            unit.mark,
             options.mark,
             unit.recording,
         )
@@ -136,15 +139,20 @@ class Manifest:
 
     @property
     def is_whole(self) -> bool:
-        """All units are done, and nothing of the tapes was damaged."""
-        return not (self.failures or self.missing or self.problems)
+        """All units are done, and nothing of the tapes was damaged; of a shard: all of its own."""
+        return not self.problems
 
     @property
     def problems(self) -> list[str]:
         """What is not in the archive, in sentences."""
         found = [why for _, why in sorted(self.failures.items())]
         found += [problem for record in self.records for problem in record.problems]
-        return found + self.damage
+        if self.missing:
+            found.append(
+                f"{len(self.missing)} units were not done, such as {self.missing[0]}: there is no "
+                f"record of them in {self.url} (workers must be able to write there)"
+            )
+        return list(dict.fromkeys(found + self.damage))
 
     @property
     def files(self) -> list[str]:
@@ -183,19 +191,20 @@ class Manifest:
     def written(self, store: Store, not_done: Iterable[str] = ()) -> Manifest:
         """Writes it, for people and other programs: `convert` itself goes by the records.
 
-        ``not_done`` are units, those of other shards included.
+        ``not_done`` are units and files, those of other shards included.
         """
+        left = sorted({*self.missing, *self.failures, *not_done})
         told = {
             "version": _VERSION,
             "product": f"binance-sbe {__version__}",
             "options": self.options,
-            "is_whole": self.is_whole,
+            "is_whole": self.is_whole and not left,
             "rows": self.rows,
             "frames": self.frames,
             "rejected": self.rejected,
             "duplicates": self.duplicates,
             "units": len(self.records),
-            "not_done": sorted({*self.missing, *self.failures, *not_done}),
+            "not_done": left,
             "problems": self.problems,
             "seams": [str(seam) for seam in self.seams],
             "remarks": self.remarks,
@@ -205,17 +214,15 @@ class Manifest:
         return self
 
 
-def files_of(store: Store) -> list[str]:
-    """All files that the archive has, also those that an interrupted conversion has left."""
-    try:
-        known = set(json.loads(store.read(ARCHIVE) or b"{}").get("files", []))
-    except ValueError:
-        known = set()
+def known_files(store: Store) -> list[str]:
+    """The files that the archive has: those of units that are done, and what else is noted."""
+    told = json.loads(store.read(ARCHIVE) or b"{}").get("files", [])
+    known = {name for name in told if unit_of(name) is None}  # of others the records know more
     known.update(part.path for record in records(store) for part in record.parts)
     for name in store.names(FOLDER):
         if name.startswith(f"{FOLDER}/files"):
             known.update(_files_in(store.read(name) or b"{}"))
-    return [n for n in store.names() if n in known or n.startswith(("kind=", "_stage"))]
+    return sorted(known)
 
 
 def _files_in(content: bytes) -> Iterable[str]:
@@ -224,6 +231,24 @@ def _files_in(content: bytes) -> Iterable[str]:
         return [name for job in jobs.values() for name in job["files"]]
     except (ValueError, KeyError, AttributeError, TypeError):
         return []
+
+
+def files_of(store: Store) -> list[str]:
+    """All files that are there of the archive, also what an interrupted conversion has left."""
+    try:
+        known = set(known_files(store))
+    except (ValueError, AttributeError):
+        known = set()
+    return [n for n in store.names() if n in known or n.startswith(("kind=", "_stage"))]
+
+
+_UNIT = re.compile(r".*/part-([0-9a-f]{8}-[0-9]{4,}-[0-9]{6,})-[0-9]+\.[a-z.]+")
+
+
+def unit_of(name: str) -> str | None:
+    """The unit that a file is of, by its name; None for one of no unit."""
+    found = _UNIT.fullmatch(name)
+    return found and found[1]
 
 
 def archive_options(store: Store) -> dict[str, Any] | None:
@@ -238,12 +263,12 @@ def archive_options(store: Store) -> dict[str, Any] | None:
     return found
 
 
-def records(store: Store) -> list[Record]:
+def records(store: Store, folder: str = FOLDER) -> list[Record]:
     """Those of all units that were ever done, by time."""
     found = [
         Record.read(store, name)
-        for name in store.names(FOLDER)
-        if name.startswith(f"{FOLDER}/unit-")
+        for name in store.names(folder)
+        if name.startswith(f"{folder}/unit-")
     ]
     return sorted((r for r in found if r is not None), key=lambda r: (r.first_ns, r.unit))
 

@@ -16,7 +16,8 @@ TABLES = ("parquet", "arrow", "csv")  # formats that are the archive itself
 STREAMS_OF_FRAMES = ("jsonl", "pcapng")  # those that have the frames, in the order of their arrival
 TOOLS = ("tardis", "hftbacktest", "nautilus")
 FORMATS = (*TABLES, *STREAMS_OF_FRAMES, *TOOLS)
-KINDS = (*NAMES.values(), "snapshot", "book")
+ALWAYS = ("hole", "session")  # kinds that every archive of tables has
+KINDS = (*NAMES.values(), "snapshot", "book", *ALWAYS)
 DEFAULT_KINDS = (*NAMES.values(), "snapshot")
 ROWS = 122_880  # of a group, which is what DuckDB reads at a time
 _MOST_LEVELS = 5000
@@ -87,12 +88,20 @@ class Options:
         if isinstance(kinds, str):
             raise TypeError(f"kinds are given one by one, not as the str {kinds!r}")
         wanted = set(kinds)
+        form = given.get("format", cls.format)
+        if form in (*TOOLS, "pcapng"):
+            raise LakeError(f"kinds is for {', '.join(TABLES)} and jsonl: {form} has what it knows")
+        if form == "jsonl" and not wanted <= {*NAMES.values()}:
+            which = sorted(wanted - {*NAMES.values()})[0]
+            raise LakeError(
+                f"jsonl has what came of the streams, {', '.join(NAMES.values())}, and no {which!r}"
+            )
         known = [kind for kind in KINDS if kind in wanted]
         return cls(kinds=(*known, *sorted(wanted - {*KINDS})), **given)
 
     def as_json(self) -> dict[str, Any]:
-        found = asdict(self)
-        found["kinds"] = list(self.kinds)
+        """As it comes back from JSON."""
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return found
 
     @property

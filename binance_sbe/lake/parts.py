@@ -77,19 +77,20 @@ class _Groups:
 
 def _arrow(pa: Any, file: BinaryIO, schema: Any, options: Any) -> Iterator[Any]:
     """Texts are plain there: a file of Arrow can't change a dictionary from batch to batch."""
-    plain = pa.schema([_plain(pa, field) for field in schema], schema.metadata)
+    plain = pa.schema([plain_text(pa, field) for field in schema], schema.metadata)
     with pa.ipc.new_file(file, plain, options=options) as made:
         yield _Plain(made, plain)
 
 
-def _plain(pa: Any, field: Any) -> Any:
+def plain_text(pa: Any, field: Any) -> Any:
+    """The same column, text without a dictionary."""
     is_text = pa.types.is_dictionary(field.type)
     return field.with_type(field.type.value_type) if is_text else field
 
 
 def _csv(pa: Any, file: BinaryIO, schema: Any) -> Iterator[Any]:
     csv = imported("pyarrow.csv", "an archive", "lake")
-    plain = pa.schema([_plain(pa, field) for field in schema])
+    plain = pa.schema([plain_text(pa, field) for field in schema])
     packed = pa.CompressedOutputStream(_NotClosed(file), "gzip")
     with packed, csv.CSVWriter(packed, plain) as made:
         yield _Plain(made, plain)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,14 @@ from ..tape.entry import Entry
 from ..tape.reading import TapeReader
 from ..tape.rows import Kind, parted
 from ..tape.tape import Tape
-from .account import Account
+from .account import LATE_NS, Account
+from .kept import File, Kept, Recording
+from .ledgers import hole_row, session_row
 
 UNIT_FRAMES = 1_000_000
 UNIT_BYTES = 96 << 20  # of frames
 RUN_UP_NS = 5_000_000_000
-RUN_UP_FRAMES = 50_000
+RUN_UP_FRAMES = 500_000
 _SNAPSHOT = str(int(Kind.SNAPSHOT))
 AnyTape = str | os.PathLike[str] | Tape
 
@@ -43,6 +47,7 @@ class Unit:
     """A range of batches, and the run-up before it; small, and pickled to a worker.
 
     ``name`` is the same for the same beginning of the same file, whatever came behind it since.
+    ``mark`` is another where the batches are others, or what the account says of their time.
     """
 
     name: str
@@ -51,6 +56,13 @@ class Unit:
     recording: str
     first_ns: int
     frames: int
+    received: tuple[int, int]  # when its first and its last row came, ns
+    mark: str
+
+    @property
+    def file(self) -> str:
+        """The file of the tape, by a name that is its own."""
+        return file_of(self.name)
 
     @property
     def stem(self) -> str:
@@ -58,12 +70,19 @@ class Unit:
         return f"{self.name}-{self.span.last}"
 
 
+def file_of(unit: str) -> str:
+    """The file of the tape that a unit is of, by the unit's name."""
+    return unit.rpartition("-")[0]
+
+
 @dataclass(frozen=True)
 class Plan:
+    """``files`` are all that were given, by the names that units have; ``kept`` the account."""
+
     units: tuple[Unit, ...]
+    files: frozenset[str]
+    kept: Kept
     account: Account
-    ledger: Any  # of the tapes together
-    damage: tuple[Damage, ...]  # what is in no batch
 
 
 def paths(tapes: AnyTape | Iterable[AnyTape]) -> list[str]:
@@ -91,7 +110,8 @@ def _fetched(url: str) -> str:
     protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
     if "file" in protocols:
         return str(place)
-    target = Path(_cache()) / f"{zlib.crc32(url.encode()):08x}-{Path(place).name or 'tape'}"
+    mark = hashlib.sha256(url.encode()).hexdigest()[:16]
+    target = Path(_cache()) / f"{mark}-{Path(place).name or 'tape'}"
     if not fs.exists(place):
         raise TapeError(f"{url}: there is no such file or directory")
     files = {file: target / file[len(place) :].lstrip("/") for file in fs.find(place)}
@@ -100,13 +120,25 @@ def _fetched(url: str) -> str:
     for left in set(target.rglob("*.arrow")) - set(files.values()):
         left.unlink()  # it is not there any more
     for file, inner in files.items():
-        if inner.exists() and inner.stat().st_size == fs.size(file):
-            continue
-        inner.parent.mkdir(parents=True, exist_ok=True)
-        half = inner.with_name(f"{inner.name}.tmp")
+        _fetch(fs, file, inner)
+    return os.fspath(target)
+
+
+def _fetch(fs: Any, file: str, inner: Path) -> None:
+    """A copy of a file; none where that which was made of the same file is there."""
+    known = inner.with_name(f".{inner.name}.source")
+    source = str(fs.checksum(file))  # of its size, time, or whatever tells that it is another
+    if inner.exists() and known.exists() and known.read_text() == source:
+        return
+    inner.parent.mkdir(parents=True, exist_ok=True)
+    half = inner.with_name(f".{inner.name}.{secrets.token_hex(4)}.tmp")
+    try:
         fs.get_file(file, os.fspath(half))
         half.replace(inner)
-    return os.fspath(target)
+        half.write_text(source)
+        half.replace(known)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _cache() -> str:
@@ -114,8 +146,12 @@ def _cache() -> str:
     return os.fspath(Path(base) / "binance-sbe" / "tapes")
 
 
-def planned(found: Sequence[str]) -> Plan:
-    """Reads metadata, and rows that are no frames. Raises TapeError for what is no tape."""
+def planned(found: Sequence[str], kept: Kept | None = None) -> Plan:
+    """Reads metadata, and rows that are no frames. Raises TapeError for what is no tape.
+
+    ``kept`` is what is known of tapes that were given before.
+    """
+    before = Kept() if kept is None else kept
     tape = Tape(found, on_damage="skip")
     for schema in tape.schemas:
         if (schema.get("id"), schema.get("package")) != (
@@ -127,43 +163,80 @@ def planned(found: Sequence[str]) -> Plan:
                 f"(id {schema.get('id')}), and not of {spot_stream.PACKAGE!r}: it is of another "
                 "product"
             )
-    _refuse_overlaps(tape)
     units: list[Unit] = []
-    damage: list[Damage] = []
-    snapshots: list[tuple[str, int]] = []
+    files: dict[str, dict[str, File]] = {}
     for recording in tape._recordings:
-        before: TapeReader | None = None
+        here = files.setdefault(recording.identity, {})
+        last: TapeReader | None = None
         for reader in recording.readers:
-            damage += [part for part in reader.parts if isinstance(part, Damage)]
-            units += _units(reader, before)
-            snapshots += _snapshots(reader)
-            before = reader
-    units.sort(key=lambda unit: (unit.first_ns, unit.name))
-    ledger = tape.ledger
-    return Plan(tuple(units), Account.of(ledger.holes, snapshots), ledger, tuple(damage))
+            damage = [str(part) for part in reader.parts if isinstance(part, Damage)]
+            here[_name_of(reader)] = File(damage, _snapshots(reader))
+            units += _units(reader, last)
+            last = reader
+    sessions = {session.recording: session_row(session) for session in tape.sessions}
+    told = {
+        each.identity: _told(each, sessions.get(each.identity, {}), files[each.identity])
+        for each in tape._recordings
+    }
+    _refuse_overlaps(tape, told, before)
+    now = before.with_tapes(told, map(hole_row, tape.ledger.holes))
+    names = frozenset(name for each in files.values() for name in each)
+    marked = sorted(_marked(units, now), key=lambda unit: (unit.first_ns, unit.name))
+    return Plan(tuple(marked), names, now, now.account)
 
 
-def _refuse_overlaps(tape: Tape) -> None:
+def _told(recording: Any, session: dict[str, Any], files: dict[str, File]) -> Recording:
+    entries = [entry for reader in recording.readers for entry in reader.entries]
+    streams = sorted({name for entry in entries for name in entry.new})
+    timed = [entry for entry in entries if entry.first_event_us is not None]
+    first = min((entry.first_event_us for entry in timed), default=0)
+    last = max((entry.last_event_us for entry in timed), default=0)
+    return Recording(session, streams, (first, last) if timed else None, files)
+
+
+def _name_of(reader: TapeReader) -> str:
+    return f"{reader.recording[:8]}-{reader.number:04d}"
+
+
+def _marked(units: Sequence[Unit], kept: Kept) -> Iterator[Unit]:
+    """Each with the account of its time in its mark: of that its flags depend."""
+    events = kept.events
+    latest: dict[tuple[str, str], int] = {}  # of each stream and kind: its id
+    at = 0
+    for unit in sorted(units, key=lambda each: each.received):
+        first, last = unit.received
+        while at < len(events) and events[at][0] < first:
+            _, stream, what, number = events[at]
+            latest[stream, what] = number
+            at += 1
+        inside = []
+        for when, *event in islice(events, at, None):
+            if when > last + LATE_NS:
+                break
+            inside.append(event)
+        told = repr((unit.mark, sorted(latest.items()), inside))
+        yield replace(unit, mark=hashlib.sha256(told.encode()).hexdigest()[:16])
+
+
+def _refuse_overlaps(tape: Tape, told: Mapping[str, Recording], before: Kept) -> None:
     """Recordings of the same streams at the same time are one market twice."""
-    known: list[tuple[int, int, set[str], str]] = []
+    known = [
+        (each, f"a tape that was converted before ({name[:8]})")
+        for name, each in before.recordings.items()
+        if name not in told
+    ]
     for recording in tape._recordings:
-        told = [entry for reader in recording.readers for entry in reader.entries]
-        told = [each for each in told if each["first_event_us"] is not None]
-        if not told:
-            continue
-        streams = {name for each in told for name in each["new"]}
-        first = min(each["first_event_us"] for each in told)
-        last = max(each["last_event_us"] for each in told)
+        this = told[recording.identity]
         name = os.fspath(recording.readers[0].path)
-        for start, end, others, other in known:
-            both = sorted(streams & others)
-            if first <= end and start <= last and both:
+        for other, called in known:
+            both = sorted({*this.streams} & {*other.streams})
+            if both and this.is_beside(other):
                 raise LakeError(
-                    f"{other} and {name} have the same streams at the same time ({both[0]} and "
+                    f"{called} and {name} have the same streams at the same time ({both[0]} and "
                     f"{len(both) - 1} more): convert one of them, or cut them with "
                     "'binance-sbe tape cut'"
                 )
-        known.append((first, last, streams, name))
+        known.append((this, name))
 
 
 def _units(reader: TapeReader, before: TapeReader | None) -> list[Unit]:
@@ -175,7 +248,7 @@ def _units(reader: TapeReader, before: TapeReader | None) -> list[Unit]:
         size += _bytes(entries[i - 1] if i else None, entry)
         is_last = i == len(entries) - 1
         if frames >= UNIT_FRAMES or size >= UNIT_BYTES or is_last:
-            if frames:
+            if frames or any(each.kinds.get(_SNAPSHOT) for each in entries[begin : i + 1]):
                 found.append(_unit(reader, before, begin, i + 1, frames))
             begin, frames, size = i + 1, 0, 0
     return found
@@ -200,12 +273,16 @@ def _unit(reader: TapeReader, before: TapeReader | None, begin: int, end: int, f
             run_up.append(Span(os.fspath(before.path), len(others) - more, len(others)))
     if count:
         run_up.append(Span(path, begin - count, begin))
-    name = f"{reader.recording[:8]}-{reader.number:04d}-{begin:06d}"
+    name = f"{_name_of(reader)}-{begin:06d}"
     # by the exchange's clock: units are in the order of their events
     times = [entry["first_event_us"] for entry in entries[begin:end]]
     first_us = min((each for each in times if each is not None), default=first_ns // 1000)
     span = Span(path, begin, end)
-    return Unit(name, span, tuple(run_up), reader.recording, first_us * 1000, frames)
+    batches = [(e.before, e.rows, e.columns, e.first_ns, e.last_ns) for e in entries[begin:end]]
+    return Unit(
+        name, span, tuple(run_up), reader.recording, first_us * 1000, frames,
+        (first_ns, max(each.last_ns for each in entries[begin:end])), repr(batches),
+    )  # fmt: skip
 
 
 def _run_up(entries: Sequence[Entry], first_ns: int) -> int:
@@ -219,7 +296,8 @@ def _run_up(entries: Sequence[Entry], first_ns: int) -> int:
     return count
 
 
-def _snapshots(reader: TapeReader) -> list[tuple[str, int]]:
+def _snapshots(reader: TapeReader) -> list[tuple[str, int, int]]:
+    """Symbol, last update id, and time of arrival of each."""
     found = []
     for entry in reader.entries:
         if not entry["kinds"].get(_SNAPSHOT):
@@ -228,12 +306,13 @@ def _snapshots(reader: TapeReader) -> list[tuple[str, int]]:
             rows = reader.read(entry)
         except TapeError:
             continue  # the unit that it is in says so
-        for _, content in rows.contents(Kind.SNAPSHOT):
+        for i, content in rows.contents(Kind.SNAPSHOT):
             head, body = parted(content)
             if body:
                 try:
                     answer = spot_sbe.DepthResponse.decode(body)
                 except DecodeError:
                     continue
-                found.append((str(head["symbol"]), int(answer.last_update_id)))
+                at = int(rows.received_ns[i])
+                found.append((str(head["symbol"]), int(answer.last_update_id), at))
     return found

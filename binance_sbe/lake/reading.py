@@ -10,15 +10,18 @@ from sbe_codegen.extras import imported
 
 from ..errors import LakeError
 from ..venue.streams import KINDS
+from . import ledgers, snapshots
 from .account import Account, flags_of
 from .events import ordered
-from .manifest import archive_options, files_of
+from .manifest import archive_options, known_files
 from .numbers import Form
-from .parts import pyarrow
+from .options import Options
+from .parts import plain_text, pyarrow
 from .plan import AnyTape, Unit, paths, planned
 from .source import read
 from .store import Store
 from .tables import NAMES, Layout
+from .tools import book
 
 
 def scan(
@@ -33,13 +36,14 @@ def scan(
     Raises LakeError where there is no archive, or none of that kind.
     """
     store = Store(out)
-    options = archive_options(store)
-    if options is None:
+    given = archive_options(store)
+    if given is None:
         raise LakeError(f"{store.url} has no archive: convert makes one")
-    form = options["format"]
-    names = [name for name in files_of(store) if name.startswith(f"kind={kind}/")]
+    form = given["format"]
+    all_names = known_files(store)
+    names = [name for name in all_names if name.startswith(f"kind={kind}/")]
     if not names:
-        known = sorted({name.split("/")[0].partition("=")[2] for name in files_of(store)})
+        known = sorted({name.split("/")[0].partition("=")[2] for name in all_names})
         there = ", ".join(known) or "no rows"
         raise LakeError(f"{store.url} has nothing of kind {kind!r}; it has {there}")
     places = [store.place(name) for name in names]
@@ -49,9 +53,13 @@ def scan(
                 f"polars reads the format parquet here, not {form}: engine='arrow' does"
             )
         pl = imported("polars", "lake.scan", "polars")
-        if not store.is_local:  # polars has file systems of its own, and not all of fsspec's
+        # polars has file systems of its own, and not all of fsspec's; and for it each name=value of
+        # a path is a column, also where the archive itself lies in such a directory
+        if not store.is_local or "=" in os.path.realpath(store.root) or "=" in store.root:
             return pl.scan_pyarrow_dataset(scan(out, kind, "arrow"))
-        return pl.scan_parquet(places, hive_partitioning=True, try_parse_hive_dates=True)
+        return pl.scan_parquet(
+            places, glob=False, hive_partitioning=True, try_parse_hive_dates=True
+        )
     if engine != "arrow":
         raise LakeError(f"engine is 'polars' or 'arrow', not {engine!r}")
     if form not in ("parquet", "arrow", "csv"):
@@ -59,15 +67,31 @@ def scan(
     pa = pyarrow()
     dataset = imported("pyarrow.dataset", "lake.scan", "lake")
     parts = [pa.field("kind", pa.string()), pa.field("date", pa.date32())]
-    if options["partition_by"] is not None:
-        parts.append(pa.field("symbol", pa.string()))
+    schema = None
+    if form == "csv":  # whose types nothing in the files says
+        options = Options(**{**given, "kinds": tuple(given["kinds"])})
+        plain = [plain_text(pa, each) for each in _schema(pa, kind, options)]
+        schema = pa.schema([*plain, *parts])
     return dataset.dataset(
         places,
+        schema,
         format="feather" if form == "arrow" else form,
         partitioning=dataset.partitioning(pa.schema(parts), flavor="hive"),
         partition_base_dir=store.root,
         filesystem=store.filesystem,
     )
+
+
+def _schema(pa: Any, kind: str, options: Options) -> Any:
+    """The columns of a kind, as its files have them."""
+    form = Form(pa, options.numbers, options.scale)
+    if kind in ledgers.KINDS:
+        return ledgers.schema(pa, kind)
+    if kind == "snapshot":
+        return snapshots.schema(pa, form)
+    if kind == "book":
+        return book.schema(pa, form, options.levels == "flat")
+    return Layout(pa, _kind_of(kind), form, options.levels).schema
 
 
 def dask(
@@ -85,6 +109,8 @@ def dask(
     frames = imported("dask.dataframe", "lake.dask", "dask")
     _kind_of(kind)
     plan = planned(paths(tapes))
+    if plan.kept.damage:
+        raise LakeError(f"a tape is damaged: {'; '.join(plan.kept.damage)}")
     form = Form(pyarrow(), numbers, scale)
     empty = Layout(pyarrow(), _kind_of(kind), form, levels).schema.empty_table()
     # categories that are not known yet differ from partition to partition: symbols are text
@@ -117,7 +143,7 @@ def table_of(unit: Unit, account: Account, kind: str, numbers: str, scale: int, 
     events = ordered(table, source.fresh)
     if not len(events):
         return layout.schema.empty_table()
-    flags = flags_of(events, account)
+    flags = flags_of(events, account.until(unit.received[1]))
     pieces = list(layout.pieces(events, flags, source.arrivals, 1 << 40))
     return pa.concat_tables(pieces)
 

@@ -72,8 +72,9 @@ def attempt(task: Task) -> Outcome:
 def sentence(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "there is not enough memory"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, OSError) and error.errno and not isinstance(error, SbeError):
+        why = os.strerror(error.errno)
+        return f"{error.filename}: {why}" if error.filename else why
     return shown(error) or type(error).__name__
 
 
@@ -86,16 +87,21 @@ def _pooled(tasks: Sequence[Task], executor: Executor) -> Generator[Outcome, Non
             waiting[executor.submit(attempt, task)] = task
         except RuntimeError:  # BrokenExecutor is one
             left.append(task)
-    for future in as_completed(waiting):
-        task = waiting[future]
-        try:
-            yield future.result()
-        except BrokenExecutor:
-            left.append(task)
-        except MissingPackage:
-            for each in waiting:
-                each.cancel()
-            raise
-        except Exception as error:  # of the executor itself, such as a worker that Dask has lost
-            yield Outcome(task, problem=f"{task.name}: {sentence(error)}")
+    try:
+        for future in as_completed(waiting):
+            task = waiting[future]
+            try:
+                outcome = future.result()
+            except BrokenExecutor:
+                left.append(task)
+                continue
+            except MissingPackage:
+                raise
+            except Exception as error:  # of the executor itself, such as a worker that was lost
+                outcome = Outcome(task, problem=f"{task.name}: {sentence(error)}")
+            yield outcome
+    except BaseException:  # whoever waits for it has given up: what is not begun is not done
+        for each in waiting:
+            each.cancel()
+        raise
     return left

@@ -49,7 +49,8 @@ def read(unit: Unit) -> Source:
     """All of it in memory. A batch that is damaged is left out, and is one of the ``problems``."""
     problems: list[str] = []
     readers = {span.path: TapeReader(Path(span.path)) for span in (*unit.run_up, unit.span)}
-    parts = [_rows(readers[span.path], span, []) for span in unit.run_up]
+    # without its whole run-up a unit is not what it will be when the tape is mended
+    parts = [_rows(readers[span.path], span, problems) for span in unit.run_up]
     before = [rows for part in parts for rows in part]
     inner = _rows(readers[unit.span.path], unit.span, problems)
     data, offsets, received, connection = _joined([*before, *inner])

@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -95,9 +95,11 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             other.replace(path)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 other.unlink()
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = os.fspath(path)  # what is full is the disk of this file
             raise
         directory = os.open(path.parent, os.O_RDONLY)
         try:
@@ -176,14 +178,22 @@ class Store:
         if self._fs is None:
             shutil.rmtree(self.root, ignore_errors=True)
 
-    def sweep(self) -> None:
-        """Removes what writers left that were killed."""
+    def sweep(self, parts: Iterable[str] | None = None) -> None:
+        """Removes what writers left that were killed: all of it, or of files that begin so."""
+        begins = None if parts is None else tuple(parts)
+
+        def is_left(name: str) -> bool:
+            return name.endswith(TEMPORARY) and (
+                begins is None or name.removeprefix(".").startswith(begins)
+            )
+
         if self._fs is None:
-            for path in Path(self.root).rglob(f".*{TEMPORARY}"):
-                path.unlink(missing_ok=True)
+            for path in Path(self.root).rglob(f"*{TEMPORARY}"):
+                if is_left(path.name):
+                    path.unlink(missing_ok=True)
             return
         for each in self._fs.find(self.root) if self._fs.exists(self.root) else []:
-            if each.endswith(TEMPORARY):
+            if is_left(each.rpartition("/")[2]):
                 self._fs.rm_file(each)
 
 

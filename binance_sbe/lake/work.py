@@ -42,6 +42,7 @@ def convert_unit(unit: Unit, store: Store, options: Options, account: Account) -
         return record
     pa = pyarrow()
     form = Form(pa, options.numbers, options.scale)
+    account = account.until(unit.received[1])
     for kind in KINDS.values():
         name = NAMES[kind.name]
         if name in options.kinds:
@@ -121,7 +122,7 @@ def _partitions(events: Events, options: Options) -> Iterator[tuple[str | None, 
 def _place(unit: Unit, options: Options, kind: str, day: date, symbol: str | None) -> str:
     folder = f"kind={kind}/date={day.isoformat()}"
     if symbol is not None:
-        folder += f"/symbol={quote(symbol.encode('utf-8', 'surrogateescape'), safe='')}"
+        folder += f"/symbol={quote(clean(symbol), safe='')}"
     return f"{folder}/part-{unit.stem}{SUFFIXES[options.format]}"
 
 
@@ -133,6 +134,16 @@ def _exponents(events: Events) -> dict[str, str]:
         if len(values) and (values == values[0]).all():
             found[name] = str(int(values[0]))
     return found
+
+
+def _one_exponent(found: list[Snapshot]) -> dict[str, str]:
+    """The same of snapshots."""
+    result = {}
+    for name in ("price_exponent", "qty_exponent"):
+        values = {getattr(each, name) for each in found}
+        if len(values) == 1:
+            result[name] = str(values.pop())
+    return result
 
 
 def _part_of(
@@ -169,7 +180,7 @@ def _write_snapshots(
         for symbol, those in groups:
             place = _place(unit, options, "snapshot", day, symbol)
             table = snapshots.table(pa, form, those)
-            schema = described(table.schema)
+            schema = described(table.schema, **_one_exponent(those))
             with store.writing(place) as file, writer(options, file, schema) as out:
                 out.write_table(table)
             symbols = {

@@ -51,7 +51,9 @@ class Market:
 
     def tape(self, path: Path, **options: Any) -> Path:
         """The directory of a tape with these rows."""
-        recorder = recorder_at(path, **{"batch_rows": 50, "batch_seconds": 100.0} | options)
+        began = {"at": self.rows[0][0] - MS} if self.rows else {}
+        given = {"batch_rows": 50, "batch_seconds": 100.0} | began | options
+        recorder = recorder_at(path, **given)
         for at, connection, kind, content in self.rows:
             recorder.tap.put(at, connection, kind, content)
         recorder.close()

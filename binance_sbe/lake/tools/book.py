@@ -60,10 +60,18 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
     day: int | None = None
     with ExitStack() as stack:
         sink: Any = None
+        held: list[Any] = []  # of the day, until they are a row group
+
+        def flush() -> None:
+            if held:
+                sink.write_table(pa.concat_tables(held).unify_dictionaries())
+                held.clear()
+
         for found in _by_day(samples(stage, job, options.book_levels, options.book_every)):
             number = int(found["time"][0]) // DAY_US
             if number != day:
                 day = number
+                flush()
                 stack.close()  # the day before is whole
                 when = date(1970, 1, 1) + timedelta(days=number)
                 folder = f"kind=book/date={when.isoformat()}"
@@ -73,8 +81,11 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
                 file = stack.enter_context(out.writing(made[-1]))
                 sink = stack.enter_context(writer(options, file, columns))
             table = _table(pa, form, columns, job.symbol, found, is_flat)
-            sink.write_table(table)
+            held.append(table)
             rows += table.num_rows
+            if sum(each.num_rows for each in held) >= options.rows:
+                flush()
+        flush()
     return Made(made, rows=rows)
 
 

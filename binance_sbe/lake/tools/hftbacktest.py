@@ -22,6 +22,7 @@ from ..hft_rows import (
     EXCH,
     LOCAL,
     SELL,
+    TRADE,
     Diffs,
     Trades,
     merged,
@@ -29,7 +30,7 @@ from ..hft_rows import (
 from ..options import Options
 from ..store import Store
 from . import npz
-from .market import Insertion, Job, Made, Piece, books, insertions, pieces
+from .market import Book, Insertion, Job, Made, Piece, insertions, pieces, recording_of
 
 KINDS = ("trade", "depth", "snapshot")
 _STEP = 32_768  # rows that are made in one go: they stay in the processor's cache
@@ -39,7 +40,7 @@ Rows = NDArray[Any]
 
 def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
     """Writes the file of a symbol and a day, if it has any row, with remarks on it."""
-    name = f"{job.symbol}_{job.date.replace('-', '')}.npz"
+    name = f"{job.safe_symbol}_{job.date.replace('-', '')}.npz"
     shift = _shift(stage, job)
     remarks = []
     if shift:
@@ -49,7 +50,7 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
         )
     settling = Settling()
     with npz.Spool(DTYPE) as spool:
-        for rows in rows_of(stage, job):
+        for rows in all_rows(stage, job):
             if shift:
                 rows["local_ts"] += shift
             for done in settling.add(rows):
@@ -80,11 +81,62 @@ def _shift(stage: Store, job: Job) -> int:
     return -least
 
 
-def rows_of(stage: Store, job: Job) -> Any:
+def all_rows(stage: Store, job: Job) -> Iterator[Rows]:
     """The rows by arrival, in pieces; all are for both sides."""
-    waiting = books(stage, job)
+    if len({recording_of(name) for name in job.names}) == 1:
+        return tied(rows_of(stage, job, "trade", "depth"))
+    # Two recorders may have been at work side by side, one for trades and one for books.
+    return by_arrival(rows_of(stage, job, "trade"), rows_of(stage, job, "depth"))
+
+
+def by_arrival(trades: Iterator[Rows], depth: Iterator[Rows]) -> Iterator[Rows]:
+    """Two runs of rows that are each by arrival as one; trades first at the same time."""
+    one, other = _next(trades), _next(depth)
+    while len(one) and len(other):
+        end = min(one["local_ts"][-1], other["local_ts"][-1])
+        # of trades more may come at that very time, which go before what comes of depth then
+        is_open = one["local_ts"][-1] == end
+        i = int(np.searchsorted(one["local_ts"], end, "right"))
+        j = int(np.searchsorted(other["local_ts"], end, "left" if is_open else "right"))
+        together = np.concatenate([one[:i], other[:j]])
+        yield together[np.argsort(together["local_ts"], kind="stable")]
+        one = one[i:] if i < len(one) else _next(trades)
+        other = other[j:] if j < len(other) else _next(depth)
+    yield from (rows for rows in (one, other) if len(rows))
+    yield from trades
+    yield from depth
+
+
+def tied(found: Iterator[Rows]) -> Iterator[Rows]:
+    """The same pieces by arrival, trades first at the same time also where one piece ends in it."""
+    before = np.empty(0, DTYPE)
+    for rows in found:
+        if not len(rows):
+            continue
+        if len(before) and before["local_ts"][-1] == rows["local_ts"][0]:
+            at = rows["local_ts"][0]
+            i = int(np.searchsorted(before["local_ts"], at))
+            j = int(np.searchsorted(rows["local_ts"], at, "right"))
+            both = np.concatenate([before[i:], rows[:j]])
+            is_depth = (both["ev"] & np.uint64(0xFF)) != TRADE
+            yield before[:i]
+            rows = np.concatenate([both[np.argsort(is_depth, kind="stable")], rows[j:]])
+        elif len(before):
+            yield before
+        before = rows
+    yield before
+
+
+def _next(found: Iterator[Rows]) -> Rows:
+    """The next rows of which there are any."""
+    return next((rows for rows in found if len(rows)), np.empty(0, DTYPE))
+
+
+def rows_of(stage: Store, job: Job, *kinds: str) -> Iterator[Rows]:
+    """The rows of these kinds by arrival, in pieces."""
+    waiting: list[Book] = []
     worst = [np.inf, 0.0]  # prices of the lowest bid and of the highest ask there were
-    for piece in pieces(stage, job):
+    for piece in pieces(stage, job, *kinds):
         trades, diffs = _trades(piece), Diffs(*_no_diffs())
         inserted: list[Insertion] = []
         levels = np.zeros(1, np.int64)
@@ -189,7 +241,7 @@ class Settling:
 
     def __init__(self) -> None:
         self._held: list[Rows] = []
-        self._least: list[int] = []  # times of the exchange's clock in each of them
+        self._least: list[int] = []  # of `order_of` in each of them
         self._most: list[int] = []
         self._latest = -(2**63)  # by the exchange's clock, of those that were given
         self.moved = 0
@@ -210,9 +262,10 @@ class Settling:
         return self._between([*self._cuts(len(self._held) - 1), len(self._held)])
 
     def _hold(self, rows: Rows) -> None:
+        order = order_of(rows)
         self._held.append(rows)
-        self._least.append(int(rows["exch_ts"].min()))
-        self._most.append(int(rows["exch_ts"].max()))
+        self._least.append(int(order.min()))
+        self._most.append(int(order.max()))
 
     def _cuts(self, most: int) -> list[int]:
         """Where all pieces before are earlier than all behind by the exchange's clock, too.
@@ -234,8 +287,9 @@ class Settling:
         """Cuts pieces where no place between them will do."""
         rows = _joined(self._held)
         at = int(np.searchsorted(rows["local_ts"], until))
-        least = np.minimum.accumulate(rows["exch_ts"][::-1])[::-1]
-        most = np.maximum.accumulate(rows["exch_ts"])
+        order = order_of(rows)
+        least = np.minimum.accumulate(order[::-1])[::-1]
+        most = np.maximum.accumulate(order)
         good = np.flatnonzero(most[:at] <= least[1 : at + 1])
         at = int(good[-1]) + 1 if len(good) else at
         self._held, self._least, self._most = [], [], []
@@ -256,9 +310,15 @@ def _joined(parts: list[Rows]) -> Rows:
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
+def order_of(rows: Rows) -> NDArray[np.int64]:
+    """What rows are ordered by for the exchange: its clock, and trades first at the same time."""
+    is_trade = (rows["ev"] & np.uint64(0xFF)) == TRADE
+    return np.asarray(rows["exch_ts"] * 2 + ~is_trade, np.int64)
+
+
 def settled(rows: Rows) -> Rows:
     """Splits the rows whose clocks disagree in order. What is given is by ``local_ts``."""
-    exch = rows["exch_ts"]
+    exch = order_of(rows)
     if len(rows) < 2 or bool((exch[1:] >= exch[:-1]).all()):
         return rows
     before, behind = np.maximum.accumulate(exch), np.minimum.accumulate(exch[::-1])[::-1]
@@ -266,9 +326,9 @@ def settled(rows: Rows) -> Rows:
     is_split[1:] = exch[1:] < before[:-1]
     is_split[:-1] |= exch[:-1] > behind[1:]
     split = np.flatnonzero(is_split)
-    # Neighbours that are split are one knot: first what the exchange sees, by its clock, then what
-    # is seen here. Everything else is before or behind it by both clocks.
-    knot = np.cumsum(np.diff(split, prepend=split[0] - 1) > 1)
+    # Rows between two places where all before are earlier by both clocks than all behind are one
+    # knot: first what the exchange sees, by its clock, then what is seen here.
+    knot = np.cumsum(np.concatenate([[False], before[:-1] <= behind[1:]]))[split]
     starts = split[np.searchsorted(knot, knot)]
     by_exchange = split[np.lexsort((split, exch[split], knot))]
     place = np.arange(len(rows)) * 2

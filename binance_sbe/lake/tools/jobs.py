@@ -6,19 +6,21 @@ that a conversion that was interrupted goes on, and one with more tapes makes on
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
+from ...errors import LakeError
 from ..converting import Work
-from ..manifest import FOLDER, Manifest, Part, Record
+from ..manifest import Manifest, Part, Record
 from ..options import Options
 from ..running import Task, run
 from ..store import Store
 from . import book, hftbacktest, nautilus, tardis
 from .market import Job, Made
+from .notes import Notes
 
 STAGE = "_stage"
 TOOLS: dict[str, Any] = {
@@ -31,45 +33,71 @@ TOOLS: dict[str, Any] = {
 
 def convert_for_tool(work: Work) -> Manifest:
     """Makes the files of a tool; those that are there, of the same units, stay."""
-    staged, made, failures = make_files(work, work.options.format)
+    files = make_files(work, work.options.format)
+    made, staged = files.made, files.staged
     found = Manifest(
         work.store.url,
         work.options.as_json(),
         staged.records,
-        failures,
+        files.failures,
         staged.missing,
         staged.seams,
         made.files,
         staged.damage,
         made.remarks,
     )
-    return found.written(work.store)
+    return found.written(work.store, files.not_done)
 
 
-def make_files(work: Work, name: str) -> tuple[Manifest, Made, dict[str, str]]:
+@dataclass(frozen=True)
+class Files:
+    """What `make_files` gives: the manifest of the stage, and what came of all shards together.
+
+    ``failures`` are those of this call, ``not_done`` the jobs that no shard has done yet.
+    """
+
+    staged: Manifest
+    made: Made
+    failures: dict[str, str]
+    not_done: list[str]
+
+
+def make_files(work: Work, name: str) -> Files:
     """Stages the tapes, and makes the files that one of TOOLS makes of that.
 
-    A shard makes the files of some symbols, by a hash of their names. Returns the manifest of the
-    stage (of no records, where nothing was to be done), what came of all shards, and failures.
+    A shard makes the files of some symbols, by a hash of their names.
     """
     store, options, tool = work.store, work.options, TOOLS[name]
     mark = "" if work.shard is None else f"-{work.shard[0]}-{work.shard[1]}"
     notes = Notes(store, name, mark)
-    stems = [unit.stem for unit in work.plan.units]
-    if notes.is_done(stems):
-        return Manifest(store.url, options.as_json(), []), notes.together(), {}
+    units = [f"{unit.stem} {unit.mark}" for unit in work.plan.units]
+    work.plan.kept.write(store)
+    if notes.is_done(units):
+        staged = Manifest(
+            store.url, options.as_json(), notes.account([], ()),
+            seams=notes.told_seams(), damage=work.plan.kept.damage,
+        )  # fmt: skip
+        return Files(staged, notes.together(), {}, notes.not_done())
     folder = f"{STAGE}-{name}{mark}"
     stage = Store(store.place(folder) if store.is_local else f"{store.url.rstrip('/')}/{folder}")
     inner = Options(
         format="arrow", numbers="mantissa", levels="nested", kinds=tool.KINDS, compression=None
     )
     staged = replace(work, store=stage, options=inner, shard=None).convert()
-    tasks = []
-    for job in jobs(staged.records, tool.KINDS, work.shard, tool is not book):
-        if not notes.has(job):
-            arguments = name, stage, store, job, options
-            tasks.append(Task(f"{job.symbol} {job.date}", 1, _do, arguments))
     failures = dict(staged.failures)
+    tasks = []
+    every = jobs(staged.records, tool.KINDS, tool is not book)
+    for job in every:
+        if work.shard is not None and not is_of_shard(job.symbol, work.shard):
+            continue
+        try:
+            others = notes.others(job)
+        except LakeError as error:
+            failures[f"{job.symbol} {job.date}"] = str(error)
+            continue
+        if not notes.has(job):
+            arguments = name, stage, store, job, options, others
+            tasks.append(Task(f"{job.symbol} {job.date}", 1, _do, arguments))
     for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
         if outcome.problem is not None:
             failures[outcome.task.name] = outcome.problem
@@ -77,25 +105,59 @@ def make_files(work: Work, name: str) -> tuple[Manifest, Made, dict[str, str]]:
             notes.note(outcome.task.arguments[3], outcome.value)
         if work.progress is not None:
             work.progress(done, len(tasks))
-    if staged.is_whole and not failures:
-        notes.units = stems
+    notes.jobs = [notes.key(job) for job in every]
+    notes.seams = [vars(each) for each in staged.seams]
+    is_whole = staged.is_whole and not failures
+    notes.units = units if is_whole else None
+    if is_whole:
+        notes.keep(stage)
     notes.write()
-    if notes.units == stems:
+    staged.records = notes.account(staged.records, work.plan.files)
+    if notes.units == units:
         for file in stage.names():
             stage.remove(file)
         stage.remove_root()
-    return staged, notes.together(), failures
+    return Files(staged, notes.together(), failures, notes.not_done())
 
 
-def _do(name: str, stage: Store, store: Store, job: Job, options: Options) -> Made:
-    """Makes the files of a job, in a worker."""
-    made: Made = TOOLS[name].write(stage, store, job, options)
-    return made
+def _do(
+    name: str, stage: Store, store: Store, job: Job, options: Options, others: frozenset[str]
+) -> Made:
+    """Makes the files of a job, in a worker; ``others`` are files that it must leave alone."""
+    made: Made = TOOLS[name].write(stage, Guarded(store.url, others), job, options)
+    return made if job.remark is None else replace(made, remarks=[*made.remarks, job.remark])
 
 
-def jobs(
-    records: Iterable[Record], kinds: Iterable[str], shard: tuple[int, int] | None, by_day: bool
-) -> list[Job]:
+class Guarded(Store):
+    """A store in which some files, of tapes that are not given, are not written over."""
+
+    def __init__(self, url: str, others: frozenset[str]) -> None:
+        super().__init__(url)
+        self._others = others
+
+    def check(self, name: str) -> None:
+        if name in self._others:
+            raise LakeError(
+                f"{name} was made of other tapes, which are not given now: give all tapes of a "
+                "symbol and day together, or another directory"
+            )
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        self.check(name)
+        with super().writing(name) as file:
+            yield file
+
+    def rename(self, name: str, other: str) -> None:
+        self.check(other)
+        super().rename(name, other)
+
+
+def is_of_shard(symbol: str, shard: tuple[int, int]) -> bool:
+    return zlib.crc32(symbol.encode()) % shard[1] == shard[0] - 1
+
+
+def jobs(records: Iterable[Record], kinds: Iterable[str], by_day: bool) -> list[Job]:
     """A job for each symbol and day that has any of these kinds; or for each symbol."""
     wanted = set(kinds)
     found: dict[tuple[str, str], list[tuple[Part, ...]]] = {}
@@ -108,78 +170,18 @@ def jobs(
         for (symbol, date), parts in sorted(here.items()):
             key = symbol, date if by_day else "all days"
             found.setdefault(key, []).append(tuple(parts))
-    return [
-        Job(symbol, date, tuple(units))
-        for (symbol, date), units in sorted(found.items())
-        if shard is None or zlib.crc32(symbol.encode()) % shard[1] == shard[0] - 1
-    ]
-
-
-@dataclass(frozen=True)
-class Note:
-    """Of which parts of the stage a job was done, and what came of it."""
-
-    parts: list[str]
-    files: list[str]
-    remarks: list[str]
-    rows: int
-
-
-class Notes:
-    """What was made of each job, and of which units all of them.
-
-    A shard has notes of its own.
-    """
-
-    def __init__(self, store: Store, tool: str, shard: str) -> None:
-        self._store = store
-        self._all = f"{FOLDER}/files-{tool}"
-        self._name = f"{self._all}{shard}.json"
-        self.units, self._jobs = self._read(self._name)
-
-    def _read(self, name: str) -> tuple[list[str] | None, dict[str, Note]]:
-        """What can't be understood is made again."""
-        try:
-            found = json.loads(self._store.read(name) or b"{}")
-            return found["units"], {key: Note(**each) for key, each in found["jobs"].items()}
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None, {}
-
-    @staticmethod
-    def _key(job: Job) -> str:
-        return f"{job.symbol} {job.date}"
-
-    def _are_there(self, note: Note) -> bool:
-        return all(self._store.size(name) is not None for name in note.files)
-
-    def is_done(self, units: list[str]) -> bool:
-        """Whether all is there that these units give."""
-        return self.units == units and all(map(self._are_there, self._jobs.values()))
-
-    def has(self, job: Job) -> bool:
-        known = self._jobs.get(self._key(job))
-        return known is not None and known.parts == job.names and self._are_there(known)
-
-    def note(self, job: Job, made: Made) -> None:
-        """Files of the same job under other names are removed."""
-        known = self._jobs.get(self._key(job))
-        for name in set(known.files if known else ()) - set(made.files):
-            self._store.remove(name)
-        self._jobs[self._key(job)] = Note(job.names, made.files, made.remarks, made.rows)
-
-    def together(self) -> Made:
-        """What came of the jobs of all shards."""
-        found: dict[str, Note] = {}
-        for name in self._store.names(FOLDER):
-            if name.startswith(self._all):
-                found |= self._read(name)[1]
-        found |= self._jobs
-        return Made(
-            sorted(name for each in found.values() for name in each.files),
-            [remark for each in found.values() for remark in each.remarks],
-            sum(each.rows for each in found.values()),
-        )
-
-    def write(self) -> None:
-        told = {"units": self.units, "jobs": {k: asdict(v) for k, v in self._jobs.items()}}
-        self._store.write(self._name, json.dumps(told).encode())
+    result = []
+    has_book: set[str] = set()  # symbols of which there was a snapshot on an earlier day
+    for (symbol, date), units in sorted(found.items()):
+        kinds_of = {part.kind for unit in units for part in unit}
+        remark = None
+        if "snapshot" in kinds_of:
+            has_book.add(symbol)
+        elif "depth" in kinds_of and symbol in has_book:
+            remark = (
+                f"{symbol}, {date}: no snapshot of its book came on that day, so that its book is "
+                "empty at first and never known to be right (kind=book of an archive goes on from "
+                "day to day)"
+            )
+        result.append(Job(symbol, date, tuple(units), remark))
+    return result

@@ -6,33 +6,45 @@ piece is small, whatever the day has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..expand import scaled
-from ..manifest import Part
+from ..manifest import Part, unit_of
 from ..parts import pyarrow
 from ..store import Store
 
 Ints = NDArray[np.int64]
+# What a file system, a shell or a URL takes for more than a letter of a name.
+_UNSAFE = re.compile(r"[\x00-\x20\x7f/\\%:*?\"<>|]|^\.")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A symbol, a day, and the files in which it is: one list for each unit, in order of time."""
+    """A symbol, a day, and the files in which it is: one list for each unit, in order of time.
+
+    ``remark`` is what is to be said of what comes of it.
+    """
 
     symbol: str
     date: str
     units: tuple[tuple[Part, ...], ...]
-    exponents: tuple[int, int] = (0, 0)
+    remark: str | None = None
 
     @property
     def names(self) -> list[str]:
         return [part.path for unit in self.units for part in unit]
+
+    @property
+    def safe_symbol(self) -> str:
+        """The symbol as a part of a file's name, whatever the exchange may send."""
+        return _UNSAFE.sub(lambda found: quote(found[0], safe=""), self.symbol)
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,27 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Book:
+    """A snapshot of a book: floats, the best levels first. ``update_id`` is its last."""
+
+    update_id: int
+    bid_price: NDArray[np.float64]
+    bid_qty: NDArray[np.float64]
+    ask_price: NDArray[np.float64]
+    ask_qty: NDArray[np.float64]
+    mantissas: tuple[Ints, Ints, Ints, Ints]
+    exponents: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Piece:
-    """What one unit has of it; a table of each kind, by its name, without what has not come."""
+    """What one unit has of it; a table of each kind, by its name, without what has not come.
+
+    ``books`` are snapshots that belong before some of its diffs, or before later ones.
+    """
 
     tables: dict[str, Any]
+    books: Sequence[Book] = ()
 
     def __contains__(self, kind: str) -> bool:
         return kind in self.tables
@@ -114,14 +143,36 @@ class Piece:
         return price, qty
 
 
-def pieces(store: Store, job: Job) -> Iterator[Piece]:
+def recording_of(name: str) -> str:
+    """The recording that a file of the stage is of, by its name."""
+    return (unit_of(name) or "").partition("-")[0]
+
+
+def pieces(store: Store, job: Job, *kinds: str) -> Iterator[Piece]:
+    """Of each unit what it has, of all kinds or of these.
+
+    A piece of ``depth`` comes with the snapshots of its time and of the next unit, since a snapshot
+    may be older than diffs that came before it; each comes once.
+    """
+    waiting: list[Book] = []
+    ahead = iter(job.units)
+    wants_books = not kinds or "depth" in kinds
+    if wants_books:
+        waiting += books(store, next(ahead, ()), job.symbol)
     for unit in job.units:
+        if wants_books:
+            waiting += books(store, next(ahead, ()), job.symbol)
         tables = {}
         for part in unit:
+            if kinds and part.kind not in kinds:
+                continue
             table = rows_of(store, part, job.symbol)
             if table is not None and table.num_rows:
                 tables[part.kind] = table
-        if tables:
+        if "depth" in tables:
+            yield Piece(tables, waiting)
+            waiting = []
+        elif tables:
             yield Piece(tables)
 
 
@@ -143,36 +194,24 @@ def rows_of(store: Store, part: Part, symbol: str) -> Any:
         return reader.read_all().slice(begin, part.symbols[symbol][0])
 
 
-@dataclass(frozen=True)
-class Book:
-    """A snapshot of a book: floats, the best levels first. ``update_id`` is its last."""
-
-    update_id: int
-    bid_price: NDArray[np.float64]
-    bid_qty: NDArray[np.float64]
-    ask_price: NDArray[np.float64]
-    ask_qty: NDArray[np.float64]
-    mantissas: tuple[Ints, Ints, Ints, Ints]
-    exponents: tuple[int, int]
-
-
-def books(store: Store, job: Job) -> list[Book]:
-    """The snapshots of the day, by their ids, each id once."""
+def books(store: Store, unit: Sequence[Part], symbol: str) -> list[Book]:
+    """The snapshots of a symbol that came in one unit, by their ids, each id once."""
     pa = pyarrow()
     found: dict[int, Book] = {}
-    for part in [part for unit in job.units for part in unit if part.kind == "snapshot"]:
-        table = rows_of(store, part, job.symbol)
+    for part in unit:
+        table = rows_of(store, part, symbol) if part.kind == "snapshot" else None
         if table is None:
             continue
         piece = Piece({"snapshot": table})
-        ids = piece.ints("snapshot", "last_update_id")
+        ids, times = (piece.ints("snapshot", n) for n in ("last_update_id", "received_time"))
         is_bid = np.asarray(pa.compute.equal(table.column("side"), "bid"))
         price, qty = (piece.ints("snapshot", name) for name in ("price", "qty"))
         exponents = [piece.exponents("snapshot", name) for name in ("price", "qty")]
         for update_id in np.unique(ids).tolist():
-            bids = np.flatnonzero((ids == update_id) & is_bid)
-            asks = np.flatnonzero((ids == update_id) & ~is_bid)
-            here = np.flatnonzero(ids == update_id)[:1]
+            is_one = ids == update_id
+            is_one &= times == times[is_one][0]  # the same may have been got again
+            bids, asks = (np.flatnonzero(is_one & side) for side in (is_bid, ~is_bid))
+            here = np.flatnonzero(is_one)[:1]
             mantissas = (price[bids], qty[bids], price[asks], qty[asks])
             pair = (int(exponents[0][here[0]]), int(exponents[1][here[0]]))
             values = [
@@ -207,16 +246,18 @@ class Insertion:
     book: Book | None
 
 
-def insertions(piece: Piece, waiting: Sequence[Book]) -> tuple[list[Insertion], list[Book]]:
+def insertions(piece: Piece, before: Sequence[Book]) -> tuple[list[Insertion], list[Book]]:
     """What comes before which diff of a piece, in order, and the snapshots that are left.
 
-    A snapshot belongs before the first diff that goes beyond it.
+    A snapshot belongs before the first diff that goes beyond it; ``before`` are those that earlier
+    pieces have left.
     """
+    waiting = {book.update_id: book for book in (*before, *piece.books)}
     last, first = (piece.ints("depth", f"{which}_book_update_id") for which in ("last", "first"))
     holes = np.flatnonzero(piece.ints("depth", "flags") & 1).tolist()
     found = [Insertion(at, True, None) for at in holes]
     left = []
-    for book in waiting:
+    for _, book in sorted(waiting.items()):
         at = int(np.searchsorted(last, book.update_id, side="right"))
         if at == len(last):
             left.append(book)

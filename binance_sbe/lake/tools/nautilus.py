@@ -23,7 +23,7 @@ from ..options import Options
 from ..parts import pyarrow
 from ..store import Store
 from ..tables import NAMES
-from .market import Job, Made, Piece, Side, books, insertions, interleaved, pieces
+from .market import Book, Job, Made, Piece, Side, insertions, interleaved, pieces
 
 KINDS = (*NAMES.values(), "snapshot")
 _PLACES = 16
@@ -53,7 +53,7 @@ class _Catalog:
     def __init__(self, stage: Store, job: Job, precisions: Any) -> None:
         self.stage, self.job = stage, job
         self.pa = pyarrow()
-        self.instrument = f"{job.symbol.replace('/', '')}.BINANCE"
+        self.instrument = f"{job.safe_symbol}.BINANCE"
         self.precision = tuple(precisions.get(job.symbol) or self._finest())
         if len(self.precision) != 2 or not all(0 <= each <= _PLACES for each in self.precision):
             raise LakeError(
@@ -95,9 +95,7 @@ class _Catalog:
 
     def quotes(self) -> Iterator[dict[str, Any]]:
         kind = "best_bid_ask"
-        for piece in pieces(self.stage, self.job):
-            if kind not in piece:
-                continue
+        for piece in pieces(self.stage, self.job, kind):
             exponents = [piece.exponents(kind, name) for name in ("price", "qty")]
             yield {
                 **{
@@ -130,10 +128,8 @@ class _Catalog:
             }
 
     def deltas(self) -> Iterator[dict[str, Any]]:
-        waiting = books(self.stage, self.job)
-        for piece in pieces(self.stage, self.job):
-            if "depth" not in piece:
-                continue
+        waiting: list[Book] = []
+        for piece in pieces(self.stage, self.job, "depth"):
             inserted, waiting = insertions(piece, waiting)
             sides = [piece.side("depth", name) for name in ("bids", "asks")]
             begin, end = 0, len(sides[0].offsets) - 1
@@ -207,9 +203,7 @@ class _Catalog:
 
     def depths(self) -> Iterator[dict[str, Any]]:
         kind = NAMES[DEPTH20]
-        for piece in pieces(self.stage, self.job):
-            if kind not in piece:
-                continue
+        for piece in pieces(self.stage, self.job, kind):
             sides = {name[:-1]: piece.side(kind, name) for name in ("bids", "asks")}
             exponents = [piece.exponents(kind, name) for name in ("price", "qty")]
             found: dict[str, Any] = {}

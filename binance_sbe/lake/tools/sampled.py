@@ -8,7 +8,7 @@ from typing import Any
 
 from ..book_rows import Sampler
 from ..store import Store
-from .market import Book, Job, books, insertions, pieces
+from .market import Book, Job, insertions, pieces
 
 _VALUES = 1 << 22  # that samples may have at once
 
@@ -16,11 +16,9 @@ _VALUES = 1 << 22  # that samples may have at once
 def samples(stage: Store, job: Job, levels: int, every: int) -> Iterator[dict[str, Any]]:
     """What `Sampler.run` gives, piece by piece; the book begins with the first snapshot."""
     sampler = Sampler(job.symbol, levels, every)
-    waiting = books(stage, job)
+    waiting: list[Book] = []
     most = max(64, _VALUES // (4 * levels))
-    for piece in pieces(stage, job):
-        if "depth" not in piece:
-            continue
+    for piece in pieces(stage, job, "depth"):
         inserted, waiting = insertions(piece, waiting)
         bids, asks = (piece.side("depth", name) for name in ("bids", "asks"))
         columns = (

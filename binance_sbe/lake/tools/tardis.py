@@ -22,7 +22,7 @@ from ..options import Options
 from ..parts import pyarrow
 from ..store import Store
 from ..tables import NAMES
-from .market import Job, Made, Piece, books, insertions, interleaved, pieces
+from .market import Book, Job, Made, Piece, insertions, interleaved, pieces
 from .sampled import samples
 
 KINDS = (*NAMES.values(), "snapshot")
@@ -56,7 +56,7 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
         ("book_snapshot_5", _tops(stage, job)),
         (f"book_snapshot_{_DEEP}", _kept(stage, job)),
     ):
-        file = f"{EXCHANGE}_{name}_{job.date}_{job.symbol}.csv.gz"
+        file = f"{EXCHANGE}_{name}_{job.date}_{job.safe_symbol}.csv.gz"
         if _write(out, file, [*_HEAD, *_ROWS[name]], tables):
             made.append(file)
     return Made(made)
@@ -122,9 +122,7 @@ def texts(mantissas: Any, exponents: Any, missing: Any = None) -> Any:
 
 def _trades(stage: Store, job: Job) -> Iterator[dict[str, Any]]:
     pa = pyarrow()
-    for piece in pieces(stage, job):
-        if "trade" not in piece:
-            continue
+    for piece in pieces(stage, job, "trade"):
         maker = piece.tables["trade"].column("is_buyer_maker")
         side = pa.compute.if_else(maker, "sell", "buy").fill_null("unknown")
         yield _head(piece, job, "trade") | {
@@ -136,9 +134,7 @@ def _trades(stage: Store, job: Job) -> Iterator[dict[str, Any]]:
 
 
 def _quotes(stage: Store, job: Job) -> Iterator[dict[str, Any]]:
-    for piece in pieces(stage, job):
-        if "best_bid_ask" not in piece:
-            continue
+    for piece in pieces(stage, job, "best_bid_ask"):
         found = _head(piece, job, "best_bid_ask")
         for side in ("bid", "ask"):
             for name, what in (("price", "price"), ("amount", "qty")):
@@ -149,10 +145,8 @@ def _quotes(stage: Store, job: Job) -> Iterator[dict[str, Any]]:
 
 def _diffs(stage: Store, job: Job) -> Iterator[dict[str, Any]]:
     pa = pyarrow()
-    waiting = books(stage, job)
-    for piece in pieces(stage, job):
-        if "depth" not in piece:
-            continue
+    waiting: list[Book] = []
+    for piece in pieces(stage, job, "depth"):
         inserted, waiting = insertions(piece, waiting)
         sides = [piece.side("depth", name) for name in ("bids", "asks")]
         begin, events = 0, len(sides[0].offsets) - 1
@@ -195,9 +189,7 @@ def _side(is_bid: Any) -> Any:
 
 def _tops(stage: Store, job: Job) -> Iterator[dict[str, Any]]:
     """The five best levels that depth20 has."""
-    for piece in pieces(stage, job):
-        if _TOP not in piece:
-            continue
+    for piece in pieces(stage, job, _TOP):
         found = _head(piece, job, _TOP)
         exponents = [piece.exponents(_TOP, name) for name in ("price", "qty")]
         for name, column in (("bid", "bids"), ("ask", "asks")):
