@@ -463,6 +463,7 @@ ATTRIBUTES: dict[str, dict[str, str | tuple[str, str]]] = {
     },
     # archives
     "Manifest": {
+        "book_rows": "How many rows of the kept book there are.",
         "damage": "A sentence for each part of the tapes that is damaged.",
         "failures": "Units of work that were not converted, each with the reason.",
         "files": "The paths of all files, relative to `url`.",
@@ -485,9 +486,9 @@ ATTRIBUTES: dict[str, dict[str, str | tuple[str, str]]] = {
         "first_ns": "The time of its first row, ns since 1970.",
         "frames": "How many frames were read.",
         "last": "The batch of the file before which it ends.",
+        "mark": "An abbreviation of its batches, and of what the account says of their time.",
         "options": "An abbreviation of the options that it was made with.",
         "parts": "The files that were written.",
-        "place": "Where this record is in the archive.",
         "problems": "What is not in the archive, in sentences.",
         "recording": "The identification of the recorder that wrote the tape.",
         "rejected": "How many frames were no message.",

@@ -69,6 +69,7 @@ class Record:
         )  # fmt: skip
 
     def place_in(self, folder: str) -> str:
+        """Where it is written to."""
         return f"{folder}/unit-{self.unit}.json"
 
     def write(self, store: Store, folder: str = FOLDER) -> None:
