@@ -163,7 +163,8 @@ def _follow(ledger: TapeLedger, recording: Recording, seams: list[_Seam]) -> Non
                 lost = []
             names += part["new"]
             counts = np.array(reader.counts_of(part)[: len(names)], np.int64)
-            totals = np.pad(totals, (0, len(names) - len(totals)))
+            if len(names) > len(totals):
+                totals = np.pad(totals, (0, len(names) - len(totals)))
             totals[: len(counts)] += counts
             try:
                 if part.has_others:
