@@ -190,8 +190,11 @@ class _Resolver:
                 sentence = f"valueRef is {value!r}, and its type is always {encoding.constant!r}"
                 raise self.faults.add(path, source.place, sentence)
         elif source.value_ref is not None:
-            sentence = 'valueRef is for constants: add presence="constant"'
-            raise self.faults.add(path, source.place, sentence)
+            sentence = (
+                f"valueRef '{source.value_ref}' is ignored: it is for constants, and this is sent "
+                '(presence="constant" would make it one)'
+            )
+            self.faults.warn(path, source.place, sentence)
         if encoding.kind == "number" and "optional" not in (presence, encoding.presence):
             encoding = replace(encoding, null=encoding.primitive.null)
         offset = self.types.offset(source.offset, position, encoding, path, source.place)

@@ -84,7 +84,7 @@ def convert(
         made.book_rows = books.made.rows
         made.missing += [name for name in books.staged.missing if name not in made.missing]
         done = {record.unit for record in made.records}
-        left = [unit.name for unit in plan.units if unit.name not in done]
+        left = [name for name in plan.kept.units if name not in done]
         made.written(store, [*left, *books.not_done])
     return made
 

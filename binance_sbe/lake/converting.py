@@ -36,6 +36,7 @@ class Work:
     executor: Executor | None
     is_many: bool
     progress: Progress | None
+    is_stage: bool = False  # for a tool, and not for users
 
     @property
     def may_fork(self) -> bool:
@@ -45,6 +46,7 @@ class Work:
     def convert(self) -> Manifest:
         """Does the units that are not done, and accounts for all of them."""
         store, options, plan = self.store, self.options, self.plan
+        plan.kept.write(store)  # what is to be done is known, whatever ends this
         units = plan.units if self.shard is None else of_shard(plan.units, self.shard)
         known = {record.unit: record for record in records(store)}
         waiting = [u for u in units if not _is_done(known.get(u.name), u, options, store)]
@@ -61,7 +63,10 @@ class Work:
             done += outcome.task.weight
             if self.progress is not None:
                 self.progress(done, total)
-        return _finish(store, options, plan, [unit.name for unit in units], failures)
+        # of tapes that were given before some may be left, too
+        is_all = self.shard is None and not self.is_stage
+        mine = plan.kept.units if is_all else [unit.name for unit in units]
+        return _finish(store, options, plan, mine, failures)
 
 
 def of_shard(units: Sequence[Unit], shard: tuple[int, int]) -> Sequence[Unit]:
@@ -127,7 +132,6 @@ def _finish(
         is_gone = file_of(unit) in plan.files and unit not in now
         if is_gone or (unit in known and unit in mine):  # done again since
             store.remove(name)
-    plan.kept.write(store)
     others = write_ledgers(store, options, plan.kept) if options.format in TABLES else []
     return Manifest(
         store.url,
@@ -138,4 +142,4 @@ def _finish(
         seams(found, plan.account.holes),
         others,
         plan.kept.damage,
-    ).written(store, [name for name in now if name not in known])
+    ).written(store, [name for name in plan.kept.units if name not in known])

@@ -24,6 +24,8 @@ class File:
 
     damage: list[str]  # what is in no batch, in sentences
     snapshots: list[tuple[str, int, int]]
+    units: list[str]  # that it is cut in, by name
+    frames: int
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,15 @@ class Recording:
     """``session`` is its row of ``kind=session``, empty where no batch of it can be read.
 
     ``event_us`` is of its first and its last event, by the exchange's clock, None where there is
-    none; ``files`` are by the name that units have.
+    none; ``files`` are by the name that units have; ``spans`` are the times (ns) of which the files
+    that were given last tell.
     """
 
     session: dict[str, Any]
     streams: list[str]
     event_us: tuple[int, int] | None
     files: dict[str, File]
+    spans: list[tuple[int, int]]
 
     @property
     def start_ns(self) -> int:
@@ -52,20 +56,21 @@ class Recording:
         one, other = self.session, later.session
         files = self.files | later.files
         if set(files) == set(later.files) or not one:
-            return Recording(other, later.streams, later.event_us, files)
+            return Recording(other, later.streams, later.event_us, files, later.spans)
         session = one
         if other:
             session = other | {
                 "started_time": min(self.start_ns, later.start_ns),
                 "ended_time": max(self.end_ns, later.end_ns),
-                "frames": max(one["frames"], other["frames"]),
+                "frames": sum(file.frames for file in files.values()),
                 "files": len(files),
             }
         streams = sorted({*self.streams, *later.streams})
         ranges = [each for each in (self.event_us, later.event_us) if each is not None]
         first = min((each[0] for each in ranges), default=0)
         last = max((each[1] for each in ranges), default=0)
-        return Recording(session, streams, (first, last) if ranges else None, files)
+        events = (first, last) if ranges else None
+        return Recording(session, streams, events, files, later.spans)
 
     def is_beside(self, other: Recording) -> bool:
         """Whether both were at work at the same time, by the clocks here and at the exchange.
@@ -97,9 +102,15 @@ class Kept:
                     each["streams"],
                     each["event_us"] and (each["event_us"][0], each["event_us"][1]),
                     {
-                        file: File(of["damage"], [(s, i, at) for s, i, at in of["snapshots"]])
+                        file: File(
+                            of["damage"],
+                            [(symbol, number, at) for symbol, number, at in of["snapshots"]],
+                            of["units"],
+                            of["frames"],
+                        )
                         for file, of in each["files"].items()
                     },
+                    [(begin, end) for begin, end in each["spans"]],
                 )
                 for name, each in told["recordings"].items()
             }
@@ -118,10 +129,12 @@ class Kept:
         for name, told in recordings.items():
             found[name] = told if name not in found else found[name].followed_by(told)
 
+        streams = {name: frozenset(told.streams) for name, told in recordings.items()}
+
         def is_given(stream: str, at: int) -> bool:
             return any(
-                told.start_ns <= at <= told.end_ns and stream in told.streams
-                for told in recordings.values()
+                stream in streams[name] and any(begin <= at <= end for begin, end in told.spans)
+                for name, told in recordings.items()
             )
 
         older = [
@@ -141,6 +154,15 @@ class Kept:
             for told in self.recordings.values()
             for file in told.files.values()
             for snapshot in file.snapshots
+        ]
+
+    @property
+    def units(self) -> list[str]:
+        return [
+            unit
+            for told in self.recordings.values()
+            for file in told.files.values()
+            for unit in file.units
         ]
 
     @property

@@ -228,8 +228,7 @@ def known_files(store: Store) -> list[str]:
 
 def _files_in(content: bytes) -> Iterable[str]:
     try:
-        jobs = json.loads(content).get("jobs", {})
-        return [name for job in jobs.values() for name in job["files"]]
+        return [name for job in json.loads(content)["jobs"] for name in job["files"]]
     except (ValueError, KeyError, AttributeError, TypeError):
         return []
 

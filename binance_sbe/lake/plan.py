@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +170,11 @@ def planned(found: Sequence[str], kept: Kept | None = None) -> Plan:
         last: TapeReader | None = None
         for reader in recording.readers:
             damage = [str(part) for part in reader.parts if isinstance(part, Damage)]
-            here[_name_of(reader)] = File(damage, _snapshots(reader))
-            units += _units(reader, last)
+            cut = _units(reader, last)
+            count = sum(entry.frames for entry in reader.entries)
+            names = [unit.name for unit in cut]
+            here[_name_of(reader)] = File(damage, _snapshots(reader), names, count)
+            units += cut
             last = reader
     sessions = {session.recording: session_row(session) for session in tape.sessions}
     told = {
@@ -180,9 +183,9 @@ def planned(found: Sequence[str], kept: Kept | None = None) -> Plan:
     }
     _refuse_overlaps(tape, told, before)
     now = before.with_tapes(told, map(hole_row, tape.ledger.holes))
-    names = frozenset(name for each in files.values() for name in each)
+    given = frozenset(name for each in files.values() for name in each)
     marked = sorted(_marked(units, now), key=lambda unit: (unit.first_ns, unit.name))
-    return Plan(tuple(marked), names, now, now.account)
+    return Plan(tuple(marked), given, now, now.account)
 
 
 def _told(recording: Any, session: dict[str, Any], files: dict[str, File]) -> Recording:
@@ -191,7 +194,33 @@ def _told(recording: Any, session: dict[str, Any], files: dict[str, File]) -> Re
     timed = [entry for entry in entries if entry.first_event_us is not None]
     first = min((entry.first_event_us for entry in timed), default=0)
     last = max((entry.last_event_us for entry in timed), default=0)
-    return Recording(session, streams, (first, last) if timed else None, files)
+    events = (first, last) if timed else None
+    return Recording(session, streams, events, files, list(_spans(recording.readers)))
+
+
+def _spans(readers: Sequence[TapeReader]) -> Iterator[tuple[int, int]]:
+    """From when to when these files tell of all; as one where they follow on each other.
+
+    A file that follows on another repeats what connections are open, with the times of then: it is
+    sure to tell of all from the end of its first batch on.
+    """
+    span: tuple[int, int] | None = None
+    before = -2
+    for reader in readers:
+        entries = reader.entries
+        if not entries:
+            continue
+        begin = entries[0].last_ns if reader.number else entries[0].first_ns
+        end = max(entry.last_ns for entry in entries)
+        if span is not None and reader.number == before + 1:
+            span = span[0], max(end, span[1])
+        else:
+            if span is not None:
+                yield span
+            span = begin, end
+        before = reader.number
+    if span is not None:
+        yield span
 
 
 def _name_of(reader: TapeReader) -> str:
@@ -209,12 +238,8 @@ def _marked(units: Sequence[Unit], kept: Kept) -> Iterator[Unit]:
             _, stream, what, number = events[at]
             latest[stream, what] = number
             at += 1
-        inside = []
-        for when, *event in islice(events, at, None):
-            if when > last + LATE_NS:
-                break
-            inside.append(event)
-        told = repr((unit.mark, sorted(latest.items()), inside))
+        end = bisect_right(events, last + LATE_NS, lo=at, key=lambda event: event[0])
+        told = repr((unit.mark, sorted(latest.items()), [event[1:] for event in events[at:end]]))
         yield replace(unit, mark=hashlib.sha256(told.encode()).hexdigest()[:16])
 
 
@@ -229,8 +254,8 @@ def _refuse_overlaps(tape: Tape, told: Mapping[str, Recording], before: Kept) ->
         this = told[recording.identity]
         name = os.fspath(recording.readers[0].path)
         for other, called in known:
-            both = sorted({*this.streams} & {*other.streams})
-            if both and this.is_beside(other):
+            both = sorted({*this.streams} & {*other.streams}) if this.is_beside(other) else []
+            if both:
                 raise LakeError(
                     f"{called} and {name} have the same streams at the same time ({both[0]} and "
                     f"{len(both) - 1} more): convert one of them, or cut them with "

@@ -319,8 +319,6 @@ ROWS = {
         "valueRef 'side.Buy' is char, and the type is uint16"),
     "valueRef on a type that is not constant": (of_type("primitiveType='char' valueRef='side.Buy'"),
                                                 'T: valueRef is for constants: add presence="constant"'),
-    "valueRef on a field that is not constant": (field('name="a" id="1" type="side" valueRef="side.Buy"'),
-                                                 "M.a: valueRef is for constants"),
     "char constant longer than length": (
         of_type("primitiveType='char' length='2' presence='constant'", "abc"),
         "T: 'abc' is longer than the 2 of the type"),

@@ -230,7 +230,6 @@ def test_a_constant_field_takes_no_bytes(attributes: str, constant: object) -> N
             "type='uint16' presence='constant' valueRef='E.A'",
             "valueRef 'E.A' is uint8, and the type is uint16",
         ),
-        ("type='E' valueRef='E.A'", 'valueRef is for constants: add presence="constant"'),
         ("type='E' presence='constant' valueRef='E.B'", "enum 'E' has no value 'B'"),
     ],
 )
@@ -238,6 +237,15 @@ def test_a_constant_field_without_its_value_is_explained(attributes: str, said: 
     text = f"<message name='M' id='1'><field name='a' id='1' {attributes}/></message>"
     (found,) = faults(schema(text, CONSTANTS))
     assert found.partition("M.a: ")[2] == said
+
+
+def test_a_value_ref_of_a_field_that_is_sent_is_ignored_with_a_warning() -> None:
+    text = "<message name='M' id='1'><field name='a' id='1' type='E' valueRef='E.A'/></message>"
+    made = module_of(schema(text, CONSTANTS))
+    (warning,) = made.warnings
+    assert "M.a: valueRef 'E.A' is ignored: it is for constants, and this is sent" in warning
+    (field,) = made.messages[0].block.fields
+    assert (field.size, field.is_constant) == (1, False)
 
 
 # exponents

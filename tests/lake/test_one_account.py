@@ -42,7 +42,7 @@ def contents(out: Path) -> dict[str, Any]:
     return {
         file.relative_to(out).as_posix(): table_rows(pq.ParquetFile(file).read())
         for file in sorted(out.glob("kind=*/**/*.parquet"))
-    }
+    } | {file.name: np.load(file)["data"].tolist() for file in sorted(out.glob("*.npz"))}
 
 
 def trades_in(out: Path) -> int:
@@ -56,8 +56,10 @@ def one_by_one(tape: Any, out: Path, **options: Any) -> Any:
 class Archives(RuleBasedStateMachine):
     """Tapes of two days are converted in any order, damaged, mended, and converted again."""
 
-    @initialize(seed=st.integers(0, 3))
-    def begin(self, seed: int) -> None:
+    @initialize(seed=st.integers(0, 3), form=st.sampled_from(["parquet", "hftbacktest"]))
+    def begin(self, seed: int, form: str) -> None:
+        self.form = form
+        self.kinds = KINDS if form == "parquet" else None
         self.place = TemporaryDirectory()
         self.path = Path(self.place.name)
         self.out = self.path / "out"
@@ -70,7 +72,7 @@ class Archives(RuleBasedStateMachine):
     def convert(self, tapes: list[Path], **options: Any) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(plan, "UNIT_FRAMES", 60)
-            return one_by_one(tapes, self.out, kinds=KINDS, **options)
+            return one_by_one(tapes, self.out, format=self.form, kinds=self.kinds, **options)
 
     @rule(which=st.sets(st.integers(0, 1), min_size=1))
     def some(self, which: set[int]) -> None:
@@ -192,9 +194,141 @@ def test_files_of_a_tool_are_not_written_over_for_another_tape(form: Any, tmp_pa
     assert both.files == new.files
     for name in new.files:
         assert (out / name).read_bytes() == (tmp_path / "new" / name).read_bytes()
-    alone = lake.convert(tapes[0], out, form)
-    if form != "nautilus":
-        assert "was made together with tapes that are not given now" in alone.problems[0]
+    alone = lake.convert(tapes[0], out, form)  # what it has is there already
+    assert (alone.is_whole, alone.files) == (True, new.files)
+    for name in new.files:
+        assert (out / name).read_bytes() == (tmp_path / "new" / name).read_bytes()
+
+
+def rotated(made: Market, path: Path, count: int) -> list[Path]:
+    """A tape of so many files."""
+    recorder = recorder_at(path, at=made.rows[0][0] - MS, batch_rows=20, batch_seconds=100.0)
+    size = len(made.rows) // count + 1
+    for i, row in enumerate(made.rows):
+        if i and i % size == 0:
+            recorder.flush(10)
+            recorder._writer._rotate_at = 0.0
+        recorder.tap.put(*row)
+    recorder.close()
+    found = sorted(path.glob("*.arrow"))
+    assert len(found) == count
+    return found
+
+
+@pytest.mark.parametrize("form", ["tardis", "hftbacktest", "nautilus", "parquet"])
+def test_what_was_made_stays_when_older_files_of_the_tape_are_removed(
+    form: Any, tmp_path: Path
+) -> None:
+    tape, out = tmp_path / "tape", tmp_path / "out"
+    found = rotated(market(3, events=400), tape, 3)
+    kinds = KINDS if form == "parquet" else None
+    first = one_by_one(tape, out, format=form, kinds=kinds)
+    before = {name: (out / name).read_bytes() for name in first.files}
+    found[0].unlink()
+    for _ in range(2):
+        again = one_by_one(tape, out, format=form, kinds=kinds)
+        assert (again.is_whole, again.rows, again.files) == (True, first.rows, first.files)
+        assert again.frames == first.frames
+        for name, content in before.items():
+            if "kind=session" not in name:
+                assert (out / name).read_bytes() == content, name
+    if form == "parquet":
+        (session,) = lake.scan(out, "session").collect().to_dicts()
+        assert (session["frames"], session["files"]) == (first.frames, 3)
+
+
+def test_shards_and_whole_conversions_know_of_each_other(tmp_path: Path) -> None:
+    first = market(1, events=200)
+    second = market(2, events=200, start=START + 3600 * 10**9)
+    tapes = [each.tape(tmp_path / str(i)) for i, each in enumerate((first, second))]
+    out = tmp_path / "out"
+    for number in (1, 2):
+        lake.convert(tapes[0], out, "hftbacktest", shard=(number, 2))
+    before = contents(out)
+    assert not lake.convert(tapes[1], out, "hftbacktest").is_whole
+    assert contents(out) == before
+    for number in (3, 1, 2):
+        done = one_by_one(tapes, out, format="hftbacktest", shard=(number, 3))
+    new = one_by_one(tapes, tmp_path / "new", format="hftbacktest")
+    assert contents(out) == contents(tmp_path / "new")
+    told = json.loads((out / manifest.ARCHIVE).read_bytes())
+    assert (told["is_whole"], told["files"], told["rows"]) == (True, new.files, new.rows)
+    assert done.files == new.files
+    books = tmp_path / "books"
+    for number in (1, 2):
+        lake.convert(tapes[0], books, kinds=KINDS, shard=(number, 2))
+    both = one_by_one(tapes, books, kinds=KINDS)
+    assert both.rows["book"] == len(lake.scan(books, "book").collect())
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_what_was_begun_before_is_not_forgotten(form: Any, tmp_path: Path) -> None:
+    tapes = [market(i, start=START + i * DAY_NS).tape(tmp_path / str(i)) for i in range(2)]
+    out = tmp_path / "out"
+    lake.convert(tapes[0], out, form, shard=(1, 4))  # and the others never run
+    later = lake.convert(tapes[1], out, form)
+    told = json.loads((out / manifest.ARCHIVE).read_bytes())
+    assert not later.is_whole
+    assert "units were not done" in later.problems[0]
+    assert (told["is_whole"], bool(told["not_done"])) == (False, True)
+    assert one_by_one(tapes, out, format=form).is_whole
+
+
+@pytest.mark.parametrize("form", ["nautilus", "hftbacktest"])
+def test_a_tool_that_was_interrupted_goes_on(
+    form: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, tape, out = market(3, events=300), tmp_path / "tape", tmp_path / "out"
+    recorder = recorder_at(tape, at=START - MS, batch_rows=20, batch_seconds=100.0)
+    half = len(made.rows) // 2
+    for row in made.rows[:half]:
+        recorder.tap.put(*row)
+    recorder.flush(10)
+
+    def stop(done: int, total: int) -> None:
+        if (out / "_stage-nautilus").exists() or (out / "_stage-hftbacktest").exists():
+            stages.append(done)
+            if total < 4 and done == 2:  # of the three symbols
+                raise KeyboardInterrupt
+
+    stages: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        lake.convert(tape, out, form, progress=stop)
+    assert stages
+    for row in made.rows[half:]:
+        recorder.tap.put(*row)
+    recorder.close()
+    done = lake.convert(tape, out, form)
+    new = lake.convert(tape, tmp_path / "new", form)
+    there = {
+        file.relative_to(out).as_posix()
+        for file in out.rglob("*")
+        if file.is_file() and "_manifest" not in file.parts
+    }
+    assert (done.is_whole, done.files) == (True, new.files)
+    assert there == set(new.files)
+
+
+@pytest.mark.parametrize("form", ["parquet", "hftbacktest"])
+def test_a_grown_tape_is_not_done_by_one_shard(form: Any, tmp_path: Path) -> None:
+    made, tape, out = market(3, events=300), tmp_path / "tape", tmp_path / "out"
+    recorder = recorder_at(tape, at=START - MS, batch_rows=20, batch_seconds=100.0)
+    half = len(made.rows) // 2
+    for row in made.rows[:half]:
+        recorder.tap.put(*row)
+    recorder.flush(10)
+    for number in (1, 2):
+        lake.convert(tape, out, form, shard=(number, 2))
+    assert json.loads((out / manifest.ARCHIVE).read_bytes())["is_whole"]
+    for row in made.rows[half:]:
+        recorder.tap.put(*row)
+    recorder.close()
+    for number, is_whole in ((1, False), (2, True)):
+        lake.convert(tape, out, form, shard=(number, 2))
+        told = json.loads((out / manifest.ARCHIVE).read_bytes())
+        assert (told["is_whole"], not told["not_done"]) == (is_whole, is_whole)
+    lake.convert(tape, tmp_path / "new", form)
+    assert contents(out) == contents(tmp_path / "new")
 
 
 def test_the_account_of_a_tool_is_the_same_when_nothing_is_to_be_done(tmp_path: Path) -> None:

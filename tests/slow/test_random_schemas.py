@@ -18,6 +18,7 @@ from random_schema import SEEDS, conventions, has_counts
 from strategies import messages, versions
 
 from sbe_codegen.runtime.errors import DecodeError, MalformedMessage, TruncatedMessage
+from sbe_codegen.runtime.framing import PacketLayout, Packets
 
 surplus = st.binary(max_size=5)
 Drawn = tuple[str, int, dict[str, Any]]
@@ -424,6 +425,79 @@ def test_what_conventions_say_was_appended_may_be_absent(
     arrow = arrow_of(table.columns())
     if arrow is not None:
         assert arrow.column("appended_note").to_pylist() == [None, values["appended_note"]]
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> PacketLayout:
+    """A layout whose numbers lie anywhere, and not in one another."""
+
+    def places(names: list[str], sizes: list[int]) -> tuple[dict[str, Any], int]:
+        at, found = 0, {}
+        for name in draw(st.permutations(names)):
+            if draw(st.booleans()):
+                at += draw(st.integers(0, 3))
+                found[name] = at, draw(st.sampled_from(sizes))
+                at += found[name][1]
+        return found, at + draw(st.integers(0, 3))
+
+    of_packet, header = places(["sequence", "time", "count"], [2, 4, 8])
+    of_message, message_header = places(["length"], [4, 8])
+    return PacketLayout(
+        header=header, message_header=message_header, **of_packet, **of_message,
+        length_includes_header=draw(st.booleans()),
+        time_unit=draw(st.sampled_from(["s", "ms", "us", "ns"])),
+        byte_order=draw(st.sampled_from(["big", "little"])),
+    )  # fmt: skip
+
+
+def packet(layout: PacketLayout, numbers: dict[str, int], found: list[bytes]) -> bytes:
+    """A packet with these messages, by the words of `PacketLayout` alone."""
+
+    def put(target: bytearray, place: Any, value: int) -> None:
+        if place is not None:
+            begin, size = place
+            target[begin : begin + size] = value.to_bytes(size, layout.byte_order)
+
+    made = bytearray(b"?" * layout.header)
+    for name, value in (numbers | {"count": len(found)}).items():
+        put(made, getattr(layout, name), value)
+    for each in found:
+        head = bytearray(b"!" * layout.message_header)
+        more = layout.message_header if layout.length_includes_header else 0
+        put(head, layout.length, len(each) + more)
+        made += head + each
+    return bytes(made)
+
+
+@given(st.data())
+def test_packets_of_any_layout_bring_every_message(
+    random_module: tuple[ModuleType, Schema], data: st.DataObject
+) -> None:
+    module, schema = random_module
+    layout = data.draw(layouts())
+    small = st.integers(0, 2**15 - 1)
+    packets, frames, expected = [], [], []
+    for i in range(data.draw(st.integers(1, 4))):
+        drawn = [draw_message(schema, data) for _ in range(data.draw(st.integers(0, 3)))]
+        found = [schema.encode(name, values, version) for name, version, values in drawn]
+        numbers = {"sequence": data.draw(small), "time": data.draw(small)}
+        packets.append(packet(layout, numbers, found))
+        unit = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[layout.time_unit]
+        sequence = -1 if layout.sequence is None else numbers["sequence"]
+        time = -1 if layout.time is None else numbers["time"] * unit
+        expected += [(len(frames) + k, i, sequence, time) for k in range(len(found))]
+        frames += found
+    whole = module.decode_many(frames)
+    batch = module.decode_many(Packets(packets, layout))
+    assert (batch.losses, batch.frame_count, len(batch)) == ((), len(frames), len(frames))
+    told = []
+    for message, table in whole.tables.items():
+        found_rows = batch[message].records
+        for name in table.records.dtype.names or ():
+            assert repr(found_rows[name].tolist()) == repr(table.records[name].tolist())
+        columns = ("frame", "packet", "packet_sequence", "packet_time")
+        told += list(zip(*(found_rows[name].tolist() for name in columns), strict=True))
+    assert sorted(told) == expected
 
 
 @pytest.mark.fuzz

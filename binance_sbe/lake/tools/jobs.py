@@ -23,6 +23,8 @@ from .market import Job, Made
 from .notes import Notes
 
 STAGE = "_stage"
+_EVERY = 5.0  # seconds after which it is noted again what is done
+_BEFORE = "\0"  # no symbol: the rows of those before the one of a job
 TOOLS: dict[str, Any] = {
     "book": book,
     "hftbacktest": hftbacktest,
@@ -35,18 +37,20 @@ def convert_for_tool(work: Work) -> Manifest:
     """Makes the files of a tool; those that are there, of the same units, stay."""
     files = make_files(work, work.options.format)
     made, staged = files.made, files.staged
+    done = {record.unit for record in staged.records}
+    left = [name for name in work.plan.kept.units if name not in done]
     found = Manifest(
         work.store.url,
         work.options.as_json(),
         staged.records,
         files.failures,
-        staged.missing,
+        staged.missing if work.shard else left,
         staged.seams,
         made.files,
         staged.damage,
         made.remarks,
     )
-    return found.written(work.store, files.not_done)
+    return found.written(work.store, [*left, *files.not_done])
 
 
 @dataclass(frozen=True)
@@ -77,35 +81,34 @@ def make_files(work: Work, name: str) -> Files:
             store.url, options.as_json(), notes.account([], ()),
             seams=notes.told_seams(), damage=work.plan.kept.damage,
         )  # fmt: skip
-        return Files(staged, notes.together(), {}, notes.not_done())
+        return Files(staged, notes.together(), {}, [])
     folder = f"{STAGE}-{name}{mark}"
     stage = Store(store.place(folder) if store.is_local else f"{store.url.rstrip('/')}/{folder}")
     inner = Options(
         format="arrow", numbers="mantissa", levels="nested", kinds=tool.KINDS, compression=None
     )
-    staged = replace(work, store=stage, options=inner, shard=None).convert()
+    staged = replace(work, store=stage, options=inner, shard=None, is_stage=True).convert()
     failures = dict(staged.failures)
     tasks = []
     every = jobs(staged.records, tool.KINDS, tool is not book)
     for job in every:
         if work.shard is not None and not is_of_shard(job.symbol, work.shard):
             continue
-        try:
-            others = notes.others(job)
-        except LakeError as error:
-            failures[f"{job.symbol} {job.date}"] = str(error)
-            continue
         if not notes.has(job):
-            arguments = name, stage, store, job, options, others
+            arguments = name, stage, store, job, options, notes.others(job)
             tasks.append(Task(f"{job.symbol} {job.date}", 1, _do, arguments))
-    for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
-        if outcome.problem is not None:
-            failures[outcome.task.name] = outcome.problem
-        else:
-            notes.note(outcome.task.arguments[3], outcome.value)
-        if work.progress is not None:
-            work.progress(done, len(tasks))
-    notes.jobs = [notes.key(job) for job in every]
+    notes.units = None
+    try:
+        for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
+            if outcome.problem is not None:
+                failures[outcome.task.name] = outcome.problem
+            else:
+                notes.note(outcome.task.arguments[3], outcome.value)
+                notes.write(every=_EVERY)
+            if work.progress is not None:
+                work.progress(done, len(tasks))
+    finally:
+        notes.write()  # what is done is known, whatever ended this
     notes.seams = [vars(each) for each in staged.seams]
     is_whole = staged.is_whole and not failures
     notes.units = units if is_whole else None
@@ -117,7 +120,8 @@ def make_files(work: Work, name: str) -> Files:
         for file in stage.names():
             stage.remove(file)
         stage.remove_root()
-    return Files(staged, notes.together(), failures, notes.not_done())
+    left = [f"{job.symbol} {job.date}" for job in every if not notes.has(job)]
+    return Files(staged, notes.together(), failures, left)
 
 
 def _do(
@@ -157,19 +161,31 @@ def is_of_shard(symbol: str, shard: tuple[int, int]) -> bool:
     return zlib.crc32(symbol.encode()) % shard[1] == shard[0] - 1
 
 
+def _source(record: Record) -> str:
+    """A unit, by its mark and by what was wrong with it: mended it is another."""
+    wrong = zlib.crc32("\n".join(record.problems).encode()) if record.problems else 0
+    return f"{record.unit} {record.mark} {wrong:x}"
+
+
 def jobs(records: Iterable[Record], kinds: Iterable[str], by_day: bool) -> list[Job]:
     """A job for each symbol and day that has any of these kinds; or for each symbol."""
     wanted = set(kinds)
     found: dict[tuple[str, str], list[tuple[Part, ...]]] = {}
+    sources: dict[tuple[str, str], list[str]] = {}
     for record in records:
         here: dict[tuple[str, str], list[Part]] = {}
         for part in record.parts:
             if part.kind in wanted:
-                for symbol in part.symbols:
-                    here.setdefault((symbol, part.date), []).append(part)
+                begin = 0
+                for symbol, told in part.symbols.items():
+                    mine = {_BEFORE: [begin, 0, 0, 0], symbol: told}
+                    slim = replace(part, symbols=mine)  # which goes to a worker
+                    here.setdefault((symbol, part.date), []).append(slim)
+                    begin += told[0]
         for (symbol, date), parts in sorted(here.items()):
             key = symbol, date if by_day else "all days"
             found.setdefault(key, []).append(tuple(parts))
+            sources.setdefault(key, []).append(_source(record))
     result = []
     has_book: set[str] = set()  # symbols of which there was a snapshot on an earlier day
     for (symbol, date), units in sorted(found.items()):
@@ -183,5 +199,5 @@ def jobs(records: Iterable[Record], kinds: Iterable[str], by_day: bool) -> list[
                 "empty at first and never known to be right (kind=book of an archive goes on from "
                 "day to day)"
             )
-        result.append(Job(symbol, date, tuple(units), remark))
+        result.append(Job(symbol, date, tuple(units), sources[symbol, date], remark))
     return result

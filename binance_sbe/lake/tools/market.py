@@ -29,12 +29,14 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f/\\%:*?\"<>|]|^\.")
 class Job:
     """A symbol, a day, and the files in which it is: one list for each unit, in order of time.
 
-    ``remark`` is what is to be said of what comes of it.
+    ``sources`` are these units with their marks; ``remark`` is what is to be said of what comes of
+    it.
     """
 
     symbol: str
     date: str
     units: tuple[tuple[Part, ...], ...]
+    sources: list[str]
     remark: str | None = None
 
     @property

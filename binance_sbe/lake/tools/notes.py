@@ -1,14 +1,15 @@
-"""What was made of which parts of the stage, so that it is not made again, nor written over."""
+"""What was made of which units, so that it is not made again, nor written over."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
-from ...errors import LakeError
-from ..manifest import FOLDER, Record, Seam, records, unit_of
+from ..manifest import FOLDER, Record, Seam, records
 from ..plan import file_of
 from ..store import Store
 from .market import Job, Made
@@ -16,47 +17,69 @@ from .market import Job, Made
 
 @dataclass(frozen=True)
 class Note:
-    """Of which parts of the stage a job was done, and what came of it."""
+    """Of which units (`Job.sources`) a job was done, when (ns since 1970), and what came of it."""
 
-    parts: list[str]
+    symbol: str
+    date: str
+    sources: list[str]
+    at: int
     files: list[str]
     remarks: list[str]
     rows: int
+
+    @property
+    def tape_files(self) -> set[str]:
+        return {file_of(source.partition(" ")[0]) for source in self.sources}
+
+    def is_replaced_by(self, other: Note) -> bool:
+        """Whether that one is later, and of all the files of tapes that this one is of."""
+        same = (self.symbol, self.date) == (other.symbol, other.date)
+        return same and self.at < other.at and self.tape_files <= other.tape_files
 
 
 class Notes:
     """What was made of each job, and of which units all of them.
 
-    A shard has notes of its own. A job is a symbol and a day, of some tapes: those of other tapes,
-    which were given before, stay as they are.
+    A shard writes notes of its own, and reads those of all. A job is a symbol and a day, of some
+    files of tapes: what was made of files that are not given now stays as it is.
     """
 
     def __init__(self, store: Store, tool: str, shard: str) -> None:
         self._store = store
+        self._written = 0.0
         self._all = f"{FOLDER}/files-{tool}"
         self._name = f"{self._all}{shard}.json"
         self.folder = f"{FOLDER}/{tool}{shard}"  # the records of the stage, when it is gone
-        told, self._done = self._read(self._name)
+        told, self._mine = self._read(self._name)
         self.units: list[str] | None = told.get("units")
-        self.jobs: list[str] = told.get("all", [])  # of all shards
         self.seams: list[dict[str, Any]] = told.get("seams", [])
+        self._others = [
+            note
+            for name in store.names(FOLDER)
+            if name.startswith(self._all) and name != self._name
+            for note in self._read(name)[1]
+        ]
+        self._by_job = self._index()
 
-    def _read(self, name: str) -> tuple[dict[str, Any], dict[str, Note]]:
+    def _read(self, name: str) -> tuple[dict[str, Any], list[Note]]:
         """What can't be understood is made again."""
         try:
             found = json.loads(self._store.read(name) or b"{}")
-            return found, {key: Note(**each) for key, each in found["jobs"].items()}
+            return found, [Note(**each) for each in found["jobs"]]
         except (ValueError, TypeError, KeyError, AttributeError):
-            return {}, {}
+            return {}, []
 
-    def write(self) -> None:
+    def write(self, every: float = 0.0) -> None:
+        """``every`` is in seconds: not again so soon after the last time."""
+        if time.monotonic() - self._written < every:
+            return
         told = {
             "units": self.units,
-            "all": self.jobs,
             "seams": self.seams,
-            "jobs": {key: asdict(note) for key, note in self._done.items()},
+            "jobs": [asdict(note) for note in self._mine if note in self._of(note)],
         }
         self._store.write(self._name, json.dumps(told).encode())
+        self._written = time.monotonic()
 
     def keep(self, stage: Store) -> None:
         """Keeps the records of a stage, which is removed now: they are the account."""
@@ -75,83 +98,64 @@ class Notes:
         found = [*(each for each in before if file_of(each.unit) not in given), *staged]
         return sorted(found, key=lambda each: (each.first_ns, each.unit))
 
-    @staticmethod
-    def key(job: Job) -> str:
-        """The same for the same symbol and day of the same tapes."""
-        return f"{job.symbol} {job.date} {' '.join(sorted(_recordings(job.names)))}"
+    def told_seams(self) -> list[Seam]:
+        return [Seam(**each) for each in self.seams]
 
     def _are_there(self, note: Note) -> bool:
         return all(self._store.size(name) is not None for name in note.files)
 
     def is_done(self, units: list[str]) -> bool:
         """Whether all is there that these units give."""
-        return self.units == units and all(map(self._are_there, self._done.values()))
+        return self.units == units and all(map(self._are_there, self._mine))
+
+    def _index(self) -> dict[tuple[str, str], list[Note]]:
+        """By symbol and day the notes of all shards, but for those that later ones replace."""
+        found: dict[tuple[str, str], list[Note]] = {}
+        for note in (*self._mine, *self._others):
+            found.setdefault((note.symbol, note.date), []).append(note)
+        for job, notes in found.items():
+            if len(notes) > 1:
+                found[job] = [n for n in notes if not any(map(n.is_replaced_by, notes))]
+        return found
+
+    def _good(self) -> Iterator[Note]:
+        return chain.from_iterable(self._by_job.values())
+
+    def _of(self, job: Job | Note) -> list[Note]:
+        return self._by_job.get((job.symbol, job.date), [])
 
     def has(self, job: Job) -> bool:
-        known = self._done.get(self.key(job))
-        return known is not None and known.parts == job.names and self._are_there(known)
-
-    def _of(self, job: Job) -> dict[str, Note]:
-        """The notes of the same symbol and day, of whatever tapes."""
-        start = f"{job.symbol} {job.date} "
-        return {key: note for key, note in self._done.items() if key.startswith(start)}
+        """Whether a job is done, by whatever shard: of just these units, or with more of them."""
+        wanted = set(job.sources)
+        return any(wanted <= set(n.sources) and self._are_there(n) for n in self._of(job))
 
     def others(self, job: Job) -> frozenset[str]:
-        """Files of the same symbol that were made of other tapes alone.
-
-        Raises LakeError where a job was done with tapes of which one is not given now.
-        """
-        given = _files(job.names)
-        others: set[str] = set()
-        for note in self._of(job).values():
-            before = _files(note.parts)
-            if not before & given:
-                others.update(note.files)
-            elif _recordings(note.parts) - _recordings(job.names):
-                raise LakeError(
-                    f"{job.symbol}, {job.date}: was made together with tapes that are not given "
-                    "now: give them all, or another directory"
-                )
-        return frozenset(others)
+        """Files of the same symbol that were made of files of tapes that are not given now."""
+        given = {file_of(source.partition(" ")[0]) for source in job.sources}
+        return frozenset(
+            name for note in self._of(job) if note.tape_files - given for name in note.files
+        )
 
     def note(self, job: Job, made: Made) -> None:
-        """What was made of some of these tapes before is replaced."""
-        given = _files(job.names)
-        for key, known in self._of(job).items():
-            if _files(known.parts) & given:
-                for name in set(known.files) - set(made.files):
-                    self._store.remove(name)
-                del self._done[key]
-        self._done[self.key(job)] = Note(job.names, made.files, made.remarks, made.rows)
-
-    def _everywhere(self) -> dict[str, Note]:
-        found: dict[str, Note] = {}
-        for name in self._store.names(FOLDER):
-            if name.startswith(self._all):
-                found |= self._read(name)[1]
-        return found | self._done
+        """What was made of some of these files of tapes before, and of no others, is replaced."""
+        new = Note(
+            job.symbol, job.date, job.sources, time.time_ns(), made.files, made.remarks, made.rows
+        )
+        kept = []
+        for old in self._of(job):
+            if not old.is_replaced_by(new):
+                kept.append(old)
+                continue
+            for name in set(old.files) - set(made.files):
+                self._store.remove(name)
+        self._mine.append(new)
+        self._by_job[job.symbol, job.date] = [*kept, new]
 
     def together(self) -> Made:
         """What came of the jobs of all shards."""
-        found = self._everywhere().values()
+        found = list(self._good())
         return Made(
             sorted({name for each in found for name in each.files}),
             [remark for each in found for remark in each.remarks],
             sum(each.rows for each in found),
         )
-
-    def not_done(self) -> list[str]:
-        """The jobs of these tapes that no shard has done."""
-        return sorted(set(self.jobs) - set(self._everywhere()))
-
-    def told_seams(self) -> list[Seam]:
-        return [Seam(**each) for each in self.seams]
-
-
-def _files(parts: Iterable[str]) -> set[str]:
-    """The files of tapes that parts of the stage are of."""
-    return {file_of(unit) for unit in map(unit_of, parts) if unit is not None}
-
-
-def _recordings(parts: Iterable[str]) -> set[str]:
-    return {file.partition("-")[0] for file in _files(parts)}
