@@ -52,6 +52,7 @@ class Record:
     last: int
     first_ns: int
     mark: str  # `Unit.mark`
+    run_up: int  # batches that were read before
     options: str  # `Options.mark`
     frames: int = 0
     rejected: int = 0  # frames that are no messages
@@ -65,7 +66,7 @@ class Record:
         span = unit.span
         return cls(
             unit.name, span.path, unit.recording, span.first, span.last, unit.first_ns, unit.mark,
-            options.mark,
+            unit.run_up_size, options.mark,
         )  # fmt: skip
 
     def place_in(self, folder: str) -> str:
@@ -89,12 +90,16 @@ class Record:
             return None
 
     def is_of(self, unit: Unit, options: Options) -> bool:
-        """Whether it is of just these batches, with this account, and of these options."""
-        return (self.mark, self.options, self.recording) == (
+        """Whether it is of just these batches, with this account, and of these options.
+
+        A run-up may have become shorter, where older files were removed.
+        """
+        same = (self.mark, self.options, self.recording) == (
             unit.mark,
             options.mark,
             unit.recording,
         )
+        return same and self.run_up >= unit.run_up_size
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,11 @@ class Unit:
         return file_of(self.name)
 
     @property
+    def run_up_size(self) -> int:
+        """How many batches the run-up has: with more of them a unit is better done."""
+        return sum(span.last - span.first for span in self.run_up)
+
+    @property
     def stem(self) -> str:
         """Of the names of its files."""
         return f"{self.name}-{self.span.last}"
@@ -167,15 +172,16 @@ def planned(found: Sequence[str], kept: Kept | None = None) -> Plan:
     files: dict[str, dict[str, File]] = {}
     for recording in tape._recordings:
         here = files.setdefault(recording.identity, {})
-        last: TapeReader | None = None
+        earlier: list[TapeReader] = []
         for reader in recording.readers:
+            _refuse_copies(reader, earlier, here)
             damage = [str(part) for part in reader.parts if isinstance(part, Damage)]
-            cut = _units(reader, last)
+            cut = _units(reader, earlier)
             count = sum(entry.frames for entry in reader.entries)
             names = [unit.name for unit in cut]
             here[_name_of(reader)] = File(damage, _snapshots(reader), names, count)
             units += cut
-            last = reader
+            earlier.append(reader)
     sessions = {session.recording: session_row(session) for session in tape.sessions}
     told = {
         each.identity: _told(each, sessions.get(each.identity, {}), files[each.identity])
@@ -186,6 +192,16 @@ def planned(found: Sequence[str], kept: Kept | None = None) -> Plan:
     given = frozenset(name for each in files.values() for name in each)
     marked = sorted(_marked(units, now), key=lambda unit: (unit.first_ns, unit.name))
     return Plan(tuple(marked), given, now, now.account)
+
+
+def _refuse_copies(
+    reader: TapeReader, earlier: Sequence[TapeReader], here: Mapping[str, File]
+) -> None:
+    if _name_of(reader) in here:
+        other = next((r for r in earlier if r.number == reader.number), reader)
+        raise LakeError(
+            f"{reader.path} and {other.path} are the same file of one tape: give one of them"
+        )
 
 
 def _told(recording: Any, session: dict[str, Any], files: dict[str, File]) -> Recording:
@@ -264,7 +280,7 @@ def _refuse_overlaps(tape: Tape, told: Mapping[str, Recording], before: Kept) ->
         known.append((this, name))
 
 
-def _units(reader: TapeReader, before: TapeReader | None) -> list[Unit]:
+def _units(reader: TapeReader, earlier: Sequence[TapeReader]) -> list[Unit]:
     entries = reader.entries
     found: list[Unit] = []
     begin = frames = size = 0
@@ -274,7 +290,7 @@ def _units(reader: TapeReader, before: TapeReader | None) -> list[Unit]:
         is_last = i == len(entries) - 1
         if frames >= UNIT_FRAMES or size >= UNIT_BYTES or is_last:
             if frames or any(each.kinds.get(_SNAPSHOT) for each in entries[begin : i + 1]):
-                found.append(_unit(reader, before, begin, i + 1, frames))
+                found.append(_unit(reader, earlier, begin, i + 1, frames))
             begin, frames, size = i + 1, 0, 0
     return found
 
@@ -286,18 +302,21 @@ def _bytes(before: Entry | None, entry: Entry) -> int:
     return max(now - then if before is not None else 0, entry.body_length)
 
 
-def _unit(reader: TapeReader, before: TapeReader | None, begin: int, end: int, frames: int) -> Unit:
+def _unit(
+    reader: TapeReader, earlier: Sequence[TapeReader], begin: int, end: int, frames: int
+) -> Unit:
     path, entries = os.fspath(reader.path), reader.entries
     first_ns = entries[begin].first_ns
     run_up: list[Span] = []
-    count = _run_up(entries[:begin], first_ns)
-    if count == begin and before is not None and before.entries:
-        others = before.entries
-        more = _run_up(others, first_ns)
-        if more:
-            run_up.append(Span(os.fspath(before.path), len(others) - more, len(others)))
-    if count:
-        run_up.append(Span(path, begin - count, begin))
+    room, before = RUN_UP_FRAMES, begin
+    for each in (reader, *reversed(earlier)):
+        found = each.entries[:before] if each is reader else each.entries
+        count = _run_up(found, first_ns, room)
+        if count:
+            run_up.insert(0, Span(os.fspath(each.path), len(found) - count, len(found)))
+            room -= sum(entry.frames for entry in found[-count:])
+        if count < len(found) or room <= 0:
+            break
     name = f"{_name_of(reader)}-{begin:06d}"
     # by the exchange's clock: units are in the order of their events
     times = [entry["first_event_us"] for entry in entries[begin:end]]
@@ -310,11 +329,11 @@ def _unit(reader: TapeReader, before: TapeReader | None, begin: int, end: int, f
     )  # fmt: skip
 
 
-def _run_up(entries: Sequence[Entry], first_ns: int) -> int:
-    """How many of the last of these batches are to be read before."""
+def _run_up(entries: Sequence[Entry], first_ns: int, room: int) -> int:
+    """How many of the last of these batches are to be read before; ``room`` is for frames."""
     frames = count = 0
     for entry in reversed(entries):
-        if entry.last_ns < first_ns - RUN_UP_NS or frames >= RUN_UP_FRAMES:
+        if entry.last_ns < first_ns - RUN_UP_NS or frames >= room:
             break
         frames += entry.frames
         count += 1

@@ -20,13 +20,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from market_tape import DAY_NS, MS, Market, market, snapshot_answer, table_rows
+from market_tape import rows as market_rows
 from taped import START, recorder_at
 
 from binance_sbe import LakeError, decode, lake, spot_stream
 from binance_sbe.lake import bulk, manifest, plan
 from binance_sbe.lake.hft_rows import EXCH, LOCAL
 from binance_sbe.simulator.encoder import encode
-from binance_sbe.simulator.events import BestBidAsk, Diff
+from binance_sbe.simulator.events import BestBidAsk, Diff, Trades
 from binance_sbe.tape.rows import Kind, with_head
 
 KINDS = ("trade", "depth", "snapshot", "book")
@@ -235,6 +236,30 @@ def test_what_was_made_stays_when_older_files_of_the_tape_are_removed(
     if form == "parquet":
         (session,) = lake.scan(out, "session").collect().to_dicts()
         assert (session["frames"], session["files"]) == (first.frames, 3)
+
+
+def test_a_copy_of_a_tape_is_not_another_tape(tmp_path: Path) -> None:
+    made = market(1)
+    shutil.copytree(made.tape(tmp_path / "a"), tmp_path / "b")
+    with pytest.raises(LakeError, match="are the same file of one tape: give one of them"):
+        lake.convert([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["parquet", "hftbacktest"])
+def test_what_came_before_a_file_is_known_when_it_is_given_later(form: Any, tmp_path: Path) -> None:
+    made = market(4, events=400, lines=2)
+    tape, out = tmp_path / "tape", tmp_path / "out"
+    rotated(made, tape, 8)  # small ones: what came before is in more than one of them
+    found = sorted(tape.glob("*.arrow"))
+    one_by_one(found[-1:], out, format=form)
+    one_by_one(found[3:], out, format=form)
+    done = one_by_one(found, out, format=form)
+    new = one_by_one(tape, tmp_path / "new", format=form)
+    assert contents(out) == contents(tmp_path / "new")
+    assert (done.is_whole, done.rows, done.duplicates) == (True, new.rows, new.duplicates)
+    if form == "parquet":
+        assert trades_in(out) == len(market_rows(made, Trades))
 
 
 def test_shards_and_whole_conversions_know_of_each_other(tmp_path: Path) -> None:

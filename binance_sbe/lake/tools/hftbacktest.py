@@ -59,8 +59,8 @@ def write(stage: Store, out: Store, job: Job, options: Options) -> Made:
             spool.add(done)
         if settling.moved:
             remarks.append(
-                f"{name}: {settling.moved} rows came more than a minute after later ones "
-                "by the exchange's clock, and have the time of the one before them"
+                f"{name}: {settling.moved} rows could not be put in the order of the exchange's "
+                "clock within a minute, and have the time of the one before them"
             )
         if spool.count:
             with out.writing(name) as file:

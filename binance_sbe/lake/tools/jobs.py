@@ -74,9 +74,12 @@ def make_files(work: Work, name: str) -> Files:
     store, options, tool = work.store, work.options, TOOLS[name]
     mark = "" if work.shard is None else f"-{work.shard[0]}-{work.shard[1]}"
     notes = Notes(store, name, mark)
-    units = [f"{unit.stem} {unit.mark}" for unit in work.plan.units]
+    units = [f"{unit.stem} {unit.mark} {unit.run_up_size}" for unit in work.plan.units]
     work.plan.kept.write(store)
-    if notes.is_done(units):
+    names = {unit.name for unit in work.plan.units}
+    if notes.is_done(units) and (
+        name == "book" or names <= {record.unit for record in notes.account([], ())}
+    ):
         staged = Manifest(
             store.url, options.as_json(), notes.account([], ()),
             seams=notes.told_seams(), damage=work.plan.kept.damage,
@@ -162,9 +165,9 @@ def is_of_shard(symbol: str, shard: tuple[int, int]) -> bool:
 
 
 def _source(record: Record) -> str:
-    """A unit, by its mark and by what was wrong with it: mended it is another."""
+    """A unit, by its mark, by what was wrong with it (mended it is another), and its run-up."""
     wrong = zlib.crc32("\n".join(record.problems).encode()) if record.problems else 0
-    return f"{record.unit} {record.mark} {wrong:x}"
+    return f"{record.unit} {record.mark} {wrong:x} {record.run_up}"
 
 
 def jobs(records: Iterable[Record], kinds: Iterable[str], by_day: bool) -> list[Job]:

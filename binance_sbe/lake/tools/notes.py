@@ -27,6 +27,14 @@ class Note:
     remarks: list[str]
     rows: int
 
+    def covers(self, job: Job) -> bool:
+        """Whether it is of all these units, done with as much of a run-up at least."""
+        known = dict(map(_parted, self.sources))
+        return all(
+            source in known and known[source] >= run_up
+            for source, run_up in map(_parted, job.sources)
+        )
+
     @property
     def tape_files(self) -> set[str]:
         return {file_of(source.partition(" ")[0]) for source in self.sources}
@@ -105,8 +113,10 @@ class Notes:
         return all(self._store.size(name) is not None for name in note.files)
 
     def is_done(self, units: list[str]) -> bool:
-        """Whether all is there that these units give."""
-        return self.units == units and all(map(self._are_there, self._mine))
+        """Whether all is there that these units give, and nobody has replaced it since."""
+        return self.units == units and all(
+            note in self._of(note) and self._are_there(note) for note in self._mine
+        )
 
     def _index(self) -> dict[tuple[str, str], list[Note]]:
         """By symbol and day the notes of all shards, but for those that later ones replace."""
@@ -126,8 +136,7 @@ class Notes:
 
     def has(self, job: Job) -> bool:
         """Whether a job is done, by whatever shard: of just these units, or with more of them."""
-        wanted = set(job.sources)
-        return any(wanted <= set(n.sources) and self._are_there(n) for n in self._of(job))
+        return any(note.covers(job) and self._are_there(note) for note in self._of(job))
 
     def others(self, job: Job) -> frozenset[str]:
         """Files of the same symbol that were made of files of tapes that are not given now."""
@@ -156,6 +165,12 @@ class Notes:
         found = list(self._good())
         return Made(
             sorted({name for each in found for name in each.files}),
-            [remark for each in found for remark in each.remarks],
+            list(dict.fromkeys(remark for each in found for remark in each.remarks)),
             sum(each.rows for each in found),
         )
+
+
+def _parted(source: str) -> tuple[str, int]:
+    """What a unit is, and how many batches its run-up has."""
+    what, _, run_up = source.rpartition(" ")
+    return what, int(run_up)
