@@ -492,6 +492,7 @@ ATTRIBUTES: dict[str, dict[str, str | tuple[str, str]]] = {
         "problems": "What is not in the archive, in sentences.",
         "recording": "The identification of the recorder that wrote the tape.",
         "rejected": "How many frames were no message.",
+        "run_up": "How many batches before it were read, to know what came before.",
         "tape": "The path of the file of the tape.",
         "unit": "The name of the unit of work.",
     },

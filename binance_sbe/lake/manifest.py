@@ -263,6 +263,7 @@ def archive_options(store: Store) -> dict[str, Any] | None:
         return None
     try:
         found: dict[str, Any] = json.loads(content)["options"]
+        found["format"]  # without which nothing of it can be read
     except (ValueError, KeyError, TypeError):
         raise LakeError(f"{store.place(ARCHIVE)}: not the manifest of an archive") from None
     return found
