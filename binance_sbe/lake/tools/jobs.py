@@ -71,60 +71,70 @@ def make_files(work: Work, name: str) -> Files:
 
     A shard makes the files of some symbols, by a hash of their names.
     """
-    store, options, tool = work.store, work.options, TOOLS[name]
+    store, tool, units = work.store, TOOLS[name], work.plan.units
     mark = "" if work.shard is None else f"-{work.shard[0]}-{work.shard[1]}"
     notes = Notes(store, name, mark)
-    units = [f"{unit.stem} {unit.mark} {unit.run_up_size}" for unit in work.plan.units]
     work.plan.kept.write(store)
-    names = {unit.name for unit in work.plan.units}
-    if notes.is_done(units) and (
-        name == "book" or names <= {record.unit for record in notes.account([], ())}
-    ):
+    wanted = [f"{unit.stem} {unit.mark} {unit.run_up_size}" for unit in units]
+    known = {record.unit: record for record in notes.account([], ())}
+    if notes.is_done(wanted) and all(unit.name in known for unit in units):
+        every = jobs([known[unit.name] for unit in units], tool.KINDS, tool is not book)
         staged = Manifest(
-            store.url, options.as_json(), notes.account([], ()),
+            store.url, work.options.as_json(), list(known.values()),
             seams=notes.told_seams(), damage=work.plan.kept.damage,
         )  # fmt: skip
-        return Files(staged, notes.together(), {}, [])
+        return Files(staged, notes.together(), {}, _not_done(every, notes))
     folder = f"{STAGE}-{name}{mark}"
     stage = Store(store.place(folder) if store.is_local else f"{store.url.rstrip('/')}/{folder}")
     inner = Options(
         format="arrow", numbers="mantissa", levels="nested", kinds=tool.KINDS, compression=None
     )
     staged = replace(work, store=stage, options=inner, shard=None, is_stage=True).convert()
-    failures = dict(staged.failures)
-    tasks = []
     every = jobs(staged.records, tool.KINDS, tool is not book)
-    for job in every:
-        if work.shard is not None and not is_of_shard(job.symbol, work.shard):
-            continue
-        if not notes.has(job):
-            arguments = name, stage, store, job, options, notes.others(job)
-            tasks.append(Task(f"{job.symbol} {job.date}", 1, _do, arguments))
     notes.units = None
     try:
-        for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
-            if outcome.problem is not None:
-                failures[outcome.task.name] = outcome.problem
-            else:
-                notes.note(outcome.task.arguments[3], outcome.value)
-                notes.write(every=_EVERY)
-            if work.progress is not None:
-                work.progress(done, len(tasks))
+        failures = staged.failures | _make(work, name, stage, every, notes)
+        notes.seams = [vars(each) for each in staged.seams]
+        if staged.is_whole and not failures:
+            notes.units = wanted
+            notes.keep(stage)
     finally:
         notes.write()  # what is done is known, whatever ended this
-    notes.seams = [vars(each) for each in staged.seams]
-    is_whole = staged.is_whole and not failures
-    notes.units = units if is_whole else None
-    if is_whole:
-        notes.keep(stage)
-    notes.write()
     staged.records = notes.account(staged.records, work.plan.files)
-    if notes.units == units:
+    if notes.units == wanted:
         for file in stage.names():
             stage.remove(file)
         stage.remove_root()
-    left = [f"{job.symbol} {job.date}" for job in every if not notes.has(job)]
-    return Files(staged, notes.together(), failures, left)
+    return Files(staged, notes.together(), failures, _not_done(every, notes))
+
+
+def _not_done(every: Iterable[Job], notes: Notes) -> list[str]:
+    return [f"{job.symbol} {job.date}" for job in every if not notes.has(job)]
+
+
+def _make(
+    work: Work, name: str, stage: Store, every: Iterable[Job], notes: Notes
+) -> dict[str, str]:
+    """Does the jobs that are not done; by job, why one could not be done."""
+    tasks = [
+        Task(
+            f"{job.symbol} {job.date}", 1, _do,
+            (name, stage, work.store, job, work.options, notes.others(job)),
+        )
+        for job in every
+        if work.shard is None or is_of_shard(job.symbol, work.shard)
+        if not notes.has(job)
+    ]  # fmt: skip
+    failures = {}
+    for done, outcome in enumerate(run(tasks, work.executor, work.may_fork), 1):
+        if outcome.problem is not None:
+            failures[outcome.task.name] = outcome.problem
+        else:
+            notes.note(outcome.task.arguments[3], outcome.value)
+            notes.write(every=_EVERY)
+        if work.progress is not None:
+            work.progress(done, len(tasks))
+    return failures
 
 
 def _do(
