@@ -142,4 +142,5 @@ def _finish(
         seams(found, plan.account.holes),
         others,
         plan.kept.damage,
+        list(plan.remarks),
     ).written(store, [name for name in plan.kept.units if name not in known])

@@ -82,12 +82,16 @@ def file_of(unit: str) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """``files`` are all that were given, by the names that units have; ``kept`` the account."""
+    """``files`` are all that were given, by the names that units have; ``kept`` the account.
+
+    ``remarks`` are on files that have less than they had when they were converted before.
+    """
 
     units: tuple[Unit, ...]
     files: frozenset[str]
     kept: Kept
     account: Account
+    remarks: tuple[str, ...] = ()
 
 
 def paths(tapes: AnyTape | Iterable[AnyTape]) -> list[str]:
@@ -191,7 +195,20 @@ def planned(found: Sequence[str], kept: Kept | None = None) -> Plan:
     now = before.with_tapes(told, map(hole_row, tape.ledger.holes))
     given = frozenset(name for each in files.values() for name in each)
     marked = sorted(_marked(units, now), key=lambda unit: (unit.first_ns, unit.name))
-    return Plan(tuple(marked), given, now, now.account)
+    return Plan(tuple(marked), given, now, now.account, tuple(_shorter(before, told)))
+
+
+def _shorter(before: Kept, told: Mapping[str, Recording]) -> Iterator[str]:
+    for identity, recording in told.items():
+        if identity not in before.recordings:
+            continue
+        for name, old in before.recordings[identity].files.items():
+            new = recording.files.get(name, old)
+            if old.frames > new.frames:
+                yield (
+                    f"file {name} of a tape has {new.frames:,} frames, and had {old.frames:,} when "
+                    "it was converted before: rows of the others are removed"
+                )
 
 
 def _refuse_copies(

@@ -161,6 +161,23 @@ def test_a_damaged_tape_that_is_mended_is_converted_anew(tmp_path: Path) -> None
     assert contents(out) == contents(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("form", ["parquet", "tardis"])
+def test_a_tape_that_has_become_shorter_is_told(form: Any, tmp_path: Path) -> None:
+    made, tape, old = market(3, events=300), tmp_path / "tape", tmp_path / "old"
+    recorder = recorder_at(tape, at=START - MS, batch_rows=20, batch_seconds=100.0)
+    for i, row in enumerate(made.rows):
+        if i == len(made.rows) // 2:
+            recorder.flush(10)
+            shutil.copytree(tape, old)  # a backup of then
+        recorder.tap.put(*row)
+    recorder.close()
+    whole = lake.convert(tape, tmp_path / "out", form)
+    assert not [each for each in whole.remarks if "had" in each]
+    less = lake.convert(old, tmp_path / "out", form)
+    (remark,) = [each for each in less.remarks if "when it was converted before" in each]
+    assert f"and had {whole.frames:,} " in remark
+
+
 def test_damage_of_one_tape_is_not_forgotten_with_the_next(tmp_path: Path) -> None:
     first, second = (market(i, start=START + i * DAY_NS).tape(tmp_path / str(i)) for i in range(2))
     (file,) = first.glob("*.arrow")

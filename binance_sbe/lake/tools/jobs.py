@@ -48,7 +48,7 @@ def convert_for_tool(work: Work) -> Manifest:
         staged.seams,
         made.files,
         staged.damage,
-        made.remarks,
+        [*work.plan.remarks, *made.remarks],
     )
     return found.written(work.store, [*left, *files.not_done])
 
