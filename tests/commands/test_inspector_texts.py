@@ -215,7 +215,9 @@ def test_a_block_that_is_too_short_is_shown_as_far_as_it_goes(module: ModuleType
         ">>> MalformedMessage: M: root block at offset 8 has a block of 24 bytes; its version "
         "needs at least 48"
     )
-    assert [line.split()[0] for line in lines[6:]] == ["8", "9", "11", "17", "18", "24", "26", "30"]
+    at = ["8", "9", "11", "17", "18", "24", "26", "30", "31"]
+    assert [line.split()[0] for line in lines[6:]] == at
+    assert lines[-1].split()[-1] == "(cut)"
     assert len(inspector.inspect(header(9) + block()[:9], module)[0]) == 9
 
 

@@ -173,8 +173,14 @@ class Conversation(ABC):
         self._write()
 
     def fail(self, error: BaseException) -> None:
-        """An error of ours, or of what we have called, ends the connection."""
-        LOG.error("%s: the connection failed", self._url, exc_info=error)
+        """An error of ours, or of what we have called, ends the connection.
+
+        What a signal's handler raised (Ctrl-C) is raised to whoever waits, and is no failure.
+        """
+        if isinstance(error, Exception):
+            LOG.error("%s: the connection failed", self._url, exc_info=error)
+        else:
+            LOG.info("%s: %s ends the connection", self._url, type(error).__name__)
         self._failure = self._failure or f"{type(error).__name__}: {error}"
         # What went wrong here is nobody else's, and may be longer than a close frame holds.
         self.refuse(CloseCode.INTERNAL_ERROR, "an error of the client's")
