@@ -83,7 +83,7 @@ class Enumerations:
         if not values:
             article = "an" if what == "validValue" else "a"
             kind = "enum" if what == "validValue" else "set"
-            self.faults.add(path, source.place, f"{article} {kind} needs at least one {what}")
+            self.faults.warn(path, source.place, f"{article} {kind} without any {what}")
         return values
 
     def enum(self, source: schema.Enum, path: str, owner: str = "") -> ir.Enum:

@@ -15,7 +15,7 @@ import pytest
 from small import schema
 
 import sbe_codegen
-from sbe_codegen import parser, resolver
+from sbe_codegen import builder, parser, resolver
 from sbe_codegen.runtime.errors import MalformedMessage, TruncatedMessage
 
 LEGS = """<messageSchema package="legs" id="77" version="2"><types>
@@ -482,3 +482,30 @@ def test_an_attribute_that_names_no_exponent_is_said_and_left_alone() -> None:
     module = resolver.resolve(parser.parse_bytes(schema(MESSAGES, MEET).encode(), "s.xml"))
     (warning,) = set(module.warnings) - set(module.notes)
     assert "Scaled.odd: exponent '-8' is ignored: no int8 field has that name" in warning
+
+
+NOTHING = """<enum name="E" encodingType="uint8"/><set name="S" encodingType="uint8"/>
+<enum name="C" encodingType="char"/>"""
+OF_NOTHING = """<message name="M" id="1"><field name="e" id="1" type="E"/>
+<field name="s" id="2" type="S"/><field name="c" id="3" type="C" presence="optional"/></message>"""
+
+
+def test_enums_and_sets_without_values_have_numbers(compiled: Any, tmp_path: Path) -> None:
+    text = schema(OF_NOTHING, NOTHING)
+    module = resolver.resolve(parser.parse_bytes(text.encode(), "s.xml"))
+    told = "\n".join(module.warnings)
+    assert "E: an enum without any validValue" in told
+    assert "S: a set without any choice" in told
+    made = compiled("nothing", text)
+    frame = bytes([3, 0, 1, 0, 1, 0, 1, 0, 7, 5, 0])
+    message = made.decode(frame)
+    assert message.to_dict() == {"e": 7, "s": [0, 2], "c": None}
+    assert made.M.encode(e=7, s=[0, 2], c=None) == frame
+    assert (list(made.E), list(made.S)) == ([], [])
+    (row,) = made.decode_many([frame])[made.M].to_arrow().to_pylist()
+    assert row == {"frame": 0, "e": 7, "s": 5, "c": None}
+    (tmp_path / "s.xml").write_text(text)
+    builder.generate(tmp_path / "s.xml", tmp_path, "nothing")
+    stub = (tmp_path / "nothing.pyi").read_text()
+    assert "class E(IntEnum):\n    pass\n" in stub
+    compile(stub, "nothing.pyi", "exec")
