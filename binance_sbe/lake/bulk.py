@@ -83,8 +83,7 @@ def convert(
         made.others += books.made.files
         made.book_rows = books.made.rows
         made.missing += [name for name in books.staged.missing if name not in made.missing]
-        done = {record.unit for record in made.records}
-        left = [name for name in plan.kept.units if name not in done]
+        left = plan.kept.left({record.unit for record in made.records})
         made.written(store, [*left, *books.not_done])
     return made
 

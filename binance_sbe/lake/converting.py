@@ -143,4 +143,4 @@ def _finish(
         others,
         plan.kept.damage,
         list(plan.remarks),
-    ).written(store, [name for name in plan.kept.units if name not in known])
+    ).written(store, plan.kept.left(known))

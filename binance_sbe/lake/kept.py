@@ -7,7 +7,7 @@ that it would have if it were converted together.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -148,31 +148,24 @@ class Kept:
         return Kept(found, by_time)
 
     @property
+    def files(self) -> list[File]:
+        return [file for told in self.recordings.values() for file in told.files.values()]
+
+    @property
     def snapshots(self) -> list[tuple[str, int, int]]:
-        return [
-            snapshot
-            for told in self.recordings.values()
-            for file in told.files.values()
-            for snapshot in file.snapshots
-        ]
+        return [snapshot for file in self.files for snapshot in file.snapshots]
 
     @property
     def units(self) -> list[str]:
-        return [
-            unit
-            for told in self.recordings.values()
-            for file in told.files.values()
-            for unit in file.units
-        ]
+        return [unit for file in self.files for unit in file.units]
 
     @property
     def damage(self) -> list[str]:
-        return [
-            sentence
-            for told in self.recordings.values()
-            for file in told.files.values()
-            for sentence in file.damage
-        ]
+        return [sentence for file in self.files for sentence in file.damage]
+
+    def left(self, done: Container[str]) -> list[str]:
+        """The units that are none of these."""
+        return [unit for unit in self.units if unit not in done]
 
     @property
     def account(self) -> Account:

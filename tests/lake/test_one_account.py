@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,6 +49,22 @@ def contents(out: Path) -> dict[str, Any]:
 
 def trades_in(out: Path) -> int:
     return len(lake.scan(out, "trade").collect())
+
+
+def half_of(made: Market, path: Path) -> Callable[[], None]:
+    """A tape of the first half of the rows; what is returned adds the others, and closes it."""
+    recorder = recorder_at(path, at=made.rows[0][0] - MS, batch_rows=20, batch_seconds=100.0)
+    half = len(made.rows) // 2
+    for row in made.rows[:half]:
+        recorder.tap.put(*row)
+    recorder.flush(10)
+
+    def go_on() -> None:
+        for row in made.rows[half:]:
+            recorder.tap.put(*row)
+        recorder.close()
+
+    return go_on
 
 
 def one_by_one(tape: Any, out: Path, **options: Any) -> Any:
@@ -163,14 +180,10 @@ def test_a_damaged_tape_that_is_mended_is_converted_anew(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("form", ["parquet", "tardis"])
 def test_a_tape_that_has_become_shorter_is_told(form: Any, tmp_path: Path) -> None:
-    made, tape, old = market(3, events=300), tmp_path / "tape", tmp_path / "old"
-    recorder = recorder_at(tape, at=START - MS, batch_rows=20, batch_seconds=100.0)
-    for i, row in enumerate(made.rows):
-        if i == len(made.rows) // 2:
-            recorder.flush(10)
-            shutil.copytree(tape, old)  # a backup of then
-        recorder.tap.put(*row)
-    recorder.close()
+    tape, old = tmp_path / "tape", tmp_path / "old"
+    go_on = half_of(market(3, events=300), tape)
+    shutil.copytree(tape, old)  # a backup of then
+    go_on()
     whole = lake.convert(tape, tmp_path / "out", form)
     assert not [each for each in whole.remarks if "had" in each]
     less = lake.convert(old, tmp_path / "out", form)
@@ -317,15 +330,9 @@ def test_what_was_begun_before_is_not_forgotten(form: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("form", ["nautilus", "hftbacktest"])
-def test_a_tool_that_was_interrupted_goes_on(
-    form: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, tape, out = market(3, events=300), tmp_path / "tape", tmp_path / "out"
-    recorder = recorder_at(tape, at=START - MS, batch_rows=20, batch_seconds=100.0)
-    half = len(made.rows) // 2
-    for row in made.rows[:half]:
-        recorder.tap.put(*row)
-    recorder.flush(10)
+def test_a_tool_that_was_interrupted_goes_on(form: Any, tmp_path: Path) -> None:
+    tape, out = tmp_path / "tape", tmp_path / "out"
+    go_on = half_of(market(3, events=300), tape)
 
     def stop(done: int, total: int) -> None:
         if (out / "_stage-nautilus").exists() or (out / "_stage-hftbacktest").exists():
@@ -337,9 +344,7 @@ def test_a_tool_that_was_interrupted_goes_on(
     with pytest.raises(KeyboardInterrupt):
         lake.convert(tape, out, form, progress=stop)
     assert stages
-    for row in made.rows[half:]:
-        recorder.tap.put(*row)
-    recorder.close()
+    go_on()
     done = lake.convert(tape, out, form)
     new = lake.convert(tape, tmp_path / "new", form)
     there = {
@@ -353,18 +358,12 @@ def test_a_tool_that_was_interrupted_goes_on(
 
 @pytest.mark.parametrize("form", ["parquet", "hftbacktest"])
 def test_a_grown_tape_is_not_done_by_one_shard(form: Any, tmp_path: Path) -> None:
-    made, tape, out = market(3, events=300), tmp_path / "tape", tmp_path / "out"
-    recorder = recorder_at(tape, at=START - MS, batch_rows=20, batch_seconds=100.0)
-    half = len(made.rows) // 2
-    for row in made.rows[:half]:
-        recorder.tap.put(*row)
-    recorder.flush(10)
+    tape, out = tmp_path / "tape", tmp_path / "out"
+    go_on = half_of(market(3, events=300), tape)
     for number in (1, 2):
         lake.convert(tape, out, form, shard=(number, 2))
     assert json.loads((out / manifest.ARCHIVE).read_bytes())["is_whole"]
-    for row in made.rows[half:]:
-        recorder.tap.put(*row)
-    recorder.close()
+    go_on()
     for number, is_whole in ((1, False), (1, False), (2, True), (1, True)):
         lake.convert(tape, out, form, shard=(number, 2))
         told = json.loads((out / manifest.ARCHIVE).read_bytes())

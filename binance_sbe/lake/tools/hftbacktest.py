@@ -118,9 +118,8 @@ def tied(found: Iterator[Rows]) -> Iterator[Rows]:
             i = int(np.searchsorted(before["local_ts"], at))
             j = int(np.searchsorted(rows["local_ts"], at, "right"))
             both = np.concatenate([before[i:], rows[:j]])
-            is_depth = (both["ev"] & np.uint64(0xFF)) != TRADE
             yield before[:i]
-            rows = np.concatenate([both[np.argsort(is_depth, kind="stable")], rows[j:]])
+            rows = np.concatenate([both[np.argsort(~are_trades(both), kind="stable")], rows[j:]])
         elif len(before):
             yield before
         before = rows
@@ -310,10 +309,13 @@ def _joined(parts: list[Rows]) -> Rows:
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
+def are_trades(rows: Rows) -> NDArray[np.bool_]:
+    return np.asarray((rows["ev"] & np.uint64(0xFF)) == TRADE)
+
+
 def order_of(rows: Rows) -> NDArray[np.int64]:
     """What rows are ordered by for the exchange: its clock, and trades first at the same time."""
-    is_trade = (rows["ev"] & np.uint64(0xFF)) == TRADE
-    return np.asarray(rows["exch_ts"] * 2 + ~is_trade, np.int64)
+    return np.asarray(rows["exch_ts"] * 2 + ~are_trades(rows), np.int64)
 
 
 def settled(rows: Rows) -> Rows:

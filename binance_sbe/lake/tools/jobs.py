@@ -35,10 +35,10 @@ TOOLS: dict[str, Any] = {
 
 def convert_for_tool(work: Work) -> Manifest:
     """Makes the files of a tool; those that are there, of the same units, stay."""
+    work.plan.kept.write(work.store)
     files = make_files(work, work.options.format)
     made, staged = files.made, files.staged
-    done = {record.unit for record in staged.records}
-    left = [name for name in work.plan.kept.units if name not in done]
+    left = work.plan.kept.left({record.unit for record in staged.records})
     found = Manifest(
         work.store.url,
         work.options.as_json(),
@@ -74,7 +74,6 @@ def make_files(work: Work, name: str) -> Files:
     store, tool, units = work.store, TOOLS[name], work.plan.units
     mark = "" if work.shard is None else f"-{work.shard[0]}-{work.shard[1]}"
     notes = Notes(store, name, mark)
-    work.plan.kept.write(store)
     wanted = [f"{unit.stem} {unit.mark} {unit.run_up_size}" for unit in units]
     known = {record.unit: record for record in notes.account([], ())}
     if notes.is_done(wanted) and all(unit.name in known for unit in units):

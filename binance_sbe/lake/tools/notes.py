@@ -37,7 +37,7 @@ class Note:
 
     @property
     def tape_files(self) -> set[str]:
-        return {file_of(source.partition(" ")[0]) for source in self.sources}
+        return _tape_files(self.sources)
 
     def is_replaced_by(self, other: Note) -> bool:
         """Whether that one is later, and of all the files of tapes that this one is of."""
@@ -140,7 +140,7 @@ class Notes:
 
     def others(self, job: Job) -> frozenset[str]:
         """Files of the same symbol that were made of files of tapes that are not given now."""
-        given = {file_of(source.partition(" ")[0]) for source in job.sources}
+        given = _tape_files(job.sources)
         return frozenset(
             name for note in self._of(job) if note.tape_files - given for name in note.files
         )
@@ -168,6 +168,10 @@ class Notes:
             list(dict.fromkeys(remark for each in found for remark in each.remarks)),
             sum(each.rows for each in found),
         )
+
+
+def _tape_files(sources: Iterable[str]) -> set[str]:
+    return {file_of(source.partition(" ")[0]) for source in sources}
 
 
 def _parted(source: str) -> tuple[str, int]:
