@@ -27,6 +27,8 @@ from taped import START, recorder_at
 from binance_sbe import LakeError, decode, lake, spot_stream
 from binance_sbe.lake import bulk, manifest, plan
 from binance_sbe.lake.hft_rows import EXCH, LOCAL
+from binance_sbe.lake.tools.market import Job
+from binance_sbe.lake.tools.notes import Note
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk, Diff, Trades
 from binance_sbe.tape.rows import Kind, with_head
@@ -251,7 +253,9 @@ def test_what_was_made_stays_when_older_files_of_the_tape_are_removed(
     form: Any, tmp_path: Path
 ) -> None:
     tape, out = tmp_path / "tape", tmp_path / "out"
-    found = rotated(market(3, events=400), tape, 3)
+    made = market(3, events=400, holes=40)
+    assert len(made.missing) > 3
+    found = rotated(made, tape, 3)
     kinds = KINDS if form == "parquet" else None
     first = one_by_one(tape, out, format=form, kinds=kinds)
     before = {name: (out / name).read_bytes() for name in first.files}
@@ -290,6 +294,19 @@ def test_what_came_before_a_file_is_known_when_it_is_given_later(form: Any, tmp_
     assert (done.is_whole, done.rows, done.duplicates) == (True, new.rows, new.duplicates)
     if form == "parquet":
         assert trades_in(out) == len(market_rows(made, Trades))
+
+
+def test_a_note_covers_units_with_a_run_up_that_is_as_long() -> None:
+    note = Note("A", "2027-01-15", ["r-0000-000000 m 0 3", "r-0000-000004 n 0 5"], 1, [], [], 0)
+    for sources, covers in (
+        (["r-0000-000000 m 0 3"], True),
+        (["r-0000-000000 m 0 2", "r-0000-000004 n 0 5"], True),
+        (["r-0000-000000 m 0 4"], False),  # more is known of what came before
+        (["r-0000-000000 m 1 3"], False),  # something was wrong with it
+        (["r-0000-000000 o 0 3"], False),
+        (["r-0000-000008 m 0 0"], False),
+    ):
+        assert note.covers(Job("A", "2027-01-15", (), sources)) is covers
 
 
 def test_shards_and_whole_conversions_know_of_each_other(tmp_path: Path) -> None:

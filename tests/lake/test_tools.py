@@ -146,6 +146,26 @@ def test_rows_are_split_where_the_clocks_disagree_and_only_there(times: Any) -> 
     }  # fmt: skip
 
 
+def test_at_one_time_of_the_exchange_trades_are_first() -> None:
+    rows = rows_at([(5, 0), (5, 1), (5, 1), (9, 1)])  # depth, a trade, depth, depth
+    rows["ev"][1] = 2 | EXCH | LOCAL
+    done = settled(rows.copy())
+    for flag, order in ((EXCH, [1, 0, 2, 3]), (LOCAL, [0, 1, 2, 3])):
+        assert done["px"][(done["ev"] & np.uint64(flag)) != 0].tolist() == order
+    settling = Settling()
+    pieces = [part for i in range(4) for part in settling.add(rows[i : i + 1].copy())]
+    assert np.concatenate([*pieces, *settling.rest()]).tobytes() == done.tobytes()
+
+
+def test_pieces_that_end_in_one_time_have_their_trades_first() -> None:
+    rows = rows_at([(1, 0), (2, 5), (3, 0), (4, 0), (5, 1)])
+    rows["ev"][3] = 2 | EXCH | LOCAL
+    for cut in range(6):
+        found = np.concatenate(list(hftbacktest.tied(iter([rows[:cut], rows[cut:]]))))
+        expected = [0, 3, 1, 2, 4] if cut in (2, 3) else [0, 1, 2, 3, 4]
+        assert found["px"].tolist() == expected  # within a piece they are so already
+
+
 @given(clocks, st.lists(st.integers(1, 10), min_size=1, max_size=8))
 def test_rows_that_come_piece_by_piece_are_the_same(times: Any, sizes: list[int]) -> None:
     given_ = rows_at(times)
