@@ -234,8 +234,8 @@ def _told(recording: Any, session: dict[str, Any], files: dict[str, File]) -> Re
 def _spans(readers: Sequence[TapeReader]) -> Iterator[tuple[int, int]]:
     """From when to when these files tell of all; as one where they follow on each other.
 
-    A file that follows on another repeats what connections are open, with the times of then: it is
-    sure to tell of all from the end of its first batch on.
+    A file that follows on another begins with rows that are no frames, and of other times: it is
+    sure to tell of all from the end of its first batch with frames on.
     """
     span: tuple[int, int] | None = None
     before = -2
@@ -243,7 +243,9 @@ def _spans(readers: Sequence[TapeReader]) -> Iterator[tuple[int, int]]:
         entries = reader.entries
         if not entries:
             continue
-        begin = entries[0].last_ns if reader.number else entries[0].first_ns
+        begin = entries[0].first_ns
+        if reader.number:
+            begin = next((entry.last_ns for entry in entries if entry.frames), entries[-1].last_ns)
         end = max(entry.last_ns for entry in entries)
         if span is not None and reader.number == before + 1:
             span = span[0], max(end, span[1])
