@@ -25,7 +25,7 @@ _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
-_NUMBERED = re.compile(r"(v|rows_|entry_)[0-9]+")  # local variables, one for each element
+_NUMBERED = re.compile(r"(v|f|rows_|entry_)[0-9]+")  # local variables, one for each element
 
 
 def is_identifier(name: str) -> bool:

@@ -56,31 +56,31 @@ ALL = PYTHON | NOT_IN_C
 
 MODULE = frozenset(
     """
-    Any ArithmeticError BYTE_ORDER Base BaseCollector BaseException BaseMessage BaseSchema
-    Batch Buffer ClassVar Collector Composite Decimal Entries Entry Exception Final
-    HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag Literal MESSAGES Mapping NAN NDArray
-    NO_TEXT NULL NamedTuple PACKAGE Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self Sequence
+    Any ArithmeticError BYTE_ORDER Base BaseCollector BaseException BaseMessage BaseScaled
+    BaseSchema Batch Buffer ClassVar Collector Composite Decimal Entries Entry Exception Final
+    HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag Literal MESSAGES Mapping NAN NDArray NO_TEXT
+    NULL NamedTuple PACKAGE PyObject Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self Sequence
     Symbols Table _IntEnum _IntFlag _MappingProxyType _PacketLayout _SetTable _TYPES _attach
-    _composites _datetime _declare _enum_table _header_class aim append_blob append_frames as_body
-    body_length bool byte_int bytearray bytes close_run commit_offset commit_row commit_rows
-    cython decode decode_body decode_frames decode_header decode_many dict encode encode_many
-    end_row entries_of entry_of final float frozenset grow_rows int intern is_open
-    keep_freed_by keep_tuple list load_member map max memcmp memcpy min new_message next_entry
-    np object open_body open_frame open_message open_run own print property raise_fault range
-    read_element read_text refused reopen reserve_row reserve_rows roll_back scaled seen set
-    size_t sizeof skip_data skip_group skip_unknown staticmethod step_back str take
-    take_counted_entries take_entries take_entry take_header take_own_header take_root
-    take_same_header tuple type typing_extensions walk_entries
+    _composites _datetime _enum_table _header_class _reader _spec aim append_blob append_frames
+    as_body body_length bool byte_int bytearray bytes close_run commit_offset commit_row commit_rows
+    cython declare_kind decode decode_body decode_frames decode_header decode_many dict encode
+    encode_many end_row entries_of entry_of final float frozenset has_room int intern is_open
+    keep_tuple kind_of list load_member map max memcmp memcpy min next_entry np object open_body
+    open_frame open_kind open_message open_run print property raise_fault range read_element
+    read_text refused reserve_row reserve_rows roll_back scaled set set_kind size_t sizeof skip_data
+    skip_group skip_unknown staticmethod step_back str take take_counted_entries take_entries
+    take_entry take_header take_header_of take_next take_own_header take_root take_same_header tuple
+    type typing_extensions walk_entries
     """.split()  # noqa: SIM905
 )
 PREFIX = re.compile(r"__|sbe_|SBE_|load_|FAULT_|FRAMING_|PyInit_|u?int(8|16|32|64)_t$")
 LOCALS = frozenset(
     """
     BLOCK_LENGTH DTYPE FACTS TEMPLATE_ID as_there astuple astuple_float at before begin block
-    block_length buffer capacity cls code count cursor data dimensions element encode_into entry
-    fault first frame frames group header i memory message number offset on_error one owner
-    place replace root row run self size symbols table tables template_id unpack values version
-    wrap
+    block_length buffer capacity cls code copy count cursor data dimensions element elements
+    encode_into entry fault first floats frame frames group header i kept kind memory message number
+    offset on_error one owner place replace root row run self size symbols table tables template_id
+    unpack values version wrap
     """.split()  # noqa: SIM905
 )
 STRUCT = frozenset({"root"})  # what the C struct of every message has

@@ -11,11 +11,9 @@ from .. import ir, limits, names
 from ..primitives import Primitive
 from ..runtime.decode.names import free
 from .source import Source, code, hexadecimal, real
+from .specs import Specs
 
-VERBS = (
-    "parse", "walk", "append", "open", "free", "take_header_of", "take", "tuple", "float_tuple",
-    "write",
-)  # fmt: skip
+VERBS = ("parse", "walk", "append", "take", "unpack", "tuple", "write")
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,7 @@ class FieldRenderer:
         self.numpy_order = ">" if module.big_endian else "<"
         self.budget = limits.Budget()
         self.composites = self.field_composites()
+        self.specs = Specs(module, self.composites, self.composite_key)
         # The names that the generated module has.
         self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
         self.claimed |= {self.alias(each) for each in module.enums}

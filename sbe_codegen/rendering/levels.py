@@ -7,10 +7,10 @@ from typing import Any
 
 from .. import ir, names
 from ..runtime.decode.names import free
-from . import specs, stubs
+from . import stubs
 from .fields import VERBS, FieldRenderer, struct_member
 from .source import Source, code, doc, joined, json_text
-from .tuples import TupleRenderer
+from .tuples import TupleRenderer, is_scaled
 
 _Level = ir.Message | ir.Group
 
@@ -53,12 +53,10 @@ class LevelRenderer:
             "own_length": _own_length(message.block),
             "levels": levels,
             "tables": [root, *_all(root["groups"])],
-            "slots": [slot for level in levels for slot in _slots(level)],
-            "framings": [each["framing"] for each in _all(root["groups"]) if each["framing"]],
-            "spec": json_text(
-                specs.message(message, self.fields.numpy_order, self.fields.composite_key)
-            ),
-            **self._tuples.tuples(message, root["fields"], functions),
+            **_places(levels, [root, *_all(root["groups"])]),
+            "spec": json_text(self.fields.specs.message(message)),
+            "base": "BaseScaled" if any(map(is_scaled, message.block.fields)) else "BaseMessage",
+            "values": self._tuples.tuples(message, root["fields"]),
             "stub": stubs.message(message),
         }
 
@@ -245,11 +243,25 @@ class LevelRenderer:
         return result
 
 
+def _places(levels: Sequence[dict[str, Any]], tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What only the C compiler knows, in the order in which `declare_kind` reads it."""
+    slots = [slot for level in levels for slot in _slots(level)]
+    rows = [code("sizeof({})", table["row"]) for table in tables]
+    takes: list[Source] = []
+    for level in levels[1:]:
+        takes += code("<size_t>&{}", level["take"]), code("sizeof({})", level["frame"])
+    framings = [code("<size_t>&{}", each["framing"]) for each in tables[1:] if each["framing"]]
+    return {
+        "places": [*slots, *rows, *takes, *framings],
+        "place_counts": joined(", ", map(len, (slots, rows, levels[1:], framings))),
+    }
+
+
 def _slots(level: dict[str, Any]) -> Iterator[Source]:
     """Where the groups and data of a level are in its C struct."""
     probe = f"sbe_probe_{level['probe']}"
     for each in (*level["groups"], *level["data"]):
-        yield code("<char*>&{0}.{1} - <char*>&{0}", probe, each["c_name"])
+        yield code("<size_t>(<char*>&{0}.{1} - <char*>&{0})", probe, each["c_name"])
 
 
 def _all(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

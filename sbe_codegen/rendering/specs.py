@@ -1,56 +1,164 @@
-"""What a generated module declares at import, as JSON: `runtime.declare` reads it."""
+"""What a generated module declares at import, as JSON: `runtime.decode.declare` reads it.
+
+Hundreds of fields are of one type, with one sentence of documentation. What two or more have in
+common is written once, in a list of the module, and ``like`` is its number there: that is a third
+of the text, which Cython, the C compiler, the wheel and each import would have to read.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .. import ir, names
 
-_KeyOf = Callable[[ir.Composite], str]  # what tells the composites of a module apart
+_OWN = ("name", "schema_name", "offset", "exponent")  # all else may be that of many fields
 
 
-def message(source: ir.Message, order: str, key_of: _KeyOf) -> str:
-    head = {
-        "name": source.schema_name,
-        "template_id": source.template_id,
-        "order": order,
-        "since": max(source.since, source.layout_since),
-    }
-    return _level(source, head, " ", key_of)
+class Specs:
+    """The declarations of a module. ``key_of`` is what tells its composites apart."""
 
+    def __init__(
+        self,
+        module: ir.Module,
+        composites: Iterable[ir.Composite],
+        key_of: Callable[[ir.Composite], str],
+    ) -> None:
+        self._order = ">" if module.big_endian else "<"
+        self._key_of = key_of
+        blocks = [module.header.composite.members, *(each.members for each in composites)]
+        blocks += [
+            level.block.fields for message in module.messages for level in ir.levels(message)
+        ]
+        counts = Counter(self._likeness(self._field(each)) for block in blocks for each in block)
+        common = [text for text, count in counts.items() if count > 1]
+        self._numbers = {text: number for number, text in enumerate(common)}
 
-def _level(source: ir.Message | ir.Group, head: dict[str, Any], indent: str, key_of: _KeyOf) -> str:
-    head = head | {"block_length": source.block.length} | _facts(source)
-    inner = indent + "  "
-    return _json(
-        head,
-        indent,
-        fields=(inner + json.dumps(_field(field, key_of)) for field in source.block.fields),
-        groups=(inner + _group(group, inner, key_of) for group in source.groups),
-        data=(inner + json.dumps(_data(each)) for each in source.data),
-    )
+    def likenesses(self) -> str:
+        """The list of what fields have in common."""
+        made = ",\n".join(self._numbers)
+        return f"[\n{made}\n]" if made else "[]"
 
+    def message(self, source: ir.Message) -> str:
+        head = {
+            "name": source.schema_name,
+            "template_id": source.template_id,
+            "order": self._order,
+            "since": max(source.since, source.layout_since),
+        }
+        return self._level(source, head, " ")
 
-def _group(source: ir.Group, indent: str, key_of: _KeyOf) -> str:
-    head = {
-        "name": source.name,
-        "schema_name": source.schema_name,
-        "since": source.since,
-        "dimensions": source.dimension.size,
-        "block_length_at": _place(source.dimension.block_length),
-        "count_at": _place(source.dimension.count),
-        "most": _most(source.dimension.count),
-    }
-    if source.may_end:
-        head["may_end"] = True
-    if source.dimension.has_counts:
-        head["counted"] = True
-        head |= _counts(source.dimension)
-    if not source.is_flat:
-        head["entry"] = names.entry_name(source.schema_name)
-    return _level(source, head, indent, key_of)
+    def composite(self, source: ir.Composite) -> str:
+        head = {"key": self._key_of(source), "name": source.name, "size": source.size}
+        if source.decimal:
+            head["decimal"] = [member.name for member in source.decimal]
+        return _json(head, "", fields=self._lines(source.members, " "))
+
+    def header(self, source: ir.Header) -> str:
+        length = source.block_length
+        head = {
+            "order": self._order,
+            "size": source.size,
+            "block_length_at": [0, 0] if length is None else _place(length),
+            "template_id_at": _place(source.template_id),
+            "schema_id_at": _place(source.schema_id),
+            "version_at": _place(source.version),
+        }
+        lines = self._lines(source.composite.members, " ")
+        return _json(head | _counts(source), "", fields=lines)
+
+    def _level(self, source: ir.Message | ir.Group, head: dict[str, Any], indent: str) -> str:
+        head = head | {"block_length": source.block.length} | _facts(source)
+        inner = indent + "  "
+        return _json(
+            head,
+            indent,
+            fields=self._lines(source.block.fields, inner),
+            groups=(inner + self._group(group, inner) for group in source.groups),
+            data=(inner + json.dumps(_data(each)) for each in source.data),
+        )
+
+    def _group(self, source: ir.Group, indent: str) -> str:
+        head = {
+            "name": source.name,
+            "schema_name": source.schema_name,
+            "since": source.since,
+            "dimensions": source.dimension.size,
+            "block_length_at": _place(source.dimension.block_length),
+            "count_at": _place(source.dimension.count),
+            "most": _most(source.dimension.count),
+        }
+        if source.may_end:
+            head["may_end"] = True
+        if source.dimension.has_counts:
+            head["counted"] = True
+            head |= _counts(source.dimension)
+        if not source.is_flat:
+            head["entry"] = names.entry_name(source.schema_name)
+        return self._level(source, head, indent)
+
+    def _lines(self, fields: Iterable[ir.Field], indent: str) -> Iterator[str]:
+        for field in fields:
+            made = self._field(field)
+            number = self._numbers.get(self._likeness(made))
+            if number is not None:
+                made = {key: made[key] for key in _OWN if key in made} | {"like": number}
+            yield indent + json.dumps(made)
+
+    @staticmethod
+    def _likeness(made: dict[str, Any]) -> str:
+        return json.dumps({key: value for key, value in made.items() if key not in _OWN})
+
+    def _field(self, source: ir.Field) -> dict[str, Any]:
+        encoding = source.encoding
+        result: dict[str, Any] = {
+            "name": source.name,
+            "schema_name": source.schema_name,
+            "kind": encoding.kind,
+            "type_name": source.type_name,
+            "since": source.since,
+        }
+        if encoding.kind != "composite":
+            result["type"] = encoding.primitive.name
+        if encoding.is_array:
+            result["length"] = encoding.length
+        if encoding.constant is not None:
+            result["constant"] = encoding.constant
+        else:
+            result["offset"] = source.offset
+        if encoding.null is not None and encoding.kind != "text":
+            result["null"] = encoding.null
+        is_optional = source.optional or encoding.presence == "optional"
+        if (
+            encoding.kind == "number"
+            and not is_optional
+            and encoding.null != encoding.primitive.null
+        ):
+            result["null_is_value"] = True  # of a member: it counts where its composite is optional
+        if source.optional:
+            result["optional"] = True
+        if encoding.minimum is not None:
+            result["min"] = encoding.minimum
+        if encoding.maximum is not None:
+            result["max"] = encoding.maximum
+        if encoding.charset:
+            result["encoding"] = encoding.charset
+        named = encoding.enum or encoding.set
+        if named:
+            result["named"] = named.name
+        if encoding.composite:
+            result["named"] = self._key_of(encoding.composite)
+        if source.exponent:
+            result["exponent"] = {"field": source.exponent.field, "levels": source.exponent.levels}
+            if source.exponent.negated:
+                result["exponent"]["negated"] = True
+        if source.time:
+            time = source.time
+            parts = {"member": time.member, "unit_member": time.unit_member} if time.member else {}
+            result["time"] = {"kind": time.kind, "unit": time.unit, **parts}
+        return result | _facts(source)
 
 
 def _place(member: ir.Field) -> list[int]:
@@ -99,74 +207,6 @@ def _data(source: ir.Data) -> dict[str, Any]:
     if source.may_end:
         result["may_end"] = True
     return result | _facts(source)
-
-
-def _field(source: ir.Field, key_of: _KeyOf) -> dict[str, Any]:
-    encoding = source.encoding
-    result: dict[str, Any] = {
-        "name": source.name,
-        "schema_name": source.schema_name,
-        "kind": encoding.kind,
-        "type_name": source.type_name,
-        "since": source.since,
-    }
-    if encoding.kind != "composite":
-        result["type"] = encoding.primitive.name
-    if encoding.is_array:
-        result["length"] = encoding.length
-    if encoding.constant is not None:
-        result["constant"] = encoding.constant
-    else:
-        result["offset"] = source.offset
-    if encoding.null is not None and encoding.kind != "text":
-        result["null"] = encoding.null
-    is_optional = source.optional or encoding.presence == "optional"
-    if encoding.kind == "number" and not is_optional and encoding.null != encoding.primitive.null:
-        result["null_is_value"] = True  # of a member: it counts where its composite is optional
-    if source.optional:
-        result["optional"] = True
-    if encoding.minimum is not None:
-        result["min"] = encoding.minimum
-    if encoding.maximum is not None:
-        result["max"] = encoding.maximum
-    if encoding.charset:
-        result["encoding"] = encoding.charset
-    named = encoding.enum or encoding.set
-    if named:
-        result["named"] = named.name
-    if encoding.composite:
-        result["named"] = key_of(encoding.composite)
-    if source.exponent:
-        result["exponent"] = {"field": source.exponent.field, "levels": source.exponent.levels}
-        if source.exponent.negated:
-            result["exponent"]["negated"] = True
-    if source.time:
-        time = source.time
-        parts = {"member": time.member, "unit_member": time.unit_member} if time.member else {}
-        result["time"] = {"kind": time.kind, "unit": time.unit, **parts}
-    return result | _facts(source)
-
-
-def composite(source: ir.Composite, key_of: _KeyOf) -> str:
-    fields = (" " + json.dumps(_field(member, key_of)) for member in source.members)
-    head = {"key": key_of(source), "name": source.name, "size": source.size}
-    if source.decimal:
-        head["decimal"] = [member.name for member in source.decimal]
-    return _json(head, "", fields=fields)
-
-
-def header(source: ir.Header, order: str, key_of: _KeyOf) -> str:
-    composite = source.composite
-    fields = (" " + json.dumps(_field(member, key_of)) for member in composite.members)
-    head = {
-        "order": order,
-        "size": source.size,
-        "block_length_at": [0, 0] if source.block_length is None else _place(source.block_length),
-        "template_id_at": _place(source.template_id),
-        "schema_id_at": _place(source.schema_id),
-        "version_at": _place(source.version),
-    }
-    return _json(head | _counts(source), "", fields=fields)
 
 
 def _json(head: dict[str, Any], indent: str, **lists: Iterable[str]) -> str:

@@ -16,87 +16,72 @@ _HELD = frozenset({"composite", "array", "set"})
 
 
 class _Value(NamedTuple):
-    """``read`` makes the local variable of a value, ``put`` puts that into the tuple."""
+    """What is read into a variable: of a C type, or (empty) an object; ``put`` is a form for it."""
 
-    read: Source
-    put: Source
+    c_type: str
+    value: Source
+    put: str
 
 
 class TupleRenderer:
     """The tuples of a message. It needs nothing but the message and its accessors."""
 
-    def tuples(
-        self, message: ir.Message, leaves: Sequence[Leaf], functions: Mapping[str, str]
-    ) -> dict[str, Any]:
-        """The forms of the tuple: raw, and with floats where the message has mantissas."""
+    def tuples(self, message: ir.Message, leaves: Sequence[Leaf]) -> dict[str, Any]:
+        """The statements of the function that makes both: of values, and of floats for some."""
         elements: list[_Element] = [*message.block.fields, *message.data]
         accessors = {leaf.column: leaf.accessor for leaf in leaves}
-        number = message.template_id
-        raw = [
-            self.value(i, code("sbe_elements_{}, {}", number, i), each, accessors)
-            for i, each in enumerate(elements)
-        ]
-        forms = [(functions["tuple"], f"sbe_kept_{number}", raw)]
-        if any(map(is_scaled, message.block.fields)):
-            scaled = [
-                self.scaled(i, code("sbe_floats_{}, {}", number, i), message.block, each, accessors)
-                if isinstance(each, ir.Field) and is_scaled(each)
-                else raw[i]
-                for i, each in enumerate(elements)
-            ]
-            forms.append((functions["float_tuple"], f"sbe_kept_floats_{number}", scaled))
-        kept_forms = [
-            not any(map(_is_held, elements)),
-            not any(_is_held(each) and not is_scaled(each) for each in elements),
-        ]
+        reads: list[Source] = []
+        puts: list[Source] = []
+        for i, each in enumerate(elements):
+            value = self.value(i, each, accessors)
+            other = value
+            if isinstance(each, ir.Field) and is_scaled(each):
+                other = self.scaled(i, message.block, each, accessors)
+            if other == value:
+                reads.append(_read(f"v{i}", value))
+                puts.append(code(value.put, i, f"v{i}"))
+                continue
+            reads.append(_read(f"v{i}", value, "{0}" if value.c_type else "{1} if floats else {0}"))
+            reads.append(_read(f"f{i}", other, "{0} if floats else {1}"))
+            puts += code("if floats:"), code(f"    {other.put}", i, f"f{i}")
+            puts += code("else:"), code(f"    {value.put}", i, f"v{i}")
+        held = [any(map(_is_held, elements))]
+        held.append(any(_is_held(each) and not is_scaled(each) for each in elements))
         return {
-            "tuples": [
-                {
-                    "function": function,
-                    "kept": kept,
-                    "reads": [value.read for value in values],
-                    "puts": [value.put for value in values],
-                    "is_kept": is_kept,
-                    # descriptors may run Python code
-                    "copies": any("read_element" in value.read for value in values),
-                }
-                for (function, kept, values), is_kept in zip(forms, kept_forms, strict=False)
-            ],
-            "kept_tuples": [kept for _, kept, _ in forms],
+            "size": len(elements),
+            "reads": reads,
+            "puts": puts,
+            "is_kept": held == [False, False],
+            "floats_are_kept": not held[1],
+            # descriptors may run Python code
+            "copies": any("read_element" in read for read in reads),
         }
 
-    def value(
-        self, i: int, where: Source, element: _Element, accessors: Mapping[str, str]
-    ) -> _Value:
+    def value(self, i: int, element: _Element, accessors: Mapping[str, str]) -> _Value:
         """Plain numbers come straight from the block, all else by its descriptor."""
         if isinstance(element, ir.Data):
             data = element.var_data
             is_there = not element.since and not element.may_end and not data.empty_is_null
             if data.charset == "utf-8" and is_there:
-                form = "read_text({}, &frame.{}, root, owner)"
-                return _object(i, code(form, where, element.c_name))
+                form = "read_text(elements, {}, &frame.{}, root, owner)"
+                return _object(code(form, i, element.c_name))
         elif _is_plain(element):
             primitive = element.encoding.primitive
-            accessor = accessors[element.c_name]
-            read = code("cdef {} v{} = {}(frame)", primitive.c_type, i, accessor)
-            if primitive.is_float:
-                return _Value(read, code("sbe_put_float(values, {0}, v{0})", i))
-            if element.size == 1:
-                return _Value(read, code("sbe_put(values, {0}, byte_int(v{0}))", i))
+            value = code("{}(frame)", accessors[element.c_name])
             verb = "sbe_put_uint" if primitive.name == "uint64" else "sbe_put_int"
-            return _Value(read, code("{1}(values, {0}, v{0})", i, verb))
-        return _object(i, code("read_element({}, root, owner)", where))
+            put = f"{verb}(values, {{}}, {{}})"
+            if primitive.is_float:
+                put = "sbe_put_float(values, {}, {})"
+            elif element.size == 1:
+                put = "sbe_put(values, {}, byte_int({}))"
+            return _Value(primitive.c_type, value, put)
+        return _object(code("read_element(elements, {}, root, owner)", i))
 
     def scaled(
-        self,
-        i: int,
-        where: Source,
-        block: ir.Block,
-        mantissa: ir.Field,
-        accessors: Mapping[str, str],
+        self, i: int, block: ir.Block, mantissa: ir.Field, accessors: Mapping[str, str]
     ) -> _Value:
         if mantissa.exponent is None:
-            return self.decimal(i, where, mantissa, accessors)
+            return self.decimal(i, mantissa, accessors)
         named = [each for each in block.fields if each.name == mantissa.exponent.field]
         if mantissa.exponent.levels == 0 and _is_plain(mantissa) and named:
             power: ir.Constant | None = named[0].encoding.constant
@@ -105,14 +90,10 @@ class TupleRenderer:
             if power is not None and mantissa.exponent.negated:
                 power = code("-({})", power)
             if power is not None and mantissa.encoding.primitive.name != "uint64":
-                value = code("scaled({}(frame), {})", accessors[mantissa.c_name], power)
-                put = code("sbe_put_float(values, {0}, v{0})", i)
-                return _Value(code("cdef double v{} = {}", i, value), put)
-        return _object(i, code("read_element({}, root, owner)", where))
+                return _float(accessors[mantissa.c_name], power)
+        return _object(code("read_element(elements, {}, root, owner)", i))
 
-    def decimal(
-        self, i: int, where: Source, field: ir.Field, accessors: Mapping[str, str]
-    ) -> _Value:
+    def decimal(self, i: int, field: ir.Field, accessors: Mapping[str, str]) -> _Value:
         """The float of a composite of mantissa and exponent."""
         assert field.encoding.composite is not None
         assert field.encoding.composite.decimal is not None
@@ -122,11 +103,14 @@ class TupleRenderer:
             power = code("{}(frame)", accessors[f"{field.c_name}.{exponent.c_name}"])
         good = power is not None and mantissa.encoding.primitive.name != "uint64"
         if good and _is_plain(mantissa) and not field.optional and not field.since:
-            number = accessors[f"{field.c_name}.{mantissa.c_name}"]
-            value = code("scaled({}(frame), {})", number, power)
-            put = code("sbe_put_float(values, {0}, v{0})", i)
-            return _Value(code("cdef double v{} = {}", i, value), put)
-        return _object(i, code("read_element({}, root, owner)", where))
+            return _float(accessors[f"{field.c_name}.{mantissa.c_name}"], power)
+        return _object(code("read_element(elements, {}, root, owner)", i))
+
+
+def _read(name: str, value: _Value, form: str = "{0}") -> Source:
+    """The statement that declares a variable and sets it; ``{1}`` in ``form`` is a null for it."""
+    target = code("cdef {} {}", value.c_type, name) if value.c_type else code("{}", name)
+    return code("{} = {}", target, code(form, value.value, 0 if value.c_type else "None"))
 
 
 def is_scaled(element: _Element) -> bool:
@@ -144,8 +128,13 @@ def has_decimals(field: ir.Field) -> bool:
     return is_scaled(field) or any(map(has_decimals, members))
 
 
-def _object(i: int, value: Source) -> _Value:
-    return _Value(code("v{} = {}", i, value), code("sbe_put(values, {0}, v{0})", i))
+def _object(value: Source) -> _Value:
+    return _Value("", value, "sbe_put(values, {}, {})")
+
+
+def _float(accessor: str, power: ir.Constant | None) -> _Value:
+    value = code("scaled({}(frame), {})", accessor, power)
+    return _Value("double", value, "sbe_put_float(values, {}, {})")
 
 
 def _is_plain(field: ir.Field) -> bool:

@@ -197,7 +197,7 @@ def test_names_of_classes_keep_off_what_is_taken() -> None:
     assert names.class_name("Trade") == "Trade"
 
 
-@pytest.mark.parametrize("verb", ["walk", "parse", "append", "open", "free", "write"])
+@pytest.mark.parametrize("verb", ["walk", "parse", "append", "write"])
 def test_accessors_keep_off_the_functions_of_messages(verb: str) -> None:
     """``walk_quote`` is what walks message ``quote``, and no field of message ``walk``."""
     text = schema(

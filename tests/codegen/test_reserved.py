@@ -115,9 +115,9 @@ def test_what_modules_call_their_own_is_reserved() -> None:
 def test_messages_beside_functions_and_structs_of_another(tmp_path: Path) -> None:
     """Functions of the module give way to messages, and to what it has without a schema."""
     taken = """
-        M tuple_M float_tuple_M tuple_M_ header_of_M take_header_of_M parse_M walk_M append_M open_M
-        free_M MFrame MRow M_a M_legs M_legs_a MLegs MLegsEntry take_M_legs write_M write_M_legs
-        write_M_legs_ entry_0 rows_0 v0 FRAMING_a_b entry load sbe size g m take_g walk_g
+        M tuple_M float_tuple_M tuple_M_ header_of_M take_header_of_M parse_M walk_M append_M take_M
+        unpack_M MFrame MRow M_a M_legs M_legs_a MLegs MLegsEntry take_M_legs write_M write_M_legs
+        write_M_legs_ entry_0 rows_0 v0 f0 FRAMING_a_b entry load sbe size g m take_g walk_g
     """.split()  # noqa: SIM905
     deep = "<group name='{}' id='{}'><field name='a' id='1' type='uint8'/>{}</group>".format
     text = "<data name='d' id='9' type='text'/>"

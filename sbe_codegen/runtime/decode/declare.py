@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,28 @@ _BLOCK_DOC = (
 )
 
 
-def composites(module: str, types: dict[str, Any], order: str, text: str) -> None:
-    """Adds the composites that the JSON ``text`` declares to ``types``, by their keys."""
-    for spec in json.loads(text):
+def reader(likenesses: str) -> Callable[[str], Any]:
+    """What reads the JSON texts of a module; ``likenesses`` has what fields have in common.
+
+    A field with ``like`` is what the list has at that number, and what it says itself.
+    """
+    common: list[dict[str, Any]] = json.loads(likenesses)
+
+    def whole(each: dict[str, Any]) -> dict[str, Any]:
+        number = each.get("like")
+        if type(number) is not int:  # metadata may have an attribute of that name: a str
+            return each
+        del each["like"]
+        return common[number] | each
+
+    return partial(json.loads, object_hook=whole)
+
+
+def composites(
+    module: str, types: dict[str, Any], order: str, declared: Sequence[dict[str, Any]]
+) -> None:
+    """Adds the composites that are ``declared`` to ``types``, by their keys."""
+    for spec in declared:
         table = CompositeTable(spec)
         types[spec["key"]] = table
         fields = Fields(order, types)
@@ -43,7 +63,7 @@ def composites(module: str, types: dict[str, Any], order: str, text: str) -> Non
 def header_class(
     module: str,
     members: Sequence[str],
-    text: str,
+    spec: Mapping[str, Any],
     types: Mapping[str, Any],
     implied: Sequence[str] = (),
 ) -> tuple[Any, tuple[Any, ...]]:
@@ -53,7 +73,6 @@ def header_class(
     header.__doc__ = "The message header, member by member as the schema orders them."
     if implied:
         header.__doc__ += f" It has no {', '.join(implied)} on the wire: those are of the schema."
-    spec = json.loads(text)
     fields = Fields(spec["order"], types)
     made = tuple(fields.descriptor(field) for field in spec["fields"])
     header._ELEMENTS = made
@@ -201,14 +220,14 @@ class _Places:
 def declare(
     message: type,
     schema: Any,
-    text: str,
+    spec: Spec,
     types: Mapping[str, Any],
     slots: Sequence[int],
     row_sizes: Sequence[int],
     takes: Sequence[tuple[int, int]],
     framings: Sequence[int],
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Gives the message class ``message`` the attributes that the JSON ``text`` describes.
+    """Gives the message class ``message`` the attributes that ``spec`` describes.
 
     ``slots`` are the offsets of groups and data in their C structs, ``row_sizes`` the sizes of the
     C structs of table rows (checked against what is computed here), ``takes`` the addresses of the
@@ -217,7 +236,6 @@ def declare(
     Returns the descriptors of the root fields and var data, in the order of ``astuple``, as they
     are and with those that make floats of mantissas.
     """
-    spec = json.loads(text)
     places = _Places(slots, takes, framings)
     level = _Level(spec, spec["order"], types, schema, (), message.__module__)
     level.slots = [next(places.slots) for _ in (*spec["groups"], *spec["data"])]

@@ -1,6 +1,7 @@
 """The descriptors behind the attributes of a message: each reads one element of a frame."""
 
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from .cursor cimport sbe_block, sbe_data, sbe_root
@@ -53,12 +54,15 @@ cdef inline const sbe_root* out_of(const sbe_root* root, int levels) noexcept:
 
 
 cdef inline object read_text(
-    tuple elements, Py_ssize_t i, const sbe_data* data, const sbe_root* root, object owner
+    PyObject* elements, Py_ssize_t i, const sbe_data* data, const sbe_root* root, object owner
 ):
     """UTF-8 that the sender has: known without asking the descriptor, most times."""
     found = known_text(<const char*>data.data, data.length)
     return read_element(elements, i, root, owner) if found == NULL else <object>found
 
 
-cdef inline object read_element(tuple elements, Py_ssize_t i, const sbe_root* root, object owner):
-    return (<Element>elements[i]).read(root, owner)
+cdef inline object read_element(
+    PyObject* elements, Py_ssize_t i, const sbe_root* root, object owner
+):
+    """The value of one of a tuple of descriptors."""
+    return (<Element>(<tuple>elements)[i]).read(root, owner)

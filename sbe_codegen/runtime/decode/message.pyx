@@ -5,13 +5,15 @@ from sys import modules
 
 cimport cython
 from cpython.bytes cimport PyBytes_CheckExact, PyBytes_FromStringAndSize
+from cpython.mem cimport PyObject_Free
 from cpython.object cimport PyObject, PyTypeObject
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
-from .cursor cimport sbe_cursor, sbe_header, sbe_root
+from .cursor cimport raise_fault, sbe_cursor, sbe_fault, sbe_header, sbe_root
 from .elements cimport Element, View
 from .frames cimport Lease, aim, open_frame
+from .reuse cimport sbe_keep_message
 from .values cimport ALLOWED
 
 cdef enum:
@@ -54,15 +56,22 @@ cdef extern from "Python.h":
         void (*tp_free)(void*) noexcept
 
 
-cdef void keep_freed_by(type kind, void (*give_back)(void*) noexcept) noexcept:
-    """Lets ``give_back`` have the memory of each dead message, at import. The class is final.
+cdef void keep_freed(type kind) noexcept:
+    """Lets `give_back` have the memory of each dead message, at import. The class is final.
 
     A pool that nothing is given back to stays empty, so that each message is made anew.
-    ``give_back`` gets memory, not an object: what the message held is gone, and no Python code may
-    run amid a deallocation.
     """
     if ALLOWED:
         (<TypeStruct*>kind).tp_free = give_back
+
+
+cdef void give_back(void* memory) noexcept:
+    """It is memory, not an object: what the message held is gone, and no Python code may run."""
+    cdef sbe_kind* kind = (<Message>memory).kind
+    if kind == NULL:
+        PyObject_Free(memory)
+    else:
+        sbe_keep_message(&kind.freed, memory)
 
 
 # A message may be read without a header in front of it. What tells such a body from a message is
@@ -106,6 +115,11 @@ cdef inline bint is_body(const sbe_root* root) noexcept:
     return root.frame == root.block.data
 
 
+def restore(kind, message):
+    """The message of class ``kind`` that was pickled or copied."""
+    return kind.decode(message)
+
+
 def restore_body(kind, body, version, block_length):
     """The message of class ``kind`` that was pickled or copied without a header."""
     module = modules[kind.__module__]
@@ -118,7 +132,7 @@ cdef object reopen(Message message, object frame, Py_ssize_t offset, sbe_cursor*
     # read: where that fails the message is what it was.
     cdef Lease lease
     seen(message)
-    if isinstance(message.owner, Lease):
+    if not PyBytes_CheckExact(message.owner):
         lease = <Lease>message.owner
         if not lease.view.readonly and Py_REFCNT(lease) > 2:    # the message's, and ``lease``
             raise BufferError(
@@ -151,6 +165,37 @@ cdef class Message(View):
     def __init__(self, *args, **kwargs):
         name = type(self).__name__
         raise TypeError(f"{name} is made by {name}.decode(frame)")
+
+    @cython.binding(False)
+    @cython.embedsignature(True)
+    @cython.embedsignature.format("clinic")
+    def wrap(self, frame, Py_ssize_t offset=0):
+        """Points this message at ``frame[offset]`` instead, and returns it: nothing is allocated.
+
+        Errors are those of `decode`, and then the message is what it was. Views and parts that were
+        made of it before stay over the frame before. If that was memory that can change (a
+        bytearray, say) and any of them are alive, it is BufferError. Equality and hash change.
+        """
+        cdef sbe_fault fault
+        cdef sbe_cursor cursor
+        owner = reopen(self, frame, offset, &cursor)
+        cursor.fault = &fault
+        cdef sbe_kind* kind = self.kind
+        if not kind.take(&cursor, kind.scratch):
+            raise_fault(&fault, <object>kind.schema)
+        before = self.owner     # which lives until all is as it will be
+        memcpy(<void*>self.root, kind.scratch, kind.size)
+        self.owner = owner
+        return self
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def astuple(self):
+        """The root fields and var data in schema order, with the values of the attributes."""
+        if self.root == NULL:
+            seen(self)
+        owner = self.owner      # which `wrap` may change meanwhile
+        return self.kind.values(self.root, owner, False)
 
     @property
     def version(self):
@@ -229,7 +274,7 @@ cdef class Message(View):
         if is_body(root):
             version, length = root.block.version, root.block.length
             return restore_body, (type(self), bytes(self), version, length)
-        return type(self).decode, (bytes(self),)
+        return restore, (type(self), bytes(self))
 
     def __copy__(self):
         make, arguments = self.__reduce__()
@@ -241,6 +286,20 @@ cdef class Message(View):
     def __repr__(self):
         seen(self)
         return shown(self)
+
+
+@cython.no_gc
+cdef class ScaledMessage(Message):
+    """A message with mantissas that have exponents."""
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def astuple_float(self):
+        """`astuple`, with each mantissa that has an exponent as the nearest float64."""
+        if self.root == NULL:
+            seen(self)
+        owner = self.owner
+        return self.kind.values(self.root, owner, True)
 
 
 cdef str shown(View view):

@@ -216,6 +216,17 @@ cdef inline void close_run(sbe_tables* tables, sbe_table* table, sbe_run run) no
     tables.frame = run.frame
 
 
+cdef sbe_run grown(sbe_tables* tables, sbe_table* table, sbe_run run) noexcept nogil
+
+
+cdef inline bint has_room(sbe_tables* tables, sbe_table* table, sbe_run* run) noexcept nogil:
+    """Makes room for one more row where there is none; False without memory."""
+    if sbe_rare(<size_t>(run.end - run.at) < run.itemsize):
+        run[0] = grown(tables, table, run[0])       # a copy: the run can stay in registers
+        return <size_t>(run.end - run.at) >= run.itemsize
+    return True
+
+
 cdef inline bint commit_offset(const sbe_tables* tables, sbe_table* group) noexcept nogil:
     """The entries of one outer row end here; False without memory."""
     if group.offsets.capacity - group.offsets.used < sizeof(int64_t):

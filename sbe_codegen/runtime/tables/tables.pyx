@@ -84,6 +84,12 @@ cdef bint grow(
     return True
 
 
+cdef sbe_run grown(sbe_tables* tables, sbe_table* table, sbe_run run) noexcept nogil:
+    """The run with room for another row, or as it was."""
+    close_run(tables, table, run)
+    return open_run(tables, table) if grow_rows(tables, table, 1) else run
+
+
 cdef bint grow_rows(const sbe_tables* tables, sbe_table* table, uint64_t count) noexcept nogil:
     """Room for ``count`` more rows. Of messages there are at most as many as there are frames."""
     cdef size_t whole = <size_t>tables.expected * table.itemsize if table.prefix else 0

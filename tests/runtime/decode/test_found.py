@@ -255,17 +255,19 @@ def generated() -> Iterator[str]:
 def test_nothing_but_putting_comes_between_taking_a_tuple_and_handing_it_out() -> None:
     """The rule of `reuse`, in every module that is generated."""
     put = re.compile(
-        r"    sbe_put(_int|_uint|_float)?\(values, \d+, (v\d+|byte_int\(v\d+\))\)"
+        r"    (    )?sbe_put(_int|_uint|_float)?\(values, \d+, ([vf]\d+|byte_int\(v\d+\))\)"
+        r"|    if floats:|    else:|        return keep_tuple\(kept, values\)"
         r"|    sbe_let_go\(values\)"
     )
     count = 0
     for text in generated():
-        for piece in text.split("sbe_reused_tuple(&")[1:]:
-            lines = piece[: piece.index("    return ")].splitlines()[1:]
+        for piece in text.split("sbe_reused_tuple(kept")[1:]:
+            lines = piece[: piece.index("\n    return ")].splitlines()[1:]
             assert [line for line in lines if not put.fullmatch(line)] == []
             count += 1
         returned = re.findall(
-            r"    (?:sbe_let_go\(values\)\n    )?return (?:keep_tuple\(.*|values)", text
+            r"\n    (?:sbe_let_go\(values\)\n    )?return (?:keep_tuple\(kept, values\)|values)\n",
+            text,
         )
-        assert len(returned) == text.count("sbe_reused_tuple(&")
+        assert len(returned) == text.count("sbe_reused_tuple(kept")
     assert count > 120

@@ -272,9 +272,12 @@ def test_each_attribute_has_its_doc(module: ModuleType, name: str) -> None:
 
 def test_classes_have_docs_facts_and_dtypes(module: ModuleType) -> None:
     quote = module.Quote
-    first, _, second = quote.__doc__.partition("\n\n")
+    first, second, third = map(str.strip, quote.__doc__.split("\n\n"))
     assert first == 'A quote, with "everything" in it.'
-    assert second.strip() == f"Template 1, root block of {quote.BLOCK_LENGTH} bytes."
+    assert second == f"Template 1, root block of {quote.BLOCK_LENGTH} bytes."
+    assert third.startswith("`astuple` gives exponent, price, maybe, ")
+    assert third.endswith(", symbol, note, maybe2, message, more, rest.")
+    assert module.Empty.__doc__.endswith("`astuple` gives nothing.\n    ")
     assert module.echo.__doc__.startswith("Its name is that of an enum.\n")
     assert module.Empty.__doc__.startswith("Empty of golden.full.\n")
     assert quote.FACTS == {
