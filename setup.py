@@ -23,7 +23,6 @@ from sbe_codegen import builder  # noqa: E402
 from sbe_codegen.conventions import Conventions  # noqa: E402
 
 STREAMS = {"binance_sbe.spot_stream": HERE / "schemas" / "stream_1_0.xml"}
-# Large, and not in the way of a message of a feed: compiled in half the time, with -O2.
 OTHERS = {
     "binance_sbe.spot_sbe": HERE / "schemas" / "spot_3_5.xml",
     "binance_sbe.fix_sbe": HERE / "schemas" / "spot-fixsbe-1_1.xml",
@@ -53,11 +52,7 @@ def extensions(force: bool) -> list:
     stale = sum(force or is_stale(path) for path in sources.values())
     if stale:
         tell(f"translating to C: {stale} of {len(sources)} modules, the large decoders for longest")
-    made = builder.cythonized(sources, HERE, force, SHARED)
-    for each in made:
-        if each.name in OTHERS:
-            each.extra_compile_args = builder.of_large(each.extra_compile_args)
-    return made
+    return builder.cythonized(sources, HERE, force, SHARED)
 
 
 def is_stale(path: Path) -> bool:

@@ -78,8 +78,7 @@ def encoders() -> None:
     includes = [numpy.get_include(), sysconfig.get_path("include"), str(ROOT)]
     with tempfile.TemporaryDirectory() as scratch:
         for file in [*ROOT.glob("binance_sbe/**/*.c"), *ROOT.glob("sbe_codegen/**/*.c")]:
-            made = builder.of_large(flags) if file.stat().st_size > 5_000_000 else flags
-            command = [os.environ.get("CC", "gcc"), "-c", "-fPIC", "-w", *made]
+            command = [os.environ.get("CC", "gcc"), "-c", "-fPIC", "-w", *flags]
             command += ["-DNPY_NO_DEPRECATED_API=NPY_1_7_API_VERSION", str(file)]
             command += [*(f"-I{each}" for each in includes), "-o", f"{scratch}/made.o"]
             before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime

@@ -15,13 +15,11 @@ from . import ir, names, parser, renderer, resolver, selection
 from .conventions import Conventions
 from .flags import extension as extension
 from .flags import flags as flags
-from .flags import of_large as of_large
 from .flags import switches as switches
 from .translating import cythonized as cythonized
 from .translating import translate
 
 Progress = Callable[[str], None]
-_LARGE = 800_000  # bytes of generated Cython: some sixty messages
 _HERE = Path(__file__).resolve().parent
 
 
@@ -133,8 +131,6 @@ def compile_module(
     # What gcc warns of in generated code is nothing that its user could mend: it takes
     # for uninitialized what is only read where a call before it has not raised.
     made.extra_compile_args = [*made.extra_compile_args, "-w"]
-    if source.stat().st_size > _LARGE:
-        made.extra_compile_args = of_large(made.extra_compile_args)
     progress("translating to C")
     translate(name, source)
     with tempfile.TemporaryDirectory(prefix="sbe-codegen-", dir=scratch) as temporary:

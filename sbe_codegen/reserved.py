@@ -60,17 +60,17 @@ MODULE = frozenset(
     BaseSchema Batch Buffer ClassVar Collector Composite Decimal Entries Entry Exception Final
     HEADER_ELEMENTS HEADER_SIZE Header IntEnum IntFlag Literal MESSAGES Mapping NAN NDArray NO_TEXT
     NULL NamedTuple PACKAGE PyObject Py_ssize_t SCHEMA SCHEMA_ID SCHEMA_VERSION Self Sequence
-    Symbols Table _IntEnum _IntFlag _MappingProxyType _PacketLayout _SetTable _TYPES _attach
-    _composites _datetime _enum_table _header_class _reader _spec aim append_blob append_frames
-    as_body body_length bool byte_int bytearray bytes close_run commit_offset commit_row commit_rows
-    cython declare_kind decode decode_body decode_frames decode_header decode_many dict encode
-    encode_many end_row entries_of entry_of final float frozenset has_room int intern is_open
-    keep_tuple kind_of list load_member map max memcmp memcpy min next_entry np object open_body
-    open_frame open_kind open_message open_run print property raise_fault range read_element
-    read_text refused reserve_row reserve_rows roll_back scaled set set_kind size_t sizeof skip_data
-    skip_group skip_unknown staticmethod step_back str take take_counted_entries take_entries
-    take_entry take_header take_header_of take_next take_own_header take_root take_same_header tuple
-    type typing_extensions walk_entries
+    Symbols Table _MappingProxyType _PacketLayout _TYPES _attach _classes _composites _datetime
+    _enum_types _header_class _reader _spec aim append_blob append_frames as_body body_length bool
+    byte_int bytearray bytes close_run commit_offset commit_row commit_rows cython declare_kind
+    decode decode_body decode_frames decode_header decode_many dict encode encode_many end_row
+    entries_of entry_of final float frozenset globals has_room int intern is_open keep_tuple kind_of
+    list load_member map max memcmp memcpy min next_entry np object open_body open_frame open_kind
+    open_message open_run print property raise_fault range read_element read_text refused
+    reserve_row reserve_rows roll_back scaled set set_kind size_t sizeof skip_data skip_group
+    skip_unknown staticmethod step_back str take take_counted_entries take_entries take_entry
+    take_header take_header_of take_next take_own_header take_root take_same_header tuple type
+    typing_extensions walk_entries
     """.split()  # noqa: SIM905
 )
 PREFIX = re.compile(r"__|sbe_|SBE_|load_|FAULT_|FRAMING_|PyInit_|u?int(8|16|32|64)_t$")

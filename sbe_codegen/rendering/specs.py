@@ -14,6 +14,8 @@ from typing import Any
 
 from .. import ir, names
 
+_Aliases = Callable[[ir.Enum | ir.Set], str]
+
 _OWN = ("name", "schema_name", "offset", "exponent")  # all else may be that of many fields
 
 
@@ -38,8 +40,7 @@ class Specs:
 
     def likenesses(self) -> str:
         """The list of what fields have in common."""
-        made = ",\n".join(self._numbers)
-        return f"[\n{made}\n]" if made else "[]"
+        return _listed(map(json.loads, self._numbers))
 
     def message(self, source: ir.Message) -> str:
         head = {
@@ -207,6 +208,45 @@ def _data(source: ir.Data) -> dict[str, Any]:
     if source.may_end:
         result["may_end"] = True
     return result | _facts(source)
+
+
+def enums(made: Iterable[ir.Enum], alias_of: _Aliases) -> str:
+    """One on each line, as `runtime.decode.enumerations` reads it."""
+    return _listed(
+        _named(each, alias_of)
+        | {
+            "nulls": each.nulls,
+            "is_bool": each.is_bool,
+            "members": [_member(value) for value in each.values],
+        }
+        for each in made
+    )
+
+
+def sets(made: Iterable[ir.Set], alias_of: _Aliases) -> str:
+    """The same of sets."""
+    return _listed(
+        _named(each, alias_of)
+        | {"members": [_member(choice) for choice in each.choices]}
+        | ({"null": _member(each.null)} if each.null else {})
+        for each in made
+    )
+
+
+def _named(made: ir.Enum | ir.Set, alias_of: _Aliases) -> dict[str, Any]:
+    head = {"name": made.name, "schema_name": made.schema_name, "type": made.primitive.name}
+    alias = alias_of(made)
+    return head | ({"alias": alias} if alias else {})
+
+
+def _member(value: ir.Value) -> list[Any]:
+    metadata = [dict(value.metadata)] if value.metadata else []
+    return [value.name, value.value, value.schema_name, *metadata]
+
+
+def _listed(items: Iterable[dict[str, Any]]) -> str:
+    made = ",\n".join(map(json.dumps, items))
+    return f"[\n{made}\n]" if made else "[]"
 
 
 def _json(head: dict[str, Any], indent: str, **lists: Iterable[str]) -> str:

@@ -30,9 +30,6 @@ from setuptools import Extension
 def switches():
     return frozenset(filter(None, os.environ.get("SBE_BUILD", "").split(",")))
 
-def of_large(flags):
-    return ["-O2" if flag == "-O3" else flag for flag in flags]
-
 def runtime_sources():
     return {"sbe_codegen.runtime.decode.cursor": Path("sbe_codegen/runtime/decode/cursor.pyx")}
 
@@ -56,9 +53,8 @@ def cythonized(sources, root, force=False, shared=None):
 # In place of the compiler of C: notes what it makes, unless it ends who asked for it.
 COMPILER = """#!/bin/sh
 case $HOW in kill) kill -9 $PPID; exit 1 ;; esac
-for each in "$@"; do case $each in -O?) level=$each ;; esac; done
 while [ $# -gt 1 ]; do
-    [ "$1" = -o ] && echo "$SBE_BUILD" > "$2" && echo "$2 $level" >> made
+    [ "$1" = -o ] && echo "$SBE_BUILD" > "$2"
     shift
 done
 """
@@ -186,10 +182,4 @@ def test_which_modules_are_built_is_chosen(tree: Tree) -> None:
     assert tree.switches_of("binance_sbe.spot_stream") == ""
     assert tree.switches_of("binance_sbe.fix_sbe") is None
     assert tree.build()[0] == 0
-    made = (tree.root / "made").read_text()
-    levels = {Path(line.split()[0]).stem: line.split()[1] for line in made.splitlines()
-              if line.split()[0].endswith(".o")}  # fmt: skip
-    assert {name: level for name, level in levels.items() if level == "-O2"} == {
-        "spot_sbe": "-O2", "fix_sbe": "-O2",
-    }  # fmt: skip
-    assert (levels["spot_stream"], levels["book"], levels["cursor"]) == ("-O3",) * 3
+    assert tree.switches_of("binance_sbe.fix_sbe") == ""

@@ -2,10 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import IntEnum, IntFlag
 from typing import Any
 
 _CACHED_SETS = 4096
+
+
+def enum_types(
+    module: str, enums: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What fields need of the enums and sets of ``module``, by their names; and their classes.
+
+    A class has a second name where the schema spells it otherwise. Members are name, number, name
+    in the schema, and metadata where there are any.
+    """
+    types: dict[str, Any] = {}
+    classes: dict[str, Any] = {}
+    create: Any = IntEnum  # whose members mypy wants to see written out
+    for spec in enums:
+        members = [(name, value) for name, value, *_ in spec["members"]]
+        made = create(spec["name"], members, module=module)
+        made.__doc__ = f"{spec['schema_name']}, {spec['type']} on the wire; "
+        made.__doc__ += f"{spec['nulls'][0]} is null."
+        labels, metadata = _labels(spec["members"])
+        nulls = tuple(spec["nulls"])
+        types[spec["name"]] = enum_table(made, labels, spec["is_bool"], metadata, nulls)
+        classes |= dict.fromkeys((spec["name"], spec.get("alias", spec["name"])), made)
+    create = IntFlag
+    for spec in sets:
+        members = [(name, 1 << bit) for name, bit, *_ in spec["members"]]
+        null = spec.get("null")
+        if null is not None:
+            members.append((null[0], null[1]))
+        made = create(spec["name"], members, module=module)
+        made.__doc__ = f"{spec['schema_name']}, {spec['type']} on the wire."
+        labels, metadata = _labels(spec["members"])
+        named = None if null is None else (null[1], null[2])
+        types[spec["name"]] = SetTable(made, labels, metadata, named)
+        classes |= dict.fromkeys((spec["name"], spec.get("alias", spec["name"])), made)
+    return types, classes
+
+
+def _labels(members: Sequence[Sequence[Any]]) -> tuple[dict[int, str], dict[int, Any]]:
+    """The schema's names of numbers (of two for one number, the first), and their metadata."""
+    labels: dict[int, str] = {}
+    metadata: dict[int, Any] = {}
+    for _, value, label, *more in members:
+        labels.setdefault(value, label)
+        if more:
+            metadata[value] = more[0]
+    return labels, metadata
 
 
 class EnumTable:
