@@ -26,20 +26,17 @@ def cythonized(
     root: Path | None,
     force: bool = False,
     shared: str | None = None,
-    ascii_names: bool = True,
 ) -> list[Any]:
     """Extensions for modules (name -> .pyx), translated to C; paths relative to ``root``.
 
     ``shared`` is the name of one more module: what of Cython's own code all of them need is there
     once (its memoryviews above all, which are 60 KB of a wheel and five seconds of a compiler).
-    With ``ascii_names`` this process translates nothing with other names any more.
+    This process translates nothing with names that are not ASCII any more.
     """
-    if ascii_names:
-        know_ascii_names_only()
+    know_ascii_names_only()
     from Cython.Build import cythonize
     from setuptools import Extension
 
-    on = switches()
     compile_flags, link_flags = flags()
     extensions = [
         extension(name, path if root is None else Path(os.path.relpath(path, root)))
@@ -53,25 +50,34 @@ def cythonized(
     return list(
         cythonize(  # type: ignore[no-untyped-call]
             extensions,
-            include_path=[str(root or Path()), str(_HERE.parent)],
-            compiler_directives={
-                "language_level": 3,
-                "boundscheck": "debug" in on,
-                "wraparound": False,
-                "cdivision": True,
-                "initializedcheck": False,
-                "linetrace": "coverage" in on,
-                "auto_pickle": False,
-                "emit_code_comments": bool(on & {"annotate", "coverage"}),
-                "warn.unused": False,
-            },
-            annotate="annotate" in on,
+            **_options(root or Path()),
             shared_utility_qualified_name=shared,
             quiet=True,
             force=force,
             nthreads=os.cpu_count() or 1 if len(extensions) > 1 else 0,
         )
     )
+
+
+def _options(root: Path) -> dict[str, Any]:
+    """What Cython is told of all modules, those under ``root`` among them."""
+    on = switches()
+    directives = {
+        "language_level": 3,
+        "boundscheck": "debug" in on,
+        "wraparound": False,
+        "cdivision": True,
+        "initializedcheck": False,
+        "linetrace": "coverage" in on,
+        "auto_pickle": False,
+        "emit_code_comments": bool(on & {"annotate", "coverage"}),
+        "warn.unused": False,
+    }
+    return {
+        "include_path": [str(root), str(_HERE.parent)],
+        "compiler_directives": directives,
+        "annotate": "annotate" in on,
+    }
 
 
 def translate(name: str, source: Path) -> None:
@@ -104,13 +110,19 @@ def _is_python(executable: str | None) -> bool:
 
 
 def _in_this_process(name: str, source: Path) -> None:
-    from Cython.Compiler.Errors import CompileError as CythonError
     from setuptools.errors import CompileError
 
-    try:
-        cythonized({name: source}, None, ascii_names=False)
-    except CythonError as error:
-        raise CompileError(f"Cython refuses {source.name}: {error}") from None
+    if not _one(name, source):
+        raise CompileError(f"Cython refuses {source.name}: it has written why to standard error")
+
+
+def _one(name: str, source: Path) -> bool:
+    """Whether one module could be translated; nothing is looked for that it may depend on."""
+    from Cython.Compiler import Main
+
+    cython: Any = Main  # which has no types
+    result = cython.compile(str(source), full_module_name=name, **_options(Path()))
+    return bool(result.num_errors == 0)
 
 
 def know_ascii_names_only() -> None:
@@ -131,5 +143,7 @@ def know_ascii_names_only() -> None:
 
 def main() -> None:
     gc.set_threshold(10_000, 10, 10)  # a fifth of the time is the collector's, which finds nothing
+    know_ascii_names_only()
     name, source = sys.argv[1:]
-    cythonized({name: Path(source)}, None)
+    if not _one(name, Path(source)):
+        sys.exit(1)
