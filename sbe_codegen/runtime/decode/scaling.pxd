@@ -1,12 +1,14 @@
 """mantissa x 10^exponent, for C."""
 
-from libc.stdint cimport int64_t
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 
 cdef extern from *:
     """
     #include <math.h>
     #include <stdint.h>
+    #include <string.h>
 
     #ifndef SBE_SCALE
     #define SBE_SCALE
@@ -37,9 +39,68 @@ cdef extern from *:
         }
         return 0;
     }
+
+    /* Whether a mantissa is exact as a double. */
+    #define SBE_IS_EXACT(mantissa) ((uint64_t)(mantissa) + (1ull << 53) <= 1ull << 54)
+
+    /* `count` mantissas, `step` bytes apart, of one exponent, into doubles `width` bytes apart; 0
+       where one of them is none that `sbe_scale` knows. With `has_null` that mantissa is NaN. Each
+       is loaded once, since somebody may write to the frame. */
+    static inline int sbe_scale_column(const uint8_t *from, size_t step, uint8_t *to, size_t width,
+                                       uint64_t count, int64_t exponent, int has_null, int64_t null)
+    {
+        /* Most mantissas are exact, and no null is: these take a load, a check and a division. */
+        int is_plain = exponent >= -22 && exponent <= 22 && !(has_null && SBE_IS_EXACT(null));
+        double ten = is_plain ? SBE_TEN[exponent < 0 ? -exponent : exponent] : 1.0;
+        for (; count != 0; count--, from += step, to += width) {
+            int64_t mantissa;
+            double value;
+            memcpy(&mantissa, from, sizeof mantissa);
+            if (is_plain && exponent < 0)
+                while (SBE_IS_EXACT(mantissa)) {
+                    value = (double)mantissa / ten;
+                    memcpy(to, &value, sizeof value);
+                    if (--count == 0) return 1;
+                    from += step;
+                    to += width;
+                    memcpy(&mantissa, from, sizeof mantissa);
+                }
+            if (has_null && mantissa == null) value = NAN;
+            else if (!sbe_scale(mantissa, exponent, &value)) return 0;
+            memcpy(to, &value, sizeof value);
+        }
+        return 1;
+    }
+
+    /* The same where each mantissa has an exponent of one byte `apart` bytes behind it. */
+    static inline int sbe_scale_pairs(const uint8_t *from, ptrdiff_t apart, size_t step,
+                                      uint8_t *to, size_t width, uint64_t count, int has_null,
+                                      int64_t null)
+    {
+        for (; count != 0; count--, from += step, to += width) {
+            int64_t mantissa;
+            int8_t exponent = (int8_t)from[apart];
+            double value;
+            memcpy(&mantissa, from, sizeof mantissa);
+            if (has_null && mantissa == null) value = NAN;
+            else if (exponent < 0 && exponent >= -22 && SBE_IS_EXACT(mantissa))
+                value = (double)mantissa / SBE_TEN[-exponent];
+            else if (!sbe_scale(mantissa, exponent, &value)) return 0;
+            memcpy(to, &value, sizeof value);
+        }
+        return 1;
+    }
     #endif
     """
     bint sbe_scale(int64_t mantissa, int64_t exponent, double* result) noexcept nogil
+    bint sbe_scale_column(
+        const uint8_t* mantissas, size_t step, uint8_t* to, size_t width, uint64_t count,
+        int64_t exponent, bint has_null, int64_t null
+    ) noexcept nogil
+    bint sbe_scale_pairs(
+        const uint8_t* mantissas, ptrdiff_t apart, size_t step, uint8_t* to, size_t width,
+        uint64_t count, bint has_null, int64_t null
+    ) noexcept nogil
 
 
 cdef object float_of(int64_t mantissa, int64_t exponent)

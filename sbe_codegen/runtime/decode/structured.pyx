@@ -6,6 +6,7 @@ another thread may `wrap` the message, and then the message's C struct is about 
 """
 
 from libc.math cimport NAN
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
@@ -14,8 +15,8 @@ cimport numpy as np
 from .arrays cimport empty_array, view_array
 from .cursor cimport is_ragged, next_entry, sbe_block, sbe_framing, sbe_group, sbe_root
 from .elements cimport Element, IntField, out_of, show_docs
-from .loads cimport SBE_INT64, load_bits, load_int64_le
-from .scaling cimport sbe_scale
+from .loads cimport SBE_INT8, SBE_INT64, load_bits
+from .scaling cimport sbe_scale, sbe_scale_column, sbe_scale_pairs
 
 from .elements import CODES
 
@@ -172,7 +173,6 @@ cdef class GroupFloats(Element):
     cdef int[MOST_CELLS] levels     # how far out each of them is
     cdef sbe_cell[MOST_CELLS] cells
     cdef Py_ssize_t cell_count      # 0: not by cells
-    cdef bint has_inside            # exponents in the entries
 
     def __init__(self, name, schema_name, doc, GroupView group not None, to_floats):
         Element.__init__(self, name, schema_name, doc, 0)
@@ -205,7 +205,6 @@ cdef class GroupFloats(Element):
                 mantissa, exponent = self.to_floats.decimals[name]
                 if not plan_decimal(cell, mantissa, exponent):
                     return 0
-                self.has_inside = self.has_inside or cell.power_code != NOT_SCALED
             elif spec["kind"] not in ("number", "enum", "set"):
                 return 0
             elif "exponent" in spec:
@@ -256,55 +255,73 @@ cdef class GroupFloats(Element):
         # is nobody else's yet.
         cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
         cdef Py_ssize_t width = np.PyArray_ITEMSIZE(result)
-        cdef int64_t[MOST_CELLS] fixed      # the power of each cell, unless it is in the entry
         cdef const sbe_cell* cell
+        cdef int64_t power      # of the cell, unless it is in the entry
         cdef Py_ssize_t i
         for i in range(self.cell_count):
             cell = &self.cells[i]
-            fixed[i] = cell.power
+            power = cell.power
             if cell.code != NOT_SCALED and cell.exponent != INSIDE:
-                fixed[i] = -powers[cell.exponent] if cell.negated else powers[cell.exponent]
-        if self.has_inside:
-            good = copy_cells(self.cells, self.cell_count, fixed, group, to, width, True)
-        else:
-            good = copy_cells(self.cells, self.cell_count, fixed, group, to, width, False)
-        return result if good else None
+                power = -powers[cell.exponent] if cell.negated else powers[cell.exponent]
+            if not copy_cell(cell, power, group, to, width):
+                return None
+        return result
 
 
-cdef inline bint copy_cells(
-    const sbe_cell* cells, Py_ssize_t count, const int64_t* fixed, const sbe_group* group,
-    uint8_t* to, Py_ssize_t width, bint has_inside,
+cdef bint copy_cell(
+    const sbe_cell* cell, int64_t fixed, const sbe_group* group, uint8_t* to, Py_ssize_t width
 ) noexcept:
-    """All entries, cell by cell; False where a value needs Python's integers.
-
-    ``has_inside`` is a literal wherever this is called: most groups have no exponents in them.
-    """
+    """A field of all entries; False where a value needs Python's integers."""
     cdef const uint8_t* entry = group.data
-    cdef const sbe_cell* cell
+    cdef bint is_pair = cell.power_code != NOT_SCALED
+    to += cell.target
+    if cell.code == NOT_SCALED:
+        copy_plain(cell, group, to, width)
+        return True
+    if cell.code == SBE_INT64 and not is_pair:
+        return sbe_scale_column(
+            entry + cell.offset, group.stride, to, width, group.count, fixed, cell.optional,
+            cell.null,
+        )
+    if cell.code == SBE_INT64 and cell.power_code == SBE_INT8 and not cell.power_optional:
+        return sbe_scale_pairs(
+            entry + cell.offset, <ptrdiff_t>cell.power_offset - <ptrdiff_t>cell.offset,
+            group.stride, to, width, group.count, cell.optional, cell.null,
+        )
+    return scale_others(cell, fixed, group, to, width)
+
+
+cdef void copy_plain(
+    const sbe_cell* cell, const sbe_group* group, uint8_t* to, Py_ssize_t width
+) noexcept:
+    cdef const uint8_t* at = group.data + cell.offset
     cdef uint64_t number
-    cdef Py_ssize_t i
-    cdef int64_t mantissa, power
+    for number in range(group.count):
+        memcpy(to, at, cell.size)
+        at += group.stride
+        to += width
+
+
+cdef bint scale_others(
+    const sbe_cell* cell, int64_t power, const sbe_group* group, uint8_t* to, Py_ssize_t width
+) noexcept:
+    """Mantissas and exponents of any type, with nulls of both."""
+    cdef const uint8_t* entry = group.data
+    cdef bint is_pair = cell.power_code != NOT_SCALED
+    cdef uint64_t number
+    cdef int64_t mantissa
     cdef double value
     for number in range(group.count):
-        for i in range(count):
-            cell = &cells[i]
-            if cell.code == NOT_SCALED:
-                memcpy(to + cell.target, entry + cell.offset, cell.size)
-                continue
-            if cell.code == SBE_INT64:
-                mantissa = load_int64_le(entry + cell.offset)
-            else:
-                mantissa = <int64_t>load_bits(entry + cell.offset, cell.code)
-            power = fixed[i]
-            if has_inside and cell.power_code != NOT_SCALED:
-                power = <int64_t>load_bits(entry + cell.power_offset, cell.power_code)
-            if cell.optional and mantissa == cell.null:
-                value = NAN
-            elif has_inside and cell.power_optional and power == cell.power_null:
-                value = NAN
-            elif not sbe_scale(mantissa, power, &value):
-                return False
-            memcpy(to + cell.target, &value, sizeof(double))
+        mantissa = <int64_t>load_bits(entry + cell.offset, cell.code)
+        if is_pair:
+            power = <int64_t>load_bits(entry + cell.power_offset, cell.power_code)
+        if cell.optional and mantissa == cell.null:
+            value = NAN
+        elif is_pair and cell.power_optional and power == cell.power_null:
+            value = NAN
+        elif not sbe_scale(mantissa, power, &value):
+            return False
+        memcpy(to, &value, sizeof(double))
         entry += group.stride
         to += width
     return True
