@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import struct
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small import module_of, schema
 
 import sbe_codegen
@@ -289,3 +292,58 @@ def test_a_note_says_why_a_mantissa_with_an_exponent_has_no_float(members: str, 
     assert [note.endswith(why) and ": p: its mantissa and" in note for note in notes] == (
         [True] if why else []
     )
+
+
+NULLED = "primitiveType='int64' presence='optional' nullValue='5'"
+LADDER = (
+    composite("Fixed", I64, NINE) + composite("Five", NULLED, NINE)
+    + composite("Large", I64, "primitiveType='int8' presence='constant'>25</type>")
+    + composite("Sent", I64, SENT) + composite("SentFive", NULLED, SENT)
+    + composite("Short", "primitiveType='int32'", SENT)
+    + composite("Maybe", I64, "primitiveType='int8' presence='optional'/>")
+)  # fmt: skip
+RUNGS = {"Fixed": -9, "Large": 25, "Five": -9, "Sent": None, "SentFive": None, "Short": None,
+         "Maybe": None}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ladder(compiled: Any) -> ModuleType:
+    fields = "".join(
+        f"<field name='{name.lower()}' id='{i}' type='{name}'/>" for i, name in enumerate(RUNGS, 2)
+    )
+    message = f"<message name='M' id='1'><group name='levels' id='1'>{fields}</group></message>"
+    made: ModuleType = compiled(schema(message, LADDER))
+    return made
+
+
+EDGES = [0, 1, -1, 5, 2**53, 2**53 + 1, -(2**53), -(2**53) - 1, 2**63 - 1, NULL, NULL + 1]
+mantissas = st.one_of(st.sampled_from(EDGES), st.integers(NULL, 2**63 - 1), st.integers(-99, 99))
+powers = st.one_of(st.integers(-128, 127), st.sampled_from([-23, -22, -19, -8, 0, 1, 22, 23]))
+
+
+@given(st.data())
+def test_floats_of_groups_are_the_nearest_whatever_comes(ladder: ModuleType, data: Any) -> None:
+    """Exact mantissas, and others between them, nulls of any value, exponents of all sizes."""
+    rows = data.draw(st.lists(st.tuples(*([mantissas, powers] * len(RUNGS))), max_size=12))
+    block, wanted = b"", []
+    for row in rows:
+        expected = []
+        for i, (name, constant) in enumerate(RUNGS.items()):
+            mantissa, power = row[2 * i : 2 * i + 2]
+            if name == "Short":
+                mantissa >>= 32
+            power = power if constant is None else constant
+            is_null = (name.endswith("Five") and mantissa == 5) or (
+                name == "Maybe" and power == -128
+            )
+            number = Fraction(mantissa) * Fraction(10) ** power
+            expected.append(None if is_null else float(number))
+            block += struct.pack("<i" if name == "Short" else "<q", mantissa)
+            block += b"" if constant is not None else struct.pack("<b", power)
+        wanted.append(expected)
+    message = ladder.decode(frame(b"", struct.pack("<HB", 56, len(rows)) + block))
+    found = [
+        [None if math.isnan(value) else value for value in row]
+        for row in message.levels_float.tolist()
+    ]
+    assert found == wanted

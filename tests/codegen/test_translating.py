@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,39 @@ def test_the_caller_keeps_its_memory_and_its_cython(tmp_path: Path) -> None:
     assert int((tmp_path / "parent").read_text()) < 110
     assert int((tmp_path / "child").read_text()) < 150
     assert (tmp_path / "other.c").exists()
+
+
+WHOLE = """
+import resource, sys
+from pathlib import Path
+from sbe_codegen import builder
+
+builder.build(Path("hundred.xml"), Path(), "hundred")
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+"""
+
+
+def hundred() -> str:
+    """A published schema of 92 messages with eight of its larger ones twice."""
+    text = (Path(builder.__file__).parent.parent / "schemas" / "spot_3_5.xml").read_text("utf-8")
+    messages = re.findall(r"<sbe:message (?:(?!<sbe:message ).)*?</sbe:message>", text, re.DOTALL)
+    more = ""
+    for i, message in enumerate(sorted(messages, key=len)[-12:-4]):
+        named = re.sub(r'name="(\w+)"', rf'name="Second{i}\1"', message, count=1)
+        more += re.sub(r'\bid="\d+"', f'id="{9000 + i}"', named, count=1)
+    return text.replace("</sbe:messageSchema>", f"{more}</sbe:messageSchema>")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.skipif("SBE_BUILD" in os.environ, reason="of a build without switches")
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB there")
+def test_a_hundred_messages_are_compiled_in_300_mb(tmp_path: Path) -> None:
+    (tmp_path / "hundred.xml").write_text(hundred(), "utf-8")
+    assert len(builder.read(tmp_path / "hundred.xml").messages) == 100
+    done = subprocess.run(
+        [sys.executable, "-c", WHOLE], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(builder.__file__).parent.parent)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) <= 300, done.stdout

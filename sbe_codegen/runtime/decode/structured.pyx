@@ -11,8 +11,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 cimport numpy as np
-
-from .arrays cimport empty_array, view_array
+from .arrays cimport empty_array, forget, sbe_dtypes, view_array
 from .cursor cimport is_ragged, next_entry, sbe_block, sbe_framing, sbe_group, sbe_root
 from .elements cimport Element, IntField, out_of, show_docs
 from .loads cimport SBE_INT8, SBE_INT64, load_bits
@@ -28,6 +27,10 @@ cdef class Blocks(Element):
     cdef object dtype           # of the layout, as the next two are: not looked up at each read
     cdef uint64_t length
     cdef uint64_t newest        # the first version that has all fields
+    cdef sbe_dtypes dtypes
+
+    def __dealloc__(self):
+        forget(&self.dtypes)
 
     def __init__(self, name, schema_name, doc, since, layout):
         Element.__init__(self, name, schema_name, doc, since)
@@ -43,7 +46,7 @@ cdef class Blocks(Element):
         if first.data == NULL or count == 0:
             return self.layout.blank(0)
         if stride >= self.length and first.version >= self.newest:
-            return view_array(self.dtype, first.data, count, stride, owner)
+            return view_array(self.dtype, first.data, count, stride, owner, &self.dtypes)
         older = self.layout.older_dtype(first.version, stride)
         return self.layout.filled(view_array(older, first.data, count, stride, owner))
 
@@ -173,6 +176,10 @@ cdef class GroupFloats(Element):
     cdef int[MOST_CELLS] levels     # how far out each of them is
     cdef sbe_cell[MOST_CELLS] cells
     cdef Py_ssize_t cell_count      # 0: not by cells
+    cdef sbe_dtypes dtypes
+
+    def __dealloc__(self):
+        forget(&self.dtypes)
 
     def __init__(self, name, schema_name, doc, GroupView group not None, to_floats):
         Element.__init__(self, name, schema_name, doc, 0)
@@ -250,7 +257,7 @@ cdef class GroupFloats(Element):
 
     cdef object copied(self, const sbe_group* group, const int64_t* powers):
         """None where a value needs Python's integers."""
-        cdef np.ndarray result = empty_array(self.dtype, group.count)
+        cdef np.ndarray result = empty_array(self.dtype, group.count, &self.dtypes)
         # From here on no Python code runs. The frame is the owner's, which `read` holds; the array
         # is nobody else's yet.
         cdef uint8_t* to = <uint8_t*>np.PyArray_DATA(result)
