@@ -232,7 +232,17 @@ def test_flags_are_those_of_the_switches(
     monkeypatch: pytest.MonkeyPatch, given: str, compiler: list[str], linker: list[str]
 ) -> None:
     monkeypatch.setenv("SBE_BUILD", given)
+    monkeypatch.setenv("CC", "clang")
     assert builder.flags() == ([*ALWAYS, *compiler], linker)
+
+
+def test_gcc_alone_is_told_to_be_thrifty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBE_BUILD", "")
+    found = {}
+    for compiler in ("clang", "gcc", "ccache x86_64-linux-gnu-gcc-12"):
+        monkeypatch.setenv("CC", compiler)
+        found[compiler] = any("ggc-min" in flag for flag in builder.flags()[0])
+    assert list(found.values()) == [False, True, True]
 
 
 def test_an_unknown_switch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
