@@ -16,11 +16,27 @@ _HELD = frozenset({"composite", "array", "set"})
 
 
 class _Value(NamedTuple):
-    """What is read into a variable: of a C type, or (empty) an object; ``put`` is a form for it."""
+    """What is read into a variable, of a C type or (empty) an object, and what puts it there."""
 
     c_type: str
     value: Source
-    put: str
+    verb: str
+    is_byte: bool = False
+
+    def read(self, name: str) -> Source:
+        """The statement that declares a variable, and sets it."""
+        target = code("cdef {} {}", self.c_type, name) if self.c_type else code("{}", name)
+        return code("{} = {}", target, self.value)
+
+    def put(self, i: int, name: str) -> Source:
+        variable = code("byte_int({})", name) if self.is_byte else code("{}", name)
+        return code("{}(values, {}, {})", self.verb, i, variable)
+
+    def when(self, floats: bool) -> _Value:
+        """The same, or nothing where the other tuple is wanted."""
+        nothing = 0 if self.c_type else "None"
+        pair = (self.value, nothing) if floats else (nothing, self.value)
+        return self._replace(value=code("{} if floats else {}", *pair))
 
 
 class TupleRenderer:
@@ -38,13 +54,14 @@ class TupleRenderer:
             if isinstance(each, ir.Field) and is_scaled(each):
                 other = self.scaled(i, message.block, each, accessors)
             if other == value:
-                reads.append(_read(f"v{i}", value))
-                puts.append(code(value.put, i, f"v{i}"))
+                reads.append(value.read(f"v{i}"))
+                puts.append(value.put(i, f"v{i}"))
                 continue
-            reads.append(_read(f"v{i}", value, "{0}" if value.c_type else "{1} if floats else {0}"))
-            reads.append(_read(f"f{i}", other, "{0} if floats else {1}"))
-            puts += code("if floats:"), code(f"    {other.put}", i, f"f{i}")
-            puts += code("else:"), code(f"    {value.put}", i, f"v{i}")
+            # A number is as quickly read as not.
+            reads.append((value if value.c_type else value.when(floats=False)).read(f"v{i}"))
+            reads.append(other.when(floats=True).read(f"f{i}"))
+            puts += code("if floats:"), code("    {}", other.put(i, f"f{i}"))
+            puts += code("else:"), code("    {}", value.put(i, f"v{i}"))
         held = [any(map(_is_held, elements))]
         held.append(any(_is_held(each) and not is_scaled(each) for each in elements))
         return {
@@ -68,13 +85,12 @@ class TupleRenderer:
         elif _is_plain(element):
             primitive = element.encoding.primitive
             value = code("{}(frame)", accessors[element.c_name])
-            verb = "sbe_put_uint" if primitive.name == "uint64" else "sbe_put_int"
-            put = f"{verb}(values, {{}}, {{}})"
             if primitive.is_float:
-                put = "sbe_put_float(values, {}, {})"
-            elif element.size == 1:
-                put = "sbe_put(values, {}, byte_int({}))"
-            return _Value(primitive.c_type, value, put)
+                return _Value(primitive.c_type, value, "sbe_put_float")
+            if element.size == 1:
+                return _Value(primitive.c_type, value, "sbe_put", is_byte=True)
+            verb = "sbe_put_uint" if primitive.name == "uint64" else "sbe_put_int"
+            return _Value(primitive.c_type, value, verb)
         return _object(code("read_element(elements, {}, root, owner)", i))
 
     def scaled(
@@ -107,12 +123,6 @@ class TupleRenderer:
         return _object(code("read_element(elements, {}, root, owner)", i))
 
 
-def _read(name: str, value: _Value, form: str = "{0}") -> Source:
-    """The statement that declares a variable and sets it; ``{1}`` in ``form`` is a null for it."""
-    target = code("cdef {} {}", value.c_type, name) if value.c_type else code("{}", name)
-    return code("{} = {}", target, code(form, value.value, 0 if value.c_type else "None"))
-
-
 def is_scaled(element: _Element) -> bool:
     """Whether there is a float of it: a mantissa with an exponent, or a composite of both."""
     if isinstance(element, ir.Data):
@@ -129,12 +139,12 @@ def has_decimals(field: ir.Field) -> bool:
 
 
 def _object(value: Source) -> _Value:
-    return _Value("", value, "sbe_put(values, {}, {})")
+    return _Value("", value, "sbe_put")
 
 
 def _float(accessor: str, power: ir.Constant | None) -> _Value:
     value = code("scaled({}(frame), {})", accessor, power)
-    return _Value("double", value, "sbe_put_float(values, {}, {})")
+    return _Value("double", value, "sbe_put_float")
 
 
 def _is_plain(field: ir.Field) -> bool:
