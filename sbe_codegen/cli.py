@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import builder, differences, frames_cli, ir, layouts, unmatched
 from .conventions import Conventions
-from .errors import SbeError, SchemaError
+from .errors import SbeError, SchemaError, Unreadable
 from .names import is_identifier
 from .pages import OWN_SCHEMA, page
 from .printing import close_output, open_streams, say
@@ -53,10 +53,14 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(options.run(options))
     except SchemaError as error:
         _complain(*_lines(error))
-        return 1 if options.command != "diff" else 2
+        return 2 if options.command == "diff" or isinstance(error, Unreadable) else 1
     except BrokenPipeError:  # `| head` has seen enough
         return 0
-    except (OSError, SbeError) as error:
+    except OSError as error:
+        text = f"'{error.filename}': {error.strerror}" if error.filename else str(error)
+        _complain(f"sbe-codegen: {text}")
+        return 2
+    except SbeError as error:
         _complain(f"sbe-codegen: {error}")
         return 2
 
@@ -128,7 +132,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _name(text: str) -> str:
     if not all(map(is_identifier, text.split("."))):
-        raise argparse.ArgumentTypeError(f"'{text}' is no name of a module")
+        form = "parts of letters, digits and _ with dots between them"
+        raise argparse.ArgumentTypeError(f"'{text}' is no name of a module: {form}")
     if any(map(keyword.iskeyword, text.split("."))):
         raise argparse.ArgumentTypeError(f"'{text}' is a keyword of Python: nobody could import it")
     if builder.is_taken(text.partition(".")[0]):
@@ -144,6 +149,8 @@ def _check(options: argparse.Namespace) -> int:
     try:
         conventions = _conventions(options)
         module = builder.read(options.schema, conventions)
+    except Unreadable:
+        raise
     except SchemaError as error:
         say(*_lines(error))
         count = len(error.errors)
@@ -189,10 +196,10 @@ def _build(options: argparse.Namespace) -> int:
             options.schema, out, options.package, conventions, progress, options.messages
         )
     except CompileError as error:
-        _complain(
-            f"sbe-codegen: compiling failed: {error}",
-            "Is there a compiler? gcc or clang is needed, and Python's headers (python3-dev).",
-        )
+        _complain(f"sbe-codegen: compiling failed: {error}")
+        if not str(error).startswith("Cython refuses"):
+            hint = "gcc or clang is needed, and Python's headers (python3-dev)."
+            _complain(f"Is there a compiler? {hint}")
         return 1
     progress("done")
     say(path)

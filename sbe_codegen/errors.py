@@ -87,5 +87,9 @@ def _order(error: SchemaError) -> tuple[str, int]:
     return error.file, error.line
 
 
+class Unreadable(SchemaError):
+    """A file of a schema that is not there, or can't be read: commands end with 2."""
+
+
 class SchemaTooLarge(SchemaError):
     """A schema that reaches a limit (see limits.py): nothing more of it is read."""

@@ -84,7 +84,8 @@ def _framing(text: str) -> str:
 
 def _project(text: str) -> str:
     if not is_identifier(text) or keyword.iskeyword(text) or text.startswith("_"):
-        raise argparse.ArgumentTypeError(f"'{text}' is no name of a module")
+        form = "letters, digits and _, and no word of Python's"
+        raise argparse.ArgumentTypeError(f"'{text}' is no name of a module: {form}")
     if builder.is_taken(text):
         raise argparse.ArgumentTypeError(f"'{text}' would hide a module that others import")
     return text

@@ -37,8 +37,8 @@ def of_frame(
     only = None if inside or chosen is None else [chosen]
     made = loading.load(schema, messages=only, conventions=conventions, progress=progress)
     lines, is_whole = inspector.inspect(content, made, cut)
-    if chosen != wanted and len(known) > 1:
-        lines.append(f"{module.package} has {len(known)} templates: {_few(known)}")
+    if chosen != wanted and only is not None:  # the error knows of what was compiled
+        lines = [line.replace(f"which has {chosen}", f"which has {_few(known)}") for line in lines]
     return lines, is_whole
 
 

@@ -18,7 +18,9 @@ def write(name: str, out: Path) -> list[Path]:
     """
     folder = out / name
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(17, "is there already, and not empty", str(folder))
+        raise FileExistsError(
+            17, "is there already, and not empty: another name, or --out, will do", str(folder)
+        )
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for source in sorted(_FILES.iterdir()):

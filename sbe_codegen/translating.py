@@ -98,7 +98,7 @@ def translate(name: str, source: Path) -> None:
         check=False,
     )
     if made.returncode:
-        why = (made.stderr + made.stdout).strip()[-_MOST:]
+        why = (made.stderr + made.stdout).strip()[:_MOST]
         if made.returncode < 0:
             why = f"signal {-made.returncode} has ended it; was there too little memory? {why}"
         raise CompileError(f"Cython refuses {source.name}: {why}")
@@ -121,7 +121,7 @@ def _one(name: str, source: Path) -> bool:
     from Cython.Compiler import Main
 
     cython: Any = Main  # which has no types
-    result = cython.compile(str(source), full_module_name=name, **_options(Path()))
+    result = cython.compile(str(source), full_module_name=name, **_options(source.parent))
     return bool(result.num_errors == 0)
 
 

@@ -93,8 +93,8 @@ def test_wrong_use_exits_with_2(tmp_path: Path, small: Path) -> None:
         assert "usage: sbe-codegen" in done.stderr
     assert "usage: sbe-codegen check" in run("check", small, "--fast").stderr
     missing = run("check", tmp_path / "none.xml")
-    assert missing.returncode == 1
-    assert "can't be read: No such file" in missing.stdout
+    assert missing.returncode == 2
+    assert "can't be read: No such file" in missing.stderr
     assert run("--version").stdout.startswith("sbe-codegen ")
 
 

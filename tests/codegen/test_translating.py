@@ -35,6 +35,15 @@ def test_what_cython_refuses_is_told(tmp_path: Path) -> None:
         translating.translate("wrong", source)
 
 
+def test_a_module_is_built_in_a_folder_that_is_a_package(tmp_path: Path) -> None:
+    schema = tmp_path / "schema.xml"
+    schema.write_text(SCHEMA)
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    assert builder.build(schema, package, "alone").parent == package
+
+
 def test_a_killed_cython_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(translating, "_CODE", "import os; os.kill(os.getpid(), 9)")
     with pytest.raises(CompileError, match=r"signal 9 has ended it; was there too little memory\?"):

@@ -24,6 +24,8 @@ cdef extern from "numpy/arrayobject.h":
     PyObject* names_of "PyDataType_NAMES"(np.dtype descr)
     PyObject* fields_of "PyDataType_FIELDS"(np.dtype descr)
     np.npy_intp size_of "PyDataType_ELSIZE"(np.dtype descr)
+    np.npy_intp alignment_of "PyDataType_ALIGNMENT"(np.dtype descr)
+    np.npy_uint64 flags_of "PyDataType_FLAGS"(np.dtype descr)
 
 
 cdef np.dtype own_dtype(np.dtype dtype, sbe_dtypes* dtypes):
@@ -55,7 +57,8 @@ cdef inline bint is_like(np.dtype one, np.dtype other) noexcept:
     """Whether one dtype is still the copy of the other that it was."""
     return (
         names_of(one) == names_of(other) and fields_of(one) == fields_of(other)
-        and size_of(one) == size_of(other)
+        and size_of(one) == size_of(other) and alignment_of(one) == alignment_of(other)
+        and flags_of(one) == flags_of(other) and one.byteorder == other.byteorder
     )
 
 

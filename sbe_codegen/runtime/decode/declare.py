@@ -30,13 +30,15 @@ def reader(likenesses: str) -> Callable[[str], Any]:
     A field with ``like`` is what the list has at that number, and what it says itself.
     """
     common: list[dict[str, Any]] = json.loads(likenesses)
+    inner = [{k: v for k, v in each.items() if isinstance(v, dict)} for each in common]
 
     def whole(each: dict[str, Any]) -> dict[str, Any]:
         number = each.get("like")
         if type(number) is not int:  # metadata may have an attribute of that name: a str
             return each
         del each["like"]
-        return common[number] | each
+        own = {key: dict(value) for key, value in inner[number].items()}  # for each field
+        return common[number] | own | each
 
     return partial(json.loads, object_hook=whole)
 

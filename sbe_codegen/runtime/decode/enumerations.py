@@ -103,6 +103,8 @@ class SetTable:
         """The IntFlag of ``bits``. Enum classes keep every combination that they see for ever,
         and the sender chooses what they see: so only so many are kept."""
         found = self.known.get(bits)
+        if found is None and not self.kind.__members__:
+            return bits  # without choices it has no values
         if found is None:
             named = bits in self.kind._value2member_map_
             found = self.kind(bits)

@@ -40,9 +40,10 @@ cdef class Kind:
         """
         cdef sbe_fault fault
         cdef sbe_cursor cursor
+        cdef sbe_kind* kind = known(self)
         owner = open_frame(frame, offset, &cursor)
         cursor.fault = &fault
-        return open_kind(self.kind, owner, &cursor, NULL)
+        return open_kind(kind, owner, &cursor, NULL)
 
     @cython.binding(False)
     @cython.embedsignature(True)
@@ -51,9 +52,25 @@ cdef class Kind:
         """``decode(frame, offset).astuple()`` in one step, without making the message object."""
         cdef sbe_fault fault
         cdef sbe_cursor cursor
+        cdef sbe_kind* kind = known(self)
         owner = open_frame(frame, offset, &cursor)
         cursor.fault = &fault
-        return self.kind.unpack(owner, &cursor)
+        return kind.unpack(owner, &cursor)
+
+    def __reduce__(self):
+        """So that ``decode`` of a class can be pickled: a process pool is given it, say."""
+        return of_class, (<object>known(self).type,)
+
+
+cdef inline sbe_kind* known(Kind calls) except NULL:
+    if calls.kind == NULL:
+        raise TypeError("this is of no message class: ask a class for its decode")
+    return calls.kind
+
+
+def of_class(owner):
+    """What `decode` and `unpack` of a message class are methods of."""
+    return owner.decode.__self__
 
 
 cdef int set_kind(

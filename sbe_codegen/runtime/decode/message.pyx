@@ -190,6 +190,8 @@ cdef class Message(View):
 
     @cython.binding(False)
     @cython.always_allow_keywords(False)
+    @cython.embedsignature(True)
+    @cython.embedsignature.format("clinic")
     def astuple(self):
         """The root fields and var data in schema order, with the values of the attributes."""
         if self.root == NULL:
@@ -294,6 +296,8 @@ cdef class ScaledMessage(Message):
 
     @cython.binding(False)
     @cython.always_allow_keywords(False)
+    @cython.embedsignature(True)
+    @cython.embedsignature.format("clinic")
     def astuple_float(self):
         """`astuple`, with each mantissa that has an exponent as the nearest float64."""
         if self.root == NULL:

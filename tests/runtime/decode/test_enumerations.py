@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sbe_codegen.runtime.decode.enumerations import SetTable, enum_table
+from sbe_codegen.runtime.decode.enumerations import SetTable, enum_table, enum_types
 
 
 class Side(IntEnum):
@@ -77,3 +77,9 @@ def test_a_sender_does_not_choose_how_much_is_kept(flags: Any) -> None:
     assert len(flags._value2member_map_) <= len(named) + 1
     assert named.items() <= flags._value2member_map_.items()
     assert flags(1) is flags.A
+
+
+def test_a_set_without_choices_is_its_bits() -> None:
+    table = enum_types("m", [], [{"name": "S", "schema_name": "s", "type": "uint8", "members": []}])
+    assert table[0]["S"].flags(5) == 5
+    assert table[1]["S"].__name__ == "S"

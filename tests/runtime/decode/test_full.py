@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import vectors
 from oracle import Schema
 
+from binance_sbe import spot_stream
 from sbe_codegen import loading
 from sbe_codegen.runtime.errors import ErrorCode, MalformedMessage, SchemaMismatch, UnknownTemplate
 
@@ -401,3 +403,23 @@ def test_messages_are_plain_data_for_copies(module: ModuleType) -> None:
     again = pickle.loads(pickle.dumps(message))
     assert again == message
     assert again.to_dict() == message.to_dict()
+
+
+def test_decode_of_a_class_goes_to_other_processes(module: ModuleType) -> None:
+    for name in ("decode", "unpack"):
+        made = pickle.loads(pickle.dumps(getattr(spot_stream.TradesStreamEvent, name)))
+        assert made(vectors.TRADES) == getattr(spot_stream.TradesStreamEvent, name)(vectors.TRADES)
+    calls = type(module.Quote.decode.__self__)()  # of no class
+    for call in (calls.decode, calls.unpack):
+        with pytest.raises(TypeError, match="of no message class"):
+            call(vectors.TRADES)
+    with pytest.raises(TypeError, match="of no message class"):
+        pickle.dumps(calls)
+
+
+def test_fields_of_one_kind_have_facts_of_their_own(module: ModuleType) -> None:
+    assert module.Quote.price.facts["metadata"] == {"exponent": "exponent"}
+    module.Quote.price.facts["metadata"]["note"] = "mine"
+    others = [each for each in module.Quote._ELEMENTS if each is not module.Quote.price]
+    assert not any("note" in each.facts.get("metadata", {}) for each in others)
+    del module.Quote.price.facts["metadata"]["note"]

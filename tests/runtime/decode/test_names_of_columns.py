@@ -31,6 +31,18 @@ def test_renamed_columns_are_those_of_one_array(message: Any, name: str) -> None
 
 
 NAMES = ("trades", "trades_float", "block")
+
+
+def test_a_dtype_that_was_given_another_state_serves_nobody_else() -> None:
+    for _ in range(3):
+        dtype = TRADES.trades.dtype
+        names, fields = dtype.__reduce__()[2][3:5]
+        dtype.__setstate__((3, ">", None, names, fields, dtype.itemsize, 16, 127))
+        del dtype
+    found = TRADES.trades.dtype
+    assert (found.alignment, found.flags, found.byteorder) == (1, 16, "|")
+
+
 EXPECTED = {name: getattr(TRADES, name).dtype.descr for name in NAMES}
 
 
