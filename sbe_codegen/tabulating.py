@@ -49,6 +49,7 @@ def write(
     """
     arrow = imported("pyarrow", f"tables --to {kind}", "pyarrow")
     report = Report()
+    is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     ending = FORMATS[kind]
     for message in module.MESSAGES.values():
@@ -80,7 +81,11 @@ def write(
         for writer in writers.values():
             writer.abandon()
         raise
-    report.files = [writer.finish() for writer in writers.values()]
+    else:
+        report.files = [writer.finish() for writer in writers.values()]
+    finally:
+        if is_new and not any(out.iterdir()):
+            out.rmdir()  # which would look as if something were there
     return report
 
 

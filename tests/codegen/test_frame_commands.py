@@ -89,6 +89,7 @@ def test_a_frame_of_another_template_or_none_is_an_error(place: Path) -> None:
     done = run(place, "inspect", "s.xml", "-", given=struct.pack("<HHHH", 0, 77, 1, 1))
     assert done.returncode == 1
     assert b">>> UnknownTemplate: template 77 is not in schema 1" in done.stdout
+    assert b"which has 1, 2\n" in done.stdout  # and not what was compiled for it alone
     for given, why in ((b"", b"is empty"), (b"no hex", b"is no hex digit")):
         done = run(place, "inspect", "s.xml", "-", given=given)
         assert (done.returncode, done.stdout) == (1, b"")
@@ -229,6 +230,11 @@ def test_wrong_use_of_tables_is_told(place: Path) -> None:
     empty = run(place, "tables", "s.xml", "e.bin", "--out", "e")
     assert empty.returncode == 1
     assert b"no message of p" in empty.stderr
+    assert not (place / "e").exists()
+    (place / "mine").mkdir()
+    for given, out in (("absent.bin", "never"), ("e.bin", "mine")):
+        assert run(place, "tables", "s.xml", given, "--out", out).returncode in (1, 2)
+    assert ((place / "never").exists(), (place / "mine").exists()) == (False, True)
 
 
 def test_options_for_another_kind_of_file_are_told(place: Path) -> None:
