@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import builder, differences, frames_cli, ir, layouts, unmatched
 from .conventions import Conventions
-from .errors import SbeError, SchemaError, Unreadable
+from .errors import SbeError, SchemaError
 from .names import is_identifier
 from .pages import OWN_SCHEMA, page
 from .printing import close_output, open_streams, say
@@ -53,7 +53,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(options.run(options))
     except SchemaError as error:
         _complain(*_lines(error))
-        return 2 if options.command == "diff" or isinstance(error, Unreadable) else 1
+        return 2 if options.command == "diff" or error.is_unread else 1
     except BrokenPipeError:  # `| head` has seen enough
         return 0
     except OSError as error:
@@ -149,9 +149,9 @@ def _check(options: argparse.Namespace) -> int:
     try:
         conventions = _conventions(options)
         module = builder.read(options.schema, conventions)
-    except Unreadable:
-        raise
     except SchemaError as error:
+        if error.is_unread:
+            raise
         say(*_lines(error))
         count = len(error.errors)
         _complain(f"{options.schema}: {count} error{'s' * (count != 1)}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import limits
-from .errors import SchemaError, Unreadable
+from .errors import SchemaError
 from .runtime.framing.packets import KNOWN, PacketLayout
 
 _LARGEST = 2**20  # bytes of a file
@@ -109,7 +109,7 @@ class Conventions:
                 raise SchemaError(str(path), 0, "", f"is larger than {_LARGEST // 2**10} KB")
             given = tomllib.loads(content.decode())
         except OSError as error:
-            raise Unreadable(str(path), 0, "", f"can't be read: {error.strerror}") from None
+            raise SchemaError.unread(str(path), error.strerror) from None
         except (ValueError, RecursionError) as error:
             raise SchemaError(str(path), 0, "", f"is not TOML: {error}") from None
         known = [each.name for each in fields(cls)]

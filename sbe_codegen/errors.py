@@ -54,8 +54,10 @@ class SchemaError(SbeError):
 
     A schema with several faults raises one ``SchemaError``, whose ``errors`` holds all of them in
     the order of the file and whose text has a line for each; ``file``, ``line``, ``element`` and
-    ``sentence`` are those of the first.
+    ``sentence`` are those of the first. ``is_unread``: the file is not there, or can't be read.
     """
+
+    is_unread = False
 
     def __init__(self, file: str, line: int, element: str, sentence: str) -> None:
         self.file = file
@@ -74,6 +76,13 @@ class SchemaError(SbeError):
         return escaped(f"{place}{element}{self.sentence}")
 
     @classmethod
+    def unread(cls, file: str, why: object) -> SchemaError:
+        """Of a file that can't be read."""
+        made = cls(file, 0, "", f"can't be read: {why}")
+        made.is_unread = True
+        return made
+
+    @classmethod
     def of(cls, errors: Sequence[SchemaError]) -> SchemaError:
         """One error that stands for all of ``errors`` (at least one), sorted by line."""
         ordered = list({str(error): error for error in sorted(errors, key=_order)}.values())
@@ -85,10 +94,6 @@ class SchemaError(SbeError):
 
 def _order(error: SchemaError) -> tuple[str, int]:
     return error.file, error.line
-
-
-class Unreadable(SchemaError):
-    """A file of a schema that is not there, or can't be read: commands end with 2."""
 
 
 class SchemaTooLarge(SchemaError):

@@ -14,7 +14,7 @@ from typing import Any
 from lxml import etree
 
 from . import limits
-from .errors import Place, SchemaError, SchemaTooLarge, Unreadable
+from .errors import Place, SchemaError, SchemaTooLarge
 
 _STUB = re.compile(rb"[\w.\-/\\ ]+\.xml\s*")
 _ABROAD = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:|//|/|\\")  # no path from here
@@ -83,9 +83,9 @@ class Sources:
         try:
             content = limits.content(real, limits.BYTES)
         except OSError as error:
-            raise Unreadable(str(path), 0, "", f"can't be read: {error.strerror}") from None
+            raise SchemaError.unread(str(path), error.strerror) from None
         except ValueError as error:  # a NUL in the name
-            raise Unreadable(str(path), 0, "", f"can't be read: {error}") from None
+            raise SchemaError.unread(str(path), error) from None
         root = self.read(content, str(path))
         self.chain.append(Path(os.path.realpath(real)))
         return root
