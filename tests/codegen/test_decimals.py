@@ -302,8 +302,7 @@ LADDER = (
     + composite("Short", "primitiveType='int32'", SENT)
     + composite("Maybe", I64, "primitiveType='int8' presence='optional'/>")
 )  # fmt: skip
-RUNGS = {"Fixed": -9, "Large": 25, "Five": -9, "Sent": None, "SentFive": None, "Short": None,
-         "Maybe": None}  # fmt: skip
+RUNGS = {"Fixed": -9, "Five": -9, "Sent": None, "SentFive": None, "Short": None, "Maybe": None}
 
 
 @pytest.fixture(scope="module")
@@ -311,18 +310,23 @@ def ladder(compiled: Any) -> ModuleType:
     fields = "".join(
         f"<field name='{name.lower()}' id='{i}' type='{name}'/>" for i, name in enumerate(RUNGS, 2)
     )
-    message = f"<message name='M' id='1'><group name='levels' id='1'>{fields}</group></message>"
-    made: ModuleType = compiled(schema(message, LADDER))
+    # 10^25 is nothing that C code multiplies by: it has a group of its own.
+    groups = f"<group name='levels' id='1'>{fields}</group>"
+    groups += "<group name='others' id='9'><field name='large' id='2' type='Large'/></group>"
+    made: ModuleType = compiled(schema(f"<message name='M' id='1'>{groups}</message>", LADDER))
     return made
 
 
 EDGES = [0, 1, -1, 5, 2**53, 2**53 + 1, -(2**53), -(2**53) - 1, 2**63 - 1, NULL, NULL + 1]
 mantissas = st.one_of(st.sampled_from(EDGES), st.integers(NULL, 2**63 - 1), st.integers(-99, 99))
+in_c = st.integers(-19, 0)  # whatever the mantissa is: beyond, all of a group is made in Python
 powers = st.one_of(st.integers(-128, 127), st.sampled_from([-23, -22, -19, -8, 0, 1, 22, 23]))
 
 
-@given(st.data())
-def test_floats_of_groups_are_the_nearest_whatever_comes(ladder: ModuleType, data: Any) -> None:
+@given(st.data(), st.sampled_from([in_c, powers]))
+def test_floats_of_groups_are_the_nearest_whatever_comes(
+    ladder: ModuleType, data: Any, powers: Any
+) -> None:
     """Exact mantissas, and others between them, nulls of any value, exponents of all sizes."""
     rows = data.draw(st.lists(st.tuples(*([mantissas, powers] * len(RUNGS))), max_size=12))
     block, wanted = b"", []
@@ -341,7 +345,10 @@ def test_floats_of_groups_are_the_nearest_whatever_comes(ladder: ModuleType, dat
             block += struct.pack("<i" if name == "Short" else "<q", mantissa)
             block += b"" if constant is not None else struct.pack("<b", power)
         wanted.append(expected)
-    message = ladder.decode(frame(b"", struct.pack("<HB", 56, len(rows)) + block))
+    large = [row[0] for row in rows]
+    others = struct.pack("<HB", 8, len(large)) + struct.pack(f"<{len(large)}q", *large)
+    message = ladder.decode(frame(b"", struct.pack("<HB", 48, len(rows)) + block + others))
+    assert message.others_float["large"].tolist() == [float(each * 10**25) for each in large]
     found = [
         [None if math.isnan(value) else value for value in row]
         for row in message.levels_float.tolist()

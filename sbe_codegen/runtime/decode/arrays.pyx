@@ -21,7 +21,6 @@ cdef extern from "numpy/arrayobject.h":
         void* data, int flags, object obj
     )
     np.dtype PyArray_DescrNew(np.dtype descr)
-    PyObject* names_of "PyDataType_NAMES"(np.dtype descr)
     PyObject* fields_of "PyDataType_FIELDS"(np.dtype descr)
     np.npy_intp size_of "PyDataType_ELSIZE"(np.dtype descr)
     np.npy_intp alignment_of "PyDataType_ALIGNMENT"(np.dtype descr)
@@ -56,7 +55,7 @@ cdef void forget(sbe_dtypes* dtypes) noexcept:
 cdef inline bint is_like(np.dtype one, np.dtype other) noexcept:
     """Whether one dtype is still the copy of the other that it was."""
     return (
-        names_of(one) == names_of(other) and fields_of(one) == fields_of(other)
+        fields_of(one) == fields_of(other)      # names come with fields
         and size_of(one) == size_of(other) and alignment_of(one) == alignment_of(other)
         and flags_of(one) == flags_of(other) and one.byteorder == other.byteorder
     )
