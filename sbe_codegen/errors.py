@@ -57,13 +57,12 @@ class SchemaError(SbeError):
     ``sentence`` are those of the first. ``is_unread``: the file is not there, or can't be read.
     """
 
-    is_unread = False
-
     def __init__(self, file: str, line: int, element: str, sentence: str) -> None:
         self.file = file
         self.line = line
         self.element = element
         self.sentence = sentence
+        self.is_unread = False
         self.errors: tuple[SchemaError, ...] = (self,)
         super().__init__(file, line, element, sentence)
 
