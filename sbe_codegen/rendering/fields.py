@@ -37,7 +37,7 @@ class FieldRenderer:
         self.numpy_order = ">" if module.big_endian else "<"
         self.budget = limits.Budget()
         self.composites = self.field_composites()
-        self.specs = Specs(module, self.composites, self.composite_key)
+        self.specs = Specs(module, self.composites, self.numpy_order, self.composite_key)
         # The names that the generated module has.
         self.claimed = {each.name for each in module.messages} | set(module.enum_and_set_names())
         self.claimed |= {self.alias(each) for each in module.enums}

@@ -1,8 +1,8 @@
 """What a generated module declares at import, as JSON: `runtime.decode.declare` reads it.
 
 Hundreds of fields are of one type, with one sentence of documentation. What two or more have in
-common is written once, in a list of the module, and ``like`` is its number there: that is a third
-of the text, which Cython, the C compiler, the wheel and each import would have to read.
+common is written once, in a list of the module, and ``like`` is its number there: so Cython, the C
+compiler, the wheel and each import have less to read.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ _OWN = ("name", "schema_name", "offset", "exponent")  # all else may be that of 
 
 
 class Specs:
-    """The declarations of a module. ``key_of`` is what tells its composites apart."""
+    """The declarations of a module. ``order`` is numpy's for its byte order, and ``key_of`` is what
+    tells its composites apart."""
 
     def __init__(
         self,
         module: ir.Module,
         composites: Iterable[ir.Composite],
+        order: str,
         key_of: Callable[[ir.Composite], str],
     ) -> None:
-        self._order = ">" if module.big_endian else "<"
+        self._order = order
         self._key_of = key_of
         blocks = [module.header.composite.members, *(each.members for each in composites)]
         blocks += [
@@ -40,7 +42,7 @@ class Specs:
 
     def likenesses(self) -> str:
         """The list of what fields have in common."""
-        return _listed(map(json.loads, self._numbers))
+        return _listed(self._numbers)
 
     def message(self, source: ir.Message) -> str:
         head = {
@@ -213,12 +215,14 @@ def _data(source: ir.Data) -> dict[str, Any]:
 def enums(made: Iterable[ir.Enum], alias_of: _Aliases) -> str:
     """One on each line, as `runtime.decode.enumerations` reads it."""
     return _listed(
-        _named(each, alias_of)
-        | {
-            "nulls": each.nulls,
-            "is_bool": each.is_bool,
-            "members": [_member(value) for value in each.values],
-        }
+        json.dumps(
+            _named(each, alias_of)
+            | {
+                "nulls": each.nulls,
+                "is_bool": each.is_bool,
+                "members": [_member(value) for value in each.values],
+            }
+        )
         for each in made
     )
 
@@ -226,9 +230,11 @@ def enums(made: Iterable[ir.Enum], alias_of: _Aliases) -> str:
 def sets(made: Iterable[ir.Set], alias_of: _Aliases) -> str:
     """The same of sets."""
     return _listed(
-        _named(each, alias_of)
-        | {"members": [_member(choice) for choice in each.choices]}
-        | ({"null": _member(each.null)} if each.null else {})
+        json.dumps(
+            _named(each, alias_of)
+            | {"members": [_member(choice) for choice in each.choices]}
+            | ({"null": _member(each.null)} if each.null else {})
+        )
         for each in made
     )
 
@@ -244,8 +250,9 @@ def _member(value: ir.Value) -> list[Any]:
     return [value.name, value.value, value.schema_name, *metadata]
 
 
-def _listed(items: Iterable[dict[str, Any]]) -> str:
-    made = ",\n".join(map(json.dumps, items))
+def _listed(lines: Iterable[str]) -> str:
+    """A JSON list with an item on each line."""
+    made = ",\n".join(lines)
     return f"[\n{made}\n]" if made else "[]"
 
 

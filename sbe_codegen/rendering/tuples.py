@@ -62,14 +62,13 @@ class TupleRenderer:
             reads.append(other.when(floats=True).read(f"f{i}"))
             puts += code("if floats:"), code("    {}", other.put(i, f"f{i}"))
             puts += code("else:"), code("    {}", value.put(i, f"v{i}"))
-        held = [any(map(_is_held, elements))]
-        held.append(any(_is_held(each) and not is_scaled(each) for each in elements))
+        held = [each for each in elements if _is_held(each)]
         return {
             "size": len(elements),
             "reads": reads,
             "puts": puts,
-            "is_kept": held == [False, False],
-            "floats_are_kept": not held[1],
+            "is_kept": not held,
+            "floats_are_kept": all(map(is_scaled, held)),
             # descriptors may run Python code
             "copies": any("read_element" in read for read in reads),
         }
