@@ -70,7 +70,7 @@ class Feed(Moved):
                 text = f"{self!r} was dropped and not closed"
                 warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
         finally:
-            self._loop.abandon()
+            self._abandon()
             self._unpin()
 
     def __aenter__(self) -> None:

@@ -68,8 +68,8 @@ class Moved(BaseFeed):
         if not self._is_open:
             return
         self._closes = True
-        if self._process != os.getpid():  # the connections are the other process's
-            self._loop.abandon()
+        if self._process != os.getpid():
+            self._abandon()
             return
         self._loop.wake()
         me = threading.get_ident()
@@ -87,6 +87,13 @@ class Moved(BaseFeed):
             while self._requests:
                 self._requests.popleft().finish(FeedError("the feed was closed"))
             self._unpin()
+
+    def _abandon(self) -> None:
+        """Ends everything where nobody waits for it; in a copy of the process its copies only."""
+        if self._process == os.getpid():
+            self._loop.abandon()
+        else:
+            self._loop.disown()
 
     def _unpin(self) -> None:
         pin, self._pin = self._pin, None
@@ -121,6 +128,7 @@ class Moved(BaseFeed):
         begins with it. The new ones are in ``ledger.connections`` once they are there.
         """
         self._opened()
+        self._check_process()
         self._requests.append(_Request(self._engine.renew))
         self._loop.wake()
 

@@ -275,6 +275,52 @@ def test_another_process_is_told_that_the_feed_is_not_its_own(exchange: Beside[E
     assert (done.stdout, done.stderr) == ("0\nDepthSnapshotStreamEvent 0\n", "")
 
 
+FORKS_AMID_AN_OPENING = """
+import os, socket, sys, threading
+from binance_sbe import sync
+
+feed = sync.connect("btcusdt@depth20", url=sys.argv[1], api_key="k", timeout=10).__enter__()
+loop = feed._loop
+silent = socket.create_server(("127.0.0.1", 0))
+loop.url = "ws://127.0.0.1:%d/ws" % silent.getsockname()[1]
+feed.renew()
+while not loop._openings:
+    next(feed)  # until there is one whose thread may hold all that it can hold while we fork
+[opening, _, _], = loop._openings.values()
+held = threading.Event()
+
+def hold():
+    with loop._waker_lock, opening._lock, feed._lock:
+        held.set()
+        threading.Event().wait()
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    try:
+        feed.renew()
+    except RuntimeError as error:
+        print("of the process that has made it" in str(error))
+    {end}
+    print("ended", flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("end", ["feed.close()", "del feed"])
+def test_a_copy_of_the_process_waits_for_no_thread_that_it_does_not_have(
+    exchange: Beside[Exchange], end: str
+) -> None:
+    """A lock that another thread held at the fork is held for ever in the copy."""
+    text = FORKS_AMID_AN_OPENING.format(end=end)
+    command = [sys.executable, "-W", "ignore", "-c", text, exchange.made.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr) == ("True\nended\n", "")
+
+
 # name servers
 
 

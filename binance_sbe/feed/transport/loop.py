@@ -331,6 +331,16 @@ class Loop:
             self.abandon()
             self.engine.release(everything=True)
 
+    def disown(self) -> None:
+        """In a copy of the process, which `fork` made: its copies of the sockets are closed.
+
+        A copy has the forking thread alone. What another thread held then, a lock say, is held for
+        ever in it: no such lock is asked for here.
+        """
+        self._waker_lock = threading.RLock()
+        self._openings.clear()  # their threads are in the other process
+        self.abandon()
+
     def abandon(self) -> None:
         """Ends everything where nobody waits for it."""
         with self._waker_lock:
