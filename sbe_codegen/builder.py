@@ -16,6 +16,7 @@ from .conventions import Conventions
 from .flags import extension as extension
 from .flags import flags as flags
 from .flags import switches as switches
+from .printing import counted
 from .translating import cythonized as cythonized
 from .translating import translate
 
@@ -98,8 +99,7 @@ def build(
     module = read(schema_file, conventions)
     if messages is not None:
         module = selection.only(module, messages)
-    count = len(module.messages)
-    progress(f"{count} message{'s' * (count != 1)} of {module.package}: generating")
+    progress(f"{counted(len(module.messages), 'message')} of {module.package}: generating")
     name = name or module_name(module.package)
     package, _, stem = name.rpartition(".")
     folder = directory.joinpath(*filter(None, package.split(".")))

@@ -14,7 +14,7 @@ from .conventions import Conventions
 from .errors import SbeError, SchemaError
 from .names import is_identifier
 from .pages import OWN_SCHEMA, page
-from .printing import close_output, open_streams, say
+from .printing import close_output, counted, open_streams, say
 from .version import __version__
 
 _EPILOG = """\
@@ -153,10 +153,8 @@ def _check(options: argparse.Namespace) -> int:
         if error.is_unread:
             raise
         say(*_lines(error))
-        count = len(error.errors)
-        _complain(f"{options.schema}: {count} error{'s' * (count != 1)}")
+        _complain(f"{options.schema}: {counted(len(error.errors), 'error')}")
         return 1
-    plural = "s" * (len(module.messages) != 1)
     for warning in module.warnings:
         say(f"{'note' if isinstance(warning, ir.Note) else 'warning'}: {warning}")
     if conventions is not None:
@@ -164,7 +162,7 @@ def _check(options: argparse.Namespace) -> int:
             say(f"warning: {options.conventions}: {sentence}")
     say(
         f"{options.schema}: {module.package}, schema {module.schema_id}, version "
-        f"{module.version}: {len(module.messages)} message{plural}, no errors"
+        f"{module.version}: {counted(len(module.messages), 'message')}, no errors"
     )
     return 0
 
@@ -223,5 +221,5 @@ def _diff(options: argparse.Namespace) -> int:
     changes = differences.find(builder.read(options.old), builder.read(options.new))
     say(*changes)
     breaking = sum(change.severity == "breaking" for change in changes)
-    _complain(f"{len(changes)} change{'s' * (len(changes) != 1)}, {breaking} breaking")
+    _complain(f"{counted(len(changes), 'change')}, {breaking} breaking")
     return 1 if breaking else 0

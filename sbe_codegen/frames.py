@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .errors import SbeError
 from .runtime.framing import Capture, FramingError, LengthSplitter, Loss, PacketLayout, SofhSplitter
 from .runtime.framing.pcap import is_capture
 from .runtime.framing.streams import StreamSplitter
@@ -71,13 +72,13 @@ def inputs(
     """What `decode_many` is to be given, part after part; and a Loss for what it can't be.
 
     A capture is told by its first bytes; other files are messages end to end, or a stream with the
-    framing that is named. ValueError for what is asked of the other kind of file.
+    framing that is named. SbeError for what is asked of the other kind of file.
     """
     is_captured = is_capture_file(path)
     if is_captured and framing is not None:
-        raise ValueError("--framing is for streams, and this is a capture of datagrams")
+        raise SbeError("--framing is for streams, and this is a capture of datagrams")
     if not is_captured and (port is not None or address is not None):
-        raise ValueError("--port and --address are for captures, and this is none")
+        raise SbeError("--port and --address are for captures, and this is none")
     if is_captured:
         yield from capture(path, port, address).parts(FRAMES, layout)
     elif framing is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import keyword
 import sys
 import time
@@ -11,8 +12,9 @@ from typing import Any
 
 from . import builder
 from .conventions import Conventions
+from .errors import SbeError
 from .names import is_identifier
-from .printing import say
+from .printing import counted, say
 
 _FRAMINGS = (
     "sofh (big-endian), sofh-little, or length and a size of 2 or 4, as in length2: little-endian, "
@@ -36,6 +38,14 @@ def add(commands: Any) -> None:
         "--times", choices=("timestamps", "numbers"), default="timestamps",
         help="what times become; a number that is no time has to stay a number",
     )  # fmt: skip
+    tables.add_argument(
+        "--texts", choices=("bytes", "string"), default="bytes",
+        help="what texts of a fixed length become; texts of any length are text anyway",
+    )  # fmt: skip
+    tables.add_argument(
+        "--decimals", choices=("float64", "raw"), default="float64",
+        help="what decimals become; raw: the mantissas and exponents that were sent",
+    )  # fmt: skip
     tables.add_argument("--messages", metavar="NAME", nargs="+", help="compile these only")
     for command, what in (
         (
@@ -55,7 +65,7 @@ def add(commands: Any) -> None:
         )
         command.add_argument("--conventions", metavar="FILE.toml", type=Path)
         command.add_argument("--port", type=_port, help="of a capture: UDP datagrams to this port")
-        command.add_argument("--address", help="and to this address")
+        command.add_argument("--address", type=_address, help="and to this address")
     new = commands.add_parser("new", help="begin a project: schema, build, test, notebook")
     new.set_defaults(run=_new)
     new.add_argument("name", metavar="NAME", type=_project, help="of its folder and its module")
@@ -72,6 +82,13 @@ def _port(text: str) -> int:
     if _count(text) > 65535:
         raise argparse.ArgumentTypeError(f"'{text}' is no port: 65535 is the last")
     return int(text)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no IPv4 or IPv6 address") from None
 
 
 def _framing(text: str) -> str:
@@ -105,32 +122,50 @@ def _conventions(options: argparse.Namespace) -> Conventions | None:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from . import frames, inspecting
+    from . import frames
 
-    given, conventions = options.frames, _conventions(options)
+    conventions = _conventions(options)
     try:
-        with frames.file_of(given) as path:
+        with frames.file_of(options.frames) as path:
             if options.framing is not None or frames.is_capture_file(path):
                 return _inspect_many(options, path, conventions)
-            content = path.read_bytes()
-        if options.port is not None or options.address is not None:
-            raise ValueError("--port and --address are for captures, and this is none")
-        lines, whole = inspecting.of_frame(options.schema, content, conventions, _progress())
+            return _inspect_one(options, path, conventions)
     except ValueError as error:
-        _complain(f"{given}: {error}")
+        _complain(f"{options.frames}: {error}")
         return 1
+
+
+def _inspect_one(options: argparse.Namespace, path: Path, conventions: Conventions | None) -> int:
+    from . import guessing, inspecting
+
+    if options.port is not None or options.address is not None:
+        raise SbeError("--port and --address are for captures, and this is none")
+    content = inspecting.read_frame(path)
+    lines, is_whole = inspecting.of_frame(options.schema, content, conventions, _progress())
     say(*lines)
-    return 0 if whole else 1
+    if not is_whole or inspecting.sofh_in_front(content) is None:
+        schema = _read(options, conventions)
+        _hint(options, guessing.of_stream(schema, content, None))
+    return 0 if is_whole else 1
+
+
+def _read(options: argparse.Namespace, conventions: Conventions | None) -> Any:
+    return builder.read(options.schema, conventions)
+
+
+def _hint(options: argparse.Namespace, sentence: str | None) -> None:
+    if sentence is not None:
+        _complain(f"{options.frames}: {sentence}")
 
 
 def _inspect_many(options: argparse.Namespace, path: Path, conventions: Conventions | None) -> int:
     """The messages of a stream or a capture."""
-    from . import inspecting, loading
+    from . import guessing, inspecting, loading
 
     only = options.port, options.address, options.most
     module = loading.load(options.schema, conventions=conventions, progress=_progress())
     layout = conventions.packet if conventions else None
-    whole = True
+    is_whole = True
     found = (
         inspecting.of_capture(module, path, layout, *only)
         if options.framing is None
@@ -138,37 +173,51 @@ def _inspect_many(options: argparse.Namespace, path: Path, conventions: Conventi
     )
     for text, good in found:
         say(*text.split("\n"))
-        whole = whole and good
-    return 0 if whole else 1
+        is_whole = is_whole and good
+    if not is_whole:
+        schema = _read(options, conventions)
+        asked = options.framing, layout, options.port, options.address
+        _hint(options, guessing.of_file(schema, path, *asked))
+    return 0 if is_whole else 1
 
 
 def _tables(options: argparse.Namespace) -> int:
-    from . import frames, loading, tabulating
+    from . import frames, guessing, loading, tabulating
 
     conventions = _conventions(options)
     module = loading.load(
         options.schema, messages=options.messages, conventions=conventions, progress=_progress()
     )
     layout = conventions.packet if conventions else None
-    times = "numbers" if options.times == "numbers" else "raw"
+    forms = {
+        "decimals": options.decimals,
+        "times": "numbers" if options.times == "numbers" else "raw",
+        "texts": options.texts,
+    }
+    hint = None
+    asked = options.framing, layout, options.port, options.address
     try:
         with frames.file_of(options.frames) as path:
-            inputs = frames.inputs(path, options.framing, layout, options.port, options.address)
-            report = tabulating.write(module, inputs, options.out, options.to, times)
+            inputs = frames.inputs(path, *asked)
+            report = tabulating.write(module, inputs, options.out, options.to, forms)
+            if not (report.is_whole and report.files):
+                schema = _read(options, conventions)
+                hint = guessing.of_file(schema, path, *asked)
     except ValueError as error:
         _complain(f"{options.frames}: {error}")
         return 1
-    for path, count in zip(report.files, report.rows.values(), strict=True):
-        say(f"{path}: {count} rows")
+    for made, count in zip(report.files, report.rows.values(), strict=True):
+        say(f"{made}: {counted(count, 'row')}")
     _complain(*report.told)
     if report.left_over:
-        _complain(
-            f"{report.left_over} bytes after the last elements of messages: not in the tables"
-        )
+        left = counted(report.left_over, "byte")
+        _complain(f"{left} after the last elements of messages: not in the tables")
     if not report.is_whole:
-        _complain(f"{report.refused} frames refused, {report.losses} losses")
+        refused = counted(report.refused, "frame")
+        _complain(f"{refused} refused, {counted(report.losses, 'loss', 'losses')}")
     if not report.files:
         _complain(f"{options.frames}: no message of {module.PACKAGE}")
+    _hint(options, hint)
     return 0 if report.is_whole and report.files else 1
 
 

@@ -16,18 +16,26 @@ from .runtime.framing import Loss, PacketLayout, SofhSplitter
 _MOST = 16 * 2**20  # bytes of a frame
 
 
+def read_frame(path: Path) -> bytes:
+    """The frame that a file holds, as bytes or as hex digits.
+
+    Raises ValueError for what is too large, or text that is no hex.
+    """
+    with path.open("rb") as file:
+        content = file.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise ValueError(f"is larger than {_MOST >> 20} MB: too much for one frame")
+    return inspector.from_text(content)
+
+
 def of_frame(
     schema: Path, content: bytes, conventions: Conventions | None, progress: Progress
 ) -> tuple[list[str], bool]:
     """The dump of one frame, and whether it is whole. Only its own message is compiled.
 
-    A Simple Open Framing Header in front is shown too. Raises ValueError for what is too large, or
-    text that is no hex.
+    A Simple Open Framing Header in front is shown too.
     """
-    if len(content) > _MOST:
-        raise ValueError(f"is larger than {_MOST >> 20} MB: too much for one frame")
-    content = inspector.from_text(content)
-    cut = _sofh(content)
+    cut = sofh_in_front(content)
     module = read(schema, conventions)
     wanted = _template(module, content[6:] if cut else content)
     known = {message.template_id for message in module.messages}
@@ -47,7 +55,7 @@ def _few(numbers: set[int]) -> str:
     return ", ".join(map(str, shown[:20])) + (" and more" if len(shown) > 20 else "")
 
 
-def _sofh(content: bytes) -> SofhSplitter | None:
+def sofh_in_front(content: bytes) -> SofhSplitter | None:
     """A splitter, where a Simple Open Framing Header is in front."""
     marks = {b"\xeb\x50": "big", b"\x5b\xe0": "big", b"\x50\xeb": "little", b"\xe0\x5b": "little"}
     if content[4:6] not in marks:
@@ -114,7 +122,7 @@ def of_stream(
 ) -> Iterator[tuple[str, bool]]:
     """Lines of the first ``most`` messages of a stream, and what could not be cut.
 
-    Raises ValueError for a capture, and for a port or an address, which streams do not have.
+    Raises SbeError for a capture, and for a port or an address, which streams do not have.
     """
     shown = 0
     for part in frames.inputs(path, framing, None, port, address):

@@ -11,6 +11,7 @@ from . import extras
 DECODE = "howto/decode"
 OWN_SCHEMA = "howto/own_schema"
 FEED = "howto/feed"
+FRAMING = "howto/framing"
 
 
 def page(name: str) -> str:

@@ -27,6 +27,11 @@ def fitting(text: str, stream: Any = None) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """ "1 row", "1,200 rows"."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def say(*lines: object, stream: TextIO | None = None) -> None:
     """Prints lines, each of which stays one, whatever is in it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,12 +39,12 @@ class Report:
 
 
 def write(
-    module: ModuleType, inputs: Iterable[Any], out: Path, kind: str, times: str = "raw"
+    module: ModuleType, inputs: Iterable[Any], out: Path, kind: str, forms: Mapping[str, Any]
 ) -> Report:
     """Writes ``<out>/<Message>.<kind>`` for each message that came, and says what became of all.
 
     A file has its name when it is whole; what is there already is not written over, which is
-    FileExistsError before anything is read. ``times`` is as for `Table.to_arrow`. Raises
+    FileExistsError before anything is read. ``forms`` are options of `Table.to_arrow`. Raises
     MissingPackage without pyarrow.
     """
     arrow = imported("pyarrow", f"tables --to {kind}", "pyarrow")
@@ -72,7 +72,7 @@ def write(
                 if len(table):
                     name = message.__name__
                     report.rows[name] = report.rows.get(name, 0) + len(table)
-                    made = _arrow(table, times, before)
+                    made = _arrow(table, forms, before)
                     if name not in writers:
                         writers[name] = _Writer(arrow, kind, out / f"{name}.{ending}", made.schema)
                     writers[name].write(made)
@@ -89,11 +89,11 @@ def write(
     return report
 
 
-def _arrow(table: Any, times: str, before: int) -> Any:
+def _arrow(table: Any, forms: Mapping[str, Any], before: int) -> Any:
     """``frame`` is the number of a frame among all that there are."""
     try:
         table.records["frame"] += before
-        return table.to_arrow(times=times)
+        return table.to_arrow(**forms)
     except MalformedMessage as error:
         name = table.message.__name__
         text = f"{name}: {error}, as --times numbers of this command does"

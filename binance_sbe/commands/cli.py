@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sbe_codegen.printing import close_output, open_streams
+from sbe_codegen.printing import close_output, counted, open_streams
 from sbe_codegen.runtime.errors import SbeError
 
 from ..errors import exit_code, not_compiled
@@ -136,7 +136,7 @@ async def _demo(options: argparse.Namespace) -> int:
     options.simulate = True
     streams = streams_of(options.symbols)
     async with _exchange(options) as where:
-        say(f"local exchange on {where['url']}, {len(streams)} streams")
+        say(f"local exchange on {where['url']}, {counted(len(streams), 'stream')}")
         return await show(streams, LOCAL, is_demo=True, **_feed_options(options), **where)
 
 

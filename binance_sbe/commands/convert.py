@@ -13,6 +13,8 @@ from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from typing import Any
 
+from sbe_codegen.printing import counted
+
 from ..errors import LakeError
 from ..lake.bulk import convert
 from ..lake.manifest import ARCHIVE, Manifest
@@ -125,8 +127,9 @@ def _converted(options: argparse.Namespace, bar: Bar, executor: Executor | None)
 def report(made: Manifest, seconds: float) -> int:
     found = [f"{count:,} of {kind}" for kind, count in made.rows.items()]
     rows = ", ".join(found)
+    files, frames = counted(len(made.files), "file"), counted(made.frames, "frame")
     say(
-        f"{made.url}: {len(made.files)} files, {made.frames:,} frames in {duration(seconds)}",
+        f"{made.url}: {files}, {frames} in {duration(seconds)}",
         f"rows: {rows or 'none'}; {made.duplicates:,} events had come before and are left out",
     )
     if "book" in made.options["kinds"] and not made.book_rows:

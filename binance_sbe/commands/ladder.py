@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sbe_codegen.printing import fitting
+from sbe_codegen.printing import counted, fitting
 
 from ..api.decimals import decimal
 from ..books.keeper import LiveBook
@@ -79,7 +79,7 @@ def state_lines(book: LiveBook) -> list[str]:
     told = "audit: nothing compared yet"
     if audit.last_ns is not None:
         ago = duration((now - audit.last_ns) / 1e9)
-        checks = f"{audit.checks:,} check" + "s" * (audit.checks != 1)
+        checks = counted(audit.checks, "check")
         told = f"audit: {audit.agreed:,} of {audit.levels:,} levels agreed in {checks}"
         told += f" ({audit.snapshots:,} with snapshots), the last {ago} ago"
         if audit.failures:

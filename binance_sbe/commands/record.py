@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sbe_codegen.printing import counted
+
 from ..errors import GENERAL
 from ..feed.feed import Feed
 from ..feed.intake.handlers import Ignoring
@@ -110,7 +112,7 @@ class Progress:
             self._rate = (recorder.frames - frames) / (now - at)
             self._before = now, recorder.frames
         parts = [
-            f"{recorder.frames:,} frames",
+            counted(recorder.frames, "frame"),
             f"{recorder.written_bytes / 1e6:.1f} MB",
             f"{self._rate:,.0f} frames/s",
             f"disk {duration(recorder.lag_ns / 1e9)} behind",
@@ -145,9 +147,9 @@ class Progress:
 
 def _account(feed: Feed, recorder: Recorder) -> list[str]:
     """What is said in the end, when the tape is closed."""
-    files = f"{recorder.files:,} file{'s' * (recorder.files != 1)}"
+    files = counted(recorder.files, "file")
     return [
-        f"{shown(recorder.path)}: {recorder.written_frames:,} frames, "
+        f"{shown(recorder.path)}: {counted(recorder.written_frames, 'frame')}, "
         f"{recorder.written_bytes / 1e6:.1f} MB in {files}",
         health.ledger_line(feed),
     ]

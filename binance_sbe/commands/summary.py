@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sbe_codegen.pages import FEED, page
+from sbe_codegen.printing import counted
 
 from ..errors import COMPILE_ALL, LARGE_DECODERS
 from ..feed.intake.stats import Stats
@@ -26,8 +27,8 @@ _WITH_KEY_OF_ALL = ("doctor", "what stands in the way")
 
 def total(market: Market) -> str:
     passed = time.monotonic() - market.started
-    rows = sum(market.rows.values())
-    return f"{rows:,} messages in {market.batches:,} batches, {passed:.1f} s"
+    rows = counted(sum(market.rows.values()), "message")
+    return f"{rows} in {counted(market.batches, 'batch', 'batches')}, {passed:.1f} s"
 
 
 def came(market: Market, stats: Stats, width: int = 80) -> list[str]:
@@ -38,7 +39,7 @@ def came(market: Market, stats: Stats, width: int = 80) -> list[str]:
         if first is None:
             out.append(f"{message.__name__}: none arrived")
             continue
-        told = [f"{market.rows[message]:,} rows of {first.records.itemsize} bytes"]
+        told = [f"{counted(market.rows[message], 'row')} of {first.records.itemsize} bytes"]
         told += [f"{market.entries[message, name]:,} {name}" for name in first.groups]
         out.append(f"{message.__name__}: {', '.join(told)}")
         out += textwrap.wrap(

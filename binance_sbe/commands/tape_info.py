@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from sbe_codegen.printing import counted
+
 from ..output import shown
 from ..tape.tape import Tape
 from .numbers import duration
@@ -77,13 +79,13 @@ def lines(tape: Tape) -> list[str]:
     ledger = tape.ledger
     files = sum(len(each.files) for each in tape.sessions)
     size = _size(tape)
-    out = [f"{', '.join(map(shown, tape.paths))}: {_files(files)}, {size / 1e6:.1f} MB"]
+    out = [f"{', '.join(map(shown, tape.paths))}: {counted(files, 'file')}, {size / 1e6:.1f} MB"]
     if tape.start_ns is None or tape.end_ns is None:
         return [*out, "nothing is on it"]
     out += [
         f"from {_time(tape.start_ns)} to {_time(tape.end_ns)} UTC, "
         f"{duration((tape.end_ns - tape.start_ns) / 1e9)}",
-        f"{tape.frames_count:,} frames"
+        counted(tape.frames_count, "frame")
         + (f", {size / tape.frames_count:.1f} bytes each" if tape.frames_count else "")
         + f"; connections: {ledger.connections_count:,}, snapshots of books: {ledger.snapshots:,}",
     ]
@@ -96,23 +98,26 @@ def lines(tape: Tape) -> list[str]:
     out.append("sessions:")
     for session in tape.sessions:
         end = "" if session.is_closed else "; it was killed, or has not ended yet"
+        frames, its = counted(session.frames, "frame"), counted(len(session.files), "file")
         out.append(
             f"  {shown(session.recording[:8])}: {_time(session.start_ns)} to "
-            f"{_time(session.end_ns)}, {session.frames:,} frames in {_files(len(session.files))}, "
+            f"{_time(session.end_ns)}, {frames} in {its}, "
             f"of {shown(session.host) or 'an unknown host'}{end}"
         )
     out.append("streams:")
     accounts = sorted(ledger.streams.items())
     width = max((len(shown(name)) for name, _ in accounts[:_MOST]), default=0)
     for name, account in accounts[:_MOST]:
-        lost = f", {account.holes:,} holes, {account.ids:,} ids" if account.holes else ""
+        lost = ""
+        if account.holes:
+            lost = f", {counted(account.holes, 'hole')}, {counted(account.ids, 'id')}"
         out.append(f"  {shown(name):{width}}  {account.frames:>12,} events{lost}")
     out += _more(len(accounts))
     out += _section(
         "breaks, of which the tape has not all:" if ledger.breaks else "no breaks",
         [
             f"{_time(each.started_ns)} to {_time(each.ended_ns)}: {shown(each.cause)}"
-            + ("" if each.frames is None else f", {each.frames:,} frames")
+            + ("" if each.frames is None else f", {counted(each.frames, 'frame')}")
             for each in ledger.breaks
         ],
     )
@@ -133,10 +138,6 @@ def _section(title: str, found: list[str]) -> list[str]:
 
 def _more(count: int) -> list[str]:
     return [f"  and {count - _MOST:,} more: --json has them all"] if count > _MOST else []
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'s' * (count != 1)}"
 
 
 def _size(tape: Tape) -> int:

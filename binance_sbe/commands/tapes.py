@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sbe_codegen.printing import counted
 from sbe_codegen.runtime.errors import DecodeError
 
 from .. import spot_stream
@@ -107,8 +108,8 @@ def _cut(options: argparse.Namespace) -> int:
         streams = streams_chosen(tape, options.streams)
     with bar("cutting") as progress:
         made = cut(options.path, options.out, options.start, options.end, streams, progress)
-    files = f"{len(made.files):,} file{'s' * (len(made.files) != 1)}"
-    say(f"{shown(options.out)}: {made.frames:,} frames, {made.size / 1e6:.1f} MB in {files}")
+    files, frames = counted(len(made.files), "file"), counted(made.frames, "frame")
+    say(f"{shown(options.out)}: {frames}, {made.size / 1e6:.1f} MB in {files}")
     for problem in made.problems:
         complain(problem)
     return 0

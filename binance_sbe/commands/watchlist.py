@@ -6,6 +6,8 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+from sbe_codegen.printing import counted
+
 from ..feed.feed import Feed
 from ..feed.intake.stats import Stats
 from . import health
@@ -72,7 +74,7 @@ def status(stats: Stats, rates: tuple[float, float]) -> str:
     return (
         f"{rates[0]:,.0f} messages/s, {rates[1] / 1e6:.2f} MB/s; decode per message: "
         f"{decode_times(stats, median=50, p99=99)}; "
-        f"{stats.frames:,} frames, {stats.rejected} rejected"
+        f"{counted(stats.frames, 'frame')}, {stats.rejected} rejected"
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sbe_codegen.printing import counted
 from sbe_codegen.runtime.errors import DecodeError
 from sbe_codegen.runtime.tables.results import Batch
 
@@ -66,8 +67,7 @@ class BaseFeed:
         state = "open" if self._is_open else "not open"
         if self._engine.is_over:
             state = "closed"
-        count = len(self.streams)
-        streams = f"{count} stream" + "s" * (count != 1)
+        streams = counted(len(self.streams), "stream")
         return f"<Feed {self.url}, {state}, {streams}, {self.stats.frames} frames>"
 
     def _repr_html_(self) -> str:

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Collection
 
+from sbe_codegen.printing import counted
+
 from ..logs import LOG
 from .intake.backlog import Backlog
 from .intake.streams import Source
@@ -81,7 +83,7 @@ class Remarks:
         few = [f"{h.stream} {h.last_before + 1} to {h.first_after - 1}" for h in holes[:3]]
         if holes:  # else what came late has filled them
             more = ", ..." if len(holes) > 3 else ""
-            text = f"{count:,} hole{'s' * (count != 1)}: {', '.join(few)}{more} ({holes[0].cause})"
+            text = f"{counted(count, 'hole')}: {', '.join(few)}{more} ({holes[0].cause})"
             self.say("holes", text, count=count, streams=sorted({h.stream for h in holes}))
 
     def say(self, event: str, text: str, level: int = logging.WARNING, **fields: object) -> None:

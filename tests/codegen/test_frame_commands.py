@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from small import schema
@@ -156,7 +158,7 @@ def test_tables_of_a_capture_become_parquet(place: Path) -> None:
     arguments = ("tables", "s.xml", "y.pcap", "--conventions", "s.toml", "--to", "parquet")
     done = run(place, *arguments, "--out", "day")
     assert done.returncode == 0, done.stderr
-    assert rows(done.stdout) == ["day/M.parquet: 2 rows", "day/N.parquet: 1 rows"]
+    assert rows(done.stdout) == ["day/M.parquet: 2 rows", "day/N.parquet: 1 row"]
     table = parquet.read_table(place / "day" / "M.parquet")
     assert table["a"].to_pylist() == [1, 2]
     assert table["symbol"].to_pylist() == ["AB", "AB"]
@@ -194,7 +196,7 @@ def test_tables_of_a_stream_become_arrow_and_what_is_lost_is_said(
     cut_short = run(place, *arguments, "--out", f"{framing}-cut")
     assert cut_short.returncode == 1
     assert rows(cut_short.stdout) == [f"{framing}-cut/M.arrows: 2 rows"]
-    expected = b"1 frames refused, 0 losses" if framing == "none" else b"0 frames refused, 1 losses"
+    expected = b"1 frame refused, 0 losses" if framing == "none" else b"0 frames refused, 1 loss"
     assert expected in cut_short.stderr
 
 
@@ -246,13 +248,89 @@ def test_options_for_another_kind_of_file_are_told(place: Path) -> None:
     ):
         for command in (["tables", "--out", "told"], ["inspect"]):
             done = run(place, *command, "s.xml", *given)
-            assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+            assert (done.returncode, said in done.stderr) == (2, True), done.stderr
             assert done.stdout == b""
-    done = run(place, "tables", "s.xml", "few.pcap", "--port", "99999")
-    assert (done.returncode, b"65535 is the last" in done.stderr) == (2, True)
+    for option, given, said in (
+        ("--port", "99999", b"65535 is the last"),
+        ("--address", "nowhere", b"'nowhere' is no IPv4 or IPv6 address"),
+    ):
+        done = run(place, "tables", "s.xml", "few.pcap", option, given)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     done = run(place, "tables", "s.xml", "-", "--out", "piped", given=m(1) + m(2))
     assert done.returncode == 0, done.stderr
     assert (place / "piped" / "M.parquet").exists()
+
+
+def lengths(
+    size: int, *messages: bytes, order: Literal["big", "little"] = "little", itself: bool = False
+) -> bytes:
+    cut = LengthSplitter(size, byte_order=order, includes_itself=itself)
+    return b"".join(map(cut.framed, messages))
+
+
+def datagrams(*payloads: bytes) -> bytes:
+    return pcap([ethernet(ipv4(udp(each))) for each in payloads])
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        (b"".join(map(framed, [m(1), n(2)])), [], "--framing sofh"),
+        (lengths(2, m(1), m(2)), [], "--framing length2"),
+        (lengths(2, m(1)), ["--framing", "length4"], "--framing length2"),
+        (lengths(4, m(1), n(3), order="big"), [], "--framing length4-big"),
+        (lengths(2, m(1), n(3), itself=True), [], "--framing length2-inclusive"),
+        (lengths(4, n(1), n(3), order="big", itself=True), ["--framing", "length4-big"],
+         "--framing length4-big-inclusive"),
+        (m(1) + m(2), ["--framing", "length4"], "leave --framing out"),
+        (b"12345" + m(1), [], "A message seems to begin at byte 5"),
+        (datagrams(mdp3(1, m(1)), mdp3(2, n(1))), [], 'packet = "cme-mdp3" in it'),
+        (datagrams(m(1), m(2)), ["--conventions", "s.toml"], "leave [packet] out"),
+        (datagrams(b"123" + m(1), b"123" + m(2)), [], "a message seems to begin at byte 3"),
+        (datagrams(m(1)), ["--port", "5"], "went to 224.0.31.1 port 7"),
+        (m(1) + m(2)[:-1], [], ""),
+        (datagrams(m(1), m(2)[:-1]), [], ""),
+        (b"", [], ""),
+        (b"\xff" * 999, [], ""),
+    ],
+    ids=map(str, range(16)),
+)  # fmt: skip
+def test_what_is_in_front_of_messages_is_guessed_where_nobody_said_it(
+    place: Path, tmp_path: Path, content: bytes, options: list[str], said: str
+) -> None:
+    """And nothing is said where nothing is better than what was tried."""
+    (tmp_path / "given").write_bytes(content)
+    path = str(tmp_path / "given")
+    for command in (["tables", "--out", str(tmp_path / "out")], ["inspect"]):
+        done = run(place, *command, "s.xml", path, *options)
+        hints = [line for line in rows(done.stderr) if re.match(rf"{path}: [A-Z]", line)]
+        if command == ["inspect"] and said == "--framing sofh":
+            assert (done.returncode, hints) == (0, [])  # which is seen without being told
+        else:
+            assert command == ["inspect"] or done.returncode == 1  # the first may be whole
+            assert len(hints) == bool(said)
+            assert all(re.search(rf"{re.escape(said)}(?![-\w])", each) for each in hints)
+
+
+def test_forms_of_tables_may_be_chosen(place: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    types = """<type name="four" primitiveType="char" length="4"/><composite name="price">
+<type name="mantissa" primitiveType="int32"/><type name="exponent" primitiveType="int8"
+presence="constant">-2</type></composite>"""
+    message = """<message name="F" id="1"><field name="text" id="1" type="four"/>
+<field name="price" id="2" type="price"/></message>"""
+    (place / "f.xml").write_text(schema(message, types))
+    frame = struct.pack("<HHHH4si", 8, 1, 1, 1, b"AB", 1234)
+    found = {}
+    for out, options in (("as-is", []), ("asked", ["--texts", "string", "--decimals", "raw"])):
+        done = run(place, "tables", "f.xml", "-", "--out", out, *options, given=frame)
+        assert done.returncode == 0, done.stderr
+        (row,) = parquet.read_table(place / out / "F.parquet").to_pylist()
+        found[out] = {name: row[name] for name in row if name.startswith(("text", "price"))}
+    assert found == {
+        "as-is": {"text": b"AB", "price": 12.34},
+        "asked": {"text": "AB", "price.mantissa": 1234},
+    }
 
 
 def test_a_time_that_is_none_is_a_number_where_asked(place: Path) -> None:

@@ -33,10 +33,10 @@ def test_the_demo_ends_with_what_came(clock: Clock) -> None:
     lines = summary.came(market, Stats(), 60)
     assert lines[0] == "4 messages in 1 batches, 10.0 s, as record arrays (feed.batches):"
     assert [line for line in lines if line.split(":")[0].endswith("Event")] == [
-        "TradesStreamEvent: 1 rows of 32 bytes, 2 trades",
-        "BestBidAskStreamEvent: 1 rows of 72 bytes",
-        "DepthSnapshotStreamEvent: 1 rows of 32 bytes, 2 bids, 1 asks",
-        "DepthDiffStreamEvent: 1 rows of 40 bytes, 1 bids, 0 asks",
+        "TradesStreamEvent: 1 row of 32 bytes, 2 trades",
+        "BestBidAskStreamEvent: 1 row of 72 bytes",
+        "DepthSnapshotStreamEvent: 1 row of 32 bytes, 2 bids, 1 asks",
+        "DepthDiffStreamEvent: 1 row of 40 bytes, 1 bids, 0 asks",
     ]
     assert lines[-1] == "rejected frames: 1; left-over bytes: 0; decoding one: none yet"
     stats = Stats()

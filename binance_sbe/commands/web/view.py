@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from sbe_codegen.printing import counted
+
 from ...books.live import Books
 from ...feed.transport.websocket import arrives
 from ...live import books
@@ -45,7 +47,7 @@ async def show(
                 _tell(host, taken)
                 await _follow(kept, state, ending, seconds)
         stats = kept.feed.stats
-        say(f"{stats.frames:,} messages, {stats.rejected:,} rejected")
+        say(f"{counted(stats.frames, 'message')}, {stats.rejected:,} rejected")
         say_wrapped([health.ledger_line(kept.feed)])
     return 0
 

@@ -53,7 +53,8 @@ class Capture:
         self.losses: list[Loss] = []
         self.others = 0
         self.skipped = 0
-        next(records(self._data), None)  # what is no capture is said at once
+        name = os.fspath(path) if isinstance(path, str | os.PathLike) else "this"
+        next(records(self._data, name), None)  # what is no capture is said at once
 
     def __iter__(self) -> Iterator[Datagram]:
         self.losses = []
@@ -130,5 +131,5 @@ def _mapped(given: Any) -> memoryview:
         return memoryview(given).cast("B")
     with Path(given).open("rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
-            raise PacketError("the file is empty, and no capture", 0)
+            raise PacketError(f"{os.fspath(given)} is empty, and no capture", 0)
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

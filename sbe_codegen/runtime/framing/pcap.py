@@ -35,15 +35,15 @@ def is_capture(start: bytes) -> bool:
     )
 
 
-def records(data: memoryview) -> Iterator[Record | Loss]:
+def records(data: memoryview, name: str = "this") -> Iterator[Record | Loss]:
     """Those of a file, in its order; last a Loss, if the file goes on with what is no record.
 
-    Raises PacketError where it is no capture at all.
+    Raises PacketError, which calls it ``name``, where it is no capture at all.
     """
     if bytes(data[:4]) == b"\n\r\r\n":
         return _Blocks(data).records()
     if not is_capture(bytes(data[:4])):
-        raise PacketError("this is no pcap and no pcapng file: it begins with another number", 0)
+        raise PacketError(f"{name} is no pcap or pcapng file, by the number that it begins with", 0)
     return _plain(data)
 
 

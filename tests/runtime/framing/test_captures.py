@@ -168,7 +168,7 @@ def test_parts_are_the_whole(tmp_path: Path) -> None:
 
 
 def test_what_is_no_capture_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PacketError, match="no pcap and no pcapng"):
+    with pytest.raises(PacketError, match="no pcap or pcapng"):
         Capture(b"something else")
     empty = tmp_path / "empty"
     empty.touch()
