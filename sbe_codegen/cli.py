@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import keyword
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -56,6 +57,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 2 if options.command == "diff" or error.is_unread else 1
     except BrokenPipeError:  # `| head` has seen enough
         return 0
+    except KeyboardInterrupt:
+        _complain("sbe-codegen: interrupted")
+        return 128 + signal.SIGINT
     except OSError as error:
         text = f"'{error.filename}': {error.strerror}" if error.filename else str(error)
         _complain(f"sbe-codegen: {text}")

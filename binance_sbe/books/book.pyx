@@ -38,14 +38,16 @@ cdef inline bint is_kept(sbe_book_code code) noexcept:
 
 
 cdef class Book:
+    """Book(symbol, *, on_error="raise", max_levels=10_000, max_buffer=10_000)\n--\n
+    What keeps the levels of an `OrderBook`, and the state that it is in.
+    """
+
     def __cinit__(self, *args, **options):
         self.core.bids.edge = self.core.asks.edge = INT64_MIN
         self.core.update_id = -1
 
-    def __init__(
-        self, str symbol not None, *, str on_error="raise", int64_t max_levels=10_000,
-        int64_t max_buffer=10_000
-    ):
+    def __init__(self, str symbol not None, *, str on_error="raise", int64_t max_levels=10_000,
+                 int64_t max_buffer=10_000):
         if not symbol:
             raise ValueError("a book has a symbol, such as btcusdt")
         if on_error not in ("raise", "mark"):

@@ -237,3 +237,26 @@ def test_the_key_is_in_no_command_line_and_not_given_to_the_exchange(command: li
         assert MARKER.encode() not in (PROC / str(child) / "environ").read_bytes()
         process.terminate()
         process.communicate(timeout=20)
+
+
+INTERRUPTED = """
+import sys
+from binance_sbe.commands import cli
+
+async def work(options):
+    try:
+        exec("raise KeyboardInterrupt")  # as in a dataclass of a module that is being imported
+    except KeyboardInterrupt:
+        return 1
+
+cli._COMMANDS["doctor"] = work
+sys.exit(cli.main(["doctor"]))
+"""
+
+
+def test_an_interrupt_amid_text_that_is_executed_leaves_the_exit_code(tmp_path: Path) -> None:
+    """CPython notes such ones, and kills itself after ``-m`` although they were caught."""
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")

@@ -31,7 +31,7 @@ def test_the_demo_ends_with_what_came(clock: Clock) -> None:
     market = market_of(*everything())
     clock.now = 110.0
     lines = summary.came(market, Stats(), 60)
-    assert lines[0] == "4 messages in 1 batches, 10.0 s, as record arrays (feed.batches):"
+    assert lines[0] == "4 messages in 1 batch, 10.0 s, as record arrays (feed.batches):"
     assert [line for line in lines if line.split(":")[0].endswith("Event")] == [
         "TradesStreamEvent: 1 row of 32 bytes, 2 trades",
         "BestBidAskStreamEvent: 1 row of 72 bytes",

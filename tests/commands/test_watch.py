@@ -180,7 +180,7 @@ def test_a_pipe_is_told_once_a_second_and_in_the_end(monkeypatch: pytest.MonkeyP
 
 def test_a_demo_ends_with_what_came_and_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
     out, _ = shown(Fake(batch_of(trade(1))), monkeypatch, is_demo=True)
-    assert out[0].startswith("1 messages in 1 batches, 0.")
+    assert out[0].startswith("1 message in 1 batch, 0.")
     assert out[0].endswith("as record arrays (feed.batches):")
     at = out.index("ledger: nothing lost, nothing odd")
     assert out[at - 1].startswith("rejected frames: 0; ")

@@ -52,7 +52,7 @@ def test_lines_for_a_pipe(clock: Clock) -> None:
     assert watchlist.plain_lines(only_trades, STATUS)[1:] == [
         "  BTCUSDT    last sell 1.0000000 at 1.00 (1 messages)"
     ]
-    assert summary.total(market) == "4 messages in 1 batches, 7.2 s"
+    assert summary.total(market) == "4 messages in 1 batch, 7.2 s"
 
 
 TABLE = """\
