@@ -87,7 +87,7 @@ def plain_lines(market: Market, text: str, old: Collection[str] = ()) -> list[st
         mark = f"(old, of {_ago(quote)} ago) " if symbol in old else ""
         lines.append(
             f"  {symbol:<10} {mark}{top}"
-            f"last {quote.trade or 'none yet'} ({quote.messages:,} messages)"
+            f"last {quote.trade or 'none yet'} ({counted(quote.messages, 'message')})"
         )
     return lines + notes(market, ())
 

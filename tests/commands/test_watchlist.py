@@ -41,8 +41,8 @@ def test_lines_for_a_pipe(clock: Clock) -> None:
         "[  7.2 s] the status",
         "  BTCUSDT    bid 1.2345678 at 94123.45, ask 0.2500000 at 94123.99, "
         "last buy 2.5000000 at 94123.99 (2 messages)",
-        "  ETHUSDT    bid 1.0000000 at 3300.01, last none yet (1 messages)",
-        "  XRPUSDT    bid 10.0 at 2.1834, ask 1234567890 at 2.1840, last none yet (1 messages)",
+        "  ETHUSDT    bid 1.0000000 at 3300.01, last none yet (1 message)",
+        "  XRPUSDT    bid 10.0 at 2.1834, ask 1234567890 at 2.1840, last none yet (1 message)",
         watchlist.OF_DIFFS,
     ]
     assert watchlist.plain_lines(market, STATUS) == lines
@@ -50,7 +50,7 @@ def test_lines_for_a_pipe(clock: Clock) -> None:
     assert watchlist.plain_lines(market, STATUS, {"ETHUSDT"}) == lines
     only_trades = market_of(trades((100, 10**8, True)))
     assert watchlist.plain_lines(only_trades, STATUS)[1:] == [
-        "  BTCUSDT    last sell 1.0000000 at 1.00 (1 messages)"
+        "  BTCUSDT    last sell 1.0000000 at 1.00 (1 message)"
     ]
     assert summary.total(market) == "4 messages in 1 batch, 7.2 s"
 
