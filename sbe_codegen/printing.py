@@ -1,4 +1,7 @@
-"""Printing text that others wrote: escaped, in any encoding, and where there is no output."""
+"""Printing text that others wrote: escaped, in any encoding, and where there is no output.
+
+With what a command does first and last.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,14 @@ def open_streams() -> None:
 
 
 def close_output() -> None:
-    """At the end: what could not be written is not tried again, and complained of, at the exit."""
+    """At the end: what could not be written is not tried again, and complained of, at the exit.
+
+    An interrupt that was caught is forgotten. Where a KeyboardInterrupt comes out of text that is
+    executed, as dataclasses do when their module is imported, Python notes that, and after
+    ``python -m`` the process is killed by SIGINT in the end, whatever its exit code was to be. The
+    next text that is executed makes it forget.
+    """
+    exec("")
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

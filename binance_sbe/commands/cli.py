@@ -25,7 +25,7 @@ from ..output import complain, say
 from ..venue.streams import DEPTH, KINDS
 from .common import DEMO_SYMBOLS
 from .options import WEB_PORT, parsed
-from .signals import at_signal, forget_interrupts, interrupting
+from .signals import at_signal, interrupting
 
 LOCAL = "local exchange"
 
@@ -35,7 +35,6 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         return _main(given)
     finally:
-        forget_interrupts()
         close_output()
 
 

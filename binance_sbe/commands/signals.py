@@ -34,16 +34,6 @@ def at_signal(stop: Callable[[], object]) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def forget_interrupts() -> None:
-    """For the end of a command that has caught each KeyboardInterrupt there was.
-
-    Where one comes out of text that is executed, as dataclasses do when their module is imported,
-    Python notes that, and after ``python -m`` the process is killed by SIGINT in the end, whatever
-    its exit code was to be. The next text that is executed makes it forget.
-    """
-    exec("")
-
-
 @contextlib.contextmanager
 def at_end_of_parent(stop: Callable[[], object], stdin: int = 0) -> Iterator[None]:
     """Calls ``stop`` when the process that holds the other end of standard input is gone.
