@@ -55,7 +55,8 @@ def _base(node: Any) -> tuple[Path, str | None]:
         given = (each.get(_XML_BASE) or "").strip()
         if _ABROAD.match(given):
             return base, f"xml:base '{given}' is not a relative path: only files beside are read"
-        base = base / given.rpartition("/")[0]
+        folder, _, last = given.rpartition("/")
+        base = base / (given if last in (".", "..") else folder)
     return base, None
 
 
@@ -148,7 +149,8 @@ class Sources:
             refusal = f"files are included more than {limits.FILES_DEEP} deep"
         base, wrong = _base(node)
         refusal = refusal or wrong
-        path = Path(place.file).parent / base / href
+        # ".." takes a part of the text away, as in any URI, whether there is such a folder or not.
+        path = Path(place.file).parent / os.path.normpath(base / href)
         if refusal is None:
             real = Path(os.path.realpath(path))
             if not real.is_relative_to(self.folder):

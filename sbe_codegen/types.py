@@ -278,7 +278,8 @@ class Types:
                 type_name=each.type if isinstance(each, schema.Ref) else each.name,
                 encoding=encoding,
                 offset=offset,
-                since=max(each.since_version, encoding.since),
+                # A constant takes no bytes: who sends the composite means it, whatever the version.
+                since=max(each.since_version, encoding.since) if encoding.constant is None else 0,
                 optional=encoding.presence == "optional",
                 exponent=None,
                 time=None,

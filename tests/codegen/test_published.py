@@ -263,6 +263,12 @@ def test_xml_base_is_where_files_are_included_from(tmp_path: Path) -> None:
     main = schema().replace("<messageSchema", "<messageSchema xml:base='a/main.xml'")
     made = included(tmp_path, main.replace("</messageSchema>", f"{here}</messageSchema>"))
     assert [each.name for each in made.messages] == ["M", "One"]
+    (tmp_path / "one.xml").write_text("<message name='Top' id='3'/>")
+    for base, name in (("a/..", "Top"), ("none/../", "Top"), (".", "Top"), ("a/b/.", "One"),
+                       ("a/x/../b/", "One")):  # fmt: skip
+        moved = XI.format("one.xml").replace("<xi:include", f"<xi:include xml:base='{base}'")
+        made = included(tmp_path, schema().replace("</messageSchema>", f"{moved}</messageSchema>"))
+        assert [each.name for each in made.messages] == ["M", name], base
     for base, wrong in (("http://x/", "is not a relative path"), ("/", "is not a relative path"),
                         ("../../", "leads out of the schema's folder")):  # fmt: skip
         with pytest.raises(sbe_codegen.SchemaError, match=wrong):

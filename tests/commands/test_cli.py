@@ -138,7 +138,7 @@ def test_watch_shows_another_exchange(exchange: str) -> None:
     done = run("watch", "BTCUSDT", "--seconds", "1.5", "--url", exchange, key="good")
     assert done.returncode == 0, done.stderr
     assert "  BTCUSDT" in done.stdout
-    assert re.search(r"\n[\d,]+ messages in \d+ batches, 1\.\d s\nledger: ", done.stdout)
+    assert re.search(r"\n[\d,]+ messages? in \d+ batch(es)?, 1\.\d s\nledger: ", done.stdout)
 
 
 def test_what_the_exchange_refuses_is_said(exchange: str) -> None:
@@ -171,7 +171,7 @@ def test_an_exchange_that_stops_is_said_and_exits_1() -> None:
     assert "the exchange closed with 1001" in err
     assert "(attempt 2)" in err
     assert re.search(r"no connection for \d s: given up", err)
-    assert re.search(r"\n[\d,]+ messages in \d+ batches", out)
+    assert re.search(r"\n[\d,]+ messages? in \d+ batch(es)?", out)
 
 
 def test_a_port_in_use_is_said_and_exits_1() -> None:

@@ -57,7 +57,7 @@ def test_a_recording_has_what_was_asked_for(exchange: str, tmp_path: Path) -> No
     *lines, last, ledger = done.stdout.splitlines()
     for line in lines:
         assert re.fullmatch(
-            r"[\d,]+ frames, [\d.]+ MB, [\d,]+ frames/s, disk [\d.]+ m?u?s behind, holes 0", line
+            r"[\d,]+ frames?, [\d.]+ MB, [\d,]+ frames/s, disk [\d.]+ m?u?s behind, holes 0", line
         )
     with Tape(out) as tape:
         assert tape.streams == [

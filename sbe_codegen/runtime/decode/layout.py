@@ -225,6 +225,8 @@ def nulls_of(field: Spec, types: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple({0, field["null"]}) if may else ()
     if kind == "text":
         return (0,) if may else ()
+    if kind == "array":
+        return (null_of(field),) if field["since"] else ()
     found = null_for(field)
     return () if found is None else (found,)
 
@@ -250,7 +252,10 @@ class TableLayout:
         texts = [each for each in spec["data"] if each["encoding"]]
         self.dictionaries = [each["name"] for each in texts]
         self.encodings = [each["encoding"] for each in texts]
-        self.blobs = [each["name"] for each in spec["data"] if not each["encoding"]]
+        blobs = [each for each in spec["data"] if not each["encoding"]]
+        self.blobs = [each["name"] for each in blobs]
+        ways = ("since", "may_end", "empty_is_null")  # to be None in a message
+        self.nullable_blobs = {each["name"] for each in blobs if any(map(each.get, ways))}
         self.plans: dict[bool, Any] = {}  # of columns, by those who make them
         self._row_dtypes: dict[tuple[str, ...], np.dtype[Any]] = {}
 

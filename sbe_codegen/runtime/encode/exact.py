@@ -5,6 +5,7 @@ A float stands for the shortest decimal that is read back as the same float, as 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -109,6 +110,9 @@ def mantissa_of(each: Wanted, power: int) -> int:
             f"with exponent {each.power(power)} its mantissa is {mantissa}, "
             f"outside {low} to {high}{_instead(each)}",
         )
+    if mantissa == each.slot.facts.get("null"):
+        why = f"with exponent {each.power(power)} its mantissa is {mantissa}, which stands for null"
+        raise refusal(each.path, each.given, why)
     if isinstance(each.given, _FLOATING) and to_float(mantissa, power) != float(each.given):
         why = f"exponent {each.power(power)} has no mantissa for it"
         raise refusal(each.path, each.given, why)
@@ -131,15 +135,27 @@ def _instead(each: Wanted) -> str:
 
 def fitting(values: list[Wanted], slot: Any, path: str) -> int:
     """The exponent nearest to 0 with which all values are exact."""
-    powers = [parts(each.exact)[1] for each in values if each.exact]
-    common = min(powers, default=0)  # the coarsest with which all of them are whole
     negated = bool(values) and values[0].negated
-    for power in dict.fromkeys((min(0, common), common)):
+    least, most = (-slot.most, -slot.least) if negated else (slot.least, slot.most)
+    for each in values:
+        if each.exact:
+            coarsest = parts(each.exact)[1]  # with which it is whole
+            least, most = max(least, coarsest - _MOST_DIGITS), min(most, coarsest)
+    for power in _from_zero(least, most):
         exponent = -power if negated else power
-        if slot.least <= exponent <= slot.most and all(_fits(each, power) for each in values):
+        is_null = exponent == slot.facts.get("null")
+        if not is_null and all(_fits(each, power) for each in values):
             return exponent
     given = ", ".join(str(each.given) for each in values[:3])
     raise refusal(path, MISSING, f"no exponent from {slot.least} to {slot.most} fits {given}")
+
+
+def _from_zero(least: int, most: int) -> Iterator[int]:
+    """The whole numbers from ``least`` to ``most``, the nearest to 0 first."""
+    for size in range(max(-least, most) + 1):
+        for each in dict.fromkeys((size, -size)):
+            if least <= each <= most:
+                yield each
 
 
 def _fits(each: Wanted, power: int) -> bool:

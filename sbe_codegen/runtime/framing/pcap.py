@@ -75,6 +75,7 @@ class _Interface:
     link: int
     per_second: int = 10**6
     offset: int = 0  # seconds
+    most: int = 2**32  # bytes that are kept of a packet
 
     def time(self, high: int, low: int) -> int:
         time = ((high << 32) | low) * 10**9 // self.per_second + self.offset * 10**9
@@ -131,7 +132,8 @@ class _Blocks:
             return self.record(number, high, low, kept, size, body[20:])
         elif kind == _SIMPLE:
             (size,) = struct.unpack_from(f"{self.order}I", body)
-            return self.record(0, 0, 0, min(size, len(body) - 4), size, body[4:])
+            most = self.interfaces[0].most if self.interfaces else size
+            return self.record(0, 0, 0, min(size, most, len(body) - 4), size, body[4:])
         return None
 
     def record(
@@ -146,8 +148,9 @@ class _Blocks:
         return Record(interface.link, time, data[:kept], size)
 
     def interface(self, body: memoryview) -> _Interface:
-        (link,) = struct.unpack_from(f"{self.order}H", body)
+        link, _, most = struct.unpack_from(f"{self.order}HHI", body)
         made = _Interface(link)
+        made.most = most or made.most  # 0: all of it
         at = 8
         while at + 4 <= len(body):
             code, size = struct.unpack_from(f"{self.order}HH", body, at)

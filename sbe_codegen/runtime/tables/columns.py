@@ -12,7 +12,7 @@ from ..decode.gather import move
 from ..decode.layout import decimal_scale, negated, null_for, nulls_of, wide
 from ..decode.times import unit_of
 from ..errors import UnknownName
-from .forms import FOUND, NAN, PLAIN, Fact, as_datetimes, as_strings, of_group
+from .forms import LEADING, NAN, PLAIN, Fact, as_datetimes, as_strings, of_group
 from .interchange import arrow_table, pandas_frame, polars_frame
 
 Array = np.ndarray[Any, Any]
@@ -85,8 +85,8 @@ class Columns(dict[str, Array]):
 
     def dictionary(self, name: str) -> list[str]:
         """The distinct texts that the codes in column ``name`` index."""
-        found: list[str] = self._table.dictionary(name)
-        return found
+        texts = self._facts[name].texts if name in self._facts else None
+        return list(self._table.dictionary(name) if texts is None else texts)
 
     @property
     def symbols(self) -> list[str]:
@@ -139,8 +139,8 @@ def _columns(
     scales: list[Any] = []
     names = records.dtype.names or ()
     leading = len(names) - len(layout.block.fields) - len(layout.dictionaries)
-    for name in names[: max(leading, 0)]:  # what no field is called: see `numbered.PREFIX`
-        facts[name] = FOUND.get(name, PLAIN)
+    for name, fact in zip(names[: max(leading, 0)], LEADING, strict=False):
+        facts[name] = fact
         copies.append((records[name], _new(arrays, name, records[name])))
     for leaf in _plan(layout, forms.floats):
         column = records
@@ -273,7 +273,8 @@ def _leaves(
             fact = Fact(
                 time=field.get("time"),
                 nulls=nulls,
-                charset=field.get("encoding") or "latin-1",
+                charset=_charset(field),
+                is_late=field["kind"] == "array" and bool(field["since"]),
             )
             exponent = field.get("exponent") if floats else None
             yield _Leaf(name, path, field, fact, exponent=exponent)
@@ -291,6 +292,12 @@ def _leaves(
                 fact = leaf.fact._replace(whole=name, time=time or leaf.fact.time)
                 leaf = leaf._replace(fact=fact)
             yield leaf
+
+
+def _charset(field: Mapping[str, Any]) -> str:
+    """In which bytes are text as messages read them: no byte fails in ASCII, nor as one char."""
+    given = field.get("encoding") or "latin-1"
+    return "latin-1" if given == "ascii" or field["kind"] == "char" else given
 
 
 def _power(

@@ -21,7 +21,8 @@ class Fact(NamedTuple):
 
     ``time`` is as `ir.Time` in a declaration, or None; ``nulls`` are the values that stand for
     None, of bytes their first one; ``texts`` are what codes index. ``whole`` is the field of which
-    the column says most, where that is a decimal or a time of several members.
+    the column says most, where that is a decimal or a time of several members. ``is_late`` is said
+    of arrays that older senders lack: one is null where all its items are.
     """
 
     time: Mapping[str, Any] | None = None
@@ -29,23 +30,32 @@ class Fact(NamedTuple):
     texts: Sequence[str] | None = None
     whole: str = ""
     charset: str = "latin-1"
+    is_late: bool = False
 
 
 PLAIN = Fact()
 NAN = Fact(nulls=(np.nan,))
 _TIME = {"kind": "timestamp", "unit": "ns"}
-# Columns of no field that are more than numbers: of frames, and of the packets that they came in.
-FOUND = {
-    "received_ns": Fact(time=_TIME),
-    "packet_sequence": Fact(nulls=(-1,)),
-    "packet_time": Fact(time=_TIME, nulls=(-1,)),
-}
+# What the columns are that no field has, in the order of `numbered.PREFIX`: of the frame, and of
+# the packet that it came in.
+LEADING = (
+    PLAIN,
+    Fact(time=_TIME),
+    PLAIN,
+    Fact(nulls=(-1,)),
+    Fact(time=_TIME, nulls=(-1,)),
+)
 
 
 def is_null(column: Array, fact: Fact) -> Array | None:
     """Where there are nulls; None if there are none."""
     found: Any
-    if column.dtype.kind in "mM":
+    if column.ndim > 1:
+        flat = is_null(column.reshape(-1), fact) if fact.is_late else None
+        if flat is None:
+            return None
+        found = flat.reshape(len(column), -1).all(axis=1)
+    elif column.dtype.kind in "mM":
         found = np.isnat(column)
     elif fact.texts is not None:
         found = column == NO_TEXT
@@ -221,7 +231,8 @@ def byte_strings(column: Array, fact: Fact) -> list[bytes]:
         found: list[bytes] = column.tolist()
         return found
     rows = np.ascontiguousarray(column).view(np.uint8).reshape(len(column), size)
-    characters = rows[:, : size - size % width].reshape(len(column), -1, width).any(axis=2)
+    count = size // width
+    characters = rows[:, : count * width].reshape(len(column), count, width).any(axis=2)
     counts = np.logical_and.accumulate(characters, axis=1).sum(axis=1) * width
     return [row.tobytes()[:count] for row, count in zip(rows, counts.tolist(), strict=True)]
 

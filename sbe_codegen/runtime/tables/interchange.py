@@ -74,9 +74,19 @@ def _arrow_arrays(pa: Any, columns: Columns) -> dict[str, Any]:
         with of_group(name):
             result[name] = _arrow_list(pa, group)
     for name, data in columns.data.items():
-        buffers = [None, pa.py_buffer(data.offsets), pa.py_buffer(data.content)]
-        result[name] = pa.Array.from_buffers(pa.large_binary(), len(data), buffers)
+        missing = _empty(columns, name, data)
+        bits, count = _bits(pa, missing)
+        buffers = [bits, pa.py_buffer(data.offsets), pa.py_buffer(data.content)]
+        result[name] = pa.Array.from_buffers(pa.large_binary(), len(data), buffers, count)
     return result
+
+
+def _empty(columns: Columns, name: str, data: Any) -> Array | None:
+    """Where var data of bytes is null: where it is empty, if a message may be without it."""
+    if name not in columns._table._layout.nullable_blobs:
+        return None
+    found: Array = data.offsets[1:] == data.offsets[:-1]
+    return found
 
 
 def _arrow_list(pa: Any, group: Columns) -> Any:
@@ -93,7 +103,9 @@ def _arrow(pa: Any, column: Array, fact: Fact) -> Any:
     missing = is_null(column, fact)
     if column.ndim > 1:
         flat = pa.array(np.ascontiguousarray(column).reshape(-1))
-        return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(column.shape[1:])))
+        size = int(np.prod(column.shape[1:]))
+        mask = None if missing is None else pa.array(missing)
+        return pa.FixedSizeListArray.from_arrays(flat, size, mask=mask)
     if column.dtype.kind == "S" and width_of(fact.charset) > 1:
         return pa.array(_objects(byte_strings(column, fact)), pa.binary(), mask=missing)
     if column.dtype.kind == "S":
@@ -108,11 +120,15 @@ def _arrow(pa: Any, column: Array, fact: Fact) -> Any:
 
 def _with_nulls(pa: Any, kind: Any, column: Array, missing: Array | None) -> Any:
     """An array over the column: nothing is copied but the bits that say what is null."""
-    bits, count = None, 0
-    if missing is not None:
-        bits = pa.py_buffer(np.packbits(~missing, bitorder="little"))
-        count = int(missing.sum())
+    bits, count = _bits(pa, missing)
     return pa.Array.from_buffers(kind, len(column), [bits, pa.py_buffer(column)], count)
+
+
+def _bits(pa: Any, missing: Array | None) -> tuple[Any, int]:
+    """Arrow's buffer of what is there, and how much is not."""
+    if missing is None:
+        return None, 0
+    return pa.py_buffer(np.packbits(~missing, bitorder="little")), int(missing.sum())
 
 
 def _arrow_times(
@@ -164,6 +180,9 @@ def pandas_frame(columns: Columns) -> Any:
         made[name] = _objects(_entries(group))
     for name, data in columns.data.items():
         made[name] = _objects(data[i] for i in range(len(data)))
+        missing = _empty(columns, name, data)
+        if missing is not None:
+            made[name][missing] = None
     index = None
     if columns.offsets is not None:
         counts = np.diff(columns.offsets)
@@ -207,7 +226,10 @@ def _pandas_times(columns: Mapping[str, Array], facts: Mapping[str, Fact], name:
 def _series(pd: Any, column: Array, fact: Fact) -> Any:
     missing = is_null(column, fact)
     if column.ndim > 1:
-        return _objects(iter(column))
+        arrays = _objects(iter(column))
+        if missing is not None:
+            arrays[missing] = None
+        return arrays
     if column.dtype.kind in "SU":
         is_text = column.dtype.kind == "U"
         texts = _objects(column.tolist() if is_text else byte_strings(column, fact))

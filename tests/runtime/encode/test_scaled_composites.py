@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from small import schema
 
@@ -19,14 +20,19 @@ ROOT = 'xmlns:x="urn:x" id="7" version="1"'
 TYPES = """<composite name="fixed"><type name="mantissa" primitiveType="int64" presence="optional"/>
   <type name="exponent" primitiveType="int8" presence="constant">-4</type></composite>
 <composite name="sent"><type name="mantissa" primitiveType="int32"/>
-  <type name="exponent" primitiveType="int8"/></composite>"""
+  <type name="exponent" primitiveType="int8"/></composite>
+<composite name="narrow"><type name="mantissa" primitiveType="int16" minValue="-5" maxValue="1000"
+  presence="optional" nullValue="15"/>
+  <type name="exponent" primitiveType="int8" minValue="-3" maxValue="3" presence="optional"
+  nullValue="1"/></composite>"""
 MESSAGE = """<message name="Priced" id="1">
   <field name="price" id="1" type="fixed"/><field name="size" id="2" type="sent"/>
   <field name="places" id="3" type="int8"/>
   <field name="last" id="4" type="int64" x:exponent="places"/>
   <group name="levels" id="5"><field name="px" id="6" type="fixed"/>
     <field name="qty" id="7" type="int64" x:exponent="places"/></group>
-</message>"""
+</message>
+<message name="Narrow" id="2"><field name="value" id="1" type="narrow"/></message>"""
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,30 @@ def test_a_decimal_is_what_comes_back(module: ModuleType, mantissa: int, exponen
     if exponent <= 0:
         message = encoded(module, last_decimal=value, places=places)
         assert (message.last, message.last_decimal) == (mantissa, value)
+
+
+@given(mantissa=st.integers(-12, 2000) | st.just(15), exponent=st.integers(-5, 5))
+@example(mantissa=15, exponent=-1)
+@example(mantissa=1000, exponent=3)
+@example(mantissa=0, exponent=0)
+def test_of_all_exponents_that_do_the_nearest_to_0_is_sent(
+    module: ModuleType, mantissa: int, exponent: int
+) -> None:
+    """Those that do: whole, within what the schema allows, and not what stands for null."""
+    value = Fraction(mantissa) * Fraction(10) ** exponent
+    found = {power: value / Fraction(10) ** power for power in range(-3, 4) if power != 1}
+    doing = [
+        power for power, number in found.items()
+        if number.denominator == 1 and -5 <= number <= 1000 and number != 15
+    ]  # fmt: skip
+    given = Decimal(mantissa).scaleb(exponent)
+    if not doing:
+        with pytest.raises(EncodeError, match="no exponent from -3 to 3 fits"):
+            module.Narrow.encode(value_decimal=given)
+        return
+    made = module.decode(module.Narrow.encode(value_decimal=given)).value
+    assert abs(made.exponent) == min(map(abs, doing))
+    assert made.mantissa == found[made.exponent]
 
 
 def test_values_are_written_exactly_or_not_at_all(module: ModuleType) -> None:

@@ -118,6 +118,21 @@ def test_other_protocols_and_ports_are_counted_and_no_losses() -> None:
     assert payloads(Capture(pcap(packets), address="224.0.31.2")) == []
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_simple_block_has_as_much_of_a_packet_as_its_interface_keeps(order: str) -> None:
+    """What fills its last four bytes up is none of it."""
+    packet = ethernet(ipv4(udp(b"a" * 40)))
+    for kept in (0, len(packet), len(packet) - 1, len(packet) - 3, len(packet) + 99):
+        interfaces = block(order, 1, struct.pack(f"{order}HHI", 1, 0, kept))
+        simple = struct.pack(f"{order}I", len(packet)) + packet[: kept or None]
+        capture = Capture(section(order) + interfaces + block(order, 3, simple))
+        whole = not 0 < kept < len(packet)
+        assert payloads(capture) == ([b"a" * 40] if whole else [])
+        assert [loss.why.startswith("the capture has cut off") for loss in capture.losses] == (
+            [] if whole else [True]
+        )
+
+
 @pytest.mark.parametrize("form", ["pcap", "pcapng"])
 def test_a_file_that_is_cut_anywhere_gives_what_is_whole_and_one_loss(form: str) -> None:
     packets = [ethernet(ipv4(udp(bytes([i]) * 9))) for i in range(3)]
