@@ -46,7 +46,12 @@ def add(commands: Any) -> None:
         "--decimals", choices=("float64", "raw"), default="float64",
         help="what decimals become; raw: the mantissas and exponents that were sent",
     )  # fmt: skip
-    tables.add_argument("--messages", metavar="NAME", nargs="+", help="compile these only")
+    tables.add_argument(
+        "--messages",
+        metavar="NAME",
+        nargs="+",
+        help="write these only, and compile no others where they need not be known",
+    )
     for command, what in (
         (
             inspect,
@@ -141,12 +146,15 @@ def _inspect_one(options: argparse.Namespace, path: Path, conventions: Conventio
     if options.port is not None or options.address is not None:
         raise SbeError("--port and --address are for captures, and this is none")
     content = inspecting.read_frame(path)
-    lines, is_whole = inspecting.of_frame(options.schema, content, conventions, _progress())
-    say(*lines)
-    if not is_whole or inspecting.sofh_in_front(content) is None:
+    dump = inspecting.of_frame(options.schema, content, conventions, _progress())
+    say(*dump.lines)
+    if dump.end < len(content) or not dump.is_whole:
         schema = _read(options, conventions)
-        _hint(options, guessing.of_stream(schema, content, None))
-    return 0 if is_whole else 1
+        hint = guessing.of_stream(schema, content, None)
+        if hint is None and dump.is_whole and guessing.begins(schema, content, dump.end):
+            hint = "More messages follow: 'sbe-codegen tables' reads all of them"
+        _hint(options, hint)
+    return 0 if dump.is_whole else 1
 
 
 def _read(options: argparse.Namespace, conventions: Conventions | None) -> Any:
@@ -182,13 +190,20 @@ def _inspect_many(options: argparse.Namespace, path: Path, conventions: Conventi
 
 
 def _tables(options: argparse.Namespace) -> int:
-    from . import frames, guessing, loading, tabulating
+    from . import frames, guessing, loading, selection, tabulating
 
     conventions = _conventions(options)
-    module = loading.load(
-        options.schema, messages=options.messages, conventions=conventions, progress=_progress()
-    )
+    schema = _read(options, conventions)
     layout = conventions.packet if conventions else None
+    messages, left_out = options.messages, {}
+    if messages is not None:
+        wanted = {each.template_id for each in selection.only(schema, messages).messages}
+        left_out = {m.template_id: m.name for m in schema.messages if m.template_id not in wanted}
+        if options.framing is None and (layout is None or layout.length is None):
+            messages = None  # what lies end to end can be stepped over if it is known
+    module = loading.load(
+        options.schema, messages=messages, conventions=conventions, progress=_progress()
+    )
     forms = {
         "decimals": options.decimals,
         "times": "numbers" if options.times == "numbers" else "raw",
@@ -199,9 +214,8 @@ def _tables(options: argparse.Namespace) -> int:
     try:
         with frames.file_of(options.frames) as path:
             inputs = frames.inputs(path, *asked)
-            report = tabulating.write(module, inputs, options.out, options.to, forms)
+            report = tabulating.write(module, inputs, options.out, options.to, forms, left_out)
             if not (report.is_whole and report.files):
-                schema = _read(options, conventions)
                 hint = guessing.of_file(schema, path, *asked)
     except ValueError as error:
         _complain(f"{options.frames}: {error}")
@@ -212,6 +226,8 @@ def _tables(options: argparse.Namespace) -> int:
     if report.left_over:
         left = counted(report.left_over, "byte")
         _complain(f"{left} after the last elements of messages: not in the tables")
+    if report.left_out:
+        _complain(f"{counted(report.left_out, 'message')} of kinds that --messages leaves out")
     if not report.is_whole:
         refused = counted(report.refused, "frame")
         _complain(f"{refused} refused, {counted(report.losses, 'loss', 'losses')}")

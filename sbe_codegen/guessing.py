@@ -6,7 +6,7 @@ schema would be right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from .runtime.framing.packets import KNOWN, Packets
 _SOME = 1 << 16  # bytes of a stream that are looked at
 _DATAGRAMS = 100
 _PLACES = 5
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 _FARTHEST = 64  # bytes that may be in front of the first message
 
 
@@ -40,7 +41,10 @@ def of_file(
 
 def of_stream(module: ir.Module, content: bytes, framing: str | None) -> str | None:
     """The same for a file that is no capture."""
-    if framing is None and _begins(module, content):
+    for magic, kind in _PACKED.items():
+        if content.startswith(magic):
+            return f"It is compressed ({kind}): unpack it first"
+    if framing is None and begins(module, content):
         return None
     found = {name: _cut(module, content, name) for name in frames.FRAMINGS}
     best = max(found, key=found.__getitem__)
@@ -59,33 +63,70 @@ def of_stream(module: ir.Module, content: bytes, framing: str | None) -> str | N
 
 def _elsewhere(path: Path) -> str | None:
     """Where datagrams went, if none went to where they were looked for."""
-    places = dict.fromkeys(
-        f"{each.address} port {each.port}"
-        for each in islice(frames.capture(path, None, None), _DATAGRAMS)
-    )
-    if not places:
-        return None
-    return f"Its first datagrams went to {', '.join(islice(places, _PLACES))}"
+    whole = frames.capture(path, None, None)
+    places = dict.fromkeys(f"{d.address} port {d.port}" for d in islice(whole, _DATAGRAMS))
+    if places:
+        return f"Its first datagrams went to {', '.join(islice(places, _PLACES))}"
+    return f"No packet of it is a whole UDP datagram; {whole.others:,} are of other protocols"
 
 
 def _of_packets(
     module: ir.Module, packets: Sequence[Any], layout: PacketLayout | None
 ) -> str | None:
-    if _fitting(module, packets, layout or PacketLayout()):
+    tried = layout or PacketLayout()
+    if tried.length is not None and _fitting(module, packets, tried):
         return None
+    at = _lead(module, packets)
     for name, known in KNOWN.items():
-        if _fitting(module, packets, known):
+        begin = known.header + known.message_header
+        if at in (None, begin) and _fitting(module, packets, known):
             line = f'packet = "{name}"'
             return f"These look like packets of {name}: --conventions FILE.toml with {line} in it"
-    at = _lead(module, packets)
     if at is None:
+        return None
+    for each in _with_lengths(at):
+        if _fitting(module, packets, each):
+            return (
+                f"In these packets messages seem to have their lengths in front, from byte "
+                f"{each.header} on: --conventions FILE.toml with [packet] and {_lines(each)} in it"
+            )
+    if at == tried.header:
         return None
     if not at:
         return "These look like messages without anything in front: leave [packet] out"
     return (
-        f"In these packets a message seems to begin at byte {at}: [packet] of --conventions says "
-        f"what is in front of it ({page(FRAMING)})"
+        f"In these packets a message seems to begin at byte {at}: --conventions FILE.toml with "
+        f"[packet] and header = {at} in it ({page(FRAMING)})"
     )
+
+
+def _with_lengths(at: int) -> Iterator[PacketLayout]:
+    """Packets whose first message begins there, behind its length."""
+    for size in (2, 4):
+        for order in ("little", "big"):
+            for includes in (True, False):
+                if size <= at:
+                    yield PacketLayout(
+                        header=at - size,
+                        message_header=size,
+                        length=(0, size),
+                        length_includes_header=includes,
+                        byte_order="big" if order == "big" else "little",
+                    )
+
+
+def _lines(layout: PacketLayout) -> str:
+    """What of a layout has to be said in conventions."""
+    said = [
+        f"header = {layout.header}",
+        f"message_header = {layout.message_header}",
+        f"length = [0, {layout.message_header}]",
+    ]
+    if layout.byte_order == "big":
+        said.append('byte_order = "big"')
+    if not layout.length_includes_header:
+        said.append("length_includes_header = false")
+    return ", ".join(said)
 
 
 def _cut(module: ir.Module, content: bytes, framing: str) -> tuple[int, int]:
@@ -96,14 +137,15 @@ def _cut(module: ir.Module, content: bytes, framing: str) -> tuple[int, int]:
         found += splitter.feed(content)
     except FramingError:
         return 0, 0
-    fitting = sum(_begins(module, each) for each in found)
+    fitting = sum(begins(module, each) for each in found)
     return max(2 * fitting - len(found), 0), splitter.position
 
 
 def _fitting(module: ir.Module, packets: Sequence[Any], layout: PacketLayout) -> bool:
-    """Whether the first messages of most packets fit."""
-    found = [Packets([each], layout).split().frames[:1] for each in packets]
-    return 2 * sum(_begins(module, each) for some in found for each in some) > len(packets)
+    """Whether nearly all that a layout with lengths gives is messages, and nothing is left."""
+    split = Packets(packets, layout).split()
+    wrong = len(split.losses) + sum(not begins(module, each) for each in split.frames)
+    return 10 * wrong < len(split.frames)
 
 
 def _lead(module: ir.Module, packets: Sequence[Any]) -> int | None:
@@ -114,12 +156,12 @@ def _lead(module: ir.Module, packets: Sequence[Any]) -> int | None:
     if "schemaId" in module.header.implied:
         return None
     for at in range(_FARTHEST + 1):
-        if 2 * sum(_begins(module, each, at) for each in packets) > len(packets):
+        if 2 * sum(begins(module, each, at) for each in packets) > len(packets):
             return at
     return None
 
 
-def _begins(module: ir.Module, content: Any, at: int = 0) -> bool:
+def begins(module: ir.Module, content: Any, at: int = 0) -> bool:
     """Whether a header of one of the schema's messages is there, and room for its block.
 
     That block is as long as the version says, as far as it is known: a header of small numbers can

@@ -30,8 +30,8 @@ def read_frame(path: Path) -> bytes:
 
 def of_frame(
     schema: Path, content: bytes, conventions: Conventions | None, progress: Progress
-) -> tuple[list[str], bool]:
-    """The dump of one frame, and whether it is whole. Only its own message is compiled.
+) -> inspector.Dump:
+    """The dump of one frame. Only its own message is compiled.
 
     A Simple Open Framing Header in front is shown too.
     """
@@ -44,10 +44,12 @@ def of_frame(
     chosen = wanted if wanted in known else min(known, default=None)
     only = None if inside or chosen is None else [chosen]
     made = loading.load(schema, messages=only, conventions=conventions, progress=progress)
-    lines, is_whole = inspector.inspect(content, made, cut)
+    dump = inspector.dump(content, made, cut)
     if chosen != wanted and only is not None:  # the error knows of what was compiled
-        lines = [line.replace(f"which has {chosen}", f"which has {_few(known)}") for line in lines]
-    return lines, is_whole
+        told = f"which has {_few(known)}"
+        lines = [line.replace(f"which has {chosen}", told) for line in dump.lines]
+        dump = dump._replace(lines=lines)
+    return dump
 
 
 def _few(numbers: set[int]) -> str:

@@ -20,11 +20,12 @@ _TOLD = 10  # refused frames, and losses, that are told one by one
 
 @dataclass
 class Report:
-    """What became of the frames: all that were given are rows or refused."""
+    """What became of the frames: all that were given are rows, refused, or were not asked for."""
 
     rows: dict[str, int] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     refused: int = 0
+    left_out: int = 0
     left_over: int = 0
     losses: int = 0
     told: list[str] = field(default_factory=list)
@@ -39,12 +40,18 @@ class Report:
 
 
 def write(
-    module: ModuleType, inputs: Iterable[Any], out: Path, kind: str, forms: Mapping[str, Any]
+    module: ModuleType,
+    inputs: Iterable[Any],
+    out: Path,
+    kind: str,
+    forms: Mapping[str, Any],
+    left_out: Mapping[int, str],
 ) -> Report:
     """Writes ``<out>/<Message>.<kind>`` for each message that came, and says what became of all.
 
     A file has its name when it is whole; what is there already is not written over, which is
-    FileExistsError before anything is read. ``forms`` are options of `Table.to_arrow`. Raises
+    FileExistsError before anything is read. ``forms`` are options of `Table.to_arrow`;
+    ``left_out`` are messages that nobody asked for (template id -> name), compiled or not. Raises
     MissingPackage without pyarrow.
     """
     arrow = imported("pyarrow", f"tables --to {kind}", "pyarrow")
@@ -52,6 +59,7 @@ def write(
     is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     ending = FORMATS[kind]
+    unwanted = set(left_out.values())
     for message in module.MESSAGES.values():
         path = out / f"{message.__name__}.{ending}"
         if path.exists():
@@ -67,10 +75,12 @@ def write(
                 report.tell(str(each))
                 continue
             batch = module.decode_many(each, on_error="collect")
-            _account(report, batch, before)
+            _account(report, batch, before, left_out)
             for message, table in batch.tables.items():
-                if len(table):
-                    name = message.__name__
+                name = message.__name__
+                if name in unwanted:
+                    report.left_out += len(table)
+                elif len(table):
                     report.rows[name] = report.rows.get(name, 0) + len(table)
                     made = _arrow(table, forms, before)
                     if name not in writers:
@@ -100,16 +110,21 @@ def _arrow(table: Any, forms: Mapping[str, Any], before: int) -> Any:
         raise MalformedMessage(text, element=error.element) from None
 
 
-def _account(report: Report, batch: Any, before: int) -> None:
-    report.refused += len(batch.rejected)
+def _account(report: Report, batch: Any, before: int, left_out: Mapping[int, str]) -> None:
+    unwanted = 0
+    if left_out and len(batch.rejected):
+        unwanted = sum(error.template_id in left_out for error in batch.errors)
+    report.left_out += unwanted
+    report.refused += len(batch.rejected) - unwanted
     report.left_over += batch.left_over_bytes
     report.losses += len(batch.losses)
     for loss in batch.losses:
         report.tell(str(loss))
     if len(batch.rejected) and len(report.told) < _TOLD:
         for error in batch.errors:
-            error.frame += before
-            report.tell(str(error))
+            if error.template_id not in left_out:
+                error.frame += before
+                report.tell(str(error))
 
 
 class _Writer:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,14 @@ class Row:
     end: int
     path: str
     value: str
+
+
+class Dump(NamedTuple):
+    """The lines of a frame, whether it is whole, and where it ends in what was given."""
+
+    lines: list[str]
+    is_whole: bool
+    end: int
 
 
 class _Cut(Exception):
@@ -67,7 +75,12 @@ def from_text(content: bytes) -> bytes:
 def inspect(
     content: bytes, module: ModuleType, splitter: sofh.Splitter | None = None
 ) -> tuple[list[str], bool]:
-    """The lines of the dump of a frame of ``module``, and whether the frame is whole.
+    """The lines of the dump of a frame of ``module``, and whether the frame is whole: `dump`."""
+    return dump(content, module, splitter)[:2]
+
+
+def dump(content: bytes, module: ModuleType, splitter: sofh.Splitter | None = None) -> Dump:
+    """The dump of a frame of ``module``.
 
     With ``splitter`` it has a Simple Open Framing Header in front, as that takes it.
     """
@@ -103,7 +116,7 @@ def inspect(
         row = Row(end, len(content), "(left over)", f"{len(content) - end} bytes")
         lines.append(_line(content, row))
     title = f"{'offset':>6}  {'bytes':<{3 * _SHOWN + 6}}  {'field':<34}  value"
-    return [title, *lines, *filter(None, [summary])], fault is None
+    return Dump([title, *lines, *filter(None, [summary])], fault is None, end)
 
 
 def _line(content: bytes, row: Row) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -286,14 +287,21 @@ def datagrams(*payloads: bytes) -> bytes:
         (b"12345" + m(1), [], "A message seems to begin at byte 5"),
         (datagrams(mdp3(1, m(1)), mdp3(2, n(1))), [], 'packet = "cme-mdp3" in it'),
         (datagrams(m(1), m(2)), ["--conventions", "s.toml"], "leave [packet] out"),
-        (datagrams(b"123" + m(1), b"123" + m(2)), [], "a message seems to begin at byte 3"),
+        (datagrams(b"123" + m(1), b"123" + m(2)), [], "[packet] and header = 3 in it"),
+        (datagrams(*(b"ab" + lengths(2, m(1), n(i), order="big") for i in range(3))), [],
+         'header = 2, message_header = 2, length = [0, 2], byte_order = "big", '
+         "length_includes_header = false in it"),
+        (datagrams(lengths(4, m(1), m(2), itself=True)), [],
+         "header = 0, message_header = 4, length = [0, 4] in it"),
+        (pcap([ethernet(ipv4(bytes(30), protocol=6))] * 3), [], "3 are of other protocols"),
+        (gzip.compress(m(1)), [], "compressed (gzip): unpack it first"),
         (datagrams(m(1)), ["--port", "5"], "went to 224.0.31.1 port 7"),
-        (m(1) + m(2)[:-1], [], ""),
+        (n(1) + n(2)[:-1], [], ""),
         (datagrams(m(1), m(2)[:-1]), [], ""),
         (b"", [], ""),
         (b"\xff" * 999, [], ""),
     ],
-    ids=map(str, range(16)),
+    ids=map(str, range(20)),
 )  # fmt: skip
 def test_what_is_in_front_of_messages_is_guessed_where_nobody_said_it(
     place: Path, tmp_path: Path, content: bytes, options: list[str], said: str
@@ -304,12 +312,46 @@ def test_what_is_in_front_of_messages_is_guessed_where_nobody_said_it(
     for command in (["tables", "--out", str(tmp_path / "out")], ["inspect"]):
         done = run(place, *command, "s.xml", path, *options)
         hints = [line for line in rows(done.stderr) if re.match(rf"{path}: [A-Z]", line)]
-        if command == ["inspect"] and said == "--framing sofh":
-            assert (done.returncode, hints) == (0, [])  # which is seen without being told
+        if command == ["inspect"] and done.returncode == 0:
+            hints = [each for each in hints if not each.endswith("reads all of them")]
         else:
-            assert command == ["inspect"] or done.returncode == 1  # the first may be whole
-            assert len(hints) == bool(said)
-            assert all(re.search(rf"{re.escape(said)}(?![-\w])", each) for each in hints)
+            assert done.returncode == 1
+        assert len(hints) == bool(said)
+        assert all(re.search(rf"{re.escape(said)}(?![-\w])", each) for each in hints)
+
+
+def test_messages_that_nobody_asked_for_are_stepped_over_and_counted(
+    place: Path, tmp_path: Path
+) -> None:
+    """Where they lie end to end, nothing but their decoders says where they end."""
+    ipc = pytest.importorskip("pyarrow.ipc")
+    frames = [m(1), n(5, 6), m(2), n(), m(3)]
+    options: list[str]
+    for name, content, options in (
+        ("plain", b"".join(frames), []),
+        ("pcap", datagrams(b"".join(frames[:2]), b"".join(frames[2:])), []),
+        ("framed", lengths(2, *frames), ["--framing", "length2"]),
+    ):
+        (tmp_path / name).write_bytes(content)
+        out = tmp_path / f"{name}-out"
+        done = run(place, "tables", "s.xml", str(tmp_path / name), *options, "--messages", "M",
+                   "--to", "arrow", "--out", str(out))  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert [each.name for each in out.iterdir()] == ["M.arrows"]
+        with ipc.open_stream(out / "M.arrows") as reader:
+            assert reader.read_all()["a"].to_pylist() == [1, 2, 3]
+        said = [line for line in rows(done.stderr) if not line.startswith("[")]
+        assert said == ["2 messages of kinds that --messages leaves out"]
+    done = run(place, "tables", "s.xml", str(tmp_path / "plain"), "--messages", "O")
+    assert (done.returncode, b"no message 'O'" in done.stderr) == (2, True)
+
+
+def test_more_messages_behind_a_frame_are_told(place: Path) -> None:
+    done = run(place, "inspect", "s.xml", "-", given=m(1) + m(2))
+    assert done.returncode == 0
+    assert rows(done.stderr)[-1].endswith("'sbe-codegen tables' reads all of them")
+    done = run(place, "inspect", "s.xml", "-", given=framed(m(1)))
+    assert (done.returncode, b"This looks like" in done.stderr) == (0, False)
 
 
 def test_forms_of_tables_may_be_chosen(place: Path) -> None:
