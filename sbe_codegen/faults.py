@@ -27,6 +27,7 @@ class Faults:
         self.errors: list[SchemaError] = list(source.faults)
         self.warnings: list[SchemaError] = list(source.warnings)
         self.notes: list[SchemaError] = []
+        self.noted: set[str] = set()  # what was said once for the whole schema
         self.budget = limits.Budget()
 
     def add(self, element: str, place: Place, sentence: str) -> Stop:
@@ -42,6 +43,12 @@ class Faults:
     def note(self, element: str, place: Place, sentence: str) -> None:
         if len(self.notes) < limits.FAULTS:
             self.notes.append(SchemaError(*place, element, sentence))
+
+    def note_once(self, element: str, place: Place, sentence: str) -> None:
+        """A note that holds for the whole schema, at the first element that it is about."""
+        if sentence not in self.noted:
+            self.noted.add(sentence)
+            self.note(element, place, sentence)
 
     def unknown(self, name: str, known: Iterable[str]) -> str:
         """A question where ``name`` is nearly one of ``known``; not where that would take long."""

@@ -41,8 +41,16 @@ def load(
 
     Raises UnknownName for messages that the schema does not have, SchemaError for what is no
     schema, setuptools' CompileError where there is no compiler, OSError where the cache can't be
-    written, and PermissionError where others may write to it.
+    written, PermissionError where others may write to it, and TypeError for conventions that are
+    none, or the text of a schema in place of its path.
     """
+    if isinstance(schema, str) and schema.lstrip().startswith("<"):
+        raise TypeError("schema is the path of a file, not its text: write it to a file first")
+    if not isinstance(conventions, Conventions | str | Path | None):
+        raise TypeError(
+            "conventions is the path of a file or a sbe_codegen.conventions.Conventions, not "
+            f"{type(conventions).__name__}"
+        )
     path = Path(schema)
     if isinstance(conventions, str | Path):
         conventions = Conventions.read(Path(conventions))

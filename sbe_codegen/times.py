@@ -78,6 +78,11 @@ def of_field(
         why = f"{sibling.schema_name} is {sibling.encoding.constant}, and none of 0, 3, 6 and 9"
     elif unit is None and bits >= 64:
         unit = "ns"
+        faults.note_once(
+            path, field.place,
+            "is a time, and nothing says in what unit: nanoseconds are taken, as the standard has "
+            "it, here and wherever else that is so (timeUnit says another, or conventions)",
+        )  # fmt: skip
     if unit is None:
         why = why or "nothing says in what unit"
         sentence = f"is a time of {bits} bits, and {why}: it stays a number"

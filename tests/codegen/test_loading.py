@@ -368,3 +368,10 @@ def test_the_error_of_a_schema_without_messages_says_so(fresh: Path, folder: Pat
     fresh.write_text(text[: text.index("<message ")] + "</messageSchema>")
     with pytest.raises(sbe_codegen.runtime.errors.UnknownTemplate, match="has no messages$"):
         sbe_codegen.load(fresh).decode(FRAME)
+
+
+def test_what_is_no_path_and_no_conventions_is_told(fresh: Path, folder: Path) -> None:
+    with pytest.raises(TypeError, match="the path of a file, not its text"):
+        sbe_codegen.load(fresh.read_text())
+    with pytest.raises(TypeError, match=r"a sbe_codegen.conventions.Conventions, not dict"):
+        sbe_codegen.load(fresh, conventions={"times": {}})  # type: ignore[arg-type]

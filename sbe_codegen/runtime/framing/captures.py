@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
+from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ class Capture:
     """
 
     def __init__(self, path: Any, *, port: int | None = None, address: str | None = None) -> None:
-        self.port = port
+        self.port = None if port is None else _port(port)
         self.address = None if address is None else _address(address)
         self._data = _mapped(path)
         self.losses: list[Loss] = []
@@ -116,6 +117,13 @@ def _packets(datagrams: list[Datagram], layout: PacketLayout | None, losses: lis
         losses=losses,
         numbers=[each.number for each in datagrams],
     )
+
+
+def _port(number: int) -> int:
+    """TypeError for what is no whole number, ValueError for one that is no port."""
+    if not 0 < index(number) <= 65535:
+        raise ValueError(f"port is from 1 to 65535, not {number}")
+    return index(number)
 
 
 def _address(text: str) -> str:

@@ -193,3 +193,6 @@ def test_what_is_no_capture_is_said(tmp_path: Path) -> None:
         Capture(tmp_path / "none")
     with pytest.raises(ValueError, match="IPv4 or IPv6 address, not 'x'"):
         Capture(pcap([]), address="x")
+    for port, error in (("x", TypeError), (0, ValueError), (65536, ValueError)):
+        with pytest.raises(error):
+            Capture(pcap([]), port=port)  # type: ignore[arg-type]
