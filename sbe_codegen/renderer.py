@@ -16,7 +16,17 @@ from . import ir, names, pages
 from .rendering import specs, stubs
 from .rendering.fields import FieldRenderer
 from .rendering.levels import LevelRenderer
-from .rendering.source import checked, code, comment, doc, finished, joined, json_text, literal
+from .rendering.source import (
+    checked,
+    code,
+    comment,
+    doc,
+    finished,
+    joined,
+    json_text,
+    literal,
+    unsigned,
+)
 from .rendering.tuples import is_scaled
 from .runtime.decode.names import free
 from .version import __version__
@@ -34,7 +44,7 @@ def render(module: ir.Module, source: str, name: str) -> dict[str, str]:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("sbe_codegen", "templates"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -43,6 +53,8 @@ def _environment() -> jinja2.Environment:
         finalize=checked,
         autoescape=True,  # what macros make stays what may be printed
     )
+    made.filters["unsigned"] = unsigned
+    return made
 
 
 class _Renderer:

@@ -9,7 +9,7 @@ from .. import ir, names
 from ..runtime.decode.names import free
 from . import stubs
 from .fields import VERBS, FieldRenderer, struct_member
-from .source import Source, code, doc, joined, json_text
+from .source import Source, code, doc, joined, json_text, unsigned
 from .tuples import TupleRenderer, is_scaled
 
 _Level = ir.Message | ir.Group
@@ -193,7 +193,7 @@ class LevelRenderer:
         absent = code("sbe_member(-1, 0)")
         module = self.fields.module
         newer = 0 if "version" in module.header.implied else module.version + 1
-        parts: list[Source | int] = [newer, dimension.size if dimension else 0]
+        parts: list[Source | int] = [unsigned(newer), dimension.size if dimension else 0]
         members = (
             (dimension.block_length, dimension.count, dimension.group_count, dimension.data_count)
             if dimension
@@ -280,7 +280,7 @@ def _own_length(block: ir.Block) -> Source:
     if not newest:
         return code("{}", block.length)
     before = _minimum(block, "version")
-    return code("{} if version >= {} else {}", block.length, newest, before)
+    return code("{} if version >= {} else {}", block.length, unsigned(newest), before)
 
 
 def _minimum(block: ir.Block, version: str) -> Source:
@@ -288,5 +288,5 @@ def _minimum(block: ir.Block, version: str) -> Source:
     expression = code("{}", block.minimums[0].length)
     for minimum in block.minimums[1:]:
         form = "{} if {} >= {} else {}"
-        expression = code(form, minimum.length, version, minimum.since, expression)
+        expression = code(form, minimum.length, version, unsigned(minimum.since), expression)
     return code("({})", expression) if len(block.minimums) > 1 else expression

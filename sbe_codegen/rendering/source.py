@@ -59,6 +59,11 @@ def hexadecimal(bits: int) -> Source:
     return Source(f"0x{bits:X}ULL")
 
 
+def unsigned(number: int) -> Source:
+    """An id or a version in C, where Cython takes a number of more than 31 bits for an object."""
+    return Source(number) if number < 2**31 else hexadecimal(number)
+
+
 def real(value: float) -> Source:
     """A double in C, which NaN is not."""
     return Source(repr(float(value)).replace("inf", "1e999"))
