@@ -108,6 +108,7 @@ def _metadata(old: Mapping[str, str], new: Mapping[str, str]) -> str:
 def _messages(old: ir.Module, new: ir.Module) -> Iterator[Change]:
     before = {message.template_id: message for message in old.messages}
     after = {message.template_id: message for message in new.messages}
+    names = {message.schema_name for message in new.messages}
     for template in sorted({*before, *after}):
         if template not in after:
             name = before[template].schema_name
@@ -117,9 +118,16 @@ def _messages(old: ir.Module, new: ir.Module) -> Iterator[Change]:
         else:
             one, other = before[template], after[template]
             if one.schema_name != other.schema_name:
-                yield Change("cosmetic", one.schema_name, f"is called {other.schema_name} now")
+                yield _renamed(one.schema_name, other.schema_name, names)
             counted = old.header.group_count, old.header.data_count
             yield from _level(one, other, other.schema_name, old.version, counted)
+
+
+def _renamed(path: str, name: str, names: set[str]) -> Change:
+    """Of what has another name now; ``names`` are all that there are now."""
+    if path.rpartition(".")[2] in names:
+        return Change("breaking", path, f"{name} is in its place now, and it is elsewhere")
+    return Change("cosmetic", path, f"is called {name} now")
 
 
 _Counted = tuple[ir.Field | None, ir.Field | None]  # whether old decoders know of added elements
@@ -133,12 +141,14 @@ def _level(
     yield from _differs("cosmetic", path, "deprecated", old.deprecated, new.deprecated)
     # Old and new elements by place, since that is what the wire goes by.
     is_root = isinstance(new, ir.Message)
+    names = {each.schema_name for each in new.groups}
     for one, other in zip(old.groups, new.groups, strict=False):
-        yield from _group(one, other, path, version)
+        yield from _group(one, other, path, version, names)
     can_skip = counted[0] is not None or (is_root and not old.data)
     yield from _ends("group", old.groups, new.groups, path, version, can_skip)
+    names = {each.schema_name for each in new.data}
     for first, second in zip(old.data, new.data, strict=False):
-        yield from _data(first, second, path)
+        yield from _data(first, second, path, names)
     can_skip = counted[1] is not None or is_root
     yield from _ends("data", old.data, new.data, path, version, can_skip)
 
@@ -178,10 +188,13 @@ def _added(path: str, what: str, since: int, version: int, can_skip: bool) -> Ch
     return Change("additive", path, f"a new {what}, since {since}")
 
 
-def _group(old: ir.Group, new: ir.Group, path: str, version: int) -> Iterator[Change]:
+def _group(
+    old: ir.Group, new: ir.Group, path: str, version: int, names: set[str]
+) -> Iterator[Change]:
     place = f"{path}.{new.schema_name}"
     if old.schema_name != new.schema_name:
         is_same = _wire(old.block.fields) == _wire(new.block.fields)
+        is_same = is_same and old.schema_name not in names  # else they have changed places
         severity: Severity = "cosmetic" if is_same else "breaking"
         yield Change(severity, place, f"stands where {old.schema_name} was")
         if not is_same:
@@ -194,13 +207,14 @@ def _group(old: ir.Group, new: ir.Group, path: str, version: int) -> Iterator[Ch
 
 
 def _dimension(dimension: ir.Dimension) -> tuple[object, ...]:
-    return dimension.size, *_wire([dimension.block_length, dimension.count])
+    counts = [each for each in (dimension.group_count, dimension.data_count) if each is not None]
+    return dimension.size, *_wire([dimension.block_length, dimension.count, *counts])
 
 
-def _data(old: ir.Data, new: ir.Data, path: str) -> Iterator[Change]:
+def _data(old: ir.Data, new: ir.Data, path: str, names: set[str]) -> Iterator[Change]:
     place = f"{path}.{new.schema_name}"
     if old.schema_name != new.schema_name:
-        yield Change("cosmetic", f"{path}.{old.schema_name}", f"is called {new.schema_name} now")
+        yield _renamed(f"{path}.{old.schema_name}", new.schema_name, names)
     before, after = old.var_data, new.var_data
     if _wire([before.length]) != _wire([after.length]) or before.data_offset != after.data_offset:
         yield Change("breaking", place, "the length is encoded in another way")
@@ -229,6 +243,7 @@ def _block(old: ir.Block, new: ir.Block, path: str, version: int) -> Iterator[Ch
         if heir is not None and _wire([heir])[0][1:] == _wire([field])[0][1:]:
             renamed.add(heir.schema_name)
             yield Change("cosmetic", place, f"is called {heir.schema_name} now")
+            yield from _field(field, heir, f"{path}.{heir.schema_name}", version)
         else:
             yield Change("breaking", place, "is gone")
     end = max((field.end for field in old.fields if field.size), default=0)
@@ -298,6 +313,8 @@ def _constant(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
     before, after = old.encoding.constant, new.encoding.constant
     if before != after:
         yield Change("breaking", path, f"the constant was {before!r}, is {after!r}")
+    else:
+        yield from _named(old.encoding, new.encoding, path)
 
 
 def _meaning(old: ir.Field, new: ir.Field, path: str, has_null: bool) -> Iterator[Change]:

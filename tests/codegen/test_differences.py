@@ -402,3 +402,85 @@ def test_the_command_prints_changes_and_exits_1_where_one_breaks(
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (code, end)
     assert done.stdout == "".join(f"{line}\n" for line in changes(*edits))
+
+
+def of(*messages: str, types: str = "", version: int = 1) -> str:
+    return (
+        f'<messageSchema package="p" id="1" version="{version}"><types>{TYPES}{EXTRA}{types}'
+        f"</types>{''.join(messages)}</messageSchema>"
+    )
+
+
+def found(old: str, new: str) -> list[str]:
+    return [str(each) for each in differences.find(module_of(old), module_of(new))]
+
+
+A = '<message name="M" id="1"><field name="a" id="1" {}/></message>'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('type="uint8"', 'type="uint8"', []),
+        ('type="decimal"', 'type="finer"', ["breaking: M.b.e: the constant was -2, is -8"]),
+        ('type="kind"', 'type="other"', ["breaking: M.b: was kind: uint8, is other: uint8"]),
+        ('type="maybe"', 'type="maybeNot"', ["breaking: M.b: null was 7, is 8"]),
+        ('type="uint64" semanticType="UTCTimestamp" timeUnit="second"',
+         'type="uint64" semanticType="UTCTimestamp" timeUnit="nanosecond"',
+         ["breaking: M.b: was a timestamp in s, is a timestamp in ns"]),
+        ('type="uint8"', 'type="uint8" sinceVersion="1"',
+         ["breaking: M.b: sinceVersion was 0, is 1"]),
+    ],
+)  # fmt: skip
+def test_what_is_renamed_has_to_mean_the_same(before: str, after: str, said: list[str]) -> None:
+    types = """<composite name="finer"><type name="e" primitiveType="int8" presence="constant">-8
+</type><type name="m" primitiveType="int32"/></composite>
+<type name="maybeNot" primitiveType="uint16" presence="optional" nullValue="8"/>
+<enum name="other" encodingType="uint8"><validValue name="Q">1</validValue>
+<validValue name="R">2</validValue></enum>"""
+    old = of(A.format(before), types=types)
+    new = of(A.format(after).replace('name="a"', 'name="b"'), types=types)
+    assert found(old, new) == ["cosmetic: M.a: is called b now", *said]
+
+
+def test_what_changes_places_breaks() -> None:
+    """Both names are still there: who knows the old schema takes the one for the other."""
+    group = '<group name="{0}" id="{1}"><field name="x" id="1" type="uint8"/></group>'
+    data = '<data name="{0}" id="{1}" type="text"/>'
+    for made, which in ((group, "group"), (data, "data")):
+        old, new = (
+            of(f'<message name="M" id="1">{"".join(map(made.format, names, "23"))}</message>')
+            for names in ("bd", "db")
+        )
+        said = found(old, new)
+        assert [each.partition(":")[0] for each in said] == ["breaking"] * 2, which
+    message = '<message name="{}" id="{}"><field name="x" id="1" type="uint8"/></message>'
+    old, new = (
+        of(*(message.format(name, i) for i, name in enumerate(names, 1))) for names in ("MN", "NM")
+    )
+    assert found(old, new) == [
+        "breaking: M: N is in its place now, and it is elsewhere",
+        "breaking: N: M is in its place now, and it is elsewhere",
+    ]
+
+
+def test_a_constant_of_another_enum_means_another_thing() -> None:
+    types = """<enum name="other" encodingType="uint8"><validValue name="Q">1</validValue></enum>"""
+    old, new = (
+        of(A.format(f'type="{name}" presence="constant" valueRef="{value}"'), types=types)
+        for name, value in (("kind", "kind.Low"), ("other", "other.Q"))
+    )
+    assert found(old, new) == ["breaking: M.a: was kind: uint8, is other: uint8"]
+
+
+def test_counts_that_change_places_in_dimensions_break() -> None:
+    dims = """<composite name="counted"><type name="blockLength" primitiveType="uint16"/>
+<type name="numInGroup" primitiveType="uint16"/><type name="numGroups" primitiveType="uint16"/>
+<type name="numVarDataFields" primitiveType="uint16"/></composite>"""
+    group = """<message name="M" id="1"><group name="g" id="2" dimensionType="counted">
+<field name="x" id="1" type="uint8"/></group></message>"""
+    swapped = dims.replace("numGroups", "_").replace("numVarDataFields", "numGroups")
+    swapped = swapped.replace('"_"', '"numVarDataFields"')
+    assert found(of(group, types=dims), of(group, types=swapped)) == [
+        "breaking: M.g: the dimensions changed"
+    ]
