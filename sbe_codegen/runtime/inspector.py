@@ -27,6 +27,7 @@ from .framing.sofh import SOFH_LENGTH, FramingError
 from .tables.columns import time_unit
 from .tables.forms import text_of
 
+_NEWER = "a newer sender has more groups or data, which can stand in front of what is known"
 _SHOWN = 12  # bytes of one element that are printed
 
 
@@ -105,6 +106,8 @@ def dump(content: bytes, module: ModuleType, splitter: sofh.Splitter | None = No
         message = module.decode(content, start)
         end = start + message.encoded_length
         summary = f"{type(message).__name__}, version {message.version}, {end - start} bytes"
+        if walk.position < end:
+            rows.append(Row(walk.position, end, "(not known here)", _NEWER))
     except DecodeError as error:
         fault, end, summary = error, len(content), ""
     lines = [_line(content, row) for row in rows]
@@ -186,6 +189,9 @@ class _Walk:
         self.take(at + self.module.HEADER_SIZE - self.position)
         message = self.module.MESSAGES.get(header.template_id)
         if message is None or header.schema_id != self.module.SCHEMA_ID:
+            if self.position < self.end:
+                yield Row(self.position, self.end, "(not known here)", "")
+                self.position = self.end
             return
         root = self.take(header.block_length)
         self.version = header.version

@@ -63,6 +63,24 @@ def _level(
                 yield Violation(place, value, sentence)
 
 
+def first_outside(items: Sequence[Any], facts: Mapping[str, Any]) -> tuple[int, str] | None:
+    """The first item of an array that its minValue or maxValue does not allow, and why.
+
+    An item may be null, whatever they are.
+    """
+    low, high, null = facts.get("min"), facts.get("max"), facts.get("null", math.nan)
+    if low is None and high is None:
+        return None
+    for i, item in enumerate(items):
+        if item == null or item != item:
+            continue
+        if low is not None and item < low:
+            return i, f"below {low}, the minValue"
+        if high is not None and item > high:
+            return i, f"above {high}, the maxValue"
+    return None
+
+
 def _wrong(facts: Mapping[str, Any], value: Any) -> str:
     kind, optional = facts["kind"], facts.get("optional")
     if value is None:
@@ -76,6 +94,9 @@ def _wrong(facts: Mapping[str, Any], value: Any) -> str:
         if "encoding" not in facts and not value.isascii():
             return "not ASCII"
         return "null in a required field" if value == "\0" and not optional else ""
+    if kind == "array":
+        bad = first_outside(list(value), facts)
+        return f"[{bad[0]}] is {bad[1]}" if bad else ""
     if kind != "number":
         return ""
     if facts["type"] in ("float", "double"):

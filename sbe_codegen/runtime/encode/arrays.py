@@ -168,7 +168,7 @@ def check_column(slot: Any, column: Array, path: str, there: Array, version: int
         wrong, why = column == b"", "the field is required, and NUL stands for null"
     elif kind == "text":
         wrong = np.array([not slot.is_text(each) for each in column.tolist()], bool)
-        why = "the bytes are no text in the encoding of the field, or have NUL in them"
+        why = "the bytes are no text in the encoding of the field"
     wrong = wrong & there
     if wrong.any():
         bad = int(np.argmax(wrong))

@@ -17,6 +17,7 @@ import numpy as np
 from ..decode.elements import ConstantField
 from ..decode.field_formats import NUMPY
 from ..decode.names import free
+from ..decode.validation import first_outside
 from .composites import CompositeSlot
 from .levels import Group, Level
 from .refusals import refusal, unknown_label
@@ -175,7 +176,11 @@ class Planner:
         nulls = np.full(length, null, dtype).tobytes()
 
         def coded(value: Any) -> bytes:
-            return array_bytes(value, length, dtype, primitive)
+            made = array_bytes(value, length, dtype, primitive)
+            bad = first_outside(np.frombuffer(made, dtype).tolist(), facts)
+            if bad is not None:
+                raise refusal(f"[{bad[0]}]", value[bad[0]], bad[1])
+            return made
 
         absent = nulls if facts.get("optional") else None
         slot = CodedSlot(facts, len(nulls), None, absent, coded)
@@ -335,12 +340,15 @@ _ITEMS: dict[tuple[str, bool], Any] = {}
 
 def _text_test(encoding: str) -> Callable[[bytes], bool]:
     def is_text(raw: bytes) -> bool:
-        """Whether raw bytes of an array's column, without NUL at their end, decode as they are."""
+        """Whether raw bytes of an array's column are text up to the first NUL, as it is read.
+
+        What is behind that is padding, whatever it is. numpy has no NUL at the end.
+        """
         wide = encoding.startswith(("utf-16", "utf-32"))
         try:
-            text = raw.decode(encoding)
+            (raw if wide else raw.partition(b"\0")[0]).decode(encoding)
         except UnicodeError:
             return wide and not raw.strip(b"\0")
-        return wide or "\0" not in text
+        return True
 
     return is_text

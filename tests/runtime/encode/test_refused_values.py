@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from types import ModuleType
 from typing import Any
 
@@ -142,3 +143,57 @@ def test_a_level_that_may_not_be_written_is_found_wherever_it_is(count: int) -> 
                 encoded(bad)
             bad[name][at] += 1  # the least that may be written
             assert spot_stream.decode(encoded(bad)).bids[name][at] == 1 - 2**63
+
+
+@pytest.fixture(scope="module")
+def arrays(compiled: Any) -> ModuleType:
+    types = """<type name="few" primitiveType="uint8" length="3" minValue="2" maxValue="9"/>
+<type name="floats" primitiveType="double" length="2" maxValue="1.5"/>
+<type name="four" primitiveType="char" length="4"/>"""
+    group = '<group name="g" id="9"><field name="t" id="1" type="four"/></group>'
+    fields = plain("few", 1, "few") + plain("floats", 2, "floats") + plain("t", 3, "four")
+    text = schema(f"<message name='M' id='1'>{fields}{group}</message>", types)
+    made: ModuleType = compiled("refused_arrays", text)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "why"),
+    [
+        ({}, "", ""),
+        ({"few": [2, 9, 255]}, "", ""),  # an item may be null
+        ({"few": [2, 9, 10]}, "few[2]", "above 9, the maxValue"),
+        ({"few": [1, 9, 10]}, "few[0]", "below 2, the minValue"),
+        ({"floats": [float("nan"), -1e9]}, "", ""),
+        ({"floats": [0.0, 1.75]}, "floats[1]", "above 1.5, the maxValue"),
+    ],
+)
+def test_items_of_arrays_have_the_limits_of_their_type(
+    arrays: ModuleType, given: dict[str, Any], path: str, why: str
+) -> None:
+    plain_values = {"few": [2, 3, 4], "floats": [0.5, 1.5], "t": "ab", "g": []}
+    if not path:
+        message = arrays.decode(arrays.M.encode(**plain_values | given))
+        assert message.validate() == []
+        return
+    with pytest.raises(EncodeError) as caught:
+        arrays.M.encode(**plain_values | given)
+    assert (caught.value.field, caught.value.why) == (path, why)
+    name, index = path[:-1].split("[")
+    frame = bytearray(arrays.M.encode(**plain_values))
+    kind, at = {"few": ("B", 8), "floats": ("<d", 11)}[name]
+    struct.pack_into(kind, frame, at + struct.calcsize(kind) * int(index), given[name][int(index)])
+    (found,) = arrays.decode(bytes(frame)).validate()
+    assert (found.path, found.sentence) == (name, f"[{index}] is {why}")
+
+
+def test_what_is_behind_the_nul_of_a_text_is_padding(arrays: ModuleType) -> None:
+    """Some senders do not clear it: their frames are whole, and can be written again."""
+    values = {"few": [2, 3, 4], "floats": [0.5, 1.5], "t": "abcz", "g": [{"t": "abcz"}]}
+    frame = arrays.M.encode(**values).replace(b"abcz", b"ab\0z")
+    message = arrays.decode(frame)
+    assert (message.t, message.to_dict()["g"], message.validate()) == ("ab", [{"t": "ab"}], [])
+    again = arrays.decode(message.replace(few=[5, 5, 5]))
+    assert again.to_dict() == message.to_dict() | {"few": [5, 5, 5]}
+    made, offsets = arrays.encode_many(arrays.M, arrays.decode_many([frame])[arrays.M])
+    assert arrays.decode(bytes(made), int(offsets[0])).to_dict() == message.to_dict()
