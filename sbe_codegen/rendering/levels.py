@@ -45,6 +45,7 @@ class LevelRenderer:
             **functions,
             "name": message.name,
             "template_id": message.template_id,
+            "number": unsigned(message.template_id),
             "listed": doc(f"{message.template_id:<6} {message.name}"),
             "block_length": message.block.length,
             "layout_since": message.layout_since,
@@ -147,7 +148,7 @@ class LevelRenderer:
             "scratch": f"entry_{number}",
             "rows": f"rows_{number}",
             "framing": framing,
-            "full_since": group.block.since,
+            "full_since": unsigned(group.block.since),
             "is_native": not self.fields.module.big_endian and self.fields.is_native(group.block),
             "copies": model["copies"]
             if not group.is_flat

@@ -7,7 +7,6 @@ message object; where it stops, the decoder's own error says why.
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from .decode.times import EPOCH, PER_SECOND
 from .errors import DecodeError
 from .framing import sofh
 from .framing.sofh import SOFH_LENGTH, FramingError
+from .hex_text import from_text as from_text
 from .tables.columns import time_unit
 from .tables.forms import text_of
 
@@ -51,26 +51,6 @@ class Dump(NamedTuple):
 
 class _Cut(Exception):
     """The frame ends inside an element; what is left of it has been shown."""
-
-
-def from_text(content: bytes) -> bytes:
-    """The frame that a file holds: its bytes, or what its hex digits say.
-
-    Blanks, quotes, commas and 0x are left out of text. Raises ValueError for text that is not hex.
-    """
-    if not content:
-        raise ValueError("is empty")
-    if not all(32 <= byte < 127 or byte in b"\t\r\n" for byte in content):
-        return content
-    text = content.decode("ascii")
-    digits = re.sub(r"0[xX]|[\s\"',:]", "", text)
-    wrong = re.search(r"[^0-9a-fA-F]", digits)
-    if wrong:
-        line = next(n for n, row in enumerate(text.splitlines(), 1) if wrong.group() in row)
-        raise ValueError(f"is text, and {wrong.group()!r} in line {line} is no hex digit")
-    if len(digits) % 2:
-        raise ValueError(f"has {len(digits)} hex digits, an odd number: one is missing")
-    return bytes.fromhex(digits)
 
 
 def inspect(
