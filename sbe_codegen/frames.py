@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from . import ir
 from .errors import SbeError
 from .runtime.framing import Capture, FramingError, LengthSplitter, Loss, PacketLayout, SofhSplitter
 from .runtime.framing.pcap import is_capture
@@ -41,6 +42,20 @@ def splitter(name: str) -> StreamSplitter:
 def is_capture_file(path: Path) -> bool:
     with path.open("rb") as file:
         return is_capture(file.read(4))
+
+
+def check_options(port: int | None, address: str | None) -> None:
+    """SbeError for options of captures, where a file is none."""
+    if port is not None or address is not None:
+        raise SbeError("--port and --address are for captures, and this is none")
+
+
+def header_number(module: ir.Module, member: ir.Field, content: Any, at: int = 0) -> int:
+    """The number of a member of the header that begins at ``at``, all of which is there."""
+    if member.encoding.constant is not None:
+        return int(member.encoding.constant)
+    data = bytes(content[at + member.offset : at + member.end])
+    return int.from_bytes(data, "big" if module.big_endian else "little")
 
 
 def capture(path: Path, port: int | None, address: str | None) -> Capture:
@@ -77,8 +92,8 @@ def inputs(
     is_captured = is_capture_file(path)
     if is_captured and framing is not None:
         raise SbeError("--framing is for streams, and this is a capture of datagrams")
-    if not is_captured and (port is not None or address is not None):
-        raise SbeError("--port and --address are for captures, and this is none")
+    if not is_captured:
+        check_options(port, address)
     if is_captured:
         yield from capture(path, port, address).parts(FRAMES, layout)
     elif framing is None:

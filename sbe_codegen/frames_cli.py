@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import keyword
 import sys
 import time
@@ -12,7 +11,6 @@ from typing import Any
 
 from . import builder
 from .conventions import Conventions
-from .errors import SbeError
 from .names import is_identifier
 from .printing import counted, say
 
@@ -90,8 +88,10 @@ def _port(text: str) -> int:
 
 
 def _address(text: str) -> str:
+    from .runtime.framing.captures import plain_address
+
     try:
-        return str(ipaddress.ip_address(text))
+        return plain_address(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no IPv4 or IPv6 address") from None
 
@@ -141,24 +141,19 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _inspect_one(options: argparse.Namespace, path: Path, conventions: Conventions | None) -> int:
-    from . import guessing, inspecting
+    from . import frames, guessing, inspecting
 
-    if options.port is not None or options.address is not None:
-        raise SbeError("--port and --address are for captures, and this is none")
+    frames.check_options(options.port, options.address)
     content = inspecting.read_frame(path)
     dump = inspecting.of_frame(options.schema, content, conventions, _progress())
     say(*dump.lines)
     if dump.end < len(content) or not dump.is_whole:
-        schema = _read(options, conventions)
+        schema = builder.read(options.schema, conventions)
         hint = guessing.of_stream(schema, content, None)
         if hint is None and dump.is_whole and guessing.begins(schema, content, dump.end):
             hint = "More messages follow: 'sbe-codegen tables' reads all of them"
         _hint(options, hint)
     return 0 if dump.is_whole else 1
-
-
-def _read(options: argparse.Namespace, conventions: Conventions | None) -> Any:
-    return builder.read(options.schema, conventions)
 
 
 def _hint(options: argparse.Namespace, sentence: str | None) -> None:
@@ -183,7 +178,7 @@ def _inspect_many(options: argparse.Namespace, path: Path, conventions: Conventi
         say(*text.split("\n"))
         is_whole = is_whole and good
     if not is_whole:
-        schema = _read(options, conventions)
+        schema = builder.read(options.schema, conventions)
         asked = options.framing, layout, options.port, options.address
         _hint(options, guessing.of_file(schema, path, *asked))
     return 0 if is_whole else 1
@@ -193,10 +188,10 @@ def _tables(options: argparse.Namespace) -> int:
     from . import frames, guessing, loading, selection, tabulating
 
     conventions = _conventions(options)
-    schema = _read(options, conventions)
     layout = conventions.packet if conventions else None
     messages, left_out = options.messages, {}
     if messages is not None:
+        schema = builder.read(options.schema, conventions)
         wanted = {each.template_id for each in selection.only(schema, messages).messages}
         left_out = {m.template_id: m.name for m in schema.messages if m.template_id not in wanted}
         if options.framing is None and (layout is None or layout.length is None):
@@ -216,6 +211,7 @@ def _tables(options: argparse.Namespace) -> int:
             inputs = frames.inputs(path, *asked)
             report = tabulating.write(module, inputs, options.out, options.to, forms, left_out)
             if not (report.is_whole and report.files):
+                schema = builder.read(options.schema, conventions)
                 hint = guessing.of_file(schema, path, *asked)
     except ValueError as error:
         _complain(f"{options.frames}: {error}")

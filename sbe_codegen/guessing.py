@@ -7,9 +7,9 @@ schema would be right.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import frames, ir
 from .pages import FRAMING, page
@@ -19,6 +19,7 @@ from .runtime.framing.packets import KNOWN, Packets
 _SOME = 1 << 16  # bytes of a stream that are looked at
 _DATAGRAMS = 100
 _PLACES = 5
+_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 _FARTHEST = 64  # bytes that may be in front of the first message
 
@@ -102,17 +103,15 @@ def _of_packets(
 
 def _with_lengths(at: int) -> Iterator[PacketLayout]:
     """Packets whose first message begins there, behind its length."""
-    for size in (2, 4):
-        for order in ("little", "big"):
-            for includes in (True, False):
-                if size <= at:
-                    yield PacketLayout(
-                        header=at - size,
-                        message_header=size,
-                        length=(0, size),
-                        length_includes_header=includes,
-                        byte_order="big" if order == "big" else "little",
-                    )
+    for size, order, includes in product((2, 4), _ORDERS, (True, False)):
+        if size <= at:
+            yield PacketLayout(
+                header=at - size,
+                message_header=size,
+                length=(0, size),
+                length_includes_header=includes,
+                byte_order=order,
+            )
 
 
 def _lines(layout: PacketLayout) -> str:
@@ -173,10 +172,7 @@ def begins(module: ir.Module, content: Any, at: int = 0) -> bool:
         return False
 
     def number(member: ir.Field) -> int:
-        if member.encoding.constant is not None:
-            return int(member.encoding.constant)
-        data = bytes(content[at + member.offset : at + member.end])
-        return int.from_bytes(data, "big" if module.big_endian else "little")
+        return frames.header_number(module, member, content, at)
 
     blocks = {message.template_id: message.block.length for message in module.messages}
     block = blocks.get(number(header.template_id))

@@ -71,12 +71,9 @@ def sofh_in_front(content: bytes) -> SofhSplitter | None:
 
 def _template(module: ir.Module, content: bytes) -> int | None:
     member = module.header.template_id
-    if member.encoding.constant is not None:
-        return int(member.encoding.constant)
-    if len(content) < module.header.size:
+    if member.encoding.constant is None and len(content) < module.header.size:
         return None
-    data = content[member.offset : member.end]
-    return int.from_bytes(data, "big" if module.big_endian else "little")
+    return frames.header_number(module, member, content)
 
 
 def of_capture(

@@ -68,8 +68,8 @@ class Moved(BaseFeed):
         if not self._is_open:
             return
         self._closes = True
-        if self._process != os.getpid():
-            self._abandon()
+        if self._process != os.getpid():  # the connections are the other process's
+            self._loop.disown()
             return
         self._loop.wake()
         me = threading.get_ident()

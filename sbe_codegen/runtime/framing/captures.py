@@ -49,7 +49,7 @@ class Capture:
 
     def __init__(self, path: Any, *, port: int | None = None, address: str | None = None) -> None:
         self.port = None if port is None else _port(port)
-        self.address = None if address is None else _address(address)
+        self.address = None if address is None else plain_address(address)
         self._data = _mapped(path)
         self.losses: list[Loss] = []
         self.others = 0
@@ -126,7 +126,7 @@ def _port(number: int) -> int:
     return index(number)
 
 
-def _address(text: str) -> str:
+def plain_address(text: str) -> str:
     """An address in the spelling that datagrams have. ValueError for what is none."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
