@@ -389,6 +389,8 @@ def test_whatever_goes_wrong_is_mended_and_accounted_for(
             *exchange.published, lines=lines, silence_timeout=1.0, on_error="collect", **options
         ) as feed:
             task = asyncio.create_task(consume(feed, use_batches, seen))
+            for slot in feed._connections.engine.supervisor.shards.slots:
+                slot.backoff.longest = 1.0  # where each connection dies young, half a minute
             while len(feed.ledger.streams) < 4:  # the truth begins with what came
                 await asyncio.sleep(0.02)
             exchange.fault_schedule.names = faults
