@@ -15,12 +15,14 @@ cdef class CompositeSlot(Slot):
     cdef readonly tuple members_of_it
     cdef dict places
     cdef readonly Slot first    # by which the whole is null; None where it can't be
+    cdef public list derived    # the names that its value can be given by: those of a decimal
 
     def __init__(self, facts, size, null, members, first):
         Slot.__init__(self, facts, size, null, null)
         self.members_of_it = members
         self.places = {each.name: i for i, each in enumerate(members)}
         self.first = first
+        self.derived = []
         self.newest = max(self.since, max([each.newest for each in members], default=0))
 
     cdef int put(self, uint8_t* block, object value) except -1:
@@ -36,6 +38,10 @@ cdef class CompositeSlot(Slot):
         self.put_nothing(<uint8_t*><char*>whole, value)
         self.copy_known(block, <uint8_t*><char*>whole, version)
         return 0
+
+    cdef str needed(self):
+        instead = f", or a number as {' or '.join(self.derived)}" if self.derived else ""
+        return f"a dict of its members is needed{instead}"
 
     cpdef uint64_t end_at(self, uint64_t version) except? 0:
         cdef Slot each
@@ -65,7 +71,7 @@ cdef class CompositeSlot(Slot):
         cdef Slot member
         cdef uint8_t* own = block + self.offset
         if not isinstance(value, dict):
-            value = as_dict(value, self.name, "a dict of its members is needed")
+            value = as_dict(value, self.name, self.needed())
         if self.first is not None and value.get(self.first.name) is None:
             refuse(self.name, value, f"without its {self.first.name} all of it is null; give None")
         try:

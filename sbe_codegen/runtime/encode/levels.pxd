@@ -49,5 +49,6 @@ cdef class Group:
 
     cdef int write(self, sbe_writer* writer, object value) except -1
     cdef int write_array(self, sbe_writer* writer, object value) except -1
+    cdef int allow_empty(self, sbe_writer* writer, size_t count) except -1
     cdef bytes dimensions_at(self, uint64_t version)
     cdef int write_dimensions(self, sbe_writer* writer, size_t count) except -1

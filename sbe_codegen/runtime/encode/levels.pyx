@@ -4,6 +4,7 @@ cimport numpy as np
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from ..decode.cursor cimport MOST_EMPTY
 from .checks cimport first_bad, sbe_check
 from .slots cimport MISSING, IntSlot, as_dict, refuse, refuse_newer
 from .vardata cimport Data, place_of, put_number
@@ -204,14 +205,18 @@ cdef class Group:
             refuse(self.name, value, "a group is a list of dicts, or a structured array")
         # A copy: Python code that runs meanwhile may change a list.
         cdef tuple entries = tuple(value)
+        cdef size_t before
         count = len(entries)
         self.write_dimensions(writer, count)
+        before = writer.total
         i = 0
         try:
             for i in range(count):
                 level.write_entry(writer, entries[i])
         except EncodeError as error:
             raise inside(error, f"{self.name}[{i}]" + ("." if error.field else ""))
+        if writer.total == before:
+            self.allow_empty(writer, count)
         return 0
 
     cdef bytes dimensions_at(self, uint64_t version):
@@ -267,8 +272,19 @@ cdef class Group:
             if fits:
                 self.known = array.dtype
                 self.known_names = array.dtype.names
+        cdef size_t length = level.length_at(writer.version)
         self.write_dimensions(writer, np.PyArray_DIM(array, 0))
-        add_piece(writer, array, np.PyArray_DIM(array, 0), level.length_at(writer.version))
+        if length == 0:
+            self.allow_empty(writer, np.PyArray_DIM(array, 0))
+        add_piece(writer, array, np.PyArray_DIM(array, 0), length)
+        return 0
+
+    cdef int allow_empty(self, sbe_writer* writer, size_t count) except -1:
+        """Notes entries that take no bytes: decoders refuse frames with more than so many."""
+        writer.empty += count
+        if writer.empty > MOST_EMPTY:
+            refuse(self.name, MISSING, f"with them the message has {writer.empty} entries that "
+                   f"take no bytes, and a frame has {MOST_EMPTY} at most")
         return 0
 
 

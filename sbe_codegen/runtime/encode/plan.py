@@ -71,6 +71,7 @@ class Planner:
                 if "exponent" in facts:
                     scales[facts["name"]] = facts["exponent"]
         taken = {each.facts["name"] for each in elements}
+        slots = {each.name: each for each in fields}
         derived = {}
         for ending in ("float", "decimal"):
             for name, exponent in scales.items():
@@ -79,7 +80,9 @@ class Planner:
                 derived[free(f"{name}_{ending}", taken)] = scaling
             for name, (mantissa, power) in layout.decimals.items():
                 members = mantissa["name"], power["name"]
-                derived[free(f"{name}_{ending}", taken)] = Scaling(name, ending, members=members)
+                given_as = free(f"{name}_{ending}", taken)
+                derived[given_as] = Scaling(name, ending, members=members)
+                slots[name].derived.append(given_as)
         for name in floats:
             derived[free(f"{name}_float", taken)] = Scaling(name, "float")
         return Level(tuple(fields), tuple(groups), tuple(data), layout, derived, self.version)

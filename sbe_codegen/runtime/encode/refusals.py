@@ -51,10 +51,12 @@ def unknown(name: object, known: Iterable[str], value: object = MISSING) -> Enco
     return refusal(str(name), value, f"there is no such name here; {hint}")
 
 
-def unknown_label(field: str, value: str, labels: Iterable[str], what: str) -> EncodeError:
-    """The error of a name that an enum or a set does not have."""
+def unknown_label(
+    field: str, value: str, labels: Iterable[str], what: str, coded: str | None = None
+) -> EncodeError:
+    """The error of a name that an enum or a set does not have; it is the code of ``coded``."""
     names = list(labels)
-    close = difflib.get_close_matches(value, names, 1)
+    close = difflib.get_close_matches(value, names, 1) if coded is None else [coded]
     hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names) or 'none'}"
     return refusal(field, value, f"the {what} has no such name; {hint}")
 

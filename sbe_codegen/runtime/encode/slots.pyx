@@ -176,7 +176,11 @@ cdef class EnumSlot(IntSlot):
     cdef int put(self, uint8_t* block, object value) except -1:
         if isinstance(value, str):
             if value not in self.numbers:
-                raise unknown_label(self.name, value, self.facts["labels"].values(), "enum")
+                labels = self.facts["labels"]
+                coded = None        # the name of which the schema gives this character
+                if self.facts["type"] == "char" and len(value) == 1:
+                    coded = labels.get(ord(value))
+                raise unknown_label(self.name, value, labels.values(), "enum", coded)
             return self.put_number(block, self.numbers[value], value)
         if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
             if not self.is_bool:

@@ -18,6 +18,7 @@ cdef struct sbe_writer:
     uint8_t* data
     size_t size, capacity
     size_t total                # with the pieces
+    size_t empty                # entries that take no bytes
     uint64_t version            # that the message is written in
     sbe_piece* pieces
     size_t piece_count
@@ -28,7 +29,7 @@ cdef struct sbe_writer:
 
 cdef inline void open_writer(sbe_writer* writer, uint64_t version) noexcept:
     writer.data = writer.first
-    writer.size = writer.total = 0
+    writer.size = writer.total = writer.empty = 0
     writer.capacity = FIRST_BYTES
     writer.version = version
     writer.pieces = writer.first_pieces

@@ -197,3 +197,50 @@ def test_what_is_behind_the_nul_of_a_text_is_padding(arrays: ModuleType) -> None
     assert again.to_dict() == message.to_dict() | {"few": [5, 5, 5]}
     made, offsets = arrays.encode_many(arrays.M, arrays.decode_many([frame])[arrays.M])
     assert arrays.decode(bytes(made), int(offsets[0])).to_dict() == message.to_dict()
+
+
+NOTHING = """<composite name="wideDims"><type name="blockLength" primitiveType="uint16"/>
+<type name="numInGroup" primitiveType="uint16"/></composite>"""
+
+
+def test_a_frame_has_no_more_empty_entries_than_decoding_takes(compiled: Any) -> None:
+    """Entries without fields, or whose fields an older version lacks."""
+    late = '<field name="x" id="9" type="uint8" sinceVersion="1"/>'
+    flat = f'<group name="flat" id="2" dimensionType="wideDims">{late}</group>'
+    deep = f'<group name="deep" id="3" dimensionType="wideDims">{flat}</group>'
+    text = schema(f"<message name='M' id='1'>{flat}{deep}</message>", NOTHING)
+    module = compiled("empty_entries", text)
+
+    def made(flat: int, deep: list[int], version: int) -> bytes:
+        groups = [{"flat": [{}] * count} for count in deep]
+        if version:
+            groups = [{"flat": [{"x": 1}] * count} for count in deep]
+        each = {"x": 1} if version else {}
+        return bytes(module.M.encode(flat=[each] * flat, deep=groups, version=version))
+
+    for counts in ((1024, []), (1000, [20, 0, 4]), (0, [512, 512])):
+        message = module.decode(made(*counts, version=0))
+        assert [len(entry.flat) for entry in message.deep] == counts[1]
+    for flat_count, deep_counts, path in (
+        (1025, [], "flat"), (1000, [20, 5], "deep[1].flat"), (0, [2000], "deep[0].flat"),
+    ):  # fmt: skip
+        with pytest.raises(EncodeError, match="a frame has 1024 at most") as caught:
+            made(flat_count, deep_counts, version=0)
+        assert caught.value.field == path
+        module.decode(made(flat_count, deep_counts, version=1))
+
+
+def test_a_refusal_says_how_a_value_is_given(module: ModuleType) -> None:
+    good = {"price_float": 1.5, "letter": "x", "mode": "Auto", "side": "Buy"}
+    module.M.encode(**good)
+    for name, value, why in (
+        ("side", "B", "the enum has no such name; did you mean 'Buy'?"),
+        ("side", "X", "the enum has no such name; it has Buy"),
+        ("mode", "A", "the enum has no such name; did you mean 'Auto'?"),
+        ("price", (1, -9), "a dict of its members is needed, or a number as price_float or "
+         "price_decimal"),
+    ):  # fmt: skip
+        given = {key: each for key, each in good.items() if not key.startswith(name)}
+        with pytest.raises(EncodeError) as caught:
+            module.M.encode(**given | {name: value})
+        assert caught.value.why == why
