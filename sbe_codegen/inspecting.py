@@ -12,6 +12,7 @@ from .conventions import Conventions
 from .runtime import inspector
 from .runtime.errors import DecodeError
 from .runtime.framing import Loss, PacketLayout, SofhSplitter
+from .runtime.inspected_values import date
 
 _MOST = 16 * 2**20  # bytes of a frame
 
@@ -105,7 +106,7 @@ def of_capture(
             )
             told = [f"packet {packet}"]
             told += [f"sequence {sequence}"] if sequence >= 0 else []
-            told += [f"sent {inspector.date(time, 'ns')}"] if time >= 0 else []
+            told += [f"sent {date(time, 'ns')}"] if time >= 0 else []
             yield f"--- {', '.join(told)}, message {i}", True
             lines, whole = inspector.inspect(message, module)
             yield "\n".join(lines), whole

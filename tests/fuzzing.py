@@ -16,6 +16,7 @@ from types import ModuleType
 
 from binance_sbe import DecodeError
 from binance_sbe.commands import inspector
+from sbe_codegen.runtime.inspected_bytes import Walk
 
 CORPUS = Path(__file__).parent / "corpus"
 _EXTREMES = (0, 1, 2, 7, 8, 127, 128, 254, 255, 256, 1024, 1025, 32767, 65534, 65535, 2**31 - 1,
@@ -35,7 +36,7 @@ def corpus() -> Iterator[tuple[ModuleType, str, bytes]]:
 def mutated(rng: random.Random, module: ModuleType, frame: bytes, other: bytes) -> bytes:
     """The frame with one to four kinds of damage, at random or where the structure is."""
     result = bytearray(frame)
-    walk = inspector._Walk(frame, 0, module)
+    walk = Walk(frame, 0, module)
     structure = [
         row
         for row in walk.rows()

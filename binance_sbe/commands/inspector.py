@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import ModuleType
 
 from sbe_codegen.runtime import inspector
-from sbe_codegen.runtime.inspector import _Walk as _Walk  # what its rows are, for the tests
 from sbe_codegen.runtime.inspector import from_text as from_text
 from sbe_codegen.runtime.sofh import SOFH_LENGTH
 

@@ -13,14 +13,15 @@ from test_binance_schemas import FIX, SPOT, values_of
 
 from binance_sbe import fix, fix_sbe, spot_sbe, spot_stream
 from binance_sbe.commands import inspector
+from sbe_codegen.runtime.inspected_bytes import Row, Walk
 
 
 def encode(schema: object, name: str) -> bytes:
     return schema.encode(name, values_of(schema, schema.messages[name], False, 2))  # type: ignore[attr-defined]
 
 
-def rows(content: bytes, start: int = 0) -> list[inspector.Row]:
-    return list(inspector._Walk(content, start, inspector.module_of(content[start:])).rows())
+def rows(content: bytes, start: int = 0) -> list[Row]:
+    return list(Walk(content, start, inspector.module_of(content[start:])).rows())
 
 
 @pytest.mark.parametrize("schema", [SPOT, FIX], ids=["spot", "fix"])
@@ -28,7 +29,7 @@ def test_every_byte_of_every_message_is_accounted_for(schema: object) -> None:
     for name in schema.messages:  # type: ignore[attr-defined]
         frame = encode(schema, name)
         module = spot_sbe if schema is SPOT else fix_sbe
-        found = list(inspector._Walk(frame, 0, module).rows())
+        found = list(Walk(frame, 0, module).rows())
         places = [(row.offset, row.end) for row in found if row.end > row.offset]
         assert [start for start, _ in places] == [0, *(end for _, end in places[:-1])], name
         assert places[-1][1] == len(frame)

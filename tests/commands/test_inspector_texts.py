@@ -15,7 +15,7 @@ from binance_sbe import fix, spot_sbe
 from binance_sbe.commands import inspector
 from binance_sbe.simulator.encoder import encode
 from binance_sbe.simulator.events import BestBidAsk
-from sbe_codegen.runtime import inspector as texts
+from sbe_codegen.runtime import inspected_values
 
 TYPES = """<type name="letters" primitiveType="char" length="6"/>
 <type name="triple" primitiveType="int16" length="3"/>
@@ -380,4 +380,4 @@ def test_times_are_dates() -> None:
     ],
 )
 def test_dates_have_all_digits_of_their_unit(value: int, unit: str, said: str) -> None:
-    assert texts.date(value, unit) == said
+    assert inspected_values.date(value, unit) == said
