@@ -6,6 +6,7 @@ from .slots import Slot
 class CompositeSlot(Slot):
     members_of_it: tuple[Any, ...]
     first: Slot | None
+    derived: list[str]
     def __init__(
         self,
         facts: Mapping[str, Any],

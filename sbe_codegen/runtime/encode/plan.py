@@ -71,7 +71,7 @@ class Planner:
                 if "exponent" in facts:
                     scales[facts["name"]] = facts["exponent"]
         taken = {each.facts["name"] for each in elements}
-        slots = {each.name: each for each in fields}
+        composites = {each.name: each for each in fields if isinstance(each, CompositeSlot)}
         derived = {}
         for ending in ("float", "decimal"):
             for name, exponent in scales.items():
@@ -82,7 +82,7 @@ class Planner:
                 members = mantissa["name"], power["name"]
                 given_as = free(f"{name}_{ending}", taken)
                 derived[given_as] = Scaling(name, ending, members=members)
-                slots[name].derived.append(given_as)
+                composites[name].derived.append(given_as)
         for name in floats:
             derived[free(f"{name}_float", taken)] = Scaling(name, "float")
         return Level(tuple(fields), tuple(groups), tuple(data), layout, derived, self.version)
