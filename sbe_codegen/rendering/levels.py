@@ -7,10 +7,11 @@ from typing import Any
 
 from .. import ir, names
 from ..runtime.decode.names import free
-from . import stubs
+from . import stubs, unknown
 from .fields import VERBS, FieldRenderer, struct_member
 from .source import Source, code, doc, joined, json_text, unsigned
 from .tuples import TupleRenderer, is_scaled
+from .unknown import Unknown
 
 _Level = ir.Message | ir.Group
 
@@ -21,18 +22,11 @@ class LevelRenderer:
     def __init__(self, fields: FieldRenderer) -> None:
         self.fields = fields
         self._tuples = TupleRenderer()
-        module = fields.module
-        self.data_of_message: list[ir.VarData] = []
-        self.data_of_module = [
-            data.var_data
-            for message in module.messages
-            for level in ir.levels(message)
-            for data in level.data
-        ]
-        self.framings: dict[str, tuple[ir.Dimension | None, ir.VarData | None]] = {}
+        self.framings: dict[str, Unknown] = {}
+        self._message: ir.Message | None = None
 
     def message(self, message: ir.Message) -> dict[str, Any]:
-        self.data_of_message = [d.var_data for each in ir.levels(message) for d in each.data]
+        self._message = message
         least = min(each.length for each in message.block.minimums)
         self.least = self.fields.module.header.size + least  # bytes before all groups and data
         functions = {verb: self.fields.functions[verb, message.name] for verb in VERBS}
@@ -169,31 +163,20 @@ class LevelRenderer:
 
     def framing_name(self, level: _Level) -> str:
         """The framing that unknown elements of ``level`` are taken to have."""
-        dimension = self._dimension(level)
-        first = next(iter((*self.data_of_message, *self.data_of_module)), None)
-        data = level.data[-1].var_data if level.data else first
+        assert self._message is not None
+        made = unknown.of_level(self.fields.module, self._message, level)
         for name, known in self.framings.items():
-            if known == (dimension, data):
+            if known == made:
                 return name
-        parts = (dimension.name if dimension else "none", data.name if data else "none")
-        made = free(f"FRAMING_{'_'.join(parts)}", self.framings)
-        self.framings[made] = dimension, data
-        return made
-
-    def _dimension(self, level: _Level) -> ir.Dimension | None:
-        if isinstance(level, ir.Group):
-            return level.dimension
-        if level.groups:
-            return level.groups[-1].dimension
-        known = {each.name: each for each in self.fields.module.dimensions}
-        first = next(iter(known.values()), None)
-        return known.get("groupSizeEncoding", first)
+        parts = (each.name if each else "none" for each in made)
+        name = free(f"FRAMING_{'_'.join(parts)}", self.framings)
+        self.framings[name] = made
+        return name
 
     def framing(self, name: str) -> dict[str, Any]:
         dimension, data = self.framings[name]
         absent = code("sbe_member(-1, 0)")
-        module = self.fields.module
-        newer = 0 if "version" in module.header.implied else module.version + 1
+        newer = unknown.newer_than(self.fields.module)
         parts: list[Source | int] = [unsigned(newer), dimension.size if dimension else 0]
         members = (
             (dimension.block_length, dimension.count, dimension.group_count, dimension.data_count)
@@ -210,17 +193,11 @@ class LevelRenderer:
 
     def unknown(self, level: _Level, version: str) -> dict[str, Any]:
         """How unknown groups and data of ``level`` are stepped over; empty where nothing says."""
-        header = self.fields.module.header
         result: dict[str, Any] = {
             "unknown_groups": "", "unknown_data": "", "counts": False, "entry_framing": "",
         }  # fmt: skip
-        if isinstance(level, ir.Message):
-            counted = header.group_count, header.data_count
-        else:
-            counted = level.dimension.group_count, level.dimension.data_count
-            if level.is_flat:
-                return result
-        if counted == (None, None):
+        counted = unknown.counts(self.fields.module.header, level)
+        if counted == (None, None) or (isinstance(level, ir.Group) and level.is_flat):
             return result
         framing = self.framing_name(level)
         result["entry_framing"] = framing

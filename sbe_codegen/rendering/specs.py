@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .. import ir, names
+from . import unknown
 
 _Aliases = Callable[[ir.Enum | ir.Set], str]
 
@@ -30,6 +31,7 @@ class Specs:
         order: str,
         key_of: Callable[[ir.Composite], str],
     ) -> None:
+        self._module = module
         self._order = order
         self._key_of = key_of
         blocks = [module.header.composite.members, *(each.members for each in composites)]
@@ -51,7 +53,7 @@ class Specs:
             "order": self._order,
             "since": max(source.since, source.layout_since),
         }
-        return self._level(source, head, " ")
+        return self._level(source, source, head, " ")
 
     def composite(self, source: ir.Composite) -> str:
         head = {"key": self._key_of(source), "name": source.name, "size": source.size}
@@ -72,35 +74,47 @@ class Specs:
         lines = self._lines(source.composite.members, " ")
         return _json(head | _counts(source), "", fields=lines)
 
-    def _level(self, source: ir.Message | ir.Group, head: dict[str, Any], indent: str) -> str:
-        head = head | {"block_length": source.block.length} | _facts(source)
+    def _level(
+        self, message: ir.Message, source: unknown.Level, head: dict[str, Any], indent: str
+    ) -> str:
+        head = head | {"block_length": source.block.length} | self._unknown(message, source)
+        head |= _facts(source)
         inner = indent + "  "
         return _json(
             head,
             indent,
             fields=self._lines(source.block.fields, inner),
-            groups=(inner + self._group(group, inner) for group in source.groups),
+            groups=(inner + self._group(message, group, inner) for group in source.groups),
             data=(inner + json.dumps(_data(each)) for each in source.data),
         )
 
-    def _group(self, source: ir.Group, indent: str) -> str:
+    def _group(self, message: ir.Message, source: ir.Group, indent: str) -> str:
         head = {
             "name": source.name,
             "schema_name": source.schema_name,
             "since": source.since,
-            "dimensions": source.dimension.size,
-            "block_length_at": _place(source.dimension.block_length),
-            "count_at": _place(source.dimension.count),
+            **_dimensions(source.dimension),
             "most": _most(source.dimension.count),
         }
         if source.may_end:
             head["may_end"] = True
         if source.dimension.has_counts:
             head["counted"] = True
-            head |= _counts(source.dimension)
         if not source.is_flat:
             head["entry"] = names.entry_name(source.schema_name)
-        return self._level(source, head, indent)
+        return self._level(message, source, head, indent)
+
+    def _unknown(self, message: ir.Message, level: unknown.Level) -> dict[str, Any]:
+        """Where the parts of what only newer senders have are, if something counts that."""
+        if unknown.counts(self._module.header, level) == (None, None):
+            return {}
+        dimension, data = unknown.of_level(self._module, message, level)
+        result: dict[str, Any] = {"newer": unknown.newer_than(self._module)}
+        if dimension is not None:
+            result |= _dimensions(dimension)
+        if data is not None:
+            result |= _lengths(data)
+        return {"unknown": result}
 
     def _lines(self, fields: Iterable[ir.Field], indent: str) -> Iterator[str]:
         for field in fields:
@@ -182,6 +196,21 @@ def _counts(source: ir.Header | ir.Dimension) -> dict[str, list[int]]:
     return {name: _place(member) for name, member in places.items() if member is not None}
 
 
+def _dimensions(source: ir.Dimension) -> dict[str, Any]:
+    """Where the numbers of a group are, and how many bytes they take."""
+    return {
+        "dimensions": source.size,
+        "block_length_at": _place(source.block_length),
+        "count_at": _place(source.count),
+        **_counts(source),
+    }
+
+
+def _lengths(source: ir.VarData) -> dict[str, Any]:
+    """Where the length of var data is, and how many bytes are in front of it."""
+    return {"prefix": source.data_offset, "length_at": _place(source.length)}
+
+
 def _facts(source: ir.Message | ir.Group | ir.Data | ir.Field) -> dict[str, Any]:
     result: dict[str, Any] = {}
     if source.metadata:
@@ -199,8 +228,7 @@ def _data(source: ir.Data) -> dict[str, Any]:
         "schema_name": source.schema_name,
         "since": source.since,
         "encoding": source.var_data.charset,
-        "prefix": source.var_data.data_offset,
-        "length_at": _place(source.var_data.length),
+        **_lengths(source.var_data),
         "most": _most(source.var_data.length),
     }
     if source.var_data.empty_is_null:

@@ -7,10 +7,11 @@ never a message object.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from .decode.field_formats import NUMPY
 from .decode.texts import DEEPEST
 from .decode.times import PER_SECOND
 from .inspected_values import text_of_value
+
+_DEEPEST_GROUPS = 32  # unknown groups in unknown groups, as far as the decoder follows them
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,14 @@ class Row:
     end: int
     path: str
     value: str
+
+
+class _More(NamedTuple):
+    """Groups and data behind the known ones; ``facts`` are how they are read."""
+
+    groups: int
+    data: int
+    facts: Mapping[str, Any]
 
 
 class _Cut(Exception):
@@ -99,7 +110,9 @@ class Walk:
             return
         root = self.take(header.block_length)
         self.version = header.version
-        yield from self.level(message._ELEMENTS, root, header.block_length, "", ())
+        spec = self.module.Header._SPEC
+        more = self.more(message._ELEMENTS, message._UNKNOWN, at, spec)
+        yield from self.level(message._ELEMENTS, root, header.block_length, "", (), more)
 
     def level(
         self,
@@ -108,7 +121,9 @@ class Walk:
         length: int,
         path: str,
         outer: tuple[Mapping[str, Any], ...],
+        more: _More,
     ) -> Iterator[Row]:
+        """A block of ``length`` bytes at ``at``, then groups and data, and what is not known."""
         values: dict[str, Any] = {}
         scopes = (values, *outer)
         end = at
@@ -129,14 +144,15 @@ class Walk:
             yield from self.field(facts, at, path, values, scopes)
         if end < at + length:
             yield Row(end, at + length, f"{path}(more)", "padding, or fields of a newer schema")
-        for element in elements:
-            facts = element.facts
-            if facts["since"] > self.version:
-                continue
+        sent = [e.facts for e in elements if e.facts["since"] <= self.version]
+        for facts in sent:
             if "count_at" in facts:
                 yield from self.group(facts, path, scopes)
-            elif "length_at" in facts:
+        yield from self.unknown(more.groups, 0, more.facts, path)
+        for facts in sent:
+            if "length_at" in facts:
                 yield from self.data(facts, path)
+        yield from self.unknown(0, more.data, more.facts, path)
 
     def group(self, facts: Mapping[str, Any], path: str, scopes: tuple[Any, ...]) -> Iterator[Row]:
         at = self.take(facts["dimensions"])
@@ -144,14 +160,70 @@ class Walk:
         count = self.number(at, facts["count_at"])
         name = f"{path}{facts['schema_name']}"
         yield Row(at, self.position, name, f"{count} entries with blocks of {stride}")
+        more = self.more(facts["elements"], facts.get("unknown"), at, facts)
         for i in range(count):
             before = self.position
             block = self.take(stride)
             inner = f"{name}[{i}]."
-            yield from self.level(facts["elements"], block, stride, inner, scopes)
+            yield from self.level(facts["elements"], block, stride, inner, scopes, more)
             if self.position == before:
                 yield Row(before, before, inner, f"and {count - i - 1} more without any bytes")
                 return
+
+    def more(
+        self,
+        elements: Sequence[Any],
+        facts: Mapping[str, Any] | None,
+        at: int,
+        counts: Mapping[str, Any],
+    ) -> _More:
+        """What a newer sender has more than ``elements``, by its counts, which are at ``at``."""
+        if facts is None or self.version < facts["newer"]:
+            return _More(0, 0, {})
+        known = Counter(place for e in elements for place in ("count_at", "length_at")
+                        if place in e.facts)  # fmt: skip
+        groups, data = self.counted(at, counts)
+        return _More(groups - known["count_at"], data - known["length_at"], facts)
+
+    def counted(self, at: int, counts: Mapping[str, Any]) -> tuple[int, int]:
+        """The numbers of groups and of data at ``at``; 0 where that is not counted."""
+        groups, data = (
+            self.number(at, counts[name]) if name in counts else 0
+            for name in ("groups_at", "data_at")
+        )
+        return groups, data
+
+    def unknown(
+        self, groups: int, data: int, facts: Mapping[str, Any], path: str, depth: int = 0
+    ) -> Iterator[Row]:
+        """So many groups and data that the schema does not know, as the decoder steps over them."""
+        if depth > _DEEPEST_GROUPS or (groups > 0 and "dimensions" not in facts):
+            raise _Cut
+        for i in range(groups):
+            at = self.take(facts["dimensions"])
+            stride = self.number(at, facts["block_length_at"])
+            count = self.number(at, facts["count_at"])
+            inner = self.counted(at, facts)
+            name = f"{path}(unknown group {i + 1})"
+            yield Row(at, self.position, name, f"{count} entries with blocks of {stride}")
+            if inner == (0, 0):
+                if count * stride:
+                    yield Row(self.take(count * stride), self.position, f"{name} entries", "")
+                continue
+            for j in range(count):
+                entry = f"{name}[{j}]"
+                if stride:
+                    yield Row(self.take(stride), self.position, entry, "")
+                yield from self.unknown(*inner, facts, f"{entry}.", depth + 1)
+        if data > 0 and "prefix" not in facts:
+            raise _Cut
+        for i in range(data):
+            at = self.take(facts["prefix"])
+            length = self.number(at, facts["length_at"])
+            name = f"{path}(unknown data {i + 1})"
+            yield Row(at, self.position, f"{name} length", str(length))
+            if length:
+                yield Row(self.take(length), self.position, name, "")
 
     def data(self, facts: Mapping[str, Any], path: str) -> Iterator[Row]:
         name = f"{path}{facts['schema_name']}"

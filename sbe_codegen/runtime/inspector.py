@@ -14,7 +14,6 @@ from .framing.sofh import SOFH_LENGTH, FramingError
 from .hex_text import from_text as from_text
 from .inspected_bytes import Row, Walk
 
-_NEWER = "a newer sender has more groups or data, which can stand in front of what is known"
 _SHOWN = 12  # bytes of one element that are printed
 
 
@@ -59,8 +58,6 @@ def dump(content: bytes, module: ModuleType, splitter: sofh.Splitter | None = No
         message = module.decode(content, start)
         end = start + message.encoded_length
         summary = f"{type(message).__name__}, version {message.version}, {end - start} bytes"
-        if walk.position < end:
-            rows.append(Row(walk.position, end, "(not known here)", _NEWER))
     except DecodeError as error:
         fault, end, summary = error, len(content), ""
     lines = [_line(content, row) for row in rows]

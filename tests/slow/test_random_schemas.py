@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from inspected import check_whole
 from oracle import Block, Extra, Kind, Schema, local, same, snake
 from random_schema import SEEDS, conventions, has_counts
 from strategies import messages, versions
@@ -43,6 +44,7 @@ def test_what_is_encoded_is_decoded(
     assert list(message.to_dict()) == list(expected)
     assert message.version == version
     assert message.encoded_length == len(frame)
+    check_whole(module, frame)
     assert same_tuple(type(message).unpack(b"+" + frame, 1), message.astuple())
     assert repr(message).startswith(f"{name}(")
     check_level(message, schema, schema.messages[name], values, version, [expected])
@@ -537,6 +539,11 @@ def test_counts_let_unknown_groups_and_data_be_stepped_over(
     frame = schema.encode(name, values, version, b"+", b"+", extra)
     message = module.decode(frame)
     assert message.encoded_length == len(frame)
+    shown = [row.path for row in check_whole(module, frame)]
+    for what, count in (("group", extra.groups), ("data", extra.data)):
+        assert f"(unknown {what} {count + 1})" not in shown
+        for number in range(1, count + 1):
+            assert f"(unknown {what} {number})" in shown
     expected = schema.expected(name, values, version)
     assert same(message.to_dict(), expected)
     node = schema.messages[name]

@@ -250,6 +250,7 @@ def declare(
         "_LAYOUT": layout,
         "_SCHEMA": schema,
         "_SINCE": spec["since"],
+        "_UNKNOWN": spec.get("unknown"),
         "FACTS": {key: spec[key] for key in ("metadata", "deprecated", "doc") if key in spec},
     }
     sizes = layout.row_sizes()

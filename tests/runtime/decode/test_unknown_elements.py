@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from inspected import check_whole, rows_of
 
 from sbe_codegen import loading
 from sbe_codegen.runtime.errors import DecodeError, MalformedMessage, TruncatedMessage
@@ -70,9 +71,11 @@ def test_what_is_counted_is_stepped_over_however_deep(
     batch = module.decode_many([frame + b"+", frame])
     assert batch[module.Bare].data["d"][1] == b"known"
     assert module.decode_many(frame * 3).frame_count == 3
+    check_whole(module, frame)
     for size in range(len(frame)):
         with pytest.raises((TruncatedMessage, MalformedMessage)):
             module.decode(frame[:size])
+        rows_of(module, frame[:size])
 
 
 def chain(depth: int) -> bytes:
@@ -85,6 +88,8 @@ def chain(depth: int) -> bytes:
 
 def test_unknown_groups_are_followed_thirty_three_deep_and_no_deeper(module: ModuleType) -> None:
     assert module.decode(bare([chain(33)], [])).d == b"known"
+    check_whole(module, bare([chain(33)], []))
+    assert "(cut)" in [row.path for row in rows_of(module, bare([chain(34)], []))]
     with pytest.raises(MalformedMessage) as caught:
         module.decode(bare([chain(34)], []))
     assert caught.value.element == "unknown groups"
@@ -141,6 +146,8 @@ def test_entries_that_got_var_data_are_gathered(module: ModuleType, data: int) -
         for price, m in zip(prices, more, strict=True)
     ]
     frame = counted(entries, 3, data)
+    paths = [row.path for row in check_whole(module, frame)]
+    assert paths.count("flat[1].(unknown data 1) length") == (data > 0)
     message = module.decode(frame)
     assert message.flat["price"].tolist() == prices
     assert message.flat_float["price"].tolist() == [1.5, 2.5, 3.5]

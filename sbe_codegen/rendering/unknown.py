@@ -1,0 +1,55 @@
+"""What groups and var data that only a newer sender has are taken to look like.
+
+Headers and dimensions may count them (SBE 1.0, "Message schema extension"); what they are made of
+is not said. They are taken to be made as the known ones of the same level, or, where it has none,
+as others of the message and of the schema are.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import NamedTuple
+
+from .. import ir
+
+Level = ir.Message | ir.Group
+
+
+class Unknown(NamedTuple):
+    """None where the schema has nothing of the kind: such elements can't be stepped over."""
+
+    dimension: ir.Dimension | None
+    data: ir.VarData | None
+
+
+def counts(header: ir.Header, level: Level) -> tuple[ir.Field | None, ir.Field | None]:
+    """The members that count groups and var data of ``level``, where there are such."""
+    source = header if isinstance(level, ir.Message) else level.dimension
+    return source.group_count, source.data_count
+
+
+def of_level(module: ir.Module, message: ir.Message, level: Level) -> Unknown:
+    """How unknown elements of ``level``, which is ``message`` or a group in it, are read."""
+    if level.data:
+        data: ir.VarData | None = level.data[-1].var_data
+    else:
+        data = next(
+            (
+                each.var_data
+                for one in chain((message,), module.messages)
+                for each_level in ir.levels(one)
+                for each in each_level.data
+            ),
+            None,
+        )
+    if isinstance(level, ir.Group):
+        return Unknown(level.dimension, data)
+    if level.groups:
+        return Unknown(level.groups[-1].dimension, data)
+    known = {each.name: each for each in module.dimensions}
+    return Unknown(known.get("groupSizeEncoding", next(iter(known.values()), None)), data)
+
+
+def newer_than(module: ir.Module) -> int:
+    """The least version whose counts are looked at: 0 where headers have no version."""
+    return 0 if "version" in module.header.implied else module.version + 1
