@@ -9,9 +9,11 @@ from types import ModuleType
 from . import frames, ir, loading
 from .builder import Progress, read
 from .conventions import Conventions
+from .guessing import begins
 from .runtime import inspector
 from .runtime.errors import DecodeError
 from .runtime.framing import Loss, PacketLayout, SofhSplitter
+from .runtime.framing.sofh import SOFH_LENGTH
 from .runtime.inspected_values import date
 
 _MOST = 16 * 2**20  # bytes of a frame
@@ -36,9 +38,11 @@ def of_frame(
 
     A Simple Open Framing Header in front is shown too.
     """
-    cut = sofh_in_front(content)
     module = read(schema, conventions)
-    wanted = _template(module, content[6:] if cut else content)
+    cut = sofh_in_front(content)
+    if cut and begins(module, content) and not begins(module, content, SOFH_LENGTH):
+        cut = None  # the mark is the id of the schema
+    wanted = _template(module, content[SOFH_LENGTH:] if cut else content)
     known = {message.template_id for message in module.messages}
     inside = any(data.is_embedded for data in module.var_data)
     # Of a template that is not there nothing can be shown but the header: any message will do.

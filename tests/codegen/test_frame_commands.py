@@ -88,6 +88,18 @@ def test_an_open_framing_header_is_shown_too(place: Path) -> None:
         assert rows(done.stdout)[1].split()[-3:] == ["SOFH", "messageLength", "18"]
 
 
+@pytest.mark.parametrize("mark", [0xEB50, 0x50EB, 0x5BE0, 0xE05B])
+def test_a_schema_whose_id_looks_like_the_mark_of_such_a_header_has_none(
+    place: Path, mark: int
+) -> None:
+    (place / "marked.xml").write_text(schema(MESSAGES, root=f'id="{mark}" version="1"'))
+    plain = m(7)[:4] + struct.pack("<H", mark) + m(7)[6:]
+    for data, first in ((plain, "blockLength"), (framed(plain), "messageLength")):
+        done = run(place, "inspect", "marked.xml", "-", given=data)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert rows(done.stdout)[1].split()[-2] == first
+
+
 def test_a_frame_of_another_template_or_none_is_an_error(place: Path) -> None:
     done = run(place, "inspect", "s.xml", "-", given=struct.pack("<HHHH", 0, 77, 1, 1))
     assert done.returncode == 1
