@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from . import ir
-from .layouts import type_of
+from .layouts import time_of, type_of
 
 Severity = Literal["breaking", "additive", "cosmetic"]
 _Element = TypeVar("_Element", ir.Group, ir.Data)
@@ -335,7 +335,7 @@ def _meaning(old: ir.Field, new: ir.Field, path: str, has_null: bool) -> Iterato
 def _time(time: ir.Time | None) -> str:
     if time is None:
         return "no time"
-    return f"a {time.kind} in {time.unit or 'a unit that is sent'}"
+    return f"a {time_of(time)}"
 
 
 def _named(old: ir.Encoding, new: ir.Encoding, path: str) -> Iterator[Change]:

@@ -106,6 +106,11 @@ def type_of(encoding: ir.Encoding) -> str:
     return f"{name}{encoding.primitive.name}{length}"
 
 
+def time_of(time: ir.Time) -> str:
+    """What kind of time it is, and in what unit."""
+    return f"{time.kind} in {time.unit or 'a unit that is sent'}"
+
+
 def _about(field: ir.Field) -> str:
     notes = []
     if field.optional and field.encoding.kind != "composite":
@@ -120,6 +125,11 @@ def _about(field: ir.Field) -> str:
     if field.exponent:
         sign = "/" if field.exponent.negated else "x"
         notes.append(f"{sign} 10^{field.exponent.field}")
+    if field.time:
+        notes.append(time_of(field.time))
+    if field.encoding.composite is not None and field.encoding.composite.decimal:
+        mantissa, exponent = field.encoding.composite.decimal
+        notes.append(f"{mantissa.schema_name} x 10^{exponent.schema_name}")
     return ", ".join(notes)
 
 

@@ -35,8 +35,14 @@ def sentences(conventions: Conventions, module: ir.Module) -> Iterator[str]:
             yield f"exponents: no number that is called '{pattern}' has an exponent '{wanted}'"
     for pattern, said in conventions.times.items():
         one = Conventions(times={pattern: said})
-        if not any(one.time_of(f.schema_name, f.type_name) for f in fields):
+        called = [f for f in fields if one.time_of(f.schema_name, f.type_name)]
+        if not called:
             yield f"times: no field and no type is called '{pattern}'"
+        elif said != "number" and not any(f.time is not None for f in called):
+            yield (
+                f"times: what is called '{pattern}' stays what it is: times are whole numbers, "
+                f"of which no line before this one says something else"
+            )
     for pattern in conventions.appended_is_absent:
         one = Conventions(appended_is_absent=(pattern,))
         if not any(map(one.may_end_before, tops)):

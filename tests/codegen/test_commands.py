@@ -211,6 +211,19 @@ def test_conventions_that_say_something_of_nothing_are_told(small: Path, tmp_pat
     ]
 
 
+def test_times_that_can_be_none_are_told(tmp_path: Path) -> None:
+    path, conventions = tmp_path / "s.xml", tmp_path / "c.toml"
+    path.write_text(body(plain("at", 1, "int64"), plain("side", 2, "side"), plain("x", 3, "float")))
+    conventions.write_text(
+        '[times]\nat = "number"\n"a*" = "us"\nSIDE = "ms"\nx = "date"\n"?" = "number"\n'
+    )
+    done = run("check", path, "--conventions", conventions)
+    assert done.returncode == 0
+    told = [line.split(": times: ")[1].split(": times are")[0] for line in
+            done.stdout.splitlines()[:-1]]  # fmt: skip
+    assert told == [f"what is called '{each}' stays what it is" for each in ("a*", "SIDE", "x")]
+
+
 # layout
 
 
@@ -234,8 +247,8 @@ messageHeader: 8 bytes
 
 TradesStreamEvent, template 10000: root block of 18 bytes
   frame  block  size  type   name           notes
-      8      0     8  int64  eventTime
-     16      8     8  int64  transactTime
+      8      0     8  int64  eventTime      timestamp in us
+     16      8     8  int64  transactTime   timestamp in us
      24     16     1  int8   priceExponent
      25     17     1  int8   qtyExponent
   group trades: 6 bytes of dimensions (uint16 blockLength at 0, uint32 numInGroup at 2), then \
