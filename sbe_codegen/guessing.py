@@ -6,6 +6,7 @@ schema would be right.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from itertools import islice, product
 from pathlib import Path
@@ -15,12 +16,14 @@ from . import frames, ir
 from .pages import FRAMING, page
 from .runtime.framing import FramingError, PacketLayout
 from .runtime.framing.packets import KNOWN, Packets
+from .runtime.hex_text import from_text
 
 _SOME = 1 << 16  # bytes of a stream that are looked at
 _DATAGRAMS = 100
 _PLACES = 5
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+_DIGITS = 4096  # of a text, with what is between them
 _FARTHEST = 64  # bytes that may be in front of the first message
 
 
@@ -47,6 +50,8 @@ def of_stream(module: ir.Module, content: bytes, framing: str | None) -> str | N
             return f"It is compressed ({kind}): unpack it first"
     if framing is None and begins(module, content):
         return None
+    if begins(module, _of_digits(content)):
+        return "It is text, hex digits of messages: xxd -r -p makes the bytes of them"
     found = {name: _cut(module, content, name) for name in frames.FRAMINGS}
     best = max(found, key=found.__getitem__)
     tried = (0, 0) if framing is None else found[framing]
@@ -60,6 +65,16 @@ def of_stream(module: ir.Module, content: bytes, framing: str | None) -> str | N
     if framing is not None and not at:
         return "This looks like messages without any framing: leave --framing out"
     return f"A message seems to begin at byte {at}: what is before it, no --framing knows"
+
+
+def _of_digits(content: bytes) -> bytes:
+    """The bytes that the hex digits at the beginning of a text stand for; none where it is none."""
+    some = content[:_DIGITS]
+    for text in (some, some[:-1]):  # where that cuts the last byte in two
+        with contextlib.suppress(ValueError):
+            made = from_text(text)
+            return b"" if made == text else made
+    return b""
 
 
 def _elsewhere(path: Path) -> str | None:

@@ -308,12 +308,13 @@ def datagrams(*payloads: bytes) -> bytes:
         (pcap([ethernet(ipv4(bytes(30), protocol=6))] * 3), [], "3 are of other protocols"),
         (gzip.compress(m(1)), [], "compressed (gzip): unpack it first"),
         (datagrams(m(1)), ["--port", "5"], "went to 224.0.31.1 port 7"),
+        ((m(1) * 5000).hex(" ").encode(), ["--framing", "sofh"], "hex digits of messages: xxd"),
         (n(1) + n(2)[:-1], [], ""),
         (datagrams(m(1), m(2)[:-1]), [], ""),
         (b"", [], ""),
         (b"\xff" * 999, [], ""),
     ],
-    ids=map(str, range(20)),
+    ids=map(str, range(21)),
 )  # fmt: skip
 def test_what_is_in_front_of_messages_is_guessed_where_nobody_said_it(
     place: Path, tmp_path: Path, content: bytes, options: list[str], said: str
@@ -330,6 +331,14 @@ def test_what_is_in_front_of_messages_is_guessed_where_nobody_said_it(
             assert done.returncode == 1
         assert len(hints) == bool(said)
         assert all(re.search(rf"{re.escape(said)}(?![-\w])", each) for each in hints)
+
+
+def test_tables_are_made_of_bytes_and_not_of_hex_digits(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "hex").write_bytes(m(1).hex().encode())
+    assert run(place, "inspect", "s.xml", str(tmp_path / "hex")).returncode == 0
+    done = run(place, "tables", "s.xml", str(tmp_path / "hex"), "--out", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert b"hex digits of messages: xxd -r -p" in done.stderr
 
 
 def test_messages_that_nobody_asked_for_are_stepped_over_and_counted(
