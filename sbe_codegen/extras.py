@@ -33,6 +33,18 @@ def missing(package: str, wanted: str, extra: str) -> MissingPackage:
     return MissingPackage(text, package, extra)
 
 
+def check_compiled(wanted: str) -> None:
+    """MissingPackage in a checkout whose own extension modules are not compiled yet."""
+    from importlib.util import find_spec
+
+    if find_spec("sbe_codegen.runtime.decode.scaling") is None:
+        text = (
+            f"{wanted} needs sbe_codegen.runtime, which is not compiled in {_ROOT}: 'make build' "
+            "there compiles it; or start in another directory, where it is installed"
+        )
+        raise MissingPackage(text, "sbe_codegen.runtime", "codegen")
+
+
 def packages_of(extra: str) -> list[str]:
     """What an extra brings, as pip takes it. Empty where this was not installed by pip."""
     from importlib import metadata  # as the others below: most programs lack nothing

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import builder
 from .conventions import Conventions
+from .extras import check_compiled
 from .names import is_identifier
 from .printing import counted, say
 
@@ -127,6 +128,7 @@ def _conventions(options: argparse.Namespace) -> Conventions | None:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    check_compiled("sbe-codegen inspect")
     from . import frames
 
     conventions = _conventions(options)
@@ -185,6 +187,7 @@ def _inspect_many(options: argparse.Namespace, path: Path, conventions: Conventi
 
 
 def _tables(options: argparse.Namespace) -> int:
+    check_compiled("sbe-codegen tables")
     from . import frames, guessing, loading, selection, tabulating
 
     conventions = _conventions(options)

@@ -14,6 +14,7 @@ from types import ModuleType
 from . import builder, cache, renderer, selection
 from .builder import Progress
 from .conventions import Conventions
+from .extras import check_compiled
 from .version import __version__
 
 _loading = threading.RLock()
@@ -42,7 +43,8 @@ def load(
     Raises UnknownName for messages that the schema does not have, SchemaError for what is no
     schema, setuptools' CompileError where there is no compiler, OSError where the cache can't be
     written, PermissionError where others may write to it, and TypeError for conventions that are
-    none, or the text of a schema in place of its path.
+    none, or the text of a schema in place of its path; MissingPackage in a checkout that is not
+    compiled itself.
     """
     if isinstance(schema, str) and schema.lstrip().startswith("<"):
         raise TypeError("schema is the path of a file, not its text: write it to a file first")
@@ -51,6 +53,7 @@ def load(
             "conventions is the path of a file or a sbe_codegen.conventions.Conventions, not "
             f"{type(conventions).__name__}"
         )
+    check_compiled("sbe_codegen.load")
     path = Path(schema)
     if isinstance(conventions, str | Path):
         conventions = Conventions.read(Path(conventions))

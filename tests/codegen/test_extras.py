@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -190,3 +191,23 @@ def test_every_extra_that_a_docstring_names_exists() -> None:
     }
     assert len(named) > 5
     assert not set(named) - set(EXTRAS), named
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-m", "sbe_codegen", "inspect", "s.xml", "s.xml"],
+        ["-m", "sbe_codegen", "tables", "s.xml", "s.xml"],
+        ["-c", "import sbe_codegen; sbe_codegen.load('s.xml')"],
+    ],
+)
+def test_a_checkout_that_is_not_compiled_says_so(tmp_path: Path, arguments: list[str]) -> None:
+    ignored = shutil.ignore_patterns("*.so", "*.pyd", "*.c", "__pycache__")
+    shutil.copytree(ROOT / "sbe_codegen", tmp_path / "sbe_codegen", ignore=ignored)
+    shutil.copy(ROOT / "schemas" / "stream_1_0.xml", tmp_path / "s.xml")
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert f"is not compiled in {tmp_path}: 'make build' there compiles it" in done.stderr
+    assert ("Traceback" in done.stderr) == ("-c" in arguments)
+    assert done.returncode == (1 if "-c" in arguments else 2)
