@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from . import ir
+from . import alike, ir, unknown
 from .layouts import time_of, type_of
 
 Severity = Literal["breaking", "additive", "cosmetic"]
@@ -42,7 +42,7 @@ def _schema(old: ir.Module, new: ir.Module) -> Iterator[Change]:
     if new.version < old.version:
         sentence = f"version goes back from {old.version} to {new.version}"
         yield Change("breaking", "schema", sentence)
-    before, after = (_wire(m.header.composite.members) for m in (old, new))
+    before, after = (alike.wire(m.header.composite.members) for m in (old, new))
     if before != after:
         yield Change("breaking", old.header.composite.schema_name, "the message header changed")
 
@@ -119,8 +119,7 @@ def _messages(old: ir.Module, new: ir.Module) -> Iterator[Change]:
             one, other = before[template], after[template]
             if one.schema_name != other.schema_name:
                 yield _renamed(one.schema_name, other.schema_name, names)
-            counted = old.header.group_count, old.header.data_count
-            yield from _level(one, other, other.schema_name, old.version, counted)
+            yield from _level(one, other, other.schema_name, _Reader(old, one))
 
 
 def _renamed(path: str, name: str, names: set[str]) -> Change:
@@ -130,27 +129,46 @@ def _renamed(path: str, name: str, names: set[str]) -> Change:
     return Change("cosmetic", path, f"is called {name} now")
 
 
-_Counted = tuple[ir.Field | None, ir.Field | None]  # whether old decoders know of added elements
+@dataclass(frozen=True)
+class _Reader:
+    """The decoder of the old schema, while it reads one of its messages."""
+
+    module: ir.Module
+    message: ir.Message
+
+    @property
+    def version(self) -> int:
+        return self.module.version
+
+    def knows_length(self, level: _Level) -> bool:
+        """Whether it is told how long a block is: else it takes it to be as long as its own."""
+        source = self.module.header if isinstance(level, ir.Message) else level.dimension
+        return source.block_length is not None and not source.block_length.is_constant
+
+    def steps_over(self, level: _Level, added: ir.Group | ir.Data) -> bool:
+        """Whether it gets past something at the end of the groups, or of the data, of ``level``."""
+        groups, data = unknown.counts(self.module.header, level)
+        counted = groups if isinstance(added, ir.Group) else data
+        if counted is None:  # it does not look for more, and gets to what comes next
+            is_last = isinstance(added, ir.Data) or not level.data
+            return isinstance(level, ir.Message) and is_last
+        return unknown.fits(unknown.of_level(self.module, self.message, level), added)
 
 
-def _level(
-    old: _Level, new: _Level, path: str, version: int, counted: _Counted
-) -> Iterator[Change]:
-    yield from _block(old.block, new.block, path, version)
+def _level(old: _Level, new: _Level, path: str, reader: _Reader) -> Iterator[Change]:
+    version = reader.version
+    yield from _block(old.block, new.block, path, version, reader.knows_length(old))
     yield from _metadata_differs(path, old.metadata, new.metadata)
     yield from _differs("cosmetic", path, "deprecated", old.deprecated, new.deprecated)
     # Old and new elements by place, since that is what the wire goes by.
-    is_root = isinstance(new, ir.Message)
     names = {each.schema_name for each in new.groups}
     for one, other in zip(old.groups, new.groups, strict=False):
-        yield from _group(one, other, path, version, names)
-    can_skip = counted[0] is not None or (is_root and not old.data)
-    yield from _ends("group", old.groups, new.groups, path, version, can_skip)
+        yield from _group(one, other, path, reader, names)
+    yield from _ends("group", old.groups, new.groups, path, version, old, reader)
     names = {each.schema_name for each in new.data}
     for first, second in zip(old.data, new.data, strict=False):
         yield from _data(first, second, path, names)
-    can_skip = counted[1] is not None or is_root
-    yield from _ends("data", old.data, new.data, path, version, can_skip)
+    yield from _ends("data", old.data, new.data, path, version, old, reader)
 
 
 def _differs(
@@ -169,12 +187,13 @@ def _metadata_differs(
 
 def _ends(
     what: str, old: Sequence[_Element], new: Sequence[_Element], path: str, version: int,
-    can_skip: bool,
+    level: _Level, reader: _Reader,
 ) -> Iterator[Change]:  # fmt: skip
     """What one has after all that the other has."""
     for gone in old[len(new) :]:
         yield Change("breaking", f"{path}.{gone.schema_name}", f"the {what} is gone")
     for each in new[len(old) :]:
+        can_skip = reader.steps_over(level, each)
         yield _added(f"{path}.{each.schema_name}", what, each.since, version, can_skip)
 
 
@@ -189,26 +208,20 @@ def _added(path: str, what: str, since: int, version: int, can_skip: bool) -> Ch
 
 
 def _group(
-    old: ir.Group, new: ir.Group, path: str, version: int, names: set[str]
+    old: ir.Group, new: ir.Group, path: str, reader: _Reader, names: set[str]
 ) -> Iterator[Change]:
     place = f"{path}.{new.schema_name}"
     if old.schema_name != new.schema_name:
-        is_same = _wire(old.block.fields) == _wire(new.block.fields)
+        is_same = alike.wire(old.block.fields) == alike.wire(new.block.fields)
         is_same = is_same and old.schema_name not in names  # else they have changed places
         severity: Severity = "cosmetic" if is_same else "breaking"
         yield Change(severity, place, f"stands where {old.schema_name} was")
         if not is_same:
             return
-    if _dimension(old.dimension) != _dimension(new.dimension):
+    if alike.dimension(old.dimension) != alike.dimension(new.dimension):
         yield Change("breaking", place, "the dimensions changed")
     yield from _differs("breaking", place, "sinceVersion", old.since, new.since)
-    inner = old.dimension.group_count, old.dimension.data_count
-    yield from _level(old, new, place, version, inner)
-
-
-def _dimension(dimension: ir.Dimension) -> tuple[object, ...]:
-    counts = [each for each in (dimension.group_count, dimension.data_count) if each is not None]
-    return dimension.size, *_wire([dimension.block_length, dimension.count, *counts])
+    yield from _level(old, new, place, reader)
 
 
 def _data(old: ir.Data, new: ir.Data, path: str, names: set[str]) -> Iterator[Change]:
@@ -216,9 +229,9 @@ def _data(old: ir.Data, new: ir.Data, path: str, names: set[str]) -> Iterator[Ch
     if old.schema_name != new.schema_name:
         yield _renamed(f"{path}.{old.schema_name}", new.schema_name, names)
     before, after = old.var_data, new.var_data
-    if _wire([before.length]) != _wire([after.length]) or before.data_offset != after.data_offset:
+    if alike.length(before) != alike.length(after):
         yield Change("breaking", place, "the length is encoded in another way")
-    if before.charset != after.charset:
+    if alike.charset(before.charset) != alike.charset(after.charset):
         yield Change(
             "breaking", place, f"was {before.charset or 'bytes'}, is {after.charset or 'bytes'}"
         )
@@ -229,7 +242,9 @@ def _data(old: ir.Data, new: ir.Data, path: str, names: set[str]) -> Iterator[Ch
 # blocks
 
 
-def _block(old: ir.Block, new: ir.Block, path: str, version: int) -> Iterator[Change]:
+def _block(
+    old: ir.Block, new: ir.Block, path: str, version: int, is_sent: bool
+) -> Iterator[Change]:
     after = {field.schema_name: field for field in new.fields}
     before = {field.schema_name: field for field in old.fields}
     fresh = {f.offset: f for f in new.fields if f.schema_name not in before and f.size}
@@ -240,7 +255,7 @@ def _block(old: ir.Block, new: ir.Block, path: str, version: int) -> Iterator[Ch
             yield from _field(field, after[name], place, version)
             continue
         heir = fresh.get(field.offset) if field.size else None
-        if heir is not None and _wire([heir])[0][1:] == _wire([field])[0][1:]:
+        if heir is not None and alike.wire([heir])[0][1:] == alike.wire([field])[0][1:]:
             renamed.add(heir.schema_name)
             yield Change("cosmetic", place, f"is called {heir.schema_name} now")
             yield from _field(field, heir, f"{path}.{heir.schema_name}", version)
@@ -259,10 +274,9 @@ def _block(old: ir.Block, new: ir.Block, path: str, version: int) -> Iterator[Ch
         else:
             yield _added(place, f"{type_of(field.encoding)} at byte {field.offset}", field.since,
                          version, True)  # fmt: skip
-    if new.length < old.length:
-        yield Change("breaking", path, f"the block was {old.length} bytes, is {new.length}")
-    elif new.length > old.length:
-        yield Change("additive", path, f"the block was {old.length} bytes, is {new.length}")
+    if new.length != old.length:  # padding may come and go, where its length is sent
+        severity: Severity = "additive" if is_sent and new.length >= end else "breaking"
+        yield Change(severity, path, f"the block was {old.length} bytes, is {new.length}")
 
 
 def _grown(old: ir.Field, new: ir.Field, path: str, version: int) -> list[Change] | None:
@@ -273,7 +287,7 @@ def _grown(old: ir.Field, new: ir.Field, path: str, version: int) -> list[Change
     before, after = old.encoding.composite, new.encoding.composite
     if before is None or after is None:
         return None
-    one, other = _wire(before.members), _wire(after.members)
+    one, other = alike.wire(before.members), alike.wire(after.members)
     if len(other) <= len(one) or other[: len(one)] != one:
         return None
     return [
@@ -289,7 +303,7 @@ def _field(old: ir.Field, new: ir.Field, path: str, version: int) -> Iterator[Ch
     if old.offset != new.offset:
         yield Change("breaking", path, f"was at byte {old.offset}, is at {new.offset}")
     grown = _grown(old, new, path, version)
-    is_same = _wire([old])[0][2:] == _wire([new])[0][2:]
+    is_same = alike.wire([old])[0][2:] == alike.wire([new])[0][2:]
     if grown is not None:
         yield from grown
     elif not is_same:
@@ -375,20 +389,3 @@ def _inner(old: ir.Field, new: ir.Field, path: str) -> Iterator[Change]:
         if other.is_constant and before.member(other.schema_name) is None:
             place = f"{path}.{other.schema_name}"
             yield Change("additive", place, f"a new constant, {other.encoding.constant!r}")
-
-
-def _wire(fields: Sequence[ir.Field]) -> list[tuple[object, ...]]:
-    """What the bytes of fields are: name, offset, and the type as far as bytes go."""
-    result: list[tuple[object, ...]] = []
-    for field in fields:
-        if not field.size:
-            continue
-        encoding = field.encoding
-        inner = _wire(encoding.composite.members) if encoding.composite else ()
-        kind = "composite" if encoding.composite else encoding.primitive.name
-        is_text = encoding.kind in ("text", "mantissa", "set")
-        result.append(
-            (field.schema_name, field.offset, kind, encoding.length, field.size, is_text,
-             encoding.charset, tuple(inner))
-        )  # fmt: skip
-    return result

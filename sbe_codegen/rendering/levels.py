@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .. import ir, names
+from .. import ir, names, unknown
 from ..runtime.decode.names import free
-from . import stubs, unknown
+from ..unknown import Unknown
+from . import stubs
 from .fields import VERBS, FieldRenderer, struct_member
 from .source import Source, code, doc, joined, json_text, unsigned
 from .tuples import TupleRenderer, is_scaled
-from .unknown import Unknown
 
 _Level = ir.Message | ir.Group
 

@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .. import ir, names
-from . import unknown
+from .. import ir, names, unknown
 
 _Aliases = Callable[[ir.Enum | ir.Set], str]
 

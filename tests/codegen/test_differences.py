@@ -193,6 +193,8 @@ ROWS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
                         ["breaking: M.tag: was char[4], is uint8[4]"]),
     "charset of a text": ([('"tag" primitiveType', '"tag" characterEncoding="UTF-8" primitiveType')],
                           ["breaking: M.tag: char[4] is read in another way"]),
+    "charset of a text, in which a byte is a character as before": (
+        [('"tag" primitiveType', '"tag" characterEncoding="US-ASCII" primitiveType')], []),
     "member of a composite": ([('name="m" primitiveType="int32"', 'name="m" primitiveType="uint32"')],
                               ["breaking: M.price: the members of decimal changed"]),
     "constant in a composite": (
@@ -347,7 +349,8 @@ def test_what_is_new_can_be_stepped_over_where_its_number_is_sent(
     inside = [(dims, dims + counts)]
     old = text(1, *inside)
     inner = '<data name="inner" id="2" type="text"/>'
-    new_group = '<group name="k" id="22" sinceVersion="2"/>'
+    new_group = '<group name="k" id="22" sinceVersion="2" dimensionType="dims"/>'
+    late = LATE.format(2).replace('"text"', '"bytes"')
     assert changes(*inside, (inner, new_group + inner), old=old) == [
         f"{groups}: M.h.k: a new group"
         + (", since 2" if groups == "additive" else " that older decoders can't step over")
@@ -363,8 +366,14 @@ def test_what_is_new_can_be_stepped_over_where_its_number_is_sent(
         f"{groups}: M.k: a new group"
         + (", since 2" if groups == "additive" else " that older decoders can't step over")
     ]
-    assert changes(*outside, (RAW, RAW + LATE.format(2)), old=old) == [
+    assert changes(*outside, (RAW, RAW + late), old=old) == [
         "additive: M.late: a new data, since 2"  # it is at the end, whoever counts
+    ]
+    # Where it is counted its length is read as that of the data before it is.
+    assert changes(*outside, (RAW, RAW + LATE.format(2)), old=old) == [
+        "breaking: M.late: a new data that older decoders can't step over"
+        if DATA in counts
+        else "additive: M.late: a new data, since 2"
     ]
 
 
@@ -484,3 +493,17 @@ def test_counts_that_change_places_in_dimensions_break() -> None:
     assert found(of(group, types=dims), of(group, types=swapped)) == [
         "breaking: M.g: the dimensions changed"
     ]
+
+
+def test_padding_may_go_where_the_length_of_the_block_is_sent() -> None:
+    padded = ('name="M" id="1"', 'name="M" id="1" blockLength="30"')
+    length = '<type name="blockLength" primitiveType="uint16"/>\n'
+    said = "M: the block was 30 bytes, is 24"
+    assert changes(old=text(1, padded)) == [f"additive: {said}"]
+    assert changes((length, ""), old=text(1, padded, (length, ""))) == [f"breaking: {said}"]
+
+
+def test_texts_of_bytes_that_are_characters_are_read_alike() -> None:
+    ascii_text = (' characterEncoding="UTF-8"', ' characterEncoding="ISO-8859-1"')
+    edit = (ascii_text[0], ' characterEncoding="US-ASCII"')
+    assert changes(edit, old=text(1, ascii_text)) == []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
-from .. import ir
+from . import alike, ir
 
 Level = ir.Message | ir.Group
 
@@ -53,3 +53,16 @@ def of_level(module: ir.Module, message: ir.Message, level: Level) -> Unknown:
 def newer_than(module: ir.Module) -> int:
     """The least version whose counts are looked at: 0 where headers have no version."""
     return 0 if "version" in module.header.implied else module.version + 1
+
+
+def fits(taken: Unknown, added: ir.Group | ir.Data) -> bool:
+    """Whether something is made as it is taken to be, with all that is in it."""
+    if isinstance(added, ir.Data):
+        return taken.data is not None and alike.length(taken.data) == alike.length(added.var_data)
+    known = taken.dimension
+    if known is None or alike.dimension(known) != alike.dimension(added.dimension):
+        return False
+    if (added.groups and known.group_count is None) or (added.data and known.data_count is None):
+        return False
+    inner: list[ir.Group | ir.Data] = [*added.groups, *added.data]
+    return all(fits(taken, each) for each in inner)
