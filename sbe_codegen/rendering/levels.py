@@ -39,7 +39,6 @@ class LevelRenderer:
             **functions,
             "name": message.name,
             "template_id": message.template_id,
-            "number": unsigned(message.template_id),
             "listed": doc(f"{message.template_id:<6} {message.name}"),
             "block_length": message.block.length,
             "layout_since": message.layout_since,
