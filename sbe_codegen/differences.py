@@ -337,12 +337,13 @@ def _meaning(old: ir.Field, new: ir.Field, path: str, has_null: bool) -> Iterato
     if old.exponent != new.exponent:
         yield Change("breaking", path, "is scaled by another exponent")
     if old.optional != new.optional:
-        severity: Severity = "additive" if new.optional else "cosmetic"
-        yield Change(severity, path, f"is {'optional' if new.optional else 'required'} now")
+        now, whose = ("optional", "new") if new.optional else ("required", "old")
+        sentence = f"is {now} now: {whose} senders' null is a number to others"
+        yield Change("breaking", path, sentence)
     elif has_null:
         yield from _differs("breaking", path, "null", old.encoding.null, new.encoding.null)
     if old.time != new.time:
-        severity = "cosmetic" if None in (old.time, new.time) else "breaking"
+        severity: Severity = "cosmetic" if None in (old.time, new.time) else "breaking"
         yield Change(severity, path, f"was {_time(old.time)}, is {_time(new.time)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -35,7 +36,7 @@ class _Resolver:
         self.framing = Framing(self.faults, self.types, conventions)
         self.conventions = conventions
         self.current = ""  # the message
-        self.tied = 0  # fields with an exponent that an attribute names
+        self.tied: Counter[str] = Counter()  # fields with an exponent, by what says so
         self.head: ir.Header | None = None
         self.message_names: dict[str, str] = {}  # of the schema -> of the module
 
@@ -64,8 +65,9 @@ class _Resolver:
         if self.head is None or self.faults.errors:
             raise Stop
         if self.tied and self.conventions.exponent is None:
+            count = self.tied.total()
             sentence = (
-                f"{self.tied} field{'s have' if self.tied > 1 else ' has'} an attribute exponent, "
+                f"{count} field{'s have' if count > 1 else ' has'} {' or '.join(self.tied)}, "
                 "taken as a power of ten: mantissa x 10^exponent. If it counts decimals, say "
                 'exponent = "decimals" in conventions (else "power")'
             )
@@ -264,7 +266,8 @@ class _Resolver:
                     negated = self.conventions.exponent == "decimals"
                     exponent = replace(exponent, negated=negated)
                     field = replace(field, exponent=exponent, encoding=encoding, time=None)
-                    self.tied += wanted is not None
+                    how = "an attribute exponent" if wanted else "an exponent by [exponents]"
+                    self.tied[how] += 1
                     break
             if wanted and field.exponent is None:
                 reason = (

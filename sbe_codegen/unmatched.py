@@ -1,4 +1,4 @@
-"""Conventions that a schema has nothing for: most likely a name that is misspelt."""
+"""Conventions that a schema has nothing for, or that it contradicts: most likely a mistake."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ def sentences(conventions: Conventions, module: ir.Module) -> Iterator[str]:
         for pattern in patterns:
             if not any(map(Conventions(empty_is_null=(pattern,)).is_null_when_empty, types)):
                 yield f"{key}: no type of var data is called '{pattern}'"
+    for each in module.var_data:
+        if each.is_embedded and each.charset:
+            yield f"embedded: '{each.name}' is {each.charset} text, and holds no messages"
     for pattern, wanted in conventions.exponents.items():
         one = Conventions(exponents={pattern: wanted})
         tied = [f.schema_name for f in fields if f.exponent is not None]
@@ -50,6 +53,15 @@ def sentences(conventions: Conventions, module: ir.Module) -> Iterator[str]:
     for number in conventions.layout_since:
         if number not in numbers:
             yield f"layout_since: there is no message with the template id {number}"
+    for number, version in conventions.layout_since.items():
+        if number in numbers and version > module.version:
+            yield (
+                f"layout_since: {version} is above the schema's version {module.version}: each "
+                f"frame of template {number} is refused"
+            )
+    for number in conventions.removed:
+        if number in numbers:
+            yield f"removed: there is a message with the template id {number}"
 
 
 def _fields(level: ir.Message | ir.Group) -> Iterator[ir.Field]:

@@ -189,9 +189,9 @@ def test_conventions_are_an_option(small: Path, tmp_path: Path) -> None:
 def test_conventions_that_say_something_of_nothing_are_told(small: Path, tmp_path: Path) -> None:
     conventions = tmp_path / "c.toml"
     conventions.write_text(
-        'empty_is_null = ["te*", "nope"]\nembedded = ["Text"]\n'
+        'empty_is_null = ["te*", "nope"]\nembedded = ["Text", "te?t"]\n'
         'appended_is_absent = ["m.TEXT", "M.a"]\n'
-        '[layout_since]\n1 = 1\n7 = 1\n[exponents]\n"*Mantissa" = "*Exponent"\n'
+        '[layout_since]\n1 = 5\n7 = 1\n[removed]\n1 = "gone"\n2 = "gone"\n[exponents]\n"*Mantissa" = "*Exponent"\n'
         '[times]\n"a" = "us"\nb = "us"\n'
     )
     done = run("check", small, "--conventions", conventions)
@@ -203,10 +203,13 @@ def test_conventions_that_say_something_of_nothing_are_told(small: Path, tmp_pat
         for each in (
             "empty_is_null: no type of var data is called 'nope'",
             "embedded: no type of var data is called 'Text'",
+            "embedded: 'text' is utf-8 text, and holds no messages",
             "exponents: no number that is called '*Mantissa' has an exponent '*Exponent'",
             "times: no field and no type is called 'b'",
             "appended_is_absent: no group or data of a message is called 'M.a'",
             "layout_since: there is no message with the template id 7",
+            "layout_since: 5 is above the schema's version 1: each frame of template 1 is refused",
+            "removed: there is a message with the template id 1",
         )
     ]
 
@@ -300,7 +303,7 @@ NEW_FIELD = "<field name='b' id='2' type='uint8' sinceVersion='2'/>"
         (NEXT.replace("'a' id='1' type='uint8'", "'a' id='1' type='int16'"),
          ["breaking: M.a: was uint8, is int16"]),
         (NEXT.replace("'a' id='1' type='uint8'", "'a' id='1' type='uint8' presence='optional'"),
-         ["additive: M.a: is optional now"]),
+         ["breaking: M.a: is optional now: new senders' null is a number to others"]),
         (NEXT.replace("<data", f"<group name='h' id='6' sinceVersion='2'>{plain('y', 1)}</group><data"),
          ["breaking: M.h: a new group that older decoders can't step over"]),
         (NEXT.replace("</message>", "<data name='e' id='10' type='text' sinceVersion='2'/></message>"),

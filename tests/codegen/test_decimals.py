@@ -192,6 +192,9 @@ def test_a_note_says_that_the_power_was_taken(tmp_path: Path) -> None:
     assert note.startswith(f"{path}:1: messageSchema: 2 fields have an attribute exponent, taken")
     for said in ("power", "decimals"):
         assert builder.read(path, Conventions(exponent=said)).notes == ()
+    path.write_text(schema(SIBLINGS))
+    (note,) = builder.read(path, Conventions(exponents={"*Mantissa": "*Exponent"})).notes
+    assert "an exponent by [exponents], taken as a power of ten" in note
 
 
 SIBLINGS = """<message name='M' id='1'><field name='pxExponent' id='1' type='int8'/>

@@ -214,7 +214,8 @@ ROWS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
          "breaking: M.price.m: sinceVersion was 0, is 2"]),
     "optional member": (
         [('name="m" primitiveType="int32"', 'name="m" presence="optional" primitiveType="int32"')],
-        ["additive: M.price: is optional now", "additive: M.price.m: is optional now"]),
+        [f"breaking: M.price{each}: is optional now: new senders' null is a number to others"
+         for each in ("", ".m")]),
     "time": ([('"a" id="1"', '"a" semanticType="UTCTimestamp" timeUnit="second" id="1"')],
              ["cosmetic: M.a: was no time, is a timestamp in s"]),
     "constant": ([('presence="constant">4<', 'presence="constant">5<')],
@@ -234,9 +235,9 @@ ROWS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
                       ["breaking: M.scaled: is scaled by another exponent",
                        "cosmetic: M.scaled: exponent was 'power', is None"]),
     "optional": ([('"a" id="1"', '"a" presence="optional" id="1"')],
-                 ["additive: M.a: is optional now"]),
+                 ["breaking: M.a: is optional now: new senders' null is a number to others"]),
     "required": ([('"perhaps" id="7"', '"perhaps" presence="required" id="7"')],
-                 ["cosmetic: M.perhaps: is required now"]),
+                 ["breaking: M.perhaps: is required now: old senders' null is a number to others"]),
     "null": ([('nullValue="7"', 'nullValue="8"')], ["breaking: M.perhaps: null was 7, is 8"]),
     "null of what is never null": ([('"m" primitiveType="int32"',
                                      '"m" description="x" primitiveType="int32"')], []),
