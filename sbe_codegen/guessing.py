@@ -90,18 +90,20 @@ def _of_packets(
     module: ir.Module, packets: Sequence[Any], layout: PacketLayout | None
 ) -> str | None:
     tried = layout or PacketLayout()
-    if tried.length is not None and _fitting(module, packets, tried):
-        return None
     at = _lead(module, packets)
+    if tried.length is not None and (
+        at == tried.header + tried.message_header or _fitting(module, packets, tried, 2)
+    ):
+        return None  # what it can't cut is damaged
     for name, known in KNOWN.items():
         begin = known.header + known.message_header
-        if at in (None, begin) and _fitting(module, packets, known):
+        if at in (None, begin) and _fitting(module, packets, known, 2):
             line = f'packet = "{name}"'
             return f"These look like packets of {name}: --conventions FILE.toml with {line} in it"
     if at is None:
         return None
     for each in _with_lengths(at):
-        if _fitting(module, packets, each):
+        if _fitting(module, packets, each, 10):
             return (
                 f"In these packets messages seem to have their lengths in front, from byte "
                 f"{each.header} on: --conventions FILE.toml with [packet] and {_lines(each)} in it"
@@ -155,11 +157,12 @@ def _cut(module: ir.Module, content: bytes, framing: str) -> tuple[int, int]:
     return max(2 * fitting - len(found), 0), splitter.position
 
 
-def _fitting(module: ir.Module, packets: Sequence[Any], layout: PacketLayout) -> bool:
-    """Whether nearly all that a layout with lengths gives is messages, and nothing is left."""
+def _fitting(module: ir.Module, packets: Sequence[Any], layout: PacketLayout, times: int) -> bool:
+    """Whether what a layout with lengths gives is messages, for ``times`` times as much as not."""
     split = Packets(packets, layout).split()
-    wrong = len(split.losses) + sum(not begins(module, each) for each in split.frames)
-    return 10 * wrong < len(split.frames)
+    right = sum(begins(module, each) for each in split.frames)
+    wrong = len(split.losses) + len(split.frames) - right
+    return right > 0 and times * wrong <= right
 
 
 def _lead(module: ir.Module, packets: Sequence[Any]) -> int | None:

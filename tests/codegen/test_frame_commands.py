@@ -298,6 +298,11 @@ def datagrams(*payloads: bytes) -> bytes:
         (m(1) + m(2), ["--framing", "length4"], "leave --framing out"),
         (b"12345" + m(1), [], "A message seems to begin at byte 5"),
         (datagrams(mdp3(1, m(1)), mdp3(2, n(1))), [], 'packet = "cme-mdp3" in it'),
+        (datagrams(mdp3(1, m(1), m(2)), mdp3(2, m(1)), mdp3(3, m(1))[:-3]), [],
+         'packet = "cme-mdp3" in it'),
+        (datagrams(mdp3(1, m(1), m(2)), mdp3(2, m(1)), mdp3(3, m(1))[:-3]),
+         ["--conventions", "s.toml"], ""),
+        (datagrams(mdp3(1, m(1)), mdp3(2, m(1))[:-3]), ["--conventions", "s.toml"], ""),
         (datagrams(m(1), m(2)), ["--conventions", "s.toml"], "leave [packet] out"),
         (datagrams(b"123" + m(1), b"123" + m(2)), [], "[packet] and header = 3 in it"),
         (datagrams(*(b"ab" + lengths(2, m(1), n(i), order="big") for i in range(3))), [],
@@ -314,7 +319,7 @@ def datagrams(*payloads: bytes) -> bytes:
         (b"", [], ""),
         (b"\xff" * 999, [], ""),
     ],
-    ids=map(str, range(21)),
+    ids=map(str, range(24)),
 )  # fmt: skip
 def test_what_is_in_front_of_messages_is_guessed_where_nobody_said_it(
     place: Path, tmp_path: Path, content: bytes, options: list[str], said: str
