@@ -190,6 +190,8 @@ def _tables(options: argparse.Namespace) -> int:
     check_compiled("sbe-codegen tables")
     from . import frames, guessing, loading, selection, tabulating
 
+    if options.frames != "-":
+        Path(options.frames).stat()  # compiling what is read for nothing would take a while
     conventions = _conventions(options)
     layout = conventions.packet if conventions else None
     messages, left_out = options.messages, {}

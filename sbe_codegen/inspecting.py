@@ -28,6 +28,8 @@ def read_frame(path: Path) -> bytes:
         content = file.read(_MOST + 1)
     if len(content) > _MOST:
         raise ValueError(f"is larger than {_MOST >> 20} MB: too much for one frame")
+    if content.lstrip().startswith(b"<?xml"):
+        raise ValueError("is XML: the schema is named first, then the frames")
     return inspector.from_text(content)
 
 

@@ -11,22 +11,33 @@ second is divided by: 0, 3, 6 or 9.
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
+from functools import lru_cache
 
 from . import ir, schema
 from .conventions import Conventions
 from .faults import Faults
 from .runtime.decode.times import unit_of
 
-KINDS: dict[str, ir.TimeKind] = {
-    "utctimestamp": "timestamp",
-    "utctimeonly": "time",
-    "localtimeonly": "time",
-    "utcdateonly": "date",
-    "utcdate": "date",
-    "localmktdate": "date",
+_NAMES: dict[str, ir.TimeKind] = {
+    "UTCTimestamp": "timestamp",
+    "UTCTimeOnly": "time",
+    "LocalTimeOnly": "time",
+    "UTCDateOnly": "date",
+    "UTCDate": "date",
+    "LocalMktDate": "date",
 }
+KINDS = {name.lower(): kind for name, kind in _NAMES.items()}
+_LONGEST = 20
+_NEARLY = 0.9  # of the letters of a semanticType that is one of these, misspelt
 _UNITS = {"second": "s", "millisecond": "ms", "microsecond": "us", "nanosecond": "ns"}
 POWERS = {0: "s", 3: "ms", 6: "us", 9: "ns"}
+
+
+@lru_cache(1000)
+def _meant(semantic: str) -> str | None:
+    """The semanticType of times that one is nearly."""
+    return next(iter(get_close_matches(semantic, _NAMES, 1, _NEARLY)), None)
 
 
 def unit_named(text: str | None) -> str | None:
@@ -58,8 +69,13 @@ def of_field(
     if said is not None:
         return ir.Time(*said) if said[0] else None
     unit = unit_of(field.type_name)
-    kind = KINDS.get((source.semantic_type or encoding.semantic_type or "").lower())
+    semantic = source.semantic_type or encoding.semantic_type or ""
+    kind = KINDS.get(semantic.lower())
     if kind is None:
+        close = _meant(semantic[:_LONGEST])
+        if close:
+            sentence = f"semanticType '{semantic}' is no time: did you mean '{close}'?"
+            faults.warn(path, field.place, sentence)
         return ir.Time("timestamp", unit) if unit else None
     if (source.epoch or encoding.epoch or "unix").lower() != "unix" and kind != "time":
         return None

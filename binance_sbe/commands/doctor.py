@@ -35,6 +35,7 @@ from ..errors import (
     MissingKey,
     Unreachable,
     exit_code,
+    not_compiled,
 )
 from ..feed.settings import checked_key
 from ..feed.transport.dialing import connected
@@ -124,6 +125,11 @@ async def examine(patient: Patient) -> AsyncIterator[Finding]:
             yield Finding(name, await step(patient))
         except Unknown as unknown:
             yield Finding(name, str(unknown), 0)
+        except ModuleNotFoundError as error:
+            left_out = not_compiled(error)
+            if left_out is None:
+                raise
+            yield Finding(name, f"not tried: {left_out}", 0)
         except Trouble as trouble:
             yield Finding(name, str(trouble), trouble.code)
             if trouble.is_fatal:

@@ -59,7 +59,7 @@ def lag_line(feed: Feed) -> str:
     )
 
 
-HARMLESS = ("duplicates", "left out by the exchange")
+HARMLESS = ("duplicates", "left out by the exchange (no loss)")
 
 
 def counts(feed: Feed) -> dict[str, int]:
@@ -72,7 +72,7 @@ def counts(feed: Feed) -> dict[str, int]:
         "dropped for the consumer": ledger.dropped,
         "duplicates": sum(each.duplicates for each in streams),
         "out of order": sum(each.out_of_order for each in streams),
-        "left out by the exchange": sum(each.culled for each in streams),
+        "left out by the exchange (no loss)": sum(each.culled for each in streams),
         "damaged": ledger.damaged_count,
         "unknown": sum(ledger.unknown_templates.values()),
         "newer version": sum(ledger.newer_versions.values()),

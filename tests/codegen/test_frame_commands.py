@@ -109,7 +109,14 @@ def test_a_frame_of_another_template_or_none_is_an_error(place: Path) -> None:
         done = run(place, "inspect", "s.xml", "-", given=given)
         assert (done.returncode, done.stdout) == (1, b"")
         assert why in done.stderr
-    assert run(place, "inspect", "s.xml", "missing.bin").returncode == 2
+    for command in ("inspect", "tables"):
+        done = run(place, command, "s.xml", "missing.bin")
+        assert done.returncode == 2
+        assert done.stderr == b"sbe-codegen: 'missing.bin': No such file or directory\n"
+    (place / "m.bin").write_bytes(m(7))
+    (place / "other.xml").write_text('<?xml version="1.0"?>' + schema(MESSAGES))
+    swapped = run(place, "inspect", "m.bin", "other.xml")
+    assert b"other.xml: is XML: the schema is named first, then the frames" in swapped.stderr
 
 
 def test_the_messages_of_a_capture_are_shown_with_their_packets(place: Path) -> None:

@@ -111,3 +111,16 @@ def test_text_that_is_no_constant_is_warned_of() -> None:
     assert made.warnings == (
         's.xml:12: T: its text is ignored, as it has no presence="constant"',
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("semantic", "meant"),
+    [("UTCTimstamp", "UTCTimestamp"), ("UTCTimeOnyl", "UTCTimeOnly"), ("TZTimestamp", ""),
+     ("utctimestamp", ""), ("Price", ""), ("x" * 10_000, "")],
+)  # fmt: skip
+def test_a_time_that_is_misspelt_is_warned_of(semantic: str, meant: str) -> None:
+    field = f'<field name="t" id="1" type="uint64" semanticType="{semantic}"/>'
+    made = module_of(schema(f'<message name="M" id="1">{field}</message>'))
+    said = f"M.t: semanticType '{semantic}' is no time: did you mean '{meant}'?"
+    warned = [each for each in made.warnings if "is no time" in each]
+    assert [each.endswith(said) for each in warned] == [True] * bool(meant)

@@ -68,7 +68,7 @@ def test_the_demo_shows_a_market_and_what_arrived() -> None:
     assert any(re.search(r" rows of 40 bytes, [\d,]+ trades$", line) for line in lines)
     assert any(line.startswith("  frame, received_ns, event_time, ") for line in lines)
     (at,) = (i for i, line in enumerate(lines) if line.startswith("rejected frames: 0; left-over"))
-    assert re.fullmatch(r"ledger: left out by the exchange [\d,]+", lines[at + 1])
+    assert re.fullmatch(r"ledger: left out by the exchange \(no loss\) [\d,]+", lines[at + 1])
     assert lines[at + 2] == "try next:"
 
 

@@ -82,6 +82,19 @@ def test_what_follows_a_fatal_trouble_is_not_tried(monkeypatch: pytest.MonkeyPat
     assert doctor.code_of([found[0], found[2]]) == 0
 
 
+def test_a_step_that_the_demo_has_no_decoder_for_is_told_and_the_rest_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lacking = ModuleNotFoundError("no", name="binance_sbe.spot_sbe")
+    found = examined_with(monkeypatch, clock=lacking, schema=lacking)
+    for each in found[-3:-1]:
+        assert each.code == 0
+        assert each.text.startswith("not tried: binance_sbe.spot_sbe is not compiled: 'make build'")
+    assert found[-1] == Finding("stream", "stream is well")
+    with pytest.raises(ModuleNotFoundError):
+        examined_with(monkeypatch, clock=ModuleNotFoundError("no", name="numpy"))
+
+
 @pytest.mark.parametrize(
     ("code", "line"),
     [(None, "ok    key     text"), (0, "?     key     text"), (5, "FAIL  key     text")],

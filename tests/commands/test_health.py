@@ -55,7 +55,7 @@ HAPPENS: dict[str, tuple[Callable[[Hand], Any], dict[str, int], bool]] = {
     ),
     "what is left out": (
         lambda hand: [hand.put(best(n)) for n in (3, 4, 9)],
-        {"left out by the exchange": 1}, True,
+        {"left out by the exchange (no loss)": 1}, True,
     ),
     "what is no message": (lambda hand: hand.put(b"xx"), {"damaged": 1}, False),
     "what nobody knows": (lambda hand: hand.put(unknown(best(3))), {"unknown": 1}, False),

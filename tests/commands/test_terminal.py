@@ -358,4 +358,4 @@ def test_no_word_of_the_inside_is_shown() -> None:
             said = re.sub(r"\{[^}]*\}", "", text)
             if " " in said:
                 assert not inside.search(said), (path.name, text)
-    assert "left out by the exchange" in str(health.counts.__code__.co_consts)
+    assert "left out by the exchange (no loss)" in str(health.counts.__code__.co_consts)

@@ -130,7 +130,9 @@ def encoder_of(schema: Any, templates: Mapping[int, Any], message: Any) -> Any:
     found = templates.get(message) if isinstance(message, int) else message
     if found not in schema.classes:
         known = ", ".join(f"{number} {each.__name__}" for number, each in templates.items())
-        raise UnknownName(f"{message!r} is no message of {schema.package} ({known})")
+        raise UnknownName(
+            f"{message!r} is no message class and no template id of {schema.package} ({known})"
+        )
     return found._ENCODER  # type: ignore[union-attr]
 
 

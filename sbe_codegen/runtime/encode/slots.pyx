@@ -143,7 +143,12 @@ cdef class IntSlot(Slot):
             return index(value)
         except TypeError:
             pass
-        refuse(self.name, value, f"a whole number is needed, not {type(value).__name__}")
+        why = f"a whole number is needed, not {type(value).__name__}"
+        time = self.facts.get("time")
+        if time is not None and time["unit"] is not None:
+            unit = "days" if time["unit"] == "D" else time["unit"]
+            why += f": {unit} since {'midnight' if time['kind'] == 'time' else '1970 in UTC'}"
+        refuse(self.name, value, why)
 
 
 cdef class EnumSlot(IntSlot):

@@ -79,6 +79,8 @@ class Columns(dict[str, Array]):
         main = self._main.get(str(name))
         if main is not None:  # a decimal or a time, as numbers: its mantissa, its number
             return self[main]
+        if name in self.groups:
+            raise UnknownName(f"{self._table._name}.{name} is a group: .groups[{name!r}]")
         raise UnknownName(
             f"{self._table._name} has no column {name!r} (it has: {', '.join(self) or 'none'})"
         )

@@ -265,7 +265,8 @@ class Tables(Mapping[type, Table]):
             if message not in self._schema.classes:
                 known = ", ".join(each.__name__ for each in self)
                 raise UnknownName(
-                    f"{message!r} is no message class of {self._schema.package} ({known})"
+                    f"{message!r} is no message class of {self._schema.package}: give a class "
+                    f"itself ({known})"
                 )
             table = self._made.setdefault(message, self._make(message))
         return table

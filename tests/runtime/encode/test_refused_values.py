@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
@@ -244,3 +245,18 @@ def test_a_refusal_says_how_a_value_is_given(module: ModuleType) -> None:
         with pytest.raises(EncodeError) as caught:
             module.M.encode(**given | {name: value})
         assert caught.value.why == why
+
+
+@pytest.mark.parametrize(
+    ("semantic", "said"),
+    [("UTCTimestamp' timeUnit='millisecond", ": ms since 1970 in UTC"),
+     ("UTCTimeOnly' timeUnit='second", ": s since midnight"),
+     ("LocalMktDate", ": days since 1970 in UTC"), ("Price", "")],
+)  # fmt: skip
+def test_a_datetime_is_answered_with_the_unit(compiled: Any, semantic: str, said: str) -> None:
+    field = f"<field name='t' id='1' type='uint32' semanticType='{semantic}'/>"
+    text = schema(f"<message name='M' id='1'>{field}</message>")
+    module = compiled(f"time_{len(semantic)}", text)
+    with pytest.raises(EncodeError) as caught:
+        module.M.encode(t=datetime(2026, 1, 2, tzinfo=UTC))
+    assert caught.value.why == f"a whole number is needed, not datetime{said}"

@@ -156,6 +156,10 @@ WRONG = {
         lambda table: table.columns().groups["legs"]["price"],
         "Order.legs has no column 'price' (it has: id, at, name)",
     ),
+    "group as a column": (
+        lambda table: table.columns()["legs"],
+        "Order.legs is a group: .groups['legs']",
+    ),
     "group of columns": (
         lambda table: table.columns().groups["leg"],
         "Order has no group 'leg' (it has: legs)",
