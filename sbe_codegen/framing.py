@@ -158,6 +158,17 @@ class Framing:
             raise Stop
         return dimension
 
+    def usual_dimension(self) -> ir.Dimension | None:
+        """That of groups which do not say theirs; where the schema has no such, any that it has."""
+        name = schema.DIMENSION
+        if name in self.types.enumerations.declared and name not in self.dimensions:
+            before = len(self.faults.errors)
+            with suppress(Stop):  # no group uses it, so that nobody minds what is wrong in it
+                self.dimension(name, name, self.faults.source.place)
+            del self.faults.errors[before:]
+        known = [each for each in self.dimensions.values() if each is not None]
+        return next((each for each in known if each.name == name), next(iter(known), None))
+
     def new_dimension(self, composite: ir.Composite) -> ir.Dimension:
         what = "group dimensions"
         length = self.unsigned(composite, "blockLength", what)

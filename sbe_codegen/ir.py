@@ -363,7 +363,9 @@ class Note(str):
 class Module:
     """``warnings`` are what is allowed and probably not meant, as sentences with their place.
 
-    Among them are notes: what was taken to be meant where the schema leaves it open.
+    Among them are notes: what was taken to be meant where the schema leaves it open. The usual
+    dimension and data are those of the whole schema, whatever messages were chosen of it: unknown
+    ones are taken to be like them. They are there where something counts these.
     """
 
     package: str
@@ -380,6 +382,8 @@ class Module:
     removed: Mapping[int, str]
     warnings: tuple[str, ...] = field(compare=False)
     packet: PacketLayout | None = field(default=None, compare=False)
+    usual_dimension: Dimension | None = None
+    usual_data: VarData | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -389,12 +393,8 @@ class Module:
         return [each.name for each in self.enums] + [each.name for each in self.sets]
 
 
-def levels(message: Message) -> Iterator[Message | Group]:
+def levels(message: Message | Group) -> Iterator[Message | Group]:
     """The message and all its groups, parents before children, in the order of the wire."""
-
-    def inside(parent: Message | Group) -> Iterator[Message | Group]:
-        yield parent
-        for group in parent.groups:
-            yield from inside(group)
-
-    return inside(message)
+    yield message
+    for group in message.groups:
+        yield from levels(group)

@@ -377,7 +377,7 @@ class _Reader:
             **self.common(node),
             **self.body(node),
             id=self.required_number(node, "id"),
-            dimension_type=(node.get("dimensionType") or "groupSizeEncoding").strip(),
+            dimension_type=(node.get("dimensionType") or schema.DIMENSION).strip(),
         )
 
     def read_message(self, node: Any) -> schema.Message:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from . import ir, limits, names, schema, times
+from . import ir, limits, names, schema, times, unknown
 from .conventions import Conventions
 from .enumerations import Enumerations
 from .errors import SchemaError
@@ -73,6 +73,7 @@ class _Resolver:
             )
             self.faults.note("messageSchema", source.place, sentence)
         made = self.enumerations.named.values()
+        dimensions = tuple(each for each in self.framing.dimensions.values() if each)
         return ir.Module(
             package=source.package,
             schema_id=source.id,
@@ -82,7 +83,7 @@ class _Resolver:
             header=self.head,
             enums=tuple(each for each in made if isinstance(each, ir.Enum)),
             sets=tuple(each for each in made if isinstance(each, ir.Set)),
-            dimensions=tuple(each for each in self.framing.dimensions.values() if each),
+            dimensions=dimensions,
             var_data=tuple(each for each in self.framing.var_data.values() if each),
             messages=tuple(messages),
             removed=dict(self.framing.conventions.removed),
@@ -91,6 +92,8 @@ class _Resolver:
                 *(ir.Note(note) for note in self.faults.notes),
             ),
             packet=self.framing.conventions.packet,
+            usual_dimension=self.framing.usual_dimension(),
+            usual_data=unknown.first_data(messages),
         )
 
     def message(self, source: schema.Message) -> ir.Message:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields
 
 from .errors import Place, SchemaError
 
+DIMENSION = "groupSizeEncoding"  # the dimensionType of groups that do not say theirs
+
 
 @dataclass(frozen=True)
 class Element:
@@ -116,7 +118,7 @@ class Data(Element):
 @dataclass(frozen=True)
 class Group(Element):
     id: int = 0
-    dimension_type: str = "groupSizeEncoding"
+    dimension_type: str = DIMENSION
     block_length: int | None = None
     fields: tuple[Field, ...] = ()
     groups: tuple[Group, ...] = ()

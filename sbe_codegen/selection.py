@@ -47,19 +47,20 @@ def _named(module: ir.Module, wanted: Iterable[str | int]) -> set[str]:
     """The schema's names of the messages that are wanted."""
     if isinstance(wanted, str):
         raise TypeError(f"messages is a list of names or template ids, not the text {wanted!r}")
-    by_key: dict[str, str] = {}
-    for each in module.messages:
-        by_key[str(each.template_id)] = each.schema_name
-        by_key[each.name] = each.schema_name
-        by_key[each.schema_name] = each.schema_name
+    # A number is an id; a text is a name of the schema, or else of the module, or else an id.
+    by_id = {each.template_id: each.schema_name for each in module.messages}
+    by_name = {str(number): name for number, name in by_id.items()}
+    by_name |= {each.name: each.schema_name for each in module.messages}
+    by_name |= {each.schema_name: each.schema_name for each in module.messages}
     found = set()
-    for key in map(str, wanted):
-        if key not in by_key:
+    for key in wanted:
+        name = by_name.get(str(key)) if isinstance(key, str) else by_id.get(key)
+        if name is None:
             names = [each.schema_name for each in module.messages]
-            close = get_close_matches(key, names, 1)
+            close = get_close_matches(str(key), names, 1)
             guess = f": did you mean '{close[0]}'?" if close else f" (it has {_listed(names)})"
             raise UnknownName(f"schema {module.package} has no message '{key}'{guess}")
-        found.add(by_key[key])
+        found.add(name)
     if not found:
         raise ValueError("messages is empty: name at least one, or leave it out for all of them")
     return found

@@ -7,7 +7,7 @@ as others of the message and of the schema are.
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from . import alike, ir
@@ -33,21 +33,20 @@ def of_level(module: ir.Module, message: ir.Message, level: Level) -> Unknown:
     if level.data:
         data: ir.VarData | None = level.data[-1].var_data
     else:
-        data = next(
-            (
-                each.var_data
-                for one in chain((message,), module.messages)
-                for each_level in ir.levels(one)
-                for each in each_level.data
-            ),
-            None,
-        )
-    if isinstance(level, ir.Group):
-        return Unknown(level.dimension, data)
+        data = first_data([message]) or module.usual_data
     if level.groups:
         return Unknown(level.groups[-1].dimension, data)
-    known = {each.name: each for each in module.dimensions}
-    return Unknown(known.get("groupSizeEncoding", next(iter(known.values()), None)), data)
+    return Unknown(own_dimension(level) or module.usual_dimension, data)
+
+
+def own_dimension(level: Level) -> ir.Dimension | None:
+    return level.dimension if isinstance(level, ir.Group) else None
+
+
+def first_data(messages: Iterable[ir.Message]) -> ir.VarData | None:
+    """The type of the first var data in some messages."""
+    found = (data.var_data for m in messages for level in ir.levels(m) for data in level.data)
+    return next(found, None)
 
 
 def newer_than(module: ir.Module) -> int:

@@ -427,9 +427,9 @@ class Schema:
 
     def unknown(self, node: ET.Element) -> tuple[str, str]:
         """The kinds that what is unknown in a message or entry is taken to have: of dimensions
-        those of the last group (in entries, those of the group itself), of data the last one's."""
+        those of the last group in it (else of the group itself), of data the last one's."""
         groups = [c for c in node if local(c) == "group"]
-        like = node if local(node) == "group" else groups[-1] if groups else node
+        like = groups[-1] if groups else node
         data = [c for c in node if local(c) == "data"] or self.first_data(node)
         return like.get("dimensionType", "groupSizeEncoding"), data[-1].get("type", "")
 

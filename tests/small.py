@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbe_codegen import SchemaError, ir, parser, resolver
+from sbe_codegen.conventions import Conventions
 
 TYPES = """<composite name="messageHeader"><type name="blockLength" primitiveType="uint16"/>
 <type name="templateId" primitiveType="uint16"/><type name="schemaId" primitiveType="uint16"/>
@@ -49,5 +50,5 @@ def plain(name: str, number: int, kind: str = "uint8") -> str:
     return f"<field name='{name}' id='{number}' type='{kind}'/>"
 
 
-def module_of(text: str) -> ir.Module:
-    return resolver.resolve(parser.parse_bytes(text.encode(), "s.xml"))
+def module_of(text: str, conventions: Conventions | None = None) -> ir.Module:
+    return resolver.resolve(parser.parse_bytes(text.encode(), "s.xml"), conventions)

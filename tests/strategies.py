@@ -52,8 +52,8 @@ def kind_values(kind: Kind, optional: bool) -> Values:
 
 def texts(kind: Kind) -> Values:
     charset = kind.charset or "latin-1"
-    alphabet = st.characters(min_codepoint=1, max_codepoint=255 if kind.charset is None else 0xFFF,
-                             exclude_categories=["Cs"])  # fmt: skip
+    most = {None: 0xFF, "US-ASCII": 0x7F}.get(kind.charset, 0xFFF)
+    alphabet = st.characters(min_codepoint=1, max_codepoint=most, exclude_categories=["Cs"])
     return st.text(alphabet, max_size=kind.length).filter(
         lambda text: len(text.encode(charset)) <= kind.length
     )

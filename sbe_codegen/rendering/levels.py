@@ -118,7 +118,7 @@ class LevelRenderer:
         element = code('b"{}"', model["element"])
         minimum = _minimum(group.block, version)
         target = code("&frame.{}", group.c_name)
-        framing = self.framing_name(group) if group.dimension.has_counts else ""
+        framing = self.framing_name(group, is_own=True) if group.dimension.has_counts else ""
         if not group.is_flat:
             form = "walk_entries(cursor, {}, {}, {}, {}, &{}.root)"
             walk = code(form, minimum, element, target, model["take"], f"entry_{number}")
@@ -160,10 +160,15 @@ class LevelRenderer:
 
     # stepping over what a newer schema has
 
-    def framing_name(self, level: _Level) -> str:
-        """The framing that unknown elements of ``level`` are taken to have."""
+    def framing_name(self, level: _Level, is_own: bool = False) -> str:
+        """The framing that unknown elements of ``level`` are taken to have.
+
+        With ``is_own`` it has the dimensions of the group ``level`` itself, which counts them.
+        """
         assert self._message is not None
         made = unknown.of_level(self.fields.module, self._message, level)
+        if is_own:
+            made = made._replace(dimension=unknown.own_dimension(level))
         for name, known in self.framings.items():
             if known == made:
                 return name
@@ -199,7 +204,9 @@ class LevelRenderer:
         if counted == (None, None) or (isinstance(level, ir.Group) and level.is_flat):
             return result
         framing = self.framing_name(level)
-        result["entry_framing"] = framing
+        own = ""
+        if isinstance(level, ir.Group):
+            result["entry_framing"] = own = self.framing_name(level, is_own=True)
         for member, known, key, place in (
             (counted[0], level.groups, "unknown_groups", "{0} - {1}, 0"),
             (counted[1], level.data, "unknown_data", "0, {0} - {1}"),
@@ -212,7 +219,7 @@ class LevelRenderer:
                 )
             else:
                 what = "groups" if key == "unknown_groups" else "data"
-                count = code("load_member(dimensions, &{}.{})", framing, what)
+                count = code("load_member(dimensions, &{}.{})", own, what)
                 result["counts"] = True
             number = len(known)
             form = "{} > {} and not skip_unknown(cursor, {}, &{}, 0)"

@@ -18,7 +18,7 @@ import numpy as np
 from .decode.field_formats import NUMPY
 from .decode.texts import DEEPEST
 from .decode.times import PER_SECOND
-from .inspected_values import text_of_value
+from .inspected_values import is_null, text_of_value
 
 _DEEPEST_GROUPS = 32  # unknown groups in unknown groups, as far as the decoder follows them
 
@@ -271,7 +271,7 @@ class Walk:
                 yield from self.field(told, offset, f"{name}.", {}, (inner,))
             return
         value = self.value(facts, self.content[offset : offset + size])
-        values[facts["name"]] = value
+        values[facts["name"]] = None if is_null(facts, value) else value
         yield Row(offset, offset + size, name, text_of_value(facts, value, scopes))
 
     def decimal(self, facts: Mapping[str, Any], at: int) -> tuple[str | None, dict[str, int]]:
@@ -298,7 +298,7 @@ class Walk:
             return told.get("constant")
         begin = at + told["offset"]
         value = self.value(told, self.content[begin : begin + self.size(told)])
-        return None if value == told.get("null") else value
+        return None if is_null(told, value) else value
 
     def sent(self, facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The members of a composite that take bytes in this frame."""

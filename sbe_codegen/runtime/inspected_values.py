@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
+from .decode.scaling import to_decimal
 from .decode.times import EPOCH, PER_SECOND
 from .tables.columns import time_unit
 from .tables.forms import text_of
@@ -49,15 +49,27 @@ def _time_of_day(value: int, unit: str) -> str:
 _TIMES = {"date": _day, "time": _time_of_day}
 
 
+def is_null(facts: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value means nothing: as messages have None for it."""
+    optional, kind = bool(facts.get("optional")), facts["kind"]
+    if not optional and kind not in ("enum", "mantissa"):
+        return False
+    if kind == "enum" and not optional and value in facts["labels"]:
+        return False
+    if facts["type"] == "char" and value == 0:  # of characters NUL means nothing, too
+        return True
+    null = facts.get("null")
+    if isinstance(value, float) and null is None:
+        return math.isnan(value)
+    return bool(value == null)
+
+
 def text_of_value(
     facts: Mapping[str, Any], value: Any, scopes: tuple[Mapping[str, Any], ...]
 ) -> str:
     """What ``facts`` make of ``value``; ``scopes`` are the values around it, innermost first."""
     kind = facts["kind"]
-    is_null = value == facts.get("null") or (isinstance(value, float) and math.isnan(value))
-    if facts["type"] == "char" and value == 0:  # of characters NUL means nothing, too
-        is_null = facts.get("optional") or 0 not in facts.get("labels", {0: ""})
-    if is_null and (facts.get("optional") or kind in ("enum", "mantissa")):
+    if is_null(facts, value):
         return f"{value} (null)"
     if kind == "enum":
         return f"{value} {facts['labels'].get(value, '(not in the schema)')}"
@@ -78,5 +90,5 @@ def text_of_value(
         exponent = scopes[facts["exponent"]["levels"]].get(facts["exponent"]["field"])
         if exponent is not None and abs(exponent) < 128:
             power = -exponent if facts["exponent"].get("negated") else exponent
-            return f"{value} ({Decimal(value).scaleb(power):f})"
+            return f"{value} ({to_decimal(value, power):f})"
     return str(value)

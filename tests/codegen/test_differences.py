@@ -508,3 +508,78 @@ def test_texts_of_bytes_that_are_characters_are_read_alike() -> None:
     ascii_text = (' characterEncoding="UTF-8"', ' characterEncoding="ISO-8859-1"')
     edit = (ascii_text[0], ' characterEncoding="US-ASCII"')
     assert changes(edit, old=text(1, ascii_text)) == []
+
+
+SIDES = """<composite name="CA"><enum name="Side" encodingType="uint8"><validValue name="Buy">{}
+</validValue><validValue name="Sell">{}</validValue></enum></composite>
+<composite name="CB"><enum name="Side" encodingType="uint8"><validValue name="Yes">1</validValue>
+<validValue name="No">2</validValue></enum></composite>"""
+
+
+def test_enums_of_one_name_inside_composites_are_told_apart() -> None:
+    message = """<message name="M" id="1"><field name="a" id="1" type="CA"/>
+<field name="b" id="2" type="CB"/><group name="g" id="3"><field name="c" id="4" type="CA"/></group>
+</message>"""
+    old, new = (
+        of(message, types=SIDES.format(*values), version=version)
+        for version, values in enumerate(((1, 2), (2, 1)), 1)
+    )
+    assert found(old, old) == []
+    assert found(old, new) == [
+        "breaking: M.a.Side.Buy: its number 1 now is Sell",
+        "breaking: M.a.Side.Sell: its number 2 now is Buy",
+    ]
+    moved = old.replace('name="a" id="1" type="CA"', 'name="a" id="1" type="CB"')
+    assert "cosmetic: M.a.Side.Buy: is called Yes now" in found(old, moved)
+
+
+VERSION = '<type name="version" primitiveType="uint16"/></composite>'
+
+
+@pytest.mark.parametrize("how", ["implied", "constant"])
+def test_what_is_new_breaks_where_headers_do_not_say_the_version(how: str) -> None:
+    constant = VERSION.replace("/>", ' presence="constant">{}</type>', 1)
+    headers = [
+        (VERSION, "</composite>" if how == "implied" else constant.format(version))
+        for version in (1, 2)
+    ]
+    edits = [(SCALED, SCALED + NEW), (RAW, RAW + LATE.format(2))]
+    said = changes(headers[1], *edits, old=text(1, headers[0]))
+    why = "headers do not say which frames are older and lack it"
+    assert said == [
+        f"breaking: M.n: a new uint32 at byte 24, and {why}",
+        "additive: M: the block was 24 bytes, is 28",
+        f"breaking: M.late: a new data, and {why}",
+    ]
+
+
+def test_a_number_that_becomes_an_enum_with_another_null_breaks() -> None:
+    types = """<type name="B" primitiveType="uint8" nullValue="{}"/><enum name="E" encodingType="B">
+<validValue name="x">1</validValue></enum>"""
+    for null, severity in ((0, "breaking"), (255, "cosmetic")):
+        old, new = (of(A.format(f'type="{t}"'), types=types.format(null)) for t in ("uint8", "E"))
+        assert found(old, new) == [f"{severity}: M.a: was uint8, is E: uint8"]
+
+
+def test_a_group_that_is_not_counted_stands_where_counted_data_are_looked_for() -> None:
+    counts = ('<composite name="messageHeader">', f'<composite name="messageHeader">{DATA}')
+    z = '<field name="z" id="1" type="uint8"/>'
+    group = '<group name="k" id="22" sinceVersion="2"/>'
+    alone = (z, z + group)
+    both = (z, z + group + LATE.format(2))
+    assert changes(counts, alone, old=text(1, counts)) == [
+        "additive: Other.k: a new group, since 2"
+    ]
+    assert "breaking: Other.k: a new group that older decoders can't step over" in changes(
+        counts, both, old=text(1, counts)
+    )
+
+
+def test_what_frames_may_end_before_can_be_new_without_a_version() -> None:
+    from sbe_codegen.conventions import Conventions
+
+    said = Conventions(appended_is_absent=("M.late",))
+    old, new = (module_of(each, said) for each in (text(1), text(2, (RAW, RAW + LATE.format(0)))))
+    assert [str(each) for each in differences.find(old, new)] == [
+        "additive: M.late: a new data, which frames may end before"
+    ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from oracle import Schema, same
 from small import module_of
 from strategies import messages
-from test_differences import LATE, RAW, ROWS, text
+from test_differences import DATA, LATE, NEW, RAW, ROWS, SCALED, text
 
 from sbe_codegen import differences
 from sbe_codegen.runtime.errors import DecodeError
@@ -30,6 +30,7 @@ HEAD = (
 DIMS = ('"dims"><type name="blockLength" primitiveType="uint16"/>',
         '"dims"><type name="blockLength" primitiveType="uint16"/>' + COUNTS)  # fmt: skip
 PADDED = ('name="M" id="1"', 'name="M" id="1" blockLength="30"')
+Z = '<field name="z" id="1" type="uint8"/>'
 INNER = '<data name="inner" id="2" type="text"/>'
 K = (
     '<group name="k" id="22" sinceVersion="2" dimensionType="dims">'
@@ -91,6 +92,14 @@ BREAKING: dict[str, tuple[Edits, Edits]] = {
         [HEAD], [('<data name="d"', K.format(INNER) + '<data name="d"')]
     ),
     "data with another length than that before it": ([HEAD], [(RAW, RAW + LATE.format(2))]),
+    "a field that headers without a version do not tell of": (
+        [('<type name="version" primitiveType="uint16"/></composite>', "</composite>")],
+        [(SCALED, SCALED + NEW)],
+    ),
+    "a group that is not counted before data that are": (
+        [('<composite name="messageHeader">', f'<composite name="messageHeader">{DATA}')],
+        [(Z, f'{Z}<group name="k" id="22" sinceVersion="2" blockLength="200"/>' + LATE.format(2))],
+    ),
     "a block whose length is not sent": (
         [('<type name="blockLength" primitiveType="uint16"/>\n<type name="templateId"',
           '<type name="templateId"')], [PADDED],

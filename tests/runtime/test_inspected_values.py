@@ -178,3 +178,30 @@ def test_a_time_beyond_the_day_is_said(module: ModuleType) -> None:
     frame[at + 2 : at + 10] = (86_400_000_000).to_bytes(8, "little")
     lines, _ = inspector.inspect(bytes(frame), module)
     assert any(line.endswith("86400000000 (no time of a day)") for line in lines)
+
+
+def test_values_are_what_messages_have(compiled: Any) -> None:
+    """Wide mantissas to the last digit; no power of an exponent that is null; NaN as it is."""
+    types = """<type name="e" primitiveType="int8" presence="optional" nullValue="5"/>
+    <type name="wide" primitiveType="int8" length="16"/>
+    <type name="f" primitiveType="double" presence="optional" nullValue="-1"/>"""
+    fields = """<field name="e" id="1" type="e"/>
+    <field name="p" id="2" type="int64" x:exponent="e"/>
+    <field name="q" id="3" type="wide" x:exponent="e"/><field name="f" id="4" type="f"/>
+    <group name="g" id="5"><field name="r" id="6" type="int64" x:exponent="e"/></group>"""
+    root = 'id="1" version="1" xmlns:x="urn:x"'
+    module = compiled(
+        "inspected_decimals", schema(f'<message name="M" id="1">{fields}</message>', types, root)
+    )
+
+    def values(exponent: int | None, number: float | None) -> dict[str, str]:
+        frame = module.M.encode(e=exponent, p=12, q=10**37 + 7, f=number, g=[{"r": 13}])
+        return {name: value for _, name, value in lines_of(module, frame)}
+
+    wide = f"1{'0' * 36}7"
+    found = values(-2, float("nan"))
+    assert found["q"] == f"{wide} ({wide[:-2]}.{wide[-2:]})"
+    assert (found["p"], found["g[0].r"], found["f"]) == ("12 (0.12)", "13 (0.13)", "nan")
+    found = values(None, None)
+    assert (found["e"], found["p"], found["q"]) == ("5 (null)", "12", wide)
+    assert (found["g[0].r"], found["f"]) == ("13", "-1.0 (null)")

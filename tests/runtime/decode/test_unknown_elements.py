@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -172,3 +173,30 @@ def test_the_entries_of_an_older_sender_have_no_var_data_that_are_unknown(
     frame = counted([(150, b""), (250, b"")], 2, 0)
     assert module.decode(frame).flat.base is not None
     assert module.decode(frame).flat["price"].tolist() == [150, 250]
+
+
+NESTED = """<messageSchema package="nested" id="7" version="0"><types>
+<composite name="messageHeader"><type name="blockLength" primitiveType="uint16"/>
+<type name="templateId" primitiveType="uint16"/><type name="schemaId" primitiveType="uint16"/>
+<type name="version" primitiveType="uint16"/></composite>
+<composite name="outer"><type name="blockLength" primitiveType="uint16"/>
+<type name="numInGroup" primitiveType="uint16"/><type name="numGroups" primitiveType="uint8"/>
+<type name="numVarDataFields" primitiveType="uint8"/></composite>
+<composite name="inner"><type name="blockLength" primitiveType="uint8"/>
+<type name="numInGroup" primitiveType="uint8"/></composite>
+</types><message name="M" id="1"><group name="g" id="1" dimensionType="outer">
+<group name="h" id="2" dimensionType="inner"><field name="x" id="3" type="uint8"/></group></group>
+</message></messageSchema>"""
+
+
+def test_unknown_groups_in_entries_are_made_as_the_known_ones_there(compiled: Any) -> None:
+    module = compiled("nested_unknown", NESTED)
+    frame = struct.pack("<4H", 0, 1, 7, 1) + struct.pack("<HHBB", 0, 2, 2, 0)
+    frame += b"\1\1A\1\1B" + b"\1\1C\1\2DE"
+    message = module.decode(frame)
+    assert message.to_dict() == {"g": [{"h": [{"x": 65}]}, {"h": [{"x": 67}]}]}
+    assert message.encoded_length == len(frame)
+    check_whole(module, frame)
+    for size in range(len(frame)):
+        with pytest.raises(TruncatedMessage):
+            module.decode(frame[:size])
