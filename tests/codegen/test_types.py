@@ -124,3 +124,13 @@ def test_a_time_that_is_misspelt_is_warned_of(semantic: str, meant: str) -> None
     said = f"M.t: semanticType '{semantic}' is no time: did you mean '{meant}'?"
     warned = [each for each in made.warnings if "is no time" in each]
     assert [each.endswith(said) for each in warned] == [True] * bool(meant)
+
+
+def test_all_that_is_wrong_of_a_type_is_told_at_once() -> None:
+    attributes = f"{U8} presence='optional' nullValue='x' minValue='300' maxValue='abc'"
+    said = faults(schema(types=f"<type name='T' {attributes}/>\n"))
+    assert [each.partition("T: ")[2] for each in said] == [
+        "'x' is not a whole number",
+        "300 does not fit uint8, which goes from 0 to 255",
+        "'abc' is not a whole number",
+    ]
