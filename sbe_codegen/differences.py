@@ -34,15 +34,13 @@ def _types(old: ir.Module, new: ir.Module) -> Iterator[Change]:
         after: tuple[Named, ...] = getattr(new, kind)
         for each in after:
             name = each.schema_name
-            alike_in = [
-                [n for n in named_there if n.schema_name == name] for named_there in (before, after)
-            ]
+            of_name = [one for one in before if one.schema_name == name]
+            is_alone = sum(other.schema_name == name for other in after) == 1
             found = [(path, one) for path, one, other in pairs.values() if other is each]
-            if not found and list(map(len, alike_in)) == [1, 1]:
-                found = [(name, alike_in[0][0])]
-            is_alone = len(found) == 1 and len(alike_in[1]) == 1
+            if not found and is_alone and len(of_name) == 1:  # no message uses it
+                found = [(name, of_name[0])]
             for path, one in found:
-                yield from members(one, each, name if is_alone else path)
+                yield from members(one, each, name if is_alone and len(found) == 1 else path)
 
 
 def _pairs(old: ir.Module, new: ir.Module) -> Iterator[tuple[str, Named, Named]]:
