@@ -356,13 +356,14 @@ def check_arrow(table: Any, views: list[Any], node: Element, schema: Schema) -> 
         if not field.size or kind.tag in ("composite", "array", "mantissa") or has_no_null:
             continue
         column = arrow.column(name)
-        for value, there in zip(values, column.is_valid().to_pylist(), strict=True):
-            if hasattr(views[0], f"{name}_float"):
-                continue
-            assert not there if value is None else there or field.since > 0
         time, factor = TIMES.get(types[name], (None, 1))
         if name.endswith("_at_ms"):
             time = pa.timestamp("ms", "UTC")
+        for value, there in zip(values, column.is_valid().to_pylist(), strict=True):
+            if hasattr(views[0], f"{name}_float"):
+                continue
+            is_no_time = time is not None and value == kind.null  # where it may not be null, too
+            assert not there if value is None else there or field.since > 0 or is_no_time
         if time is not None:
             assert column.type == time
             width = pa.int32() if time == pa.date32() else pa.int64()
