@@ -583,3 +583,14 @@ def test_what_frames_may_end_before_can_be_new_without_a_version() -> None:
     assert [str(each) for each in differences.find(old, new)] == [
         "additive: M.late: a new data, which frames may end before"
     ]
+
+
+def test_entries_of_constant_length_may_not_get_another() -> None:
+    length = '<type name="blockLength" primitiveType="uint16"/>\n<type name="numInGroup"'
+    constant = length.replace("/>", ' presence="constant">{}</type>', 1)
+    sized = G.replace(">", ' blockLength="{}">')
+    old = text(1, (length, constant.format(1)))
+    assert changes((length, constant.format(2)), (G, sized.format(2)), old=old) == [
+        "breaking: M.g: the dimensions changed",
+        "breaking: M.g: the block was 1 bytes, is 2",
+    ]

@@ -205,3 +205,17 @@ def test_values_are_what_messages_have(compiled: Any) -> None:
     found = values(None, None)
     assert (found["e"], found["p"], found["q"]) == ("5 (null)", "12", wide)
     assert (found["g[0].r"], found["f"]) == ("13", "-1.0 (null)")
+
+
+def test_a_null_that_has_a_name_is_a_member_of_required_fields(compiled: Any) -> None:
+    types = """<enum name="E" encodingType="uint8"><validValue name="A">1</validValue>
+    <validValue name="NullValue">255</validValue></enum>"""
+    fields = """<field name="may" id="1" type="E" presence="optional"/>
+    <field name="must" id="2" type="E"/>"""
+    module = compiled(
+        "inspected_nulls", schema(f'<message name="M" id="1">{fields}</message>', types)
+    )
+    frame = struct.pack("<4HBB", 2, 1, 1, 1, 255, 255)
+    assert module.decode(frame).to_dict() == {"may": None, "must": "NullValue"}
+    found = {name: value for _, name, value in lines_of(module, frame)}
+    assert found == {"may": "255 (null)", "must": "255 NullValue"}
