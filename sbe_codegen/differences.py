@@ -15,8 +15,7 @@ from . import alike, ir, unknown
 from .changes import Change as Change
 from .changes import Named, Severity, differs, members, metadata, named
 from .layouts import time_of, type_of
-
-_Level = ir.Message | ir.Group
+from .unknown import Level
 
 
 def find(old: ir.Module, new: ir.Module) -> list[Change]:
@@ -52,7 +51,7 @@ def _pairs(old: ir.Module, new: ir.Module) -> Iterator[tuple[str, Named, Named]]
             yield from _level_pairs(message, other, other.schema_name)
 
 
-def _level_pairs(old: _Level, new: _Level, path: str) -> Iterator[tuple[str, Named, Named]]:
+def _level_pairs(old: Level, new: Level, path: str) -> Iterator[tuple[str, Named, Named]]:
     kept = _kept(old.block, new.block)
     for field in old.block.fields:
         if field.schema_name in kept:
@@ -132,12 +131,12 @@ class _Reader:
         """Whether frames say of which version they are: else each reader takes its own."""
         return not self.module.header.version.is_constant
 
-    def knows_length(self, level: _Level) -> bool:
+    def knows_length(self, level: Level) -> bool:
         """Whether it is told how long a block is: else it takes it to be as long as its own."""
         source = self.module.header if isinstance(level, ir.Message) else level.dimension
         return source.block_length is not None and not source.block_length.is_constant
 
-    def steps_over(self, level: _Level, new: _Level, added: ir.Group | ir.Data) -> bool:
+    def steps_over(self, level: Level, new: Level, added: ir.Group | ir.Data) -> bool:
         """Whether it gets past what ``new`` has at the end of the groups, or data, of ``level``."""
         groups, data = unknown.counts(self.module.header, level)
         counted = groups if isinstance(added, ir.Group) else data
@@ -148,7 +147,7 @@ class _Reader:
         return unknown.fits(unknown.of_level(self.module, self.message, level), added)
 
 
-def _level(old: _Level, new: _Level, path: str, reader: _Reader) -> Iterator[Change]:
+def _level(old: Level, new: Level, path: str, reader: _Reader) -> Iterator[Change]:
     yield from _block(old.block, new.block, path, reader, reader.knows_length(old))
     yield from _metadata_differs(path, old.metadata, new.metadata)
     yield from differs("cosmetic", path, "deprecated", old.deprecated, new.deprecated)

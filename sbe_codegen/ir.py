@@ -365,7 +365,7 @@ class Module:
 
     Among them are notes: what was taken to be meant where the schema leaves it open. The usual
     dimension and data are those of the whole schema, whatever messages were chosen of it: unknown
-    ones are taken to be like them. They are there where something counts these.
+    ones are taken to be like them, where something counts these.
     """
 
     package: str
@@ -393,8 +393,8 @@ class Module:
         return [each.name for each in self.enums] + [each.name for each in self.sets]
 
 
-def levels(message: Message | Group) -> Iterator[Message | Group]:
-    """The message and all its groups, parents before children, in the order of the wire."""
-    yield message
-    for group in message.groups:
+def levels(level: Message | Group) -> Iterator[Message | Group]:
+    """A message, or a group, and all groups in it, parents before children, as on the wire."""
+    yield level
+    for group in level.groups:
         yield from levels(group)

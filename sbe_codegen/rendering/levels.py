@@ -7,13 +7,11 @@ from typing import Any
 
 from .. import ir, names, unknown
 from ..runtime.decode.names import free
-from ..unknown import Unknown
+from ..unknown import Level, Unknown
 from . import stubs
 from .fields import VERBS, FieldRenderer, struct_member
 from .source import Source, code, doc, joined, json_text, unsigned
 from .tuples import TupleRenderer, is_scaled
-
-_Level = ir.Message | ir.Group
 
 
 class LevelRenderer:
@@ -23,7 +21,6 @@ class LevelRenderer:
         self.fields = fields
         self._tuples = TupleRenderer()
         self.framings: dict[str, Unknown] = {}
-        self._message: ir.Message | None = None
 
     def message(self, message: ir.Message) -> dict[str, Any]:
         self._message = message
@@ -57,7 +54,7 @@ class LevelRenderer:
     # one level
 
     def level(
-        self, source: _Level, path: str, prefix: str, elements: tuple[str, ...]
+        self, source: Level, path: str, prefix: str, elements: tuple[str, ...]
     ) -> dict[str, Any]:
         """``path`` begins C functions, ``prefix`` C structs."""
         is_message = isinstance(source, ir.Message)
@@ -160,12 +157,11 @@ class LevelRenderer:
 
     # stepping over what a newer schema has
 
-    def framing_name(self, level: _Level, is_own: bool = False) -> str:
+    def framing_name(self, level: Level, is_own: bool = False) -> str:
         """The framing that unknown elements of ``level`` are taken to have.
 
         With ``is_own`` it has the dimensions of the group ``level`` itself, which counts them.
         """
-        assert self._message is not None
         made = unknown.of_level(self.fields.module, self._message, level)
         if is_own:
             made = made._replace(dimension=unknown.own_dimension(level))
@@ -195,7 +191,7 @@ class LevelRenderer:
             "value": code("sbe_framing({})", joined(", ", parts)),
         }
 
-    def unknown(self, level: _Level, version: str) -> dict[str, Any]:
+    def unknown(self, level: Level, version: str) -> dict[str, Any]:
         """How unknown groups and data of ``level`` are stepped over; empty where nothing says."""
         result: dict[str, Any] = {
             "unknown_groups": "", "unknown_data": "", "counts": False, "entry_framing": "",
@@ -204,9 +200,8 @@ class LevelRenderer:
         if counted == (None, None) or (isinstance(level, ir.Group) and level.is_flat):
             return result
         framing = self.framing_name(level)
-        own = ""
         if isinstance(level, ir.Group):
-            result["entry_framing"] = own = self.framing_name(level, is_own=True)
+            result["entry_framing"] = self.framing_name(level, is_own=True)
         for member, known, key, place in (
             (counted[0], level.groups, "unknown_groups", "{0} - {1}, 0"),
             (counted[1], level.data, "unknown_data", "0, {0} - {1}"),
@@ -219,7 +214,7 @@ class LevelRenderer:
                 )
             else:
                 what = "groups" if key == "unknown_groups" else "data"
-                count = code("load_member(dimensions, &{}.{})", own, what)
+                count = code("load_member(dimensions, &{}.{})", result["entry_framing"], what)
                 result["counts"] = True
             number = len(known)
             form = "{} > {} and not skip_unknown(cursor, {}, &{}, 0)"
