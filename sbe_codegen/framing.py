@@ -166,8 +166,7 @@ class Framing:
             with suppress(Stop):  # no group uses it, so that nobody minds what is wrong in it
                 self.dimension(name, name, self.faults.source.place)
             del self.faults.errors[before:]
-        known = [each for each in self.dimensions.values() if each is not None]
-        return next((each for each in known if each.name == name), next(iter(known), None))
+        return self.dimensions.get(name) or next(filter(None, self.dimensions.values()), None)
 
     def new_dimension(self, composite: ir.Composite) -> ir.Dimension:
         what = "group dimensions"

@@ -54,7 +54,7 @@ def _named(module: ir.Module, wanted: Iterable[str | int]) -> set[str]:
     by_name |= {each.schema_name: each.schema_name for each in module.messages}
     found = set()
     for key in wanted:
-        name = by_name.get(str(key)) if isinstance(key, str) else by_id.get(key)
+        name = by_name.get(key) if isinstance(key, str) else by_id.get(key)
         if name is None:
             names = [each.schema_name for each in module.messages]
             close = get_close_matches(str(key), names, 1)

@@ -44,7 +44,7 @@ def sentences(conventions: Conventions, module: ir.Module) -> Iterator[str]:
         elif said != "number" and not any(f.time is not None for f in called):
             yield (
                 f"times: what is called '{pattern}' stays what it is: times are whole numbers, "
-                f"of which no line before this one says something else"
+                "of which no line before this one says something else"
             )
     for pattern in conventions.appended_is_absent:
         one = Conventions(appended_is_absent=(pattern,))
