@@ -128,7 +128,6 @@ class Types:
         if length == 0 and not is_payload:
             sentence = "length 0 is for the varData of var data only: give the number of items"
             raise self.faults.add(path, source.place, sentence)
-        faults = len(self.faults.errors)
         null: float | None = primitive.null
         low: float | None = None
         high: float | None = None
@@ -136,14 +135,12 @@ class Types:
             if source.presence in ("required", "constant"):
                 sentence = f"nullValue is for optional fields, and the type is {source.presence}"
                 self.faults.warn(path, source.place, sentence)
-            with suppress(Stop):
+            with suppress(Stop):  # it is noted; what else is wrong is to be found as well
                 null = self.null(source, primitive, path)
         with suppress(Stop):
             low = self.bound(source.min_value, primitive, path, source.place)
         with suppress(Stop):
             high = self.bound(source.max_value, primitive, path, source.place)
-        if len(self.faults.errors) > faults:
-            raise Stop  # each of the three has its own
         if low is not None and high is not None and low > high:
             sentence = f"minValue {source.min_value} is above maxValue {source.max_value}"
             self.faults.add(path, source.place, sentence)

@@ -159,3 +159,12 @@ def test_a_composite_that_is_wrong_is_told_once(name: str) -> None:
 def test_the_byte_order_is_that_of_the_schema(order: str) -> None:
     text = schema(root=f'id="1" version="1" byteOrder="{order}"')
     assert module_of(text).big_endian == (order == "bigEndian")
+
+
+def test_dimensions_that_no_group_uses_may_be_wrong() -> None:
+    text = schema()
+    wrong = text.replace('name="numInGroup"', 'name="count"')
+    assert wrong != text
+    assert module_of(wrong).usual_dimension is None
+    assert module_of(text).usual_dimension is not None
+    assert module_of(text).dimensions == ()
