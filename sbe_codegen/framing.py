@@ -159,13 +159,14 @@ class Framing:
         return dimension
 
     def usual_dimension(self) -> ir.Dimension | None:
-        """That of groups which do not say theirs; where the schema has no such, any that it has."""
+        """That of groups which do not say theirs; where the schema has no such, any that it has.
+
+        Asked for when all else is resolved: what no group uses may be wrong.
+        """
         name = schema.DIMENSION
         if name in self.types.enumerations.declared and name not in self.dimensions:
-            before = len(self.faults.errors)
-            with suppress(Stop):  # no group uses it, so that nobody minds what is wrong in it
+            with suppress(Stop):
                 self.dimension(name, name, self.faults.source.place)
-            del self.faults.errors[before:]
         return self.dimensions.get(name) or next(filter(None, self.dimensions.values()), None)
 
     def new_dimension(self, composite: ir.Composite) -> ir.Dimension:
